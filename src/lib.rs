@@ -1,0 +1,1 @@
+//! SimSiam on any GPU.
