@@ -1,0 +1,242 @@
+//! Which adapters there are, what each can do, and which one is used when nobody says.
+
+use super::GpuError;
+
+/// What a kernel may count on: named tiers instead of feature checks all over the code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tier {
+    /// WebGPU's own limits, no extension.
+    Basic,
+    /// Subgroup operations (never a fixed subgroup size).
+    Subgroups,
+    /// Subgroups and 16-bit floats in shaders.
+    F16,
+    /// F16 and cooperative matrices.
+    Coop,
+}
+
+impl Tier {
+    fn of(features: wgpu::Features) -> Tier {
+        let has = |f| features.contains(f);
+        match (
+            has(wgpu::Features::SUBGROUP),
+            has(wgpu::Features::SHADER_F16),
+            has(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
+        ) {
+            (true, true, true) => Tier::Coop,
+            (true, true, false) => Tier::F16,
+            (true, false, _) => Tier::Subgroups,
+            _ => Tier::Basic,
+        }
+    }
+}
+
+impl std::fmt::Display for Tier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Tier::Basic => "basic",
+            Tier::Subgroups => "subgroups",
+            Tier::F16 => "f16",
+            Tier::Coop => "cooperative matrices",
+        })
+    }
+}
+
+/// One adapter as `simsiam devices` shows it.
+#[derive(Debug, Clone)]
+pub struct AdapterReport {
+    /// Position in the list; `--device INDEX` chooses it.
+    pub index: usize,
+    /// The driver's name of the GPU.
+    pub name: String,
+    /// Vulkan, Metal, Dx12 or Gl.
+    pub backend: String,
+    /// Driver name and version.
+    pub driver: String,
+    /// "discrete GPU", "integrated GPU", "virtual GPU", "software" or "other".
+    pub kind: &'static str,
+    /// What kernels may count on.
+    pub tier: Tier,
+    /// Largest tensor in bytes: one storage binding.
+    pub max_binding: u64,
+    /// Workgroup memory in bytes.
+    pub workgroup_memory: u32,
+    /// Threads in a workgroup.
+    pub workgroup_threads: u32,
+    /// Storage buffers a kernel may bind.
+    pub storage_buffers: u32,
+    /// Smallest and largest subgroup.
+    pub subgroup: (u32, u32),
+    /// Device memory in bytes where the backend tells (Vulkan).
+    pub memory: Option<u64>,
+    /// Whether it is chosen when nobody says otherwise.
+    pub default: bool,
+}
+
+/// Storage buffers that the widest kernel binds (WebGPU guarantees 8).
+pub(super) const STORAGE_BUFFERS: u32 = 8;
+
+pub(super) struct Candidate {
+    pub adapter: wgpu::Adapter,
+    pub report: AdapterReport,
+}
+
+/// Real GPU before software, then Vulkan/Metal/DX12 before GL: lower is better.
+fn rank(info: &wgpu::AdapterInfo) -> (u8, u8) {
+    let kind = match info.device_type {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu | wgpu::DeviceType::Other => 2,
+        wgpu::DeviceType::Cpu => 3,
+    };
+    // Mesa's software GL does not say that it is a CPU.
+    let software = info.name.contains("llvmpipe") || info.name.contains("SwiftShader");
+    (
+        if software { 3 } else { kind },
+        u8::from(info.backend == wgpu::Backend::Gl),
+    )
+}
+
+fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
+    let info = adapter.get_info();
+    let limits = adapter.limits();
+    AdapterReport {
+        index,
+        kind: match (rank(&info).0, info.device_type) {
+            (3, _) => "software",
+            (_, wgpu::DeviceType::DiscreteGpu) => "discrete GPU",
+            (_, wgpu::DeviceType::IntegratedGpu) => "integrated GPU",
+            (_, wgpu::DeviceType::VirtualGpu) => "virtual GPU",
+            _ => "other",
+        },
+        backend: format!("{:?}", info.backend),
+        driver: format!("{} {}", info.driver, info.driver_info)
+            .trim()
+            .to_string(),
+        tier: Tier::of(adapter.features()),
+        max_binding: limits.max_storage_buffer_binding_size,
+        workgroup_memory: limits.max_compute_workgroup_storage_size,
+        workgroup_threads: limits.max_compute_invocations_per_workgroup,
+        storage_buffers: limits.max_storage_buffers_per_shader_stage,
+        subgroup: (info.subgroup_min_size, info.subgroup_max_size),
+        memory: device_memory(adapter),
+        default: false,
+        name: info.name,
+    }
+}
+
+/// Bytes of the largest device-local heap, where the backend lets us ask.
+fn device_memory(adapter: &wgpu::Adapter) -> Option<u64> {
+    #[cfg(not(any(target_os = "macos", target_os = "ios")))]
+    {
+        const DEVICE_LOCAL: u32 = 1; // VK_MEMORY_HEAP_DEVICE_LOCAL_BIT
+        // SAFETY: the raw handles are only read from while `adapter` is alive.
+        unsafe {
+            let vulkan = adapter.as_hal::<wgpu::hal::api::Vulkan>()?;
+            let properties = vulkan
+                .shared_instance()
+                .raw_instance()
+                .get_physical_device_memory_properties(vulkan.raw_physical_device());
+            properties.memory_heaps[..properties.memory_heap_count as usize]
+                .iter()
+                .filter(|heap| heap.flags.as_raw() & DEVICE_LOCAL != 0)
+                .map(|heap| heap.size)
+                .max()
+        }
+    }
+    #[cfg(any(target_os = "macos", target_os = "ios"))]
+    {
+        let _ = adapter;
+        None
+    }
+}
+
+pub(super) fn candidates() -> Vec<Candidate> {
+    // WGPU_BACKEND and the rest of wgpu's own variables are honoured here.
+    let instance =
+        wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
+    let backends = wgpu::Backends::from_env().unwrap_or(wgpu::Backends::all());
+    let mut adapters = pollster::block_on(instance.enumerate_adapters(backends));
+    // Stable: adapters of one rank keep the driver's order.
+    adapters.sort_by_key(|a| rank(&a.get_info()));
+    let mut list: Vec<Candidate> = adapters
+        .into_iter()
+        .enumerate()
+        .map(|(index, adapter)| Candidate {
+            report: report(index, &adapter),
+            adapter,
+        })
+        .collect();
+    if let Some(best) = list.iter_mut().find(|c| lack(&c.report).is_none()) {
+        best.report.default = true;
+    }
+    list
+}
+
+/// Why this adapter cannot be used, if it cannot.
+pub(super) fn lack(report: &AdapterReport) -> Option<String> {
+    if report.workgroup_threads < 128 {
+        return Some(format!(
+            "it runs {} threads a workgroup and 128 are needed",
+            report.workgroup_threads
+        ));
+    }
+    if report.storage_buffers < STORAGE_BUFFERS {
+        return Some(format!(
+            "it binds {} storage buffers a kernel and {STORAGE_BUFFERS} are needed",
+            report.storage_buffers
+        ));
+    }
+    None
+}
+
+/// Every adapter, best first; the index is what `--device` takes.
+pub fn adapters() -> Vec<AdapterReport> {
+    candidates().into_iter().map(|c| c.report).collect()
+}
+
+/// The adapter that `wanted` names (index, or part of a name without regard to case), or the best one.
+pub(super) fn choose(wanted: Option<&str>) -> Result<Candidate, GpuError> {
+    let from_env = std::env::var("WGPU_ADAPTER_NAME")
+        .ok()
+        .filter(|s| !s.is_empty());
+    let wanted = wanted.map(str::to_string).or(from_env);
+    let mut list = candidates();
+    if list.is_empty() {
+        return Err(GpuError::NoAdapter);
+    }
+    let position = match &wanted {
+        None => list.iter().position(|c| c.report.default).unwrap_or(0),
+        Some(wanted) => {
+            let by_index = wanted.parse::<usize>().ok().filter(|&i| i < list.len());
+            let lower = wanted.to_lowercase();
+            let by_name = || {
+                list.iter()
+                    .position(|c| c.report.name.to_lowercase().contains(&lower))
+            };
+            by_index
+                .or_else(by_name)
+                .ok_or_else(|| GpuError::NoSuchAdapter {
+                    wanted: wanted.clone(),
+                    present: list
+                        .iter()
+                        .map(|c| {
+                            format!(
+                                "{} {} ({})",
+                                c.report.index, c.report.name, c.report.backend
+                            )
+                        })
+                        .collect::<Vec<_>>()
+                        .join(", "),
+                })?
+        }
+    };
+    let chosen = list.swap_remove(position);
+    match lack(&chosen.report) {
+        Some(lack) => Err(GpuError::Lacks {
+            adapter: chosen.report.name,
+            lack,
+        }),
+        None => Ok(chosen),
+    }
+}

@@ -1,0 +1,255 @@
+//! An open adapter: device, queue, the pipelines compiled so far, and the errors the driver reported.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::adapter::{AdapterReport, choose};
+use super::shader::{Access, compose, reflect};
+use super::{GpuError, Kernel};
+
+/// How a device is opened.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Keep bounds checks, loop bounds and zeroed workgroup memory in every kernel. Tests do; training does not:
+    /// kernels are correct without, and up to 1.7 times faster.
+    pub checked: bool,
+}
+
+/// An open adapter. Cloning shares it.
+#[derive(Clone)]
+pub struct Gpu {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    report: AdapterReport,
+    limits: wgpu::Limits,
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    options: Options,
+    faults: Arc<Mutex<Faults>>,
+    pipelines: Mutex<HashMap<String, Arc<Pipeline>>>,
+}
+
+#[derive(Default)]
+struct Faults {
+    lost: Option<String>,
+    uncaptured: Option<String>,
+    /// What was submitted last: named in an error.
+    during: String,
+}
+
+pub(super) struct Pipeline {
+    pub raw: wgpu::ComputePipeline,
+    pub layout: wgpu::BindGroupLayout,
+    pub access: Vec<Access>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // The data behind these locks is valid at every point, so a panic elsewhere does not spoil it.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Gpu {
+    /// Opens the adapter that `wanted` names (index or part of a name), or the best one.
+    pub fn open(wanted: Option<&str>, options: Options) -> Result<Gpu, GpuError> {
+        let candidate = choose(wanted)?;
+        let (adapter, report) = (candidate.adapter, candidate.report);
+        let limits = adapter.limits();
+        let useful =
+            wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY;
+        let request = adapter.request_device(&wgpu::DeviceDescriptor {
+            label: Some("simsiam"),
+            required_features: adapter.features() & useful,
+            required_limits: limits.clone(),
+            memory_hints: wgpu::MemoryHints::MemoryUsage,
+            ..Default::default()
+        });
+        let (device, queue) = pollster::block_on(request).map_err(|e| GpuError::Open {
+            adapter: report.name.clone(),
+            reason: e.to_string(),
+        })?;
+        let faults = Arc::new(Mutex::new(Faults::default()));
+        let seen = faults.clone();
+        device.on_uncaptured_error(Arc::new(move |error| {
+            locked(&seen)
+                .uncaptured
+                .get_or_insert_with(|| error.to_string());
+        }));
+        let seen = faults.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                locked(&seen)
+                    .lost
+                    .get_or_insert_with(|| format!("{reason:?} {message}"));
+            }
+        });
+        let pipelines = Mutex::new(HashMap::new());
+        Ok(Gpu {
+            inner: Arc::new(Inner {
+                report,
+                limits,
+                device,
+                queue,
+                options,
+                faults,
+                pipelines,
+            }),
+        })
+    }
+
+    /// The adapter this is.
+    pub fn report(&self) -> &AdapterReport {
+        &self.inner.report
+    }
+
+    /// Whether the work is done by a CPU: other kernels are fast there.
+    pub fn is_software(&self) -> bool {
+        self.inner.report.kind == "software"
+    }
+
+    /// Largest storage binding in 32-bit words: no tensor may be larger.
+    pub fn max_tensor_words(&self) -> usize {
+        (self.inner.limits.max_storage_buffer_binding_size / 4) as usize
+    }
+
+    pub(super) fn limits(&self) -> &wgpu::Limits {
+        &self.inner.limits
+    }
+
+    pub(super) fn device(&self) -> &wgpu::Device {
+        &self.inner.device
+    }
+
+    pub(super) fn queue(&self) -> &wgpu::Queue {
+        &self.inner.queue
+    }
+
+    /// Waits until all submitted work is done, and reports what went wrong meanwhile.
+    pub fn wait(&self) -> Result<(), GpuError> {
+        self.wait_for(None)
+    }
+
+    pub(super) fn wait_for(
+        &self,
+        submission: Option<wgpu::SubmissionIndex>,
+    ) -> Result<(), GpuError> {
+        let poll = wgpu::PollType::Wait {
+            submission_index: submission,
+            timeout: None,
+        };
+        let polled = self.inner.device.poll(poll);
+        self.check()?;
+        polled.map(|_| ()).map_err(|e| self.fault(&e))
+    }
+
+    /// The first error that the driver reported since the device was opened.
+    pub fn check(&self) -> Result<(), GpuError> {
+        let faults = locked(&self.inner.faults);
+        let during = faults.during.clone();
+        if let Some(reason) = faults.lost.clone() {
+            return Err(GpuError::Lost { during, reason });
+        }
+        match faults.uncaptured.clone() {
+            Some(reason) => Err(GpuError::Uncaptured { during, reason }),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn running(&self, what: &str) {
+        what.clone_into(&mut locked(&self.inner.faults).during);
+    }
+
+    pub(super) fn fault(&self, error: &dyn std::fmt::Display) -> GpuError {
+        GpuError::Uncaptured {
+            during: locked(&self.inner.faults).during.clone(),
+            reason: error.to_string(),
+        }
+    }
+
+    /// Compiles a kernel, once a device.
+    pub(super) fn pipeline(&self, kernel: &Kernel) -> Result<Arc<Pipeline>, GpuError> {
+        let key = kernel.key();
+        if let Some(found) = locked(&self.inner.pipelines).get(&key) {
+            return Ok(found.clone());
+        }
+        let built = Arc::new(
+            self.compile(kernel, &key)
+                .map_err(|reason| GpuError::Kernel {
+                    kernel: key.clone(),
+                    reason,
+                })?,
+        );
+        locked(&self.inner.pipelines).insert(key, built.clone());
+        Ok(built)
+    }
+
+    fn compile(&self, kernel: &Kernel, key: &str) -> Result<Pipeline, String> {
+        let source = compose(kernel)?;
+        let access = reflect(&source)?;
+        let device = &self.inner.device;
+        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let description = wgpu::ShaderModuleDescriptor {
+            label: Some(key),
+            source: wgpu::ShaderSource::Wgsl(source.into()),
+        };
+        let module = if self.inner.options.checked {
+            device.create_shader_module(description)
+        } else {
+            // SAFETY: every kernel stays inside its buffers and its loops end without the driver's help; the tests
+            // run the same kernels with the checks on and compare results with a CPU reference on odd shapes.
+            unsafe {
+                device.create_shader_module_trusted(
+                    description,
+                    wgpu::ShaderRuntimeChecks::unchecked(),
+                )
+            }
+        };
+        let entries: Vec<wgpu::BindGroupLayoutEntry> = access
+            .iter()
+            .enumerate()
+            .map(|(binding, access)| wgpu::BindGroupLayoutEntry {
+                binding: binding as u32,
+                visibility: wgpu::ShaderStages::COMPUTE,
+                ty: wgpu::BindingType::Buffer {
+                    ty: match access {
+                        Access::Uniform => wgpu::BufferBindingType::Uniform,
+                        Access::Read => wgpu::BufferBindingType::Storage { read_only: true },
+                        Access::ReadWrite => wgpu::BufferBindingType::Storage { read_only: false },
+                    },
+                    has_dynamic_offset: false,
+                    min_binding_size: None,
+                },
+                count: None,
+            })
+            .collect();
+        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label: Some(key),
+            entries: &entries,
+        });
+        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(key),
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        let raw = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(key),
+            layout: Some(&pipeline_layout),
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                zero_initialize_workgroup_memory: self.inner.options.checked,
+                ..Default::default()
+            },
+            cache: None,
+        });
+        match pollster::block_on(scope.pop()) {
+            None => Ok(Pipeline {
+                raw,
+                layout,
+                access,
+            }),
+            Some(error) => Err(error.to_string()),
+        }
+    }
+}

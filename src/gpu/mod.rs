@@ -1,0 +1,21 @@
+//! The only place that knows wgpu: adapters, shaders, pipelines, buffers, recorded plans and their replay.
+//!
+//! [`Gpu`] opens one adapter. A [`Kernel`] names a shader file and the constants it is built with; [`Gpu::pipeline`]
+//! compiles it once. A [`Plan`] is a list of dispatches recorded once and replayed every step.
+
+mod adapter;
+mod device;
+mod error;
+mod kernel;
+mod memory;
+mod plan;
+mod readback;
+pub mod shader;
+
+pub use adapter::{AdapterReport, Tier, adapters};
+pub use device::{Gpu, Options};
+pub use error::GpuError;
+pub use kernel::{Kernel, Value};
+pub use memory::Buffer;
+pub use plan::{Binding, Dispatch, Plan, PlanBuilder};
+pub use readback::Readback;

@@ -1,0 +1,181 @@
+//! What an operator is: a shape rule, a gradient rule, the kernels it runs, and a plain CPU reference.
+
+use super::{Array, Graph, GraphError, Node, Shape, Tensor};
+use crate::gpu::{AdapterReport, Gpu, Kernel, Tier};
+
+/// What an operator may know of the device its kernels will run on.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// A CPU does the work: barriers and per-lane loads are dear, registers are cheap.
+    pub software: bool,
+    /// What kernels may count on.
+    pub tier: Tier,
+    /// Largest binding in words.
+    pub max_words: usize,
+}
+
+impl Target {
+    /// Of an open device.
+    pub fn of(gpu: &Gpu) -> Target {
+        let report: &AdapterReport = gpu.report();
+        Target {
+            software: gpu.is_software(),
+            tier: report.tier,
+            max_words: gpu.max_tensor_words(),
+        }
+    }
+}
+
+/// The shapes around a node.
+#[derive(Debug, Clone)]
+pub struct Io {
+    /// What it reads.
+    pub inputs: Vec<Shape>,
+    /// What it makes.
+    pub outputs: Vec<Shape>,
+    /// The state it updates in place.
+    pub updates: Vec<Shape>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Input(usize),
+    Output(usize),
+    Update(usize),
+    Scratch(usize),
+}
+
+/// Which tensor of its node a kernel binds.
+#[derive(Debug, Clone, Copy)]
+pub struct Slot {
+    pub(super) role: Role,
+    pub(super) part: Option<(usize, usize)>,
+}
+
+impl Slot {
+    /// Input `i` of the node.
+    pub fn input(i: usize) -> Slot {
+        Slot {
+            role: Role::Input(i),
+            part: None,
+        }
+    }
+    /// Output `i` of the node.
+    pub fn output(i: usize) -> Slot {
+        Slot {
+            role: Role::Output(i),
+            part: None,
+        }
+    }
+    /// State `i` that the node updates.
+    pub fn update(i: usize) -> Slot {
+        Slot {
+            role: Role::Update(i),
+            part: None,
+        }
+    }
+    /// Scratch memory `i` of the node.
+    pub fn scratch(i: usize) -> Slot {
+        Slot {
+            role: Role::Scratch(i),
+            part: None,
+        }
+    }
+    /// Only `words` words from `offset` (a multiple of 64) on.
+    #[must_use]
+    pub fn part(self, offset: usize, words: usize) -> Slot {
+        Slot {
+            part: Some((offset, words)),
+            ..self
+        }
+    }
+}
+
+/// One kernel of a node.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// What runs.
+    pub kernel: Kernel,
+    /// On what, in the order of the kernel's bindings.
+    pub slots: Vec<Slot>,
+    /// How many workgroups.
+    pub workgroups: [u32; 3],
+}
+
+impl Launch {
+    /// A launch.
+    pub fn new(kernel: Kernel, slots: impl Into<Vec<Slot>>, workgroups: [u32; 3]) -> Launch {
+        Launch {
+            kernel,
+            slots: slots.into(),
+            workgroups,
+        }
+    }
+}
+
+/// The kernels of a node, in order, and the scratch memory between them.
+#[derive(Debug, Clone, Default)]
+pub struct Lowered {
+    /// Kernels.
+    pub launches: Vec<Launch>,
+    /// Words of each scratch buffer.
+    pub scratch: Vec<usize>,
+}
+
+impl Lowered {
+    /// A node of one kernel.
+    pub fn one(launch: Launch) -> Lowered {
+        Lowered {
+            launches: vec![launch],
+            scratch: Vec::new(),
+        }
+    }
+}
+
+/// Workgroup counts of a long one-dimensional dispatch: `flat_workgroup` of `common/grid` undoes it. There may be up to
+/// one row of workgroups too many, so kernels check their index.
+pub fn grid(workgroups: usize) -> [u32; 3] {
+    const MOST: usize = 65_535;
+    let y = workgroups.div_ceil(MOST).max(1);
+    [workgroups.div_ceil(y) as u32, y as u32, 1]
+}
+
+/// An operator.
+pub trait Op: std::fmt::Debug + Send + Sync {
+    /// Its name, that of its kernel family.
+    fn name(&self) -> &'static str;
+
+    /// Shapes of its outputs, or what is wrong with the inputs.
+    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String>;
+
+    /// Adds nodes that compute the gradient of each wanted input from those of the outputs (`None`: the loss does not
+    /// depend on that output).
+    fn gradient(
+        &self,
+        _graph: &mut Graph,
+        node: &Node,
+        _outputs: &[Option<Tensor>],
+        _wanted: &[bool],
+    ) -> Result<Vec<Option<Tensor>>, GraphError> {
+        Err(GraphError::NoGradient {
+            label: node.label.clone(),
+            op: self.name(),
+        })
+    }
+
+    /// The input whose memory the only output shares: such an operator has no kernel.
+    fn alias(&self) -> Option<usize> {
+        None
+    }
+
+    /// The kernels that compute it.
+    fn lower(&self, io: &Io, target: &Target) -> Lowered;
+
+    /// The same in plain f64 loops; `updates` holds the state before and is left as the state after.
+    fn reference(&self, inputs: &[&Array], updates: &mut [Array]) -> Vec<Array>;
+
+    /// Floating-point operations (a multiply-add is two).
+    fn flops(&self, _io: &Io) -> u64 {
+        0
+    }
+}

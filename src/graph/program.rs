@@ -1,0 +1,214 @@
+//! A graph on a device: memory bound, kernels compiled, ready to be replayed.
+
+use std::collections::HashMap;
+
+use super::memory::Item;
+use super::{Array, Graph, GraphError, Layout, Memory, Place, Shape, Store, Target, Tensor};
+use crate::gpu::{Binding, Buffer, Dispatch, Gpu, GpuError, Plan, PlanBuilder, Readback};
+
+/// A compiled graph.
+pub struct Program {
+    gpu: Gpu,
+    plan: Plan,
+    bound: HashMap<Tensor, (Binding, Shape)>,
+    memory: Memory,
+}
+
+impl Program {
+    /// Compiles a graph. Its state lives in `store`; an arena that is not there yet is made, zeroed.
+    pub fn compile(graph: &Graph, store: &mut Store) -> Result<Program, GraphError> {
+        let gpu = store.gpu().clone();
+        let target = Target::of(&gpu);
+        let memory = graph.memory(&target)?;
+        let lowered = graph.lower(&target);
+        let assignment = graph.assign(&lowered);
+        let pool = assignment
+            .slots
+            .iter()
+            .enumerate()
+            .map(|(i, &words)| Buffer::new(&gpu, &format!("pool {i}"), words))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut extent: HashMap<&'static str, usize> = HashMap::new();
+        for (_, info) in graph.tensors() {
+            if let Place::State { arena, offset } = info.place {
+                let end = extent.entry(arena).or_default();
+                *end = (*end).max(offset + info.shape.stored_len());
+            }
+        }
+        for (arena, words) in extent {
+            if store.arena(arena).is_none_or(|b| b.words() < words) {
+                store.create(arena, words)?;
+            }
+        }
+        let mut bound: HashMap<Tensor, (Binding, Shape)> = HashMap::new();
+        for (tensor, info) in graph.tensors() {
+            let words = info.shape.stored_len().max(4);
+            let whole = |buffer: Buffer| Binding {
+                buffer,
+                offset: 0,
+                words,
+            };
+            let binding = match &info.place {
+                Place::Pool => match assignment.of.get(&Item::Tensor(tensor)) {
+                    Some(&slot) => whole(pool[slot].clone()),
+                    None => continue, // made by nobody, read by nobody
+                },
+                Place::Host => whole(Buffer::new(&gpu, &info.name, words)?),
+                Place::Constant(value) => {
+                    let buffer = Buffer::new(&gpu, &info.name, words)?;
+                    buffer.write(&gpu, 0, &info.shape.pack(&vec![*value; info.shape.len()]));
+                    whole(buffer)
+                }
+                Place::State { arena, offset } => match store.arena(arena) {
+                    Some(buffer) => Binding {
+                        buffer: buffer.clone(),
+                        offset: *offset,
+                        words,
+                    },
+                    None => continue, // cannot be: made above
+                },
+                Place::Alias(of) => match bound.get(of) {
+                    Some((binding, _)) => binding.clone(),
+                    None => continue,
+                },
+            };
+            bound.insert(tensor, (binding, info.shape.clone()));
+        }
+        let mut builder = PlanBuilder::new(&gpu);
+        for (index, (node, lowered)) in graph.nodes().iter().zip(&lowered).enumerate() {
+            let flops =
+                node.op.flops(&graph.io(node)) as f64 / lowered.launches.len().max(1) as f64;
+            for launch in &lowered.launches {
+                let bindings: Vec<Binding> = launch
+                    .slots
+                    .iter()
+                    .map(|slot| {
+                        let item = slot.item(graph, index);
+                        let mut binding = match item {
+                            Item::Tensor(t) => bound[&t].0.clone(),
+                            Item::Scratch(_, i) => Binding {
+                                buffer: pool[assignment.of[&item]].clone(),
+                                offset: 0,
+                                words: lowered.scratch[i].max(4),
+                            },
+                        };
+                        if let Some((offset, words)) = slot.part {
+                            binding = Binding {
+                                offset: binding.offset + offset,
+                                words,
+                                ..binding
+                            };
+                        }
+                        binding
+                    })
+                    .collect();
+                let bytes: usize = bindings.iter().map(|b| b.words * 4).sum();
+                builder.push(&Dispatch {
+                    kernel: launch.kernel.clone(),
+                    bindings,
+                    workgroups: launch.workgroups,
+                    label: node.label.clone(),
+                    // A byte costs about as much as four operations, on a CPU and on a GPU alike.
+                    cost: flops + 4.0 * bytes as f64,
+                })?;
+            }
+        }
+        Ok(Program {
+            plan: builder.finish(),
+            bound,
+            memory,
+            gpu,
+        })
+    }
+
+    /// What it took.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// Number of dispatches of one run.
+    pub fn dispatches(&self) -> usize {
+        self.plan.len()
+    }
+
+    /// See [`Plan::cut_into`].
+    pub fn cut_into(&mut self, parts: usize) {
+        self.plan.cut_into(parts);
+    }
+
+    /// Sends one run to the device; see [`Plan::run`].
+    pub fn run(&mut self, after: Option<(&mut Readback, u64)>) -> Result<(), GpuError> {
+        self.plan.run(after)
+    }
+
+    /// Where a tensor lies. `None` for one that nobody uses.
+    pub fn binding(&self, tensor: Tensor) -> Option<&Binding> {
+        self.bound.get(&tensor).map(|(binding, _)| binding)
+    }
+
+    /// A readback of these tensors after each run; values come as they lie in memory, padded.
+    pub fn readback(&self, tensors: &[Tensor]) -> Readback {
+        Readback::new(
+            &self.gpu,
+            tensors
+                .iter()
+                .filter_map(|t| self.binding(*t).cloned())
+                .collect(),
+        )
+    }
+
+    /// Writes an input or a state, values in row-major order without padding.
+    pub fn write(&self, tensor: Tensor, values: &[f32]) {
+        if let Some((binding, shape)) = self.bound.get(&tensor) {
+            binding
+                .buffer
+                .write(&self.gpu, binding.offset, &shape.pack(values));
+        }
+    }
+
+    /// Writes words that are not floats.
+    pub fn write_words<T: bytemuck::NoUninit>(&self, tensor: Tensor, words: &[T]) {
+        if let Some((binding, _)) = self.bound.get(&tensor) {
+            binding.buffer.write(&self.gpu, binding.offset, words);
+        }
+    }
+
+    /// Writes an array, words as words.
+    pub fn write_array(&self, tensor: Tensor, array: &Array) {
+        match self.bound.get(&tensor).map(|(_, shape)| shape.layout()) {
+            Some(Layout::Words) => {
+                self.write_words(
+                    tensor,
+                    &array.data.iter().map(|&v| v as u32).collect::<Vec<_>>(),
+                );
+            }
+            _ => self.write(tensor, &array.to_f32()),
+        }
+    }
+
+    /// Waits for the device and reads a tensor, without padding.
+    pub fn read(&self, tensor: Tensor) -> Result<Vec<f32>, GpuError> {
+        match self.bound.get(&tensor) {
+            None => Ok(Vec::new()),
+            Some((b, shape)) if shape.layout() == Layout::Words => {
+                let words: Vec<u32> = b.buffer.read(&self.gpu, b.offset, shape.len())?;
+                Ok(words.into_iter().map(|w| w as f32).collect())
+            }
+            Some((b, shape)) => Ok(shape.unpack(&b.buffer.read::<f32>(
+                &self.gpu,
+                b.offset,
+                shape.stored_len(),
+            )?)),
+        }
+    }
+
+    /// The same as an array.
+    pub fn read_array(&self, tensor: Tensor) -> Result<Array, GpuError> {
+        let dims = self
+            .bound
+            .get(&tensor)
+            .map(|(_, shape)| shape.dims().to_vec())
+            .unwrap_or_default();
+        Ok(Array::from_f32(&dims, &self.read(tensor)?))
+    }
+}

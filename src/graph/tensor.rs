@@ -1,0 +1,227 @@
+//! Tensors, nodes, and the graph they make.
+
+use std::sync::Arc;
+
+use super::{GraphError, Io, Op, Shape};
+
+/// A tensor of one graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tensor(pub(super) u32);
+
+/// Where a tensor's memory comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Place {
+    /// Lives inside a step; memory is shared with tensors that live at other times.
+    Pool,
+    /// Written by the host between steps.
+    Host,
+    /// The same value everywhere, written once.
+    Constant(f32),
+    /// Outlives the step: part of a named arena that several graphs share, from a word on.
+    State {
+        /// The arena.
+        arena: &'static str,
+        /// First word, a multiple of 64.
+        offset: usize,
+    },
+    /// The memory of another tensor.
+    Alias(Tensor),
+}
+
+/// What is known of a tensor.
+#[derive(Debug, Clone)]
+pub struct TensorInfo {
+    /// For errors and profiles.
+    pub name: String,
+    /// Dimensions and layout.
+    pub shape: Shape,
+    /// Where its memory is.
+    pub place: Place,
+    /// Read by the host after a step, so its memory is not reused.
+    pub kept: bool,
+}
+
+/// An operator applied to tensors.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// What is computed.
+    pub op: Arc<dyn Op>,
+    /// What it reads.
+    pub inputs: Vec<Tensor>,
+    /// What it makes.
+    pub outputs: Vec<Tensor>,
+    /// The state it updates in place.
+    pub updates: Vec<Tensor>,
+    /// Where in the model it stands.
+    pub label: String,
+}
+
+/// A straight-line program over tensors of static shape.
+#[derive(Debug, Clone, Default)]
+pub struct Graph {
+    pub(super) tensors: Vec<TensorInfo>,
+    pub(super) nodes: Vec<Node>,
+    scope: Vec<String>,
+}
+
+impl Graph {
+    /// An empty graph.
+    pub fn new() -> Graph {
+        Graph::default()
+    }
+
+    fn tensor(&mut self, name: String, shape: Shape, place: Place) -> Tensor {
+        let id = Tensor(self.tensors.len() as u32);
+        self.tensors.push(TensorInfo {
+            name,
+            shape,
+            place,
+            kept: false,
+        });
+        id
+    }
+
+    /// A tensor that the host writes between steps.
+    pub fn input(&mut self, name: &str, shape: Shape) -> Tensor {
+        self.tensor(name.to_string(), shape, Place::Host)
+    }
+
+    /// A tensor of one value.
+    pub fn constant(&mut self, value: f32, shape: Shape) -> Tensor {
+        self.tensor(format!("constant {value}"), shape, Place::Constant(value))
+    }
+
+    /// A tensor that outlives the step, in `arena` from word `offset` on.
+    pub fn state(
+        &mut self,
+        name: &str,
+        shape: Shape,
+        arena: &'static str,
+        offset: usize,
+    ) -> Tensor {
+        self.tensor(name.to_string(), shape, Place::State { arena, offset })
+    }
+
+    /// Puts the result of a node into an arena instead of the pool (a gradient beside its neighbours, say).
+    pub fn place(&mut self, tensor: Tensor, arena: &'static str, offset: usize) {
+        self.tensors[tensor.0 as usize].place = Place::State { arena, offset };
+    }
+
+    /// Keeps a result until the host has read it.
+    pub fn keep(&mut self, tensor: Tensor) {
+        let root = self.root(tensor);
+        self.tensors[root.0 as usize].kept = true;
+    }
+
+    /// Runs `f` with a name added to the label of every node it adds.
+    pub fn within<T>(&mut self, name: &str, f: impl FnOnce(&mut Graph) -> T) -> T {
+        self.scope.push(name.to_string());
+        let result = f(self);
+        self.scope.pop();
+        result
+    }
+
+    /// Adds a node.
+    pub fn add(
+        &mut self,
+        op: impl Op + 'static,
+        inputs: &[Tensor],
+    ) -> Result<Vec<Tensor>, GraphError> {
+        self.add_updating(Arc::new(op), inputs, &[])
+    }
+
+    /// Adds a node with one output.
+    pub fn add_one(
+        &mut self,
+        op: impl Op + 'static,
+        inputs: &[Tensor],
+    ) -> Result<Tensor, GraphError> {
+        self.add(op, inputs).map(|outputs| outputs[0])
+    }
+
+    /// Adds a node that also updates state in place.
+    pub fn add_updating(
+        &mut self,
+        op: Arc<dyn Op>,
+        inputs: &[Tensor],
+        updates: &[Tensor],
+    ) -> Result<Vec<Tensor>, GraphError> {
+        let label = match self.scope.is_empty() {
+            true => op.name().to_string(),
+            false => format!("{} {}", self.scope.join("."), op.name()),
+        };
+        let shapes: Vec<Shape> = inputs.iter().map(|&t| self.shape(t).clone()).collect();
+        let outputs = op.infer(&shapes).map_err(|reason| GraphError::Shape {
+            label: label.clone(),
+            op: op.name(),
+            inputs: shapes
+                .iter()
+                .map(|s| format!("{s:?}"))
+                .collect::<Vec<_>>()
+                .join(", "),
+            reason,
+        })?;
+        let alias = op.alias();
+        let outputs: Vec<Tensor> = outputs
+            .into_iter()
+            .map(|shape| {
+                let place = alias.map_or(Place::Pool, |i| Place::Alias(inputs[i]));
+                self.tensor(label.clone(), shape, place)
+            })
+            .collect();
+        self.nodes.push(Node {
+            op,
+            inputs: inputs.to_vec(),
+            outputs: outputs.clone(),
+            updates: updates.to_vec(),
+            label,
+        });
+        Ok(outputs)
+    }
+
+    /// What is known of a tensor.
+    pub fn info(&self, tensor: Tensor) -> &TensorInfo {
+        &self.tensors[tensor.0 as usize]
+    }
+
+    /// The shape of a tensor.
+    pub fn shape(&self, tensor: Tensor) -> &Shape {
+        &self.info(tensor).shape
+    }
+
+    /// Every tensor.
+    pub fn tensors(&self) -> impl Iterator<Item = (Tensor, &TensorInfo)> {
+        self.tensors
+            .iter()
+            .enumerate()
+            .map(|(i, info)| (Tensor(i as u32), info))
+    }
+
+    /// Every node, in execution order.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The shapes around a node.
+    pub fn io(&self, node: &Node) -> Io {
+        let shapes = |list: &[Tensor]| list.iter().map(|&t| self.shape(t).clone()).collect();
+        Io {
+            inputs: shapes(&node.inputs),
+            outputs: shapes(&node.outputs),
+            updates: shapes(&node.updates),
+        }
+    }
+
+    /// Floating-point operations of one run.
+    pub fn flops(&self) -> u64 {
+        self.nodes.iter().map(|n| n.op.flops(&self.io(n))).sum()
+    }
+
+    /// The tensor whose memory this one uses.
+    pub(super) fn root(&self, mut tensor: Tensor) -> Tensor {
+        while let Place::Alias(of) = self.info(tensor).place {
+            tensor = of;
+        }
+        tensor
+    }
+}

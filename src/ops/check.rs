@@ -1,0 +1,260 @@
+//! Holds kernels against their CPU references: the tests and `simsiam devices --self-test` run the same cases.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::gpu::Gpu;
+use crate::graph::{Array, Graph, GraphError, Op, Program, Shape, Store, Tensor, interpret};
+
+/// What a tensor of a case holds.
+#[derive(Debug, Clone)]
+pub enum Fill {
+    /// Standard normal.
+    Normal,
+    /// Uniform in an interval.
+    Uniform(f32, f32),
+    /// These values.
+    Values(Vec<f32>),
+    /// These words.
+    Words(Vec<u32>),
+}
+
+/// One operator on one set of shapes.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// Shown in tables and failures.
+    pub name: String,
+    /// The operator.
+    pub op: Arc<dyn Op>,
+    /// Its inputs.
+    pub inputs: Vec<(Shape, Fill)>,
+    /// The state it updates.
+    pub updates: Vec<(Shape, Fill)>,
+    /// Largest relative L2 error of any output.
+    pub tolerance: f64,
+    /// Inputs whose gradient is compared with finite differences.
+    pub differentiable: Vec<bool>,
+}
+
+impl Case {
+    /// A case without inputs, tolerance 1e-5.
+    pub fn new(name: &str, op: impl Op + 'static) -> Case {
+        Case {
+            name: name.to_string(),
+            op: Arc::new(op),
+            inputs: Vec::new(),
+            updates: Vec::new(),
+            tolerance: 1e-5,
+            differentiable: Vec::new(),
+        }
+    }
+
+    /// Adds an input that has a gradient.
+    #[must_use]
+    pub fn input(mut self, shape: Shape, fill: Fill) -> Case {
+        self.inputs.push((shape, fill));
+        self.differentiable.push(true);
+        self
+    }
+
+    /// Adds an input without a gradient.
+    #[must_use]
+    pub fn fixed(mut self, shape: Shape, fill: Fill) -> Case {
+        self.inputs.push((shape, fill));
+        self.differentiable.push(false);
+        self
+    }
+
+    /// Adds a state.
+    #[must_use]
+    pub fn update(mut self, shape: Shape, fill: Fill) -> Case {
+        self.updates.push((shape, fill));
+        self
+    }
+
+    /// Sets the tolerance.
+    #[must_use]
+    pub fn tolerance(mut self, tolerance: f64) -> Case {
+        self.tolerance = tolerance;
+        self
+    }
+
+    /// Marks an operator that has no gradient rule.
+    #[must_use]
+    pub fn no_gradient(mut self) -> Case {
+        self.differentiable.fill(false);
+        self
+    }
+
+    fn graph(&self) -> Result<Built, GraphError> {
+        let mut graph = Graph::new();
+        let mut given = HashMap::new();
+        let mut make = |graph: &mut Graph, list: &[(Shape, Fill)], salt: u64| -> Vec<Tensor> {
+            list.iter()
+                .enumerate()
+                .map(|(i, (shape, fill))| {
+                    let tensor = graph.input(&format!("{} {i}", self.name), shape.clone());
+                    given.insert(tensor, values(shape, fill, salt + i as u64));
+                    tensor
+                })
+                .collect()
+        };
+        let inputs = make(&mut graph, &self.inputs, 1);
+        let updates = make(&mut graph, &self.updates, 101);
+        let outputs = graph.add_updating(self.op.clone(), &inputs, &updates)?;
+        for &output in &outputs {
+            graph.keep(output);
+        }
+        Ok(Built {
+            graph,
+            given,
+            inputs,
+            updates,
+            outputs,
+        })
+    }
+}
+
+struct Built {
+    graph: Graph,
+    given: HashMap<Tensor, Array>,
+    inputs: Vec<Tensor>,
+    updates: Vec<Tensor>,
+    outputs: Vec<Tensor>,
+}
+
+impl Built {
+    fn run(&self, gpu: &Gpu) -> Result<Program, GraphError> {
+        let mut program = Program::compile(&self.graph, &mut Store::new(gpu))?;
+        for (&tensor, array) in &self.given {
+            program.write_array(tensor, array);
+        }
+        program.run(None)?;
+        Ok(program)
+    }
+}
+
+/// SplitMix64: test values that are the same on every machine.
+fn uniform(state: &mut u64) -> f64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+}
+
+fn values(shape: &Shape, fill: &Fill, seed: u64) -> Array {
+    let mut state = seed.wrapping_mul(0x5851_f42d_4c95_7f2d);
+    let mut next = || uniform(&mut state);
+    let data: Vec<f64> = match fill {
+        // Box–Muller; rounded to f32 so that both sides see the same inputs.
+        Fill::Normal => (0..shape.len())
+            .map(|_| (-2.0 * (1.0 - next()).ln()).sqrt() * (std::f64::consts::TAU * next()).cos())
+            .collect(),
+        Fill::Uniform(a, b) => (0..shape.len())
+            .map(|_| f64::from(*a) + f64::from(b - a) * next())
+            .collect(),
+        Fill::Values(v) => v.iter().map(|&v| f64::from(v)).collect(),
+        Fill::Words(v) => v.iter().map(|&v| f64::from(v)).collect(),
+    };
+    let exact = matches!(fill, Fill::Words(_));
+    let data = data
+        .into_iter()
+        .map(|v| if exact { v } else { f64::from(v as f32) })
+        .collect();
+    Array {
+        dims: shape.dims().to_vec(),
+        data,
+    }
+}
+
+/// The largest relative error of an output or an updated state against the CPU reference.
+pub fn forward_error(gpu: &Gpu, case: &Case) -> Result<f64, GraphError> {
+    let built = case.graph()?;
+    let program = built.run(gpu)?;
+    let expected = interpret(&built.graph, &built.given);
+    let mut worst = 0.0f64;
+    for tensor in built.outputs.iter().chain(&built.updates) {
+        let got = program.read_array(*tensor)?;
+        let error = got.relative_error(&expected[tensor]);
+        // A NaN must not be lost in `max`.
+        worst = if error.is_nan() {
+            f64::INFINITY
+        } else {
+            worst.max(error)
+        };
+    }
+    Ok(worst)
+}
+
+/// The largest relative error of a gradient on the device against central differences of the CPU reference, with a
+/// random gradient coming in, as in the middle of a graph. `None` where nothing is differentiable.
+pub fn gradient_error(gpu: &Gpu, case: &Case) -> Result<Option<f64>, GraphError> {
+    if !case.differentiable.contains(&true) {
+        return Ok(None);
+    }
+    let mut built = case.graph()?;
+    let node = built.graph.nodes()[0].clone();
+    let first = built.outputs[0];
+    let incoming = built
+        .graph
+        .input("incoming", built.graph.shape(first).clone());
+    let weights = values(built.graph.shape(first), &Fill::Normal, 977);
+    built.given.insert(incoming, weights.clone());
+    let mut outputs = vec![None; built.outputs.len()];
+    outputs[0] = Some(incoming);
+    let gradients = node
+        .op
+        .gradient(&mut built.graph, &node, &outputs, &case.differentiable)?;
+    for gradient in gradients.iter().flatten() {
+        built.graph.keep(*gradient);
+    }
+    let program = built.run(gpu)?;
+    let objective = |given: &[Array]| -> f64 {
+        let mut updates: Vec<Array> = built
+            .updates
+            .iter()
+            .map(|t| built.given[t].clone())
+            .collect();
+        let y = case
+            .op
+            .reference(&given.iter().collect::<Vec<_>>(), &mut updates);
+        y[0].data
+            .iter()
+            .zip(&weights.data)
+            .map(|(y, w)| y * w)
+            .sum()
+    };
+    let mut given: Vec<Array> = built
+        .inputs
+        .iter()
+        .map(|t| built.given[t].clone())
+        .collect();
+    let mut worst = 0.0f64;
+    for (i, &differentiable) in case.differentiable.iter().enumerate() {
+        if !differentiable {
+            continue;
+        }
+        let Some(gradient) = gradients[i] else {
+            return Ok(Some(f64::INFINITY));
+        };
+        let mut expected = Array::zeros(&given[i].dims);
+        const STEP: f64 = 1e-5;
+        for j in 0..expected.data.len() {
+            let at = given[i].data[j];
+            given[i].data[j] = at + STEP;
+            let above = objective(&given);
+            given[i].data[j] = at - STEP;
+            let below = objective(&given);
+            given[i].data[j] = at;
+            expected.data[j] = (above - below) / (2.0 * STEP);
+        }
+        let error = program.read_array(gradient)?.relative_error(&expected);
+        worst = if error.is_nan() {
+            f64::INFINITY
+        } else {
+            worst.max(error)
+        };
+    }
+    Ok(Some(worst))
+}

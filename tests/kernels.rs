@@ -1,0 +1,42 @@
+//! Every operator on odd shapes: kernels against CPU references, gradients against finite differences.
+
+use simsiam::gpu::{Gpu, Options};
+use simsiam::ops::{cases, check};
+
+fn gpu() -> Gpu {
+    // Checks on: a kernel that relies on them, or that reads workgroup memory before writing it, shows elsewhere.
+    Gpu::open(None, Options { checked: true })
+        .expect("an adapter; install mesa-vulkan-drivers for a software one")
+}
+
+#[test]
+fn kernels_match_their_references() {
+    let gpu = gpu();
+    let mut failures = Vec::new();
+    for case in cases() {
+        match check::forward_error(&gpu, &case) {
+            Ok(error) if error <= case.tolerance => {}
+            Ok(error) => failures.push(format!(
+                "{}: {error:.2e} > {:.0e}",
+                case.name, case.tolerance
+            )),
+            Err(error) => failures.push(format!("{}: {error}", case.name)),
+        }
+    }
+    assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+}
+
+#[test]
+fn gradients_match_finite_differences() {
+    let gpu = gpu();
+    let mut failures = Vec::new();
+    for case in cases() {
+        match check::gradient_error(&gpu, &case) {
+            Ok(None) => {}
+            Ok(Some(error)) if error <= 1e-4 => {}
+            Ok(Some(error)) => failures.push(format!("{}: {error:.2e}", case.name)),
+            Err(error) => failures.push(format!("{}: {error}", case.name)),
+        }
+    }
+    assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+}
