@@ -1,1 +1,4 @@
 //! SimSiam on any GPU.
+
+/// One configuration: file, flags and form are three views of it.
+pub mod config;
