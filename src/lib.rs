@@ -2,3 +2,5 @@
 
 /// One configuration: file, flags and form are three views of it.
 pub mod config;
+/// Counter-based random numbers.
+pub mod random;
