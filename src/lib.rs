@@ -1,8 +1,6 @@
 //! SimSiam on any GPU.
 
-/// What is drawn at random for a view, and the kernels that apply it.
 pub mod augment;
-/// One configuration: file, flags and form are three views of it.
 pub mod config;
-/// Counter-based random numbers.
+pub mod data;
 pub mod random;
