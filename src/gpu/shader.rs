@@ -18,10 +18,19 @@ macro_rules! shaders {
 
 shaders! {
     "add",
+    "batch_norm_apply",
+    "batch_norm_eval",
+    "batch_norm_gradient_apply",
+    "batch_norm_gradient_merge",
+    "batch_norm_gradient_partial",
+    "batch_norm_merge",
+    "batch_norm_partial",
+    "common/batch_norm_gradient",
     "common/grid",
     "conv2d",
     "conv2d_grad_weight",
     "sum_parts",
+    "sum_rows",
 }
 
 /// The WGSL of a kernel, or what is wrong with its file.

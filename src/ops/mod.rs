@@ -4,27 +4,43 @@
 //! cases in the list of [`cases`]; the kernel, gradient and shader tests and `simsiam devices --self-test` pick it up there.
 
 mod add;
+mod batch_norm;
+mod batch_norm_eval;
+mod batch_norm_gradient;
 pub mod check;
 mod conv2d;
 mod conv2d_grad_weight;
 mod correlation;
+mod linear;
 mod sum_parts;
 
 use std::sync::Arc;
 
 pub use add::Add;
+pub use batch_norm::BatchNorm;
+pub use batch_norm_eval::BatchNormEval;
+pub use batch_norm_gradient::BatchNormGradient;
 pub use conv2d::{Conv2d, Conv2dGradInput};
 pub use conv2d_grad_weight::Conv2dGradWeight;
+pub use linear::{Linear, LinearGradInput, LinearGradWeight, MatmulTransposed, SumRows};
 
 use crate::graph::{Graph, GraphError, Op, Tensor};
 use check::Case;
 
 /// The cases of every operator, on shapes that no tile divides.
 pub fn cases() -> Vec<Case> {
-    [add::cases(), conv2d::cases(), conv2d_grad_weight::cases()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        add::cases(),
+        batch_norm::cases(),
+        batch_norm_eval::cases(),
+        batch_norm_gradient::cases(),
+        conv2d::cases(),
+        conv2d_grad_weight::cases(),
+        linear::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The gradient of `loss` with respect to each tensor; see [`Graph::gradients`].
