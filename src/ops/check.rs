@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::gpu::Gpu;
-use crate::graph::{Array, Graph, GraphError, Op, Program, Shape, Store, Tensor, interpret};
+use crate::gpu::{Gpu, Kernel};
+use crate::graph::{
+    Array, Graph, GraphError, Op, Program, Shape, Store, Target, Tensor, interpret,
+};
 
 /// What a tensor of a case holds.
 #[derive(Debug, Clone)]
@@ -84,6 +86,22 @@ impl Case {
     pub fn no_gradient(mut self) -> Case {
         self.differentiable.fill(false);
         self
+    }
+
+    /// Every kernel of the operator and of its gradient on a device.
+    pub fn kernels(&self, target: &Target) -> Result<Vec<Kernel>, GraphError> {
+        let mut built = self.graph()?;
+        if self.differentiable.contains(&true) {
+            let node = built.graph.nodes()[0].clone();
+            let incoming = built
+                .graph
+                .input("incoming", built.graph.shape(built.outputs[0]).clone());
+            let mut outputs = vec![None; built.outputs.len()];
+            outputs[0] = Some(incoming);
+            node.op
+                .gradient(&mut built.graph, &node, &outputs, &self.differentiable)?;
+        }
+        Ok(built.graph.kernels(target))
     }
 
     fn graph(&self) -> Result<Built, GraphError> {
