@@ -13,7 +13,30 @@ macro_rules! shaders {
     };
 }
 
-shaders!["common/grid", "add",];
+shaders![
+    "common/grid",
+    "add",
+    "common/reduce",
+    "common/softmax",
+    "add_relu",
+    "column_std",
+    "cosine_similarity",
+    "cosine_similarity_gradient",
+    "global_avg_pool",
+    "global_avg_pool_gradient",
+    "l2_normalize",
+    "l2_normalize_gradient",
+    "max_pool",
+    "max_pool_gradient",
+    "mean",
+    "mean_gradient",
+    "relu",
+    "relu_gradient",
+    "sgd",
+    "soft_cross_entropy",
+    "soft_cross_entropy_gradient",
+    "swap_views",
+];
 
 /// The WGSL of a kernel, or what is wrong with its file.
 pub fn compose(kernel: &Kernel) -> Result<String, String> {

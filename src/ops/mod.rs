@@ -5,17 +5,52 @@
 
 mod add;
 pub mod check;
+mod column_std;
+mod cosine;
+mod cross_entropy;
+mod global_avg_pool;
+mod l2_normalize;
+mod max_pool;
+mod mean;
+mod relu;
+mod sgd;
+mod views;
 
 use std::sync::Arc;
 
 pub use add::Add;
+pub use column_std::ColumnStd;
+pub use cosine::{CosineSimilarity, CosineSimilarityGradient};
+pub use cross_entropy::{SoftCrossEntropy, SoftCrossEntropyGradient};
+pub use global_avg_pool::{GlobalAvgPool, GlobalAvgPoolGradient};
+pub use l2_normalize::{L2Normalize, L2NormalizeGradient};
+pub use max_pool::{MaxPool, MaxPoolGradient};
+pub use mean::{Mean, MeanGradient};
+pub use relu::{AddRelu, Relu, ReluGradient};
+pub use sgd::Sgd;
+pub use views::{StopGradient, SwapViews};
 
 use crate::graph::{Graph, GraphError, Op, Tensor};
 use check::Case;
 
 /// The cases of every operator, on shapes that no tile divides.
 pub fn cases() -> Vec<Case> {
-    [add::cases()].into_iter().flatten().collect()
+    [
+        add::cases(),
+        column_std::cases(),
+        cosine::cases(),
+        cross_entropy::cases(),
+        global_avg_pool::cases(),
+        l2_normalize::cases(),
+        max_pool::cases(),
+        mean::cases(),
+        relu::cases(),
+        sgd::cases(),
+        views::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The gradient of `loss` with respect to each tensor; see [`Graph::gradients`].
