@@ -1,4 +1,8 @@
 //! SimSiam on any GPU.
+pub mod augment;
+pub mod config;
+pub mod data;
 pub mod gpu;
 pub mod graph;
 pub mod ops;
+pub mod random;

@@ -6,6 +6,9 @@
 mod add;
 pub mod check;
 mod column_std;
+mod conv2d;
+mod conv2d_grad_weight;
+mod correlation;
 mod cosine;
 mod cross_entropy;
 mod global_avg_pool;
@@ -14,12 +17,15 @@ mod max_pool;
 mod mean;
 mod relu;
 mod sgd;
+mod sum_parts;
 mod views;
 
 use std::sync::Arc;
 
 pub use add::Add;
 pub use column_std::ColumnStd;
+pub use conv2d::{Conv2d, Conv2dGradInput};
+pub use conv2d_grad_weight::Conv2dGradWeight;
 pub use cosine::{CosineSimilarity, CosineSimilarityGradient};
 pub use cross_entropy::{SoftCrossEntropy, SoftCrossEntropyGradient};
 pub use global_avg_pool::{GlobalAvgPool, GlobalAvgPoolGradient};
@@ -38,6 +44,8 @@ pub fn cases() -> Vec<Case> {
     [
         add::cases(),
         column_std::cases(),
+        conv2d::cases(),
+        conv2d_grad_weight::cases(),
         cosine::cases(),
         cross_entropy::cases(),
         global_avg_pool::cases(),
