@@ -5,17 +5,26 @@
 
 mod add;
 pub mod check;
+mod conv2d;
+mod conv2d_grad_weight;
+mod correlation;
+mod sum_parts;
 
 use std::sync::Arc;
 
 pub use add::Add;
+pub use conv2d::{Conv2d, Conv2dGradInput};
+pub use conv2d_grad_weight::Conv2dGradWeight;
 
 use crate::graph::{Graph, GraphError, Op, Tensor};
 use check::Case;
 
 /// The cases of every operator, on shapes that no tile divides.
 pub fn cases() -> Vec<Case> {
-    [add::cases()].into_iter().flatten().collect()
+    [add::cases(), conv2d::cases(), conv2d_grad_weight::cases()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// The gradient of `loss` with respect to each tensor; see [`Graph::gradients`].
