@@ -77,11 +77,6 @@ impl Axis {
             out_offset: phase,
         }
     }
-
-    /// Independent pixels: a linear layer over `n` rows.
-    pub fn pixels(n: usize) -> Axis {
-        Axis::forward(n, 1, 1, 0)
-    }
 }
 
 /// What the kernel computes.

@@ -4,27 +4,73 @@
 //! cases in the list of [`cases`]; the kernel, gradient and shader tests and `simsiam devices --self-test` pick it up there.
 
 mod add;
+mod batch_norm;
+mod batch_norm_eval;
+mod batch_norm_gradient;
 pub mod check;
+mod column_std;
 mod conv2d;
 mod conv2d_grad_weight;
 mod correlation;
+mod cosine;
+mod cross_entropy;
+mod global_avg_pool;
+mod l2_normalize;
+mod linear;
+mod max_pool;
+mod mean;
+mod relu;
+mod sgd;
 mod sum_parts;
+mod views;
 
 use std::sync::Arc;
 
 pub use add::Add;
+pub use batch_norm::BatchNorm;
+pub use batch_norm_eval::BatchNormEval;
+pub use batch_norm_gradient::BatchNormGradient;
+pub use column_std::ColumnStd;
 pub use conv2d::{Conv2d, Conv2dGradInput};
 pub use conv2d_grad_weight::Conv2dGradWeight;
+pub use cosine::{CosineSimilarity, CosineSimilarityGradient};
+pub use cross_entropy::{SoftCrossEntropy, SoftCrossEntropyGradient};
+pub use global_avg_pool::{GlobalAvgPool, GlobalAvgPoolGradient};
+pub use l2_normalize::{L2Normalize, L2NormalizeGradient};
+pub use linear::{Linear, LinearGradInput, LinearGradWeight, MatmulTransposed, SumRows};
+pub use max_pool::{MaxPool, MaxPoolGradient};
+pub use mean::{Mean, MeanGradient};
+pub use relu::{AddRelu, Relu, ReluGradient};
+pub use sgd::Sgd;
+pub use views::{StopGradient, SwapViews};
 
 use crate::graph::{Graph, GraphError, Op, Tensor};
 use check::Case;
 
 /// The cases of every operator, on shapes that no tile divides.
 pub fn cases() -> Vec<Case> {
-    [add::cases(), conv2d::cases(), conv2d_grad_weight::cases()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        add::cases(),
+        batch_norm::cases(),
+        batch_norm_eval::cases(),
+        batch_norm_gradient::cases(),
+        column_std::cases(),
+        conv2d::cases(),
+        conv2d_grad_weight::cases(),
+        cosine::cases(),
+        cross_entropy::cases(),
+        global_avg_pool::cases(),
+        l2_normalize::cases(),
+        linear::cases(),
+        max_pool::cases(),
+        mean::cases(),
+        relu::cases(),
+        sgd::cases(),
+        views::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The gradient of `loss` with respect to each tensor; see [`Graph::gradients`].
