@@ -4,5 +4,6 @@ pub mod config;
 pub mod data;
 pub mod gpu;
 pub mod graph;
+pub mod model;
 pub mod ops;
 pub mod random;
