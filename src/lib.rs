@@ -4,6 +4,7 @@ pub mod config;
 pub mod data;
 pub mod gpu;
 pub mod graph;
+pub mod method;
 pub mod model;
 pub mod ops;
 pub mod random;

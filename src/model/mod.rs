@@ -17,3 +17,6 @@ pub use parameters::{Arena, Entry, Init, Parameters};
 pub use pytorch::Format;
 pub use resnet::features;
 
+
+#[cfg(test)]
+mod tests;
