@@ -8,3 +8,4 @@ pub mod method;
 pub mod model;
 pub mod ops;
 pub mod random;
+pub mod train;
