@@ -37,7 +37,9 @@ fn main(
         }
         mean += shift;
         stats[view * 2u * C4 + c] = mean;
-        stats[(view * 2u + 1u) * C4 + c] = 1.0 / sqrt(squares / f32(ROWS) + EPS);
+        // Padding channels stay zero.
+        let real = vec4u(c * 4u) + vec4u(0u, 1u, 2u, 3u) < vec4u(CHANNELS);
+        stats[(view * 2u + 1u) * C4 + c] = select(vec4f(), 1.0 / sqrt(squares / f32(ROWS) + EPS), real);
         running_mean[c] = mix(running_mean[c], mean, MOMENTUM);
         running_var[c] = mix(running_var[c], squares / f32(ROWS - 1u), MOMENTUM);
     }

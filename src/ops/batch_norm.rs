@@ -162,6 +162,7 @@ impl Op for BatchNorm {
         let partial = parts.describe(Kernel::new("batch_norm_partial"), self.views);
         let merge = parts
             .describe(Kernel::new("batch_norm_merge"), self.views)
+            .with("CHANNELS", x.channels())
             .with("EPS", self.eps)
             .with("MOMENTUM", self.momentum);
         let apply = Kernel::new("batch_norm_apply")
