@@ -10,6 +10,8 @@
 // A thread makes TY rows x TX columns x TN vec4 of channels in registers; neighbouring columns share the inputs they
 // load. No workgroup memory: a software driver pays dearly for barriers.
 // Workgroup LANES_P x LANES_N; dispatch (ceil(TILES / LANES_P), ceil(N4 / TN / LANES_N)).
+// +SHARE: all lanes of a subgroup (SUBGROUP of them, all active) want the same weights, so each loads some and the others
+// read them from its register; LANES_N is 1.
 // Sizes with a 4 are in vec4s. Rows run over all images: row = image * OUT_H + oy.
 
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
@@ -31,12 +33,20 @@ fn multiply(sum: vec4f, a: vec4f, b0: vec4f, b1: vec4f, b2: vec4f, b3: vec4f) ->
 }
 
 @compute @workgroup_size(LANES_P, LANES_N)
+//!if SHARE
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+    // Every lane takes part in the exchange of weights; those past the end redo the last tile and do not store it.
+    let tile = min(id.x, TILES_X * TILES_Y - 1u);
+    let stores = id.x < TILES_X * TILES_Y;
+    let n = id.y * TN;
+//!else
 fn main(@builtin(global_invocation_id) id: vec3u) {
     let tile = id.x;
     let n = id.y * TN;
     if tile >= TILES_X * TILES_Y || n >= N4 {
         return;
     }
+//!end
     let ox = (tile % TILES_X) * TX;
     let row = (tile / TILES_X) * TY;
 
@@ -65,39 +75,78 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         }
 //!end
         let tap_y = u32(TAP_0Y + i32(j) * TAP_STEP) * KERNEL_W;
+//!if SHARE
+        // The SHARED weight vectors of a step, spread over the lanes of a subgroup: this lane's are w[held[..] + k * STEP].
+        var held: array<u32, HELD>;
+//!repeat H HELD
+        {
+            let e = min(H * SUBGROUP + lane, SHARED - 1u);
+            let tap = tap_y + u32(TAP_0X + i32(e / (TN * 4u)) * TAP_STEP);
+//!if TRANSPOSED
+            held[H] = ((tap * N4 + n + e / 4u % TN) * 4u + e % 4u) * K4;
+//!else
+            held[H] = (tap * K4 * 4u + e % 4u) * N4 + n + e / 4u % TN;
+//!end
+        }
+//!end
+//!end
         for (var k = 0u; k < K4; k++) {
-            var a: array<vec4f, COLUMNS>;
-            var b: array<vec4f, TAPS_X * TN * 4u>;
+            var a: array<vec4f, TY * COLUMNS>;
+//!repeat R TY
+//!repeat C COLUMNS
+            a[R * COLUMNS + C] = select(vec4f(), x[base[R] + column[C] + k], inside_x[C] && inside_y[R]);
+//!end
+//!end
+//!if SHARE
+            var b: array<vec4f, HELD>;
+//!repeat H HELD
+//!if TRANSPOSED
+            b[H] = w[held[H] + k];
+//!else
+            b[H] = w[held[H] + k * 4u * N4];
+//!end
+//!end
+//!end
 //!repeat I TAPS_X
 //!repeat T TN
-//!repeat Q 4
-//!if TRANSPOSED
-            b[(I * TN + T) * 4u + Q] = w[(((tap_y + u32(TAP_0X + i32(I) * TAP_STEP)) * N4 + n + T) * 4u + Q) * K4 + k];
+            {
+//!if SHARE
+                let b0 = subgroupBroadcast(b[(I * TN + T) * 4u / SUBGROUP], (I * TN + T) * 4u % SUBGROUP);
+                let b1 = subgroupBroadcast(b[(I * TN + T) * 4u / SUBGROUP], (I * TN + T) * 4u % SUBGROUP + 1u);
+                let b2 = subgroupBroadcast(b[(I * TN + T) * 4u / SUBGROUP], (I * TN + T) * 4u % SUBGROUP + 2u);
+                let b3 = subgroupBroadcast(b[(I * TN + T) * 4u / SUBGROUP], (I * TN + T) * 4u % SUBGROUP + 3u);
 //!else
-            b[(I * TN + T) * 4u + Q] = w[(((tap_y + u32(TAP_0X + i32(I) * TAP_STEP)) * K4 + k) * 4u + Q) * N4 + n + T];
-//!end
-//!end
+                let tap = tap_y + u32(TAP_0X + i32(I) * TAP_STEP);
+//!if TRANSPOSED
+                let at = (tap * N4 + n + T) * 4u * K4 + k;
+                let b0 = w[at];
+                let b1 = w[at + K4];
+                let b2 = w[at + 2u * K4];
+                let b3 = w[at + 3u * K4];
+//!else
+                let at = (tap * K4 + k) * 4u * N4 + n + T;
+                let b0 = w[at];
+                let b1 = w[at + N4];
+                let b2 = w[at + 2u * N4];
+                let b3 = w[at + 3u * N4];
 //!end
 //!end
 //!repeat R TY
-//!repeat C COLUMNS
-            a[C] = select(vec4f(), x[base[R] + column[C] + k], inside_x[C] && inside_y[R]);
-//!end
 //!repeat P TX
-//!repeat I TAPS_X
-//!repeat T TN
-            sum[(R * TX + P) * TN + T] = multiply(
-                sum[(R * TX + P) * TN + T],
-                a[P * IN_STRIDE + I],
-                b[(I * TN + T) * 4u], b[(I * TN + T) * 4u + 1u], b[(I * TN + T) * 4u + 2u], b[(I * TN + T) * 4u + 3u],
-            );
+                sum[(R * TX + P) * TN + T] = multiply(sum[(R * TX + P) * TN + T], a[R * COLUMNS + P * IN_STRIDE + I], b0, b1, b2, b3);
 //!end
 //!end
+            }
 //!end
 //!end
         }
     }
 
+//!if SHARE
+    if !stores {
+        return;
+    }
+//!end
 //!repeat R TY
     if row + R < ROWS {
         let image = (row + R) / OUT_H;

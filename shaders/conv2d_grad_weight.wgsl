@@ -7,73 +7,117 @@
 // along output rows in spans of SPAN columns. Its window of KERNEL_W input columns slides: neighbouring pixels share SHARED
 // of them and FRESH are loaded. No workgroup memory.
 // Workgroup LANES; dispatch ceil(BLOCKS * PARTS / LANES). Sizes with a 4 are in vec4s.
+// +SHARE: the SUBGROUP lanes of a workgroup want the same dy and differ in (ky, c), so each loads some of the next PIXELS
+// pixels' dy and the others read them from its register; dispatch PARTS * OC4 / TO * ceil(INPUTS / SUBGROUP).
 
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read> dy: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> dw: array<vec4f>;
 
 const SPANS_X: u32 = (OUT_W + SPAN - 1u) / SPAN;
+// Pairs of ky and a block of input channels.
+const INPUTS: u32 = KERNEL_H * (IC4 / TI);
 
 // A vec4 of channels of an input column; zero outside of the image.
-fn column(in_row: u32, ix: i32, c: u32) -> vec4f {
-    let inside = ix >= 0 && ix < i32(IN_W);
+fn column(in_row: u32, inside_y: bool, ix: i32, c: u32) -> vec4f {
+    let inside = inside_y && ix >= 0 && ix < i32(IN_W);
     return select(vec4f(), x[select(0u, in_row + u32(ix), inside) * IC4 + c], inside);
 }
 
 @compute @workgroup_size(LANES)
+//!if SHARE
+fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+    const GROUPS: u32 = (INPUTS + SUBGROUP - 1u) / SUBGROUP;
+    let part = workgroup.x / (GROUPS * (OC4 / TO));
+    let o = workgroup.x / GROUPS % (OC4 / TO) * TO;
+    // Every lane takes part in the exchange; those past the end redo the last pair and do not store it.
+    let pair = workgroup.x % GROUPS * SUBGROUP + lane;
+    let stores = pair < INPUTS;
+    let input = min(pair, INPUTS - 1u);
+//!else
 fn main(@builtin(global_invocation_id) id: vec3u) {
     if id.x >= BLOCKS * PARTS {
         return;
     }
     let part = id.x / BLOCKS;
-    let block = id.x % BLOCKS;
-    let o = (block % (OC4 / TO)) * TO;
-    let c = (block / (OC4 / TO)) % (IC4 / TI) * TI;
-    let ky = block / (OC4 / TO * (IC4 / TI));
+    let o = id.x % BLOCKS % (OC4 / TO) * TO;
+    let input = id.x % BLOCKS / (OC4 / TO);
+//!end
+    let c = input % (IC4 / TI) * TI;
+    let ky = input / (IC4 / TI);
 
     var sum: array<vec4f, KERNEL_W * TI * 4u * TO>;
     let end = min((part + 1u) * SPANS_PER_PART, SPANS);
     for (var span = part * SPANS_PER_PART; span < end; span++) {
         let row = span / SPANS_X;
         let first = (span % SPANS_X) * SPAN;
+        let last = min(first + SPAN, OUT_W);
         let iy = i32((row % OUT_H) * STRIDE + ky) - i32(PADDING);
-        if iy < 0 || iy >= i32(IN_H) {
+        let inside_y = iy >= 0 && iy < i32(IN_H);
+//!if SHARE
+//!else
+        if !inside_y {
             continue;
         }
-        let in_row = ((row / OUT_H) * IN_H + u32(iy)) * IN_W;
+//!end
+        let in_row = select(0u, ((row / OUT_H) * IN_H + u32(iy)) * IN_W, inside_y);
         // Column kx of the window at pixel ox is input column ox * STRIDE + kx - PADDING. Before the first pixel: the
         // columns that it shares with the pixel before.
         var window: array<vec4f, KERNEL_W * TI>;
 //!repeat KX SHARED
 //!repeat T TI
-        window[(KX + STRIDE) * TI + T] = column(in_row, i32(first * STRIDE + KX) - i32(PADDING), c + T);
+        window[(KX + STRIDE) * TI + T] = column(in_row, inside_y, i32(first * STRIDE + KX) - i32(PADDING), c + T);
 //!end
 //!end
-        for (var ox = first; ox < min(first + SPAN, OUT_W); ox++) {
+        for (var ox = first; ox < last; ox += PIXELS) {
+//!if SHARE
+            var held: array<vec4f, HELD>;
+//!repeat H HELD
+            {
+                let e = H * SUBGROUP + lane;
+                let there = ox + e / TO < last && e < PIXELS * TO;
+                held[H] = select(vec4f(), dy[select(0u, (row * OUT_W + ox + e / TO) * OC4 + o + e % TO, there)], there);
+            }
+//!end
+//!end
+//!repeat PIXEL PIXELS
+            {
 //!repeat KX SHARED
 //!repeat T TI
-            window[KX * TI + T] = window[(KX + STRIDE) * TI + T];
+                window[KX * TI + T] = window[(KX + STRIDE) * TI + T];
 //!end
 //!end
+                let ix = i32((ox + PIXEL) * STRIDE + SHARED) - i32(PADDING);
 //!repeat KX FRESH
 //!repeat T TI
-            window[(SHARED + KX) * TI + T] = column(in_row, i32(ox * STRIDE + SHARED + KX) - i32(PADDING), c + T);
+                window[(SHARED + KX) * TI + T] = column(in_row, inside_y, ix + i32(KX), c + T);
 //!end
 //!end
 //!repeat S TO
-            {
-                let g = dy[(row * OUT_W + ox) * OC4 + o + S];
+                {
+//!if SHARE
+                    let g = subgroupBroadcast(held[(PIXEL * TO + S) / SUBGROUP], (PIXEL * TO + S) % SUBGROUP);
+//!else
+                    let g = dy[(row * OUT_W + ox) * OC4 + o + S];
+//!end
 //!repeat I COLUMNS
-                sum[I * 4u * TO + S] = fma(window[I].xxxx, g, sum[I * 4u * TO + S]);
-                sum[(I * 4u + 1u) * TO + S] = fma(window[I].yyyy, g, sum[(I * 4u + 1u) * TO + S]);
-                sum[(I * 4u + 2u) * TO + S] = fma(window[I].zzzz, g, sum[(I * 4u + 2u) * TO + S]);
-                sum[(I * 4u + 3u) * TO + S] = fma(window[I].wwww, g, sum[(I * 4u + 3u) * TO + S]);
+                    sum[I * 4u * TO + S] = fma(window[I].xxxx, g, sum[I * 4u * TO + S]);
+                    sum[(I * 4u + 1u) * TO + S] = fma(window[I].yyyy, g, sum[(I * 4u + 1u) * TO + S]);
+                    sum[(I * 4u + 2u) * TO + S] = fma(window[I].zzzz, g, sum[(I * 4u + 2u) * TO + S]);
+                    sum[(I * 4u + 3u) * TO + S] = fma(window[I].wwww, g, sum[(I * 4u + 3u) * TO + S]);
+//!end
+                }
 //!end
             }
 //!end
         }
     }
 
+//!if SHARE
+    if !stores {
+        return;
+    }
+//!end
     let tap = (part * KERNEL_H + ky) * KERNEL_W;
 //!repeat KX KERNEL_W
 //!repeat T TI

@@ -9,18 +9,30 @@ use simsiam::gpu::{Kernel, Tier, shader};
 use simsiam::graph::Target;
 use simsiam::ops::cases;
 
-fn targets() -> [Target; 2] {
-    [true, false].map(|software| Target {
-        software,
+/// Software with and without subgroups, and a GPU.
+fn targets() -> [Target; 3] {
+    let basic = Target {
+        software: true,
         tier: Tier::Basic,
+        subgroup: None,
         max_words: 1 << 25,
-    })
+    };
+    let subgroups = Target {
+        tier: Tier::Subgroups,
+        subgroup: Some(8),
+        ..basic
+    };
+    let gpu = Target {
+        software: false,
+        ..basic
+    };
+    [basic, subgroups, gpu]
 }
 
 fn check(kernel: &Kernel) -> Result<(), String> {
     let source = shader::compose(kernel)?;
     let module = naga::front::wgsl::parse_str(&source).map_err(|e| e.emit_to_string(&source))?;
-    let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
+    let info = Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP)
         .validate(&module)
         .map_err(|e| e.emit_to_string(&source))?;
     let bindings = shader::reflect(&source)?.len();

@@ -10,6 +10,8 @@ pub struct Target {
     pub software: bool,
     /// What kernels may count on.
     pub tier: Tier,
+    /// Lanes of a subgroup, where they are always as many and kernels may use subgroups.
+    pub subgroup: Option<usize>,
     /// Largest binding in words.
     pub max_words: usize,
 }
@@ -18,7 +20,10 @@ impl Target {
     /// Of an open device.
     pub fn of(gpu: &Gpu) -> Target {
         let report: &AdapterReport = gpu.report();
+        let (least, most) = report.subgroup;
+        let fixed = report.tier >= Tier::Subgroups && least == most && least > 1;
         Target {
+            subgroup: fixed.then_some(least as usize),
             software: gpu.is_software(),
             tier: report.tier,
             max_words: gpu.max_tensor_words(),
