@@ -17,6 +17,5 @@ pub use parameters::{Arena, Entry, Init, Parameters};
 pub use pytorch::Format;
 pub use resnet::features;
 
-
 #[cfg(test)]
 mod tests;
