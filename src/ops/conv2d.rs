@@ -239,39 +239,78 @@ impl Window {
     }
 }
 
-/// (name, image, kernel, output channels, stride, padding): odd sizes, and every kind the models use.
-pub(super) const GEOMETRIES: &[(&str, [usize; 4], usize, usize, usize, usize)] = &[
-    ("3x3", [2, 5, 7, 3], 3, 6, 1, 1),
-    ("3x3 stride 2", [3, 7, 6, 5], 3, 9, 2, 1),
-    ("1x1", [2, 3, 5, 9], 1, 7, 1, 0),
-    ("1x1 stride 2", [2, 5, 5, 4], 1, 13, 2, 0),
-    ("7x7 stride 2", [1, 11, 9, 3], 7, 5, 2, 3),
-    ("3x3 wide image", [1, 3, 35, 4], 3, 4, 1, 1),
-    ("2x2 stride 3", [1, 8, 7, 2], 2, 4, 3, 0),
-    ("3x3 one pixel", [5, 1, 1, 8], 3, 12, 1, 1),
-];
+/// A convolution of the cases.
+pub(super) struct Geometry {
+    pub name: &'static str,
+    pub image: [usize; 4],
+    pub kernel: usize,
+    pub out_channels: usize,
+    pub stride: usize,
+    pub padding: usize,
+}
+
+impl Geometry {
+    pub fn output(&self) -> Shape {
+        let window = Window::new(&self.image, [self.kernel; 2], self.stride, self.padding);
+        Shape::rows([
+            self.image[0],
+            window.out[0],
+            window.out[1],
+            self.out_channels,
+        ])
+    }
+}
+
+/// Odd sizes, and every kind the models use.
+pub(super) fn geometries() -> Vec<Geometry> {
+    let of = |name, image, kernel, out_channels, stride, padding| Geometry {
+        name,
+        image,
+        kernel,
+        out_channels,
+        stride,
+        padding,
+    };
+    vec![
+        of("3x3", [2, 5, 7, 3], 3, 6, 1, 1),
+        of("3x3 stride 2", [3, 7, 6, 5], 3, 9, 2, 1),
+        of("1x1", [2, 3, 5, 9], 1, 7, 1, 0),
+        of("1x1 stride 2", [2, 5, 5, 4], 1, 13, 2, 0),
+        of("7x7 stride 2", [1, 11, 9, 3], 7, 5, 2, 3),
+        of("3x3 wide image", [1, 3, 35, 4], 3, 4, 1, 1),
+        of("2x2 stride 3", [1, 8, 7, 2], 2, 4, 3, 0),
+        of("3x3 one pixel", [5, 1, 1, 8], 3, 12, 1, 1),
+    ]
+}
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for &(name, x, k, oc, stride, padding) in GEOMETRIES {
-        let (image, weight) = (Shape::rows(x), Shape::weight([k, k, x[3], oc]));
+    for geometry in geometries() {
+        let Geometry {
+            name,
+            image,
+            kernel,
+            out_channels,
+            stride,
+            padding,
+        } = geometry;
+        let weight = Shape::weight([kernel, kernel, image[3], out_channels]);
         cases.push(
             Case::new(&format!("conv2d {name}"), Conv2d { stride, padding })
-                .input(image, Fill::Normal)
+                .input(Shape::rows(image), Fill::Normal)
                 .input(weight.clone(), Fill::Normal),
         );
-        let window = Window::new(&x, [k, k], stride, padding);
-        let gradient = Shape::rows([x[0], window.out[0], window.out[1], oc]);
+        let size = [image[1], image[2]];
         cases.push(
             Case::new(
                 &format!("conv2d_grad_input {name}"),
                 Conv2dGradInput {
                     stride,
                     padding,
-                    size: [x[1], x[2]],
+                    size,
                 },
             )
-            .fixed(gradient, Fill::Normal)
+            .fixed(geometry.output(), Fill::Normal)
             .fixed(weight, Fill::Normal),
         );
     }

@@ -2,7 +2,7 @@
 //! among threads and the parts are summed in a fixed order.
 
 use super::check::{Case, Fill};
-use super::conv2d::{GEOMETRIES, Window, multiply_adds};
+use super::conv2d::{Geometry, Window, geometries, multiply_adds};
 use super::sum_parts::sum_parts;
 use crate::gpu::Kernel;
 use crate::graph::{Array, Io, Launch, Lowered, Op, Shape, Slot, Target};
@@ -157,23 +157,25 @@ impl WeightGradient {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    GEOMETRIES
-        .iter()
-        .map(|&(name, x, k, oc, stride, padding)| {
-            let window = Window::new(&x, [k, k], stride, padding);
-            Case::new(
-                &format!("conv2d_grad_weight {name}"),
-                Conv2dGradWeight {
-                    stride,
-                    padding,
-                    kernel: [k, k],
-                },
-            )
-            .fixed(Shape::rows(x), Fill::Normal)
-            .fixed(
-                Shape::rows([x[0], window.out[0], window.out[1], oc]),
-                Fill::Normal,
-            )
+    geometries()
+        .into_iter()
+        .map(|geometry| {
+            let Geometry {
+                name,
+                image,
+                kernel,
+                stride,
+                padding,
+                ..
+            } = geometry;
+            let op = Conv2dGradWeight {
+                stride,
+                padding,
+                kernel: [kernel; 2],
+            };
+            Case::new(&format!("conv2d_grad_weight {name}"), op)
+                .fixed(Shape::rows(image), Fill::Normal)
+                .fixed(geometry.output(), Fill::Normal)
         })
         .collect()
 }
