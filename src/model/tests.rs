@@ -217,3 +217,19 @@ fn another_model_is_refused_by_name() {
         )
     );
 }
+
+#[test]
+fn presets_build_the_papers_networks() {
+    // Backbone, projector, predictor, counted by hand.
+    for (preset, trained) in [
+        ("cifar10", 11_168_832 + 5_251_072 + 2_100_224),
+        ("imagenet", 23_508_032 + 12_591_104 + 2_100_224),
+    ] {
+        let config = Config::preset(preset).unwrap();
+        let size = config.data.image_size;
+        let (mut parameters, mut graph) = (Parameters::new(), Graph::new());
+        let views = graph.input("views", Shape::rows([4, size, size, 3]));
+        simsiam::training_step(&mut graph, views, &config, &mut parameters).unwrap();
+        assert_eq!(parameters.trained(), trained, "{preset}");
+    }
+}

@@ -1,9 +1,9 @@
-//! Checkpoints: one safetensors file with everything a run needs to go on, which PyTorch loads without surgery.
+//! Checkpoints: one safetensors file with everything a run needs to go on, in names and layouts that PyTorch knows.
 //!
-//! Weights and running statistics have the names and layouts of torchvision's ResNet and the authors' module tree, with
-//! `num_batches_tracked` beside them so that a strict `load_state_dict` is content; the optimiser's momentum is
-//! `optimizer.NAME.momentum_buffer`. The header's metadata holds configuration, position and whatever the trainer adds.
-//! The same checkpoint is the same bytes.
+//! Weights and running statistics are called as in torchvision's ResNet and the authors' module tree, with
+//! `num_batches_tracked` beside them so that a strict `load_state_dict` misses nothing. The optimiser's momentum is
+//! `optimizer.NAME.momentum_buffer`, to be left out there (or `strict=False`). The header's metadata holds configuration,
+//! position and whatever the trainer adds. The same checkpoint is the same bytes.
 
 mod error;
 mod file;

@@ -64,6 +64,11 @@ impl Reference {
             .unwrap_or_else(|| panic!("{}: setting {key}", self.name))
     }
 
+    /// The names of its tensors.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        self.tensors.keys()
+    }
+
     /// A tensor as it is.
     pub fn plain(&self, name: &str) -> Array {
         self.tensors

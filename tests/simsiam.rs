@@ -1,0 +1,243 @@
+//! The paper's variants of a step as whole graphs on the device, and a run that stops and goes on.
+
+mod common;
+
+use std::collections::HashMap;
+
+use common::gpu;
+use simsiam::config::Config;
+use simsiam::graph::{Array, Graph, Place, Program, Shape, Store, Tensor, interpret};
+use simsiam::method::simsiam::{Step, training_step};
+use simsiam::model::{Arena, Parameters};
+use simsiam::train::checkpoint::Checkpoint;
+
+const IMAGES: usize = 5;
+const SIZE: usize = 6;
+
+/// A step of a small network, its parameters' first values, and views.
+struct Small {
+    graph: Graph,
+    views: Tensor,
+    step: Step,
+    parameters: Parameters,
+    values: Vec<Vec<f32>>,
+}
+
+/// Numbers that look random and are the same everywhere.
+fn noise(n: usize, seed: usize) -> Vec<f32> {
+    (0..n)
+        .map(|i| ((i as f32 * 12.9898 + seed as f32 * 78.233).sin() * 43_758.547).fract())
+        .collect()
+}
+
+impl Small {
+    fn new(assignments: &[&str]) -> Small {
+        let small = [
+            "model.arch=resnet_tiny",
+            "model.blocks=[1,1]",
+            "model.width=4",
+            "model.dim=7",
+            "model.predictor_dim=3",
+        ];
+        let mut config = Config::default();
+        for assignment in small.iter().chain(assignments) {
+            config.set(assignment).unwrap();
+        }
+        let (mut parameters, mut graph) = (Parameters::new(), Graph::new());
+        let views = graph.input("views", Shape::rows([2 * IMAGES, SIZE, SIZE, 3]));
+        let step = training_step(&mut graph, views, &config, &mut parameters).unwrap();
+        let mut values = parameters.initialize(0);
+        for (entry, values) in parameters.entries().iter().zip(&mut values) {
+            // A scale of zero would hide the block behind it.
+            if entry.name.ends_with("bn2.weight") {
+                values.fill(0.5);
+            }
+        }
+        Small {
+            graph,
+            views,
+            step,
+            parameters,
+            values,
+        }
+    }
+
+    /// Every tensor by the CPU references, in f64, from these values of the parameters.
+    fn on_the_cpu(&self, values: &[Array]) -> HashMap<Tensor, Array> {
+        let mut given = HashMap::new();
+        let by_name: HashMap<&str, &Array> = self
+            .parameters
+            .entries()
+            .iter()
+            .map(|e| e.name.as_str())
+            .zip(values)
+            .collect();
+        for (tensor, info) in self.graph.tensors() {
+            let dims = info.shape.dims();
+            if let Some(&value) = by_name.get(info.name.as_str()) {
+                given.insert(tensor, value.clone());
+            } else if tensor == self.views {
+                given.insert(tensor, Array::from_f32(dims, &noise(info.shape.len(), 1)));
+            } else if !matches!(info.place, Place::Constant(_)) {
+                given.insert(tensor, Array::zeros(dims));
+            }
+        }
+        interpret(&self.graph, &given)
+    }
+
+    fn arrays(&self) -> Vec<Array> {
+        let entries = self.parameters.entries().iter().zip(&self.values);
+        entries
+            .map(|(entry, values)| Array::from_f32(entry.shape.dims(), values))
+            .collect()
+    }
+
+    /// Compiled, with a store that holds the parameters.
+    fn on_the_device(&self) -> (Program, Store) {
+        let mut store = Store::new(&gpu());
+        self.parameters.allocate(&mut store).unwrap();
+        self.parameters.write(&store, &self.values);
+        let program = Program::compile(&self.graph, &mut store).unwrap();
+        (program, store)
+    }
+
+    /// The values of the parameters, all moved by a little.
+    fn moved(&self, by: f64) -> Vec<Array> {
+        let mut values = self.arrays();
+        for (seed, (entry, array)) in self
+            .parameters
+            .entries()
+            .iter()
+            .zip(&mut values)
+            .enumerate()
+        {
+            if entry.arena == Arena::Parameters {
+                let direction = noise(array.data.len(), seed);
+                for (value, d) in array.data.iter_mut().zip(direction) {
+                    *value += by * f64::from(d);
+                }
+            }
+        }
+        values
+    }
+}
+
+#[test]
+fn variants_of_the_step_match_their_references() {
+    let off = "method.stop_gradient=false";
+    for variant in [
+        &["method.batch_norm=none"][..],
+        &["method.batch_norm=hidden", "method.symmetry=asymmetric"],
+        &["method.batch_norm=all", "method.similarity=cross_entropy"],
+        &["method.predictor=frozen", off],
+        &["method.predictor=none", off, "model.projector_layers=2"],
+        &[
+            "method.similarity=cross_entropy",
+            off,
+            "model.stem=imagenet",
+        ],
+    ] {
+        let small = Small::new(variant);
+        let expected = small.on_the_cpu(&small.arrays());
+        let (mut program, store) = small.on_the_device();
+        let views = small.graph.shape(small.views).len();
+        program.write(small.views, &noise(views, 1));
+        program.write(small.step.rates, &[0.0, 0.0]);
+        program.run(None).unwrap();
+        for tensor in [
+            small.step.loss,
+            small.step.normalized_z,
+            small.step.output_std,
+            small.step.mean_output_std,
+        ] {
+            let error = program
+                .read_array(tensor)
+                .unwrap()
+                .relative_error(&expected[&tensor]);
+            assert!(error < 1e-4, "{variant:?}: {tensor:?}: {error:.1e}");
+        }
+        let got = small
+            .parameters
+            .read_twins(&store, Arena::GRADIENTS)
+            .unwrap();
+        let mut got = got.iter();
+        let mut zeros = 0;
+        for (index, entry) in small.parameters.entries().iter().enumerate() {
+            if entry.arena != Arena::Parameters {
+                continue;
+            }
+            let got = Array::from_f32(entry.shape.dims(), got.next().unwrap());
+            let (_, gradient) = small
+                .step
+                .gradients
+                .iter()
+                .find(|(i, _)| *i == index)
+                .unwrap();
+            let expected = &expected[gradient];
+            let size = expected.data.iter().fold(0.0, |a: f64, b| b.abs().max(a));
+            // A gradient that is zero up to rounding is compared absolutely.
+            let (error, limit) = match size < 1e-6 {
+                false => (got.relative_error(expected), 1e-4),
+                true => {
+                    let differences = got.data.iter().zip(&expected.data).map(|(a, b)| a - b);
+                    (differences.fold(0.0, |a: f64, b| a.max(b.abs())), 1e-6)
+                }
+            };
+            zeros += usize::from(size < 1e-6);
+            assert!(error < limit, "{variant:?}: {}: {error:.1e}", entry.name);
+        }
+        // The projector's output bias may be: the predictor's batch norm takes it away. Every other one says something.
+        assert!(zeros <= 1, "{variant:?}: {zeros} gradients are zero");
+        // Without a stop, the gradient is that of the loss: against a difference along one direction.
+        if variant.contains(&off) {
+            let loss = |by: f64| small.on_the_cpu(&small.moved(by))[&small.step.loss].data[0];
+            let slope = (loss(1e-6) - loss(-1e-6)) / 2e-6;
+            let mut along = 0.0;
+            for (index, gradient) in &small.step.gradients {
+                let direction = noise(expected[gradient].data.len(), *index);
+                let products = expected[gradient].data.iter().zip(direction);
+                along += products.map(|(g, d)| g * f64::from(d)).sum::<f64>();
+            }
+            assert!(
+                (along - slope).abs() < 1e-6 * (1.0 + slope.abs()),
+                "{variant:?}: slope {slope}, gradient {along}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_run_goes_on_from_a_checkpoint_bit_for_bit() {
+    let small = Small::new(&[]);
+    let views = small.graph.shape(small.views).len();
+    let train = |program: &mut Program, steps: std::ops::Range<usize>| {
+        for i in steps {
+            program.write(small.views, &noise(views, i));
+            program.write(small.step.rates, &[0.1, 0.2]);
+            program.run(None).unwrap();
+        }
+    };
+    let (mut program, store) = small.on_the_device();
+    train(&mut program, 0..3);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("last.safetensors");
+    let mut checkpoint = Checkpoint::capture(&small.parameters, &store).unwrap();
+    checkpoint.step = 3;
+    checkpoint.save(&path).unwrap();
+    train(&mut program, 3..6);
+    let straight = Checkpoint::capture(&small.parameters, &store).unwrap();
+    assert_ne!(
+        straight.weights(&small.parameters).unwrap(),
+        checkpoint.weights(&small.parameters).unwrap()
+    );
+
+    let (mut program, store) = small.on_the_device();
+    let loaded = Checkpoint::load(&path).unwrap();
+    loaded.restore(&small.parameters, &store).unwrap();
+    train(&mut program, loaded.step as usize..6);
+    let resumed = Checkpoint::capture(&small.parameters, &store).unwrap();
+    assert!(
+        resumed == straight,
+        "the resumed run differs from the one that never stopped"
+    );
+}
