@@ -1,0 +1,271 @@
+//! One configuration for everything that computes: a TOML file, command-line flags and a window's form are three views of
+//! the same [`Config`].
+//!
+//! Values come from the plain defaults ([`Config::default`]) or a preset ([`Config::preset`]), then a file
+//! ([`Config::from_toml`]), then single assignments ([`Config::set`], [`Config::assign`]). Each step checks the type and range of what it
+//! was given, so that an error can name the file or flag; [`Config::validate`] checks the whole before anything is computed and
+//! [`Config::check_against`] what only the data can tell.
+
+mod check;
+mod error;
+mod sections;
+
+pub use error::ConfigError;
+pub use sections::{
+    Arch, AugmentConfig, BatchNormPlacement, DataConfig, Key, Method, MethodConfig, ModelConfig,
+    OptimConfig, Precision, Predictor, RunConfig, Schedule, Similarity, Stem, Symmetry,
+};
+
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+/// Names and texts of the presets in the binary, in the order in which they are listed to users.
+const PRESETS: [(&str, &str); 4] = [
+    ("demo", include_str!("../assets/presets/demo.toml")),
+    (
+        "fashion-mnist",
+        include_str!("../assets/presets/fashion-mnist.toml"),
+    ),
+    ("cifar10", include_str!("../assets/presets/cifar10.toml")),
+    ("imagenet", include_str!("../assets/presets/imagenet.toml")),
+];
+
+/// Everything that decides what a run computes.
+///
+/// `Default` is the authors' recipe at CIFAR's image size with the paper's base learning rate and no data source; the presets
+/// are the tried starting points.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Which images.
+    pub data: DataConfig,
+    /// How a view is made from an image.
+    pub augment: AugmentConfig,
+    /// Backbone, projector, predictor.
+    pub model: ModelConfig,
+    /// The loss and which branch learns.
+    pub method: MethodConfig,
+    /// SGD and its schedule.
+    pub optim: OptimConfig,
+    /// Seed, checkpoints, monitoring.
+    pub run: RunConfig,
+}
+
+impl Config {
+    /// Every key in its dotted form with its help text, in the order of the file.
+    pub fn keys() -> Vec<Key> {
+        let mut keys = DataConfig::keys();
+        keys.extend(AugmentConfig::keys());
+        keys.extend(ModelConfig::keys());
+        keys.extend(MethodConfig::keys());
+        keys.extend(OptimConfig::keys());
+        keys.extend(RunConfig::keys());
+        keys
+    }
+
+    /// Names of the presets.
+    pub fn presets() -> impl Iterator<Item = &'static str> {
+        PRESETS.iter().map(|(name, _)| *name)
+    }
+
+    /// A preset's values. Fails with [`ConfigError::UnknownPreset`], which lists the names.
+    pub fn preset(name: &str) -> Result<Self, ConfigError> {
+        let (_, text) = PRESETS
+            .iter()
+            .find(|(known, _)| *known == name)
+            .ok_or_else(|| ConfigError::UnknownPreset {
+                name: name.to_owned(),
+                known: Self::presets().collect::<Vec<_>>().join(", "),
+            })?;
+        Self::from_toml(text, &format!("preset {name}"))
+    }
+
+    /// Reads a configuration file's `text`. `origin` (its path) appears in errors.
+    ///
+    /// What the text leaves out keeps its default, or the value of the preset that a line `preset = "cifar10"` at the top names.
+    /// Unknown keys, wrong types and values out of range are refused here; relations between keys in [`Config::validate`].
+    pub fn from_toml(text: &str, origin: &str) -> Result<Self, ConfigError> {
+        let mut table: Table =
+            toml::from_str(text).map_err(|e| ConfigError::syntax(origin, text, &e))?;
+        let base = match table.remove("preset") {
+            None => Self::default(),
+            Some(Value::String(name)) => Self::preset(&name)?,
+            Some(other) => {
+                return Err(ConfigError::value(
+                    origin,
+                    "preset",
+                    &other,
+                    "expected a preset's name in quotes",
+                ));
+            }
+        };
+        base.merge(table, origin)
+    }
+
+    /// Assigns one `section.key=value`, as after `--set`. The value is read as TOML; a bare word is taken as a string.
+    pub fn set(&mut self, assignment: &str) -> Result<(), ConfigError> {
+        let (key, value) =
+            assignment
+                .split_once('=')
+                .ok_or_else(|| ConfigError::NotAnAssignment {
+                    origin: "--set".to_owned(),
+                    text: assignment.to_owned(),
+                })?;
+        self.assign("--set", key.trim(), value.trim())
+    }
+
+    /// Assigns `value` to the dotted `key` on behalf of `origin` (a flag's name), which appears in errors. Leaves `self` as it
+    /// was where it fails.
+    pub fn assign(&mut self, origin: &str, key: &str, value: &str) -> Result<(), ConfigError> {
+        let Some((section, field)) = key.split_once('.') else {
+            return Err(ConfigError::unknown_key(origin, key));
+        };
+        let mut fields = Table::new();
+        fields.insert(field.to_owned(), parse_value(value));
+        let mut table = Table::new();
+        table.insert(section.to_owned(), Value::Table(fields));
+        *self = self.clone().merge(table, origin)?;
+        Ok(())
+    }
+
+    /// The configuration with every value that follows from others written out (`model.blocks`, `model.projector_hidden`,
+    /// `model.predictor_dim`). Applying it twice changes nothing more.
+    pub fn resolved(&self) -> Self {
+        let mut config = self.clone();
+        config.model.blocks = self.model.blocks();
+        config.model.projector_hidden = Some(self.model.projector_hidden());
+        config.model.predictor_dim = Some(self.model.predictor_dim());
+        config
+    }
+
+    /// The TOML text of every effective value; reading it back gives [`Config::resolved`].
+    ///
+    /// Fails only on a number above 2^63 - 1, which TOML cannot hold.
+    pub fn to_toml(&self) -> Result<String, ConfigError> {
+        let unwritable = |e: toml::ser::Error| ConfigError::Unwritable {
+            problem: e.to_string(),
+        };
+        let resolved = self.resolved();
+        // The text form writes larger numbers than it reads; a table holds only what can be read back.
+        Table::try_from(&resolved).map_err(unwritable)?;
+        toml::to_string(&resolved).map_err(unwritable)
+    }
+
+    /// Checks ranges and relations between keys. The error names the key, its value and the mend.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        match check::ranges(self)
+            .into_iter()
+            .chain(check::relations(self))
+            .next()
+        {
+            Some((key, problem)) => Err(self.problem("configuration", key, &problem)),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks what only the data can tell: fails where a batch would need more images than the `train_len` there are.
+    ///
+    /// A `run.knn_k` above `train_len` is no error, because small data sets would otherwise need a second setting: the vote
+    /// uses [`RunConfig::neighbours`] of them. A test set is needed only where kNN is on (`run.knn_every` above 0).
+    pub fn check_against(&self, train_len: usize, test_len: usize) -> Result<(), ConfigError> {
+        let batch = self.optim.batch_size;
+        if train_len < 2 {
+            let problem = format!(
+                "{train_len} training images: batch normalisation needs at least 2; give more data"
+            );
+            return Err(self.problem("data", "data.limit_train", &problem));
+        }
+        if batch > train_len {
+            let problem = format!(
+                "a batch is larger than the {train_len} training images; set it to {train_len} or less (--batch-size {train_len})"
+            );
+            return Err(self.problem("data", "optim.batch_size", &problem));
+        }
+        if test_len == 0 && self.run.knn_every > 0 {
+            let problem = "there are no test images for kNN; give some or set it to 0";
+            return Err(self.problem("data", "run.knn_every", problem));
+        }
+        Ok(())
+    }
+
+    fn problem(&self, origin: &str, key: &str, problem: &str) -> ConfigError {
+        let table = Table::try_from(self).unwrap_or_default();
+        let value = key
+            .split_once('.')
+            .and_then(|(section, field)| table.get(section)?.get(field));
+        ConfigError::value(
+            origin,
+            key,
+            value.unwrap_or(&Value::String(String::new())),
+            problem,
+        )
+    }
+
+    /// Puts a file's tables over `self`, one key after the other so that an error can name the key.
+    fn merge(self, user: Table, origin: &str) -> Result<Self, ConfigError> {
+        let mut table = Table::try_from(&self).map_err(|e| ConfigError::Unwritable {
+            problem: e.to_string(),
+        })?;
+        let keys = Self::keys();
+        let mut config = self;
+        for (section, fields) in user {
+            let Some(Value::Table(target)) = table.get_mut(&section) else {
+                return Err(ConfigError::unknown_key(origin, &section));
+            };
+            let Value::Table(fields) = fields else {
+                return Err(ConfigError::value(
+                    origin,
+                    &section,
+                    &fields,
+                    &format!("a section: write [{section}] above its keys"),
+                ));
+            };
+            for (field, value) in fields {
+                let name = format!("{section}.{field}");
+                if !keys.iter().any(|key| key.name == name) {
+                    return Err(ConfigError::unknown_key(origin, &name));
+                }
+                target.insert(field, value.clone());
+                // A table for one section is enough: the sections have defaults, and the error is about this key alone.
+                let one = Table::from_iter([(section.clone(), Value::Table(target.clone()))]);
+                let read: Self = one
+                    .try_into()
+                    .map_err(|e| ConfigError::wrong_type(origin, &name, &value, &e))?;
+                match section.as_str() {
+                    "data" => config.data = read.data,
+                    "augment" => config.augment = read.augment,
+                    "model" => config.model = read.model,
+                    "method" => config.method = read.method,
+                    "optim" => config.optim = read.optim,
+                    _ => config.run = read.run,
+                }
+                if let Some((_, problem)) = check::ranges(&config)
+                    .into_iter()
+                    .find(|(key, _)| *key == name)
+                {
+                    return Err(ConfigError::value(origin, &name, &value, &problem));
+                }
+            }
+        }
+        Ok(config)
+    }
+}
+
+/// A flag's text as a TOML value. What is no TOML value is a string, so that `data.source=idx:DIR` needs no quotes, or a number
+/// that TOML spells with a leading zero, such as `.05`.
+fn parse_value(text: &str) -> Value {
+    if let Ok(mut table) = toml::from_str::<Table>(&format!("value = {text}"))
+        && table.len() == 1
+        && let Some(value) = table.remove("value")
+    {
+        return value;
+    }
+    match text.parse::<f64>() {
+        Ok(number) => Value::Float(number),
+        Err(_) => Value::String(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+#[path = "config/tests.rs"]
+mod tests;

@@ -1,0 +1,197 @@
+//! What can be wrong with a configuration, each in one line that names the file or flag, the key, the value and the mend.
+
+use thiserror::Error;
+use toml::Value;
+
+use super::Config;
+
+/// An error in a configuration file, a flag or their combination.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ConfigError {
+    /// The text is no TOML.
+    #[error("{origin}, line {line}, column {column}: {problem}")]
+    Syntax {
+        /// File or flag.
+        origin: String,
+        /// Line from 1.
+        line: usize,
+        /// Column from 1, in characters.
+        column: usize,
+        /// What the parser says.
+        problem: String,
+    },
+    /// A key that does not exist.
+    #[error("{origin}: unknown key {key}; {mend}")]
+    UnknownKey {
+        /// File or flag.
+        origin: String,
+        /// The key as written, with its section.
+        key: String,
+        /// The nearest known key, or the sections.
+        mend: String,
+    },
+    /// A preset that does not exist.
+    #[error("unknown preset {name:?}; choose one of {known}")]
+    UnknownPreset {
+        /// As written.
+        name: String,
+        /// Those that exist.
+        known: String,
+    },
+    /// A value of the wrong type or out of range.
+    #[error("{origin}: {key} = {value}: {problem}")]
+    Value {
+        /// File or flag; `configuration` or `data` for relations.
+        origin: String,
+        /// Dotted key.
+        key: String,
+        /// The value as TOML.
+        value: String,
+        /// What is wrong and what to write.
+        problem: String,
+    },
+    /// `--set` without `=`.
+    #[error("{origin} {text}: write it as section.key=value, such as optim.lr=0.1")]
+    NotAnAssignment {
+        /// The flag.
+        origin: String,
+        /// Its text.
+        text: String,
+    },
+    /// The configuration holds a number that TOML cannot.
+    #[error(
+        "the configuration cannot be written as TOML ({problem}); use whole numbers below 2^63"
+    )]
+    Unwritable {
+        /// What the serialiser says.
+        problem: String,
+    },
+}
+
+/// Longest value that an error repeats, in characters.
+const VALUE_SHOWN: usize = 60;
+
+impl ConfigError {
+    pub(super) fn syntax(origin: &str, text: &str, error: &toml::de::Error) -> Self {
+        let before = error
+            .span()
+            .and_then(|span| text.get(..span.start))
+            .unwrap_or("");
+        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+        Self::Syntax {
+            origin: origin.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            problem: one_line(error.message()),
+        }
+    }
+
+    pub(super) fn value(origin: &str, key: &str, value: &Value, problem: &str) -> Self {
+        let mut text = one_line(&value.to_string());
+        if let Some((cut, _)) = text.char_indices().nth(VALUE_SHOWN) {
+            text.truncate(cut);
+            text.push('…');
+        }
+        Self::Value {
+            origin: origin.to_owned(),
+            key: key.to_owned(),
+            value: text,
+            problem: problem.to_owned(),
+        }
+    }
+
+    /// Rewords serde's message: the value is shown anyway, so what it expects is enough, in a user's terms.
+    pub(super) fn wrong_type(
+        origin: &str,
+        key: &str,
+        value: &Value,
+        error: &toml::de::Error,
+    ) -> Self {
+        let message = one_line(error.message());
+        let expected = message
+            .split_once("expected ")
+            .map_or(message.as_str(), |(_, expected)| expected);
+        let expected = match expected {
+            "f64" | "floating point `f64`" => "a number",
+            "usize" | "u64" => "a whole number, 0 or more",
+            "a sequence" => "a list such as [1, 1, 1, 1]",
+            "an array of length 2" => "a list of 2 numbers such as [0.2, 1.0]",
+            "an array of length 3" => "a list of 3 numbers such as [0.5, 0.5, 0.5]",
+            "fewer elements in array" => "fewer numbers",
+            "a boolean" => "true or false",
+            "a string" => "a text in quotes",
+            // A value of another type where one of a few words is wanted.
+            "string only" => "one of the words that this key takes",
+            other => other,
+        };
+        let help = Config::keys()
+            .into_iter()
+            .find(|known| known.name == key)
+            .map(|known| known.help)
+            .unwrap_or_default();
+        Self::value(
+            origin,
+            key,
+            value,
+            &format!(
+                "expected {} ({})",
+                expected.replace('`', ""),
+                help.trim_end_matches('.')
+            ),
+        )
+    }
+
+    pub(super) fn unknown_key(origin: &str, key: &str) -> Self {
+        let mend = if key == "preset" {
+            "choose a preset with --preset, or with preset = \"NAME\" at the top of a file"
+                .to_owned()
+        } else {
+            match nearest(key) {
+                Some(known) => format!("did you mean {known}?"),
+                None => "the sections are data, augment, model, method, optim, run".to_owned(),
+            }
+        };
+        Self::UnknownKey {
+            origin: origin.to_owned(),
+            key: key.to_owned(),
+            mend,
+        }
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The known key that is closest to `key`, also where only the section is missing or wrong; `None` where none is close.
+fn nearest(key: &str) -> Option<String> {
+    let last = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
+    let field = last(key);
+    Config::keys()
+        .into_iter()
+        .map(|known| {
+            let whole = 2 * distance(key, &known.name);
+            // A key in the wrong section is as near as one slip of the finger.
+            let moved = 2 * distance(&field, &last(&known.name)) + 1;
+            (whole.min(moved), known.name)
+        })
+        .min()
+        .filter(|(cost, _)| *cost <= 1 + 2 * (field.chars().count() / 3).max(1))
+        .map(|(_, name)| name)
+}
+
+/// Levenshtein distance: insertions, deletions and replacements of a character.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replace = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = replace.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}

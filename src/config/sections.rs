@@ -1,0 +1,357 @@
+//! The sections of a configuration file. The doc comment of a field is also its help text on the command line and in a window, and
+//! its default stands beside it: one place to read and to change.
+
+use serde::{Deserialize, Serialize};
+
+/// One configuration key and what it means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Dotted form, such as `optim.lr`.
+    pub name: String,
+    /// Meaning, unit, range and source, in one line.
+    pub help: String,
+}
+
+/// Declares a section: the struct with its serde form, its defaults, and `keys()` from the doc comments.
+macro_rules! section {
+    ($(#[$outer:meta])* $name:ident = $section:literal { $( $(#[doc = $help:literal])+ $field:ident: $kind:ty = $default:expr, )+ }) => {
+        $(#[$outer])*
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct $name { $( $(#[doc = $help])+ pub $field: $kind, )+ }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $( $field: $default, )+ }
+            }
+        }
+
+        impl $name {
+            /// The section's keys with their help texts.
+            pub fn keys() -> Vec<Key> {
+                vec![$( Key {
+                    name: concat!($section, ".", stringify!($field)).to_owned(),
+                    help: [$( $help ),+].map(str::trim).join(" "),
+                } ),+]
+            }
+        }
+    };
+}
+
+/// Declares an enumeration whose values have one spelling in files, flags and messages.
+macro_rules! choices {
+    ($(#[$outer:meta])* $name:ident { $( $(#[$inner:meta])* $variant:ident = $text:literal, )+ }) => {
+        $(#[$outer])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum $name { $( $(#[$inner])* #[serde(rename = $text)] $variant, )+ }
+
+        impl $name {
+            /// Every value, in the order in which it is listed to users.
+            pub const ALL: &[Self] = &[$( Self::$variant ),+];
+
+            /// The spelling in files and flags.
+            pub fn name(self) -> &'static str {
+                match self { $( Self::$variant => $text, )+ }
+            }
+
+            /// The value of that spelling, if there is one.
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|value| value.name() == name)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.name())
+            }
+        }
+    };
+}
+
+choices! {
+    /// Backbone. Blocks as in "Deep Residual Learning" (He et al. 2015), in torchvision's arrangement.
+    Arch {
+        /// Basic blocks 2,2,2,2.
+        Resnet18 = "resnet18",
+        /// Basic blocks 3,4,6,3.
+        Resnet34 = "resnet34",
+        /// Bottleneck blocks 3,4,6,3.
+        Resnet50 = "resnet50",
+        /// Bottleneck blocks 3,4,23,3.
+        Resnet101 = "resnet101",
+        /// Basic blocks, as many a stage as `blocks` says.
+        ResnetTiny = "resnet_tiny",
+    }
+}
+
+impl Arch {
+    /// Blocks a stage; `None` for `resnet_tiny`, where the configuration decides.
+    pub fn blocks(self) -> Option<[usize; 4]> {
+        match self {
+            Self::Resnet18 => Some([2, 2, 2, 2]),
+            Self::Resnet34 | Self::Resnet50 => Some([3, 4, 6, 3]),
+            Self::Resnet101 => Some([3, 4, 23, 3]),
+            Self::ResnetTiny => None,
+        }
+    }
+
+    /// Output channels of a block over its width: 4 for bottleneck blocks, 1 for basic ones.
+    pub fn expansion(self) -> usize {
+        match self {
+            Self::Resnet50 | Self::Resnet101 => 4,
+            Self::Resnet18 | Self::Resnet34 | Self::ResnetTiny => 1,
+        }
+    }
+}
+
+choices! {
+    /// The first layers of the backbone.
+    Stem {
+        /// 3x3 convolution with stride 1, no pooling: for images up to about 64 pixels.
+        Cifar = "cifar",
+        /// 7x7 convolution with stride 2 and 3x3 max pooling with stride 2.
+        Imagenet = "imagenet",
+    }
+}
+
+choices! {
+    /// The self-supervised method.
+    Method {
+        /// SimSiam (Chen & He 2020).
+        Simsiam = "simsiam",
+    }
+}
+
+choices! {
+    /// The predictor h (paper §4.2, Table 1).
+    Predictor {
+        /// Two layers, trained.
+        Mlp = "mlp",
+        /// None: the loss compares the projections (Table 1a).
+        None = "none",
+        /// Two layers that keep their random initialisation (Table 1b).
+        Frozen = "frozen",
+    }
+}
+
+choices! {
+    /// What the loss compares with (paper §4.5).
+    Similarity {
+        /// Minus the cosine similarity.
+        Cosine = "cosine",
+        /// Cross-entropy of softmax(z) and softmax(p).
+        CrossEntropy = "cross_entropy",
+    }
+}
+
+choices! {
+    /// Which pairs of views enter the loss (paper §4.6).
+    Symmetry {
+        /// Both directions, half each.
+        Symmetric = "symmetric",
+        /// One direction.
+        Asymmetric = "asymmetric",
+        /// One direction on two pairs an image.
+        Asymmetric2x = "asymmetric_2x",
+    }
+}
+
+choices! {
+    /// Where the projector and predictor have batch normalisation (paper §4.4, Table 3).
+    BatchNormPlacement {
+        /// Nowhere (Table 3a).
+        None = "none",
+        /// On hidden layers (Table 3b).
+        Hidden = "hidden",
+        /// On hidden layers and the projector's output (Table 3c).
+        Default = "default",
+        /// On every layer, the predictor's output too (Table 3d).
+        All = "all",
+    }
+}
+
+choices! {
+    /// How often the cosine schedule moves the learning rate.
+    Schedule {
+        /// Every step.
+        Step = "step",
+        /// Every epoch, as the authors' code.
+        Epoch = "epoch",
+    }
+}
+
+choices! {
+    /// Number format of activations and weights on the GPU.
+    Precision {
+        /// 32-bit floats.
+        F32 = "f32",
+        /// 16-bit floats where they are safe.
+        F16 = "f16",
+    }
+}
+
+section! {
+    /// Section `[data]`.
+    DataConfig = "data" {
+        /// Where the images come from: demo, a folder, or KIND:FOLDER (idx, cifar10, cifar100).
+        source: String = String::new(),
+        /// Use only the first so many training images; 0 is all.
+        limit_train: usize = 0,
+        /// Use only the first so many test images; 0 is all.
+        limit_test: usize = 0,
+        /// Side in pixels of the square views that the network sees, 1 to 4096.
+        image_size: usize = 32,
+    }
+}
+
+section! {
+    /// Section `[augment]`: torchvision's transforms with the authors' values (paper App. A) as defaults, without blur.
+    AugmentConfig = "augment" {
+        /// Smallest and largest part of the image's area that a random crop keeps, 0 < low <= high <= 1.
+        crop_scale: [f64; 2] = [0.2, 1.0],
+        /// Smallest and largest width/height of a crop before it is resized, log-uniform, 0 < low <= high.
+        crop_ratio: [f64; 2] = [3.0 / 4.0, 4.0 / 3.0],
+        /// Probability of a horizontal flip, 0 to 1.
+        flip: f64 = 0.5,
+        /// Probability that the colours are jittered at all, 0 to 1.
+        jitter_probability: f64 = 0.8,
+        /// Strength s of the brightness jitter: a factor from [max(0, 1 - s), 1 + s]; 0 is off.
+        brightness: f64 = 0.4,
+        /// Strength of the contrast jitter, as brightness.
+        contrast: f64 = 0.4,
+        /// Strength of the saturation jitter, as brightness.
+        saturation: f64 = 0.4,
+        /// Largest hue shift as a part of the colour circle, 0 to 0.5.
+        hue: f64 = 0.1,
+        /// Probability of turning the view gray, 0 to 1.
+        grayscale: f64 = 0.2,
+        /// Probability of a Gaussian blur, 0 to 1 (the authors: 0.5 on ImageNet, none on CIFAR).
+        blur_probability: f64 = 0.0,
+        /// Smallest and largest standard deviation of the blur in pixels of the view, 0 < low <= high <= 64.
+        blur_sigma: [f64; 2] = [0.1, 2.0],
+        /// Mean of red, green, blue to subtract, for pixels in 0 to 1 (default: ImageNet's).
+        mean: [f64; 3] = [0.485, 0.456, 0.406],
+        /// Standard deviation of red, green, blue to divide by, above 0 (default: ImageNet's).
+        std: [f64; 3] = [0.229, 0.224, 0.225],
+    }
+}
+
+section! {
+    /// Section `[model]`.
+    ModelConfig = "model" {
+        /// Backbone: resnet18, resnet34, resnet50, resnet101 or resnet_tiny.
+        arch: Arch = Arch::Resnet18,
+        /// Blocks a stage, for resnet_tiny: 1 to 6 stages, each twice as wide as the one before (empty: [1, 1, 1, 1]).
+        blocks: Vec<usize> = Vec::new(),
+        /// Channels of the first stage, 1 to 4096 (64 in the ResNet paper).
+        width: usize = 64,
+        /// First layers: cifar (3x3, no pooling) or imagenet (7x7 stride 2, max pooling).
+        stem: Stem = Stem::Cifar,
+        /// Layers of the projector: 3 as in the paper, or 2 as in its App. D for CIFAR.
+        projector_layers: usize = 3,
+        /// Width of the projector's hidden layers (default: the backbone's feature width, as the authors' code).
+        projector_hidden: Option<usize> = None,
+        /// Width d of the projector's and predictor's outputs, at least 2 (paper: 2048).
+        dim: usize = 2048,
+        /// Whether the projector's output batch normalisation has a trained scale and shift (paper: yes; authors' code: no).
+        output_affine: bool = true,
+        /// Width of the predictor's hidden layer (default: dim / 4, the paper's bottleneck).
+        predictor_dim: Option<usize> = None,
+    }
+}
+
+impl ModelConfig {
+    /// Blocks of every stage, from `arch` or `blocks`.
+    pub fn blocks(&self) -> Vec<usize> {
+        match self.arch.blocks() {
+            // A wrong list is kept as it is, for `validate` to refuse.
+            _ if !self.blocks.is_empty() => self.blocks.clone(),
+            Some(blocks) => blocks.to_vec(),
+            None => vec![1, 1, 1, 1],
+        }
+    }
+
+    /// Channels that the backbone gives an image after pooling: the last stage's output.
+    pub fn feature_width(&self) -> usize {
+        let doublings = u32::try_from(self.blocks().len().saturating_sub(1)).unwrap_or(u32::MAX);
+        self.width
+            .saturating_mul(2_usize.saturating_pow(doublings))
+            .saturating_mul(self.arch.expansion())
+    }
+
+    /// Width of the projector's hidden layers.
+    pub fn projector_hidden(&self) -> usize {
+        self.projector_hidden
+            .unwrap_or_else(|| self.feature_width())
+    }
+
+    /// Width of the predictor's hidden layer.
+    pub fn predictor_dim(&self) -> usize {
+        self.predictor_dim.unwrap_or((self.dim / 4).max(1))
+    }
+}
+
+section! {
+    /// Section `[method]`.
+    MethodConfig = "method" {
+        /// Method: simsiam.
+        name: Method = Method::Simsiam,
+        /// Whether the gradient stops at the target branch; without it the network collapses (paper §4.1).
+        stop_gradient: bool = true,
+        /// Predictor: mlp, none or frozen (paper Table 1).
+        predictor: Predictor = Predictor::Mlp,
+        /// Similarity in the loss: cosine or cross_entropy (paper §4.5).
+        similarity: Similarity = Similarity::Cosine,
+        /// Pairs of views in the loss: symmetric or asymmetric (paper §4.6).
+        symmetry: Symmetry = Symmetry::Symmetric,
+        /// Batch normalisation in projector and predictor: none, hidden, default or all (paper Table 3).
+        batch_norm: BatchNormPlacement = BatchNormPlacement::Default,
+    }
+}
+
+section! {
+    /// Section `[optim]`.
+    OptimConfig = "optim" {
+        /// Base learning rate, 0 or more; the rate used is this times batch_size / 256 (paper §3: 0.05).
+        lr: f64 = 0.05,
+        /// How often the cosine to zero moves the rate: step, or epoch as the authors' code.
+        schedule: Schedule = Schedule::Step,
+        /// Momentum of SGD, 0 to below 1.
+        momentum: f64 = 0.9,
+        /// Weight decay on every trained parameter, 0 or more (paper: 1e-4 on ImageNet, 5e-4 on CIFAR).
+        weight_decay: f64 = 1e-4,
+        /// Passes over the training images, at least 1.
+        epochs: usize = 100,
+        /// Images a step, at least 2; both views of each are used.
+        batch_size: usize = 256,
+        /// Whether the predictor's rate stays at its start instead of following the cosine (paper Table 1c).
+        fixed_predictor_lr: bool = true,
+        /// Epochs over which the rate first rises linearly from 0, fewer than epochs (paper: 0, or 10 from batch 1024 on).
+        warmup_epochs: usize = 0,
+    }
+}
+
+section! {
+    /// Section `[run]`.
+    RunConfig = "run" {
+        /// Seed of every random number, 0 to 2^63 - 1.
+        seed: u64 = 0,
+        /// Number format on the GPU: f32.
+        precision: Precision = Precision::F32,
+        /// Keep a checkpoint every so many epochs; 0 keeps only the last.
+        checkpoint_every: usize = 0,
+        /// Classify the test images by kNN every so many epochs and before the first; 0 is never.
+        knn_every: usize = 1,
+        /// Neighbours that vote (not stated in the paper; 200 in MoCo's CIFAR demo); at most all training images vote.
+        knn_k: usize = 200,
+        /// Temperature of the vote exp(similarity / t), above 0 (not stated in the paper; 0.1 in MoCo's CIFAR demo).
+        knn_temperature: f64 = 0.1,
+    }
+}
+
+impl RunConfig {
+    /// Neighbours that vote among `train_len` images: `knn_k`, or all where there are fewer.
+    pub fn neighbours(&self, train_len: usize) -> usize {
+        self.knn_k.min(train_len)
+    }
+}
