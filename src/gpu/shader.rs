@@ -13,7 +13,16 @@ macro_rules! shaders {
     };
 }
 
-shaders!["common/grid", "add",];
+shaders![
+    "common/grid",
+    "add",
+    "common/normalize",
+    "common/view_row",
+    "crop",
+    "color_jitter",
+    "gaussian_blur",
+    "knn_vote",
+];
 
 /// The WGSL of a kernel, or what is wrong with its file.
 pub fn compose(kernel: &Kernel) -> Result<String, String> {
