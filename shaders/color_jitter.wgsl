@@ -11,7 +11,9 @@
 @group(0) @binding(1) var<storage, read> table: array<vec4u>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
 
+const BRIGHTNESS: u32 = 0u;
 const CONTRAST: u32 = 1u;
+const HUE: u32 = 3u;
 
 var<workgroup> partial: array<f32, THREADS>;
 
@@ -19,8 +21,8 @@ fn gray(rgb: vec3f) -> f32 {
     return dot(rgb, vec3f(0.2989, 0.587, 0.114));
 }
 
-fn blend(a: vec3f, b: vec3f, factor: f32) -> vec3f {
-    return clamp(factor * a + (1.0 - factor) * b, vec3f(0.0), vec3f(1.0));
+fn code(row: ViewRow, step: u32) -> u32 {
+    return (row.order >> (step * 2u)) & 3u;
 }
 
 // Turns the hue by a part of the colour circle (through HSV; saturation and value stay).
@@ -38,28 +40,36 @@ fn turned(rgb: vec3f, turn: f32) -> vec3f {
     return most - range * clamp(min(k, 4.0 - k), vec3f(0.0), vec3f(1.0));
 }
 
-// The changes number `from` up to `to` of the row's order; `mean` is the mean gray for contrast.
-fn jitter(start: vec3f, row: ViewRow, from_step: u32, to_step: u32, mean: f32) -> vec3f {
+// The blends number `from_step` up to `to_step` of the row's order, none of them hue. Brightness, contrast and saturation blend
+// with black, the mean gray of the image and the gray of the pixel.
+fn blends(start: vec3f, row: ViewRow, from_step: u32, to_step: u32, mean: f32) -> vec3f {
     var rgb = start;
     for (var step = from_step; step < to_step; step++) {
-        switch (row.order >> (step * 2u)) & 3u {
-            case 0u: {
-                rgb = blend(rgb, vec3f(0.0), row.factors.x);
-            }
-            case 1u: {
-                rgb = blend(rgb, vec3f(mean), row.factors.y);
-            }
-            case 2u: {
-                rgb = blend(rgb, vec3f(gray(rgb)), row.factors.z);
-            }
-            default: {
-                if row.factors.w != 0.0 {
-                    rgb = turned(rgb, row.factors.w);
-                }
-            }
-        }
+        let change = code(row, step);
+        let other = select(select(gray(rgb), mean, change == CONTRAST), 0.0, change == BRIGHTNESS);
+        let factor = row.factors[change];
+        rgb = clamp(factor * rgb + (1.0 - factor) * other, vec3f(0.0), vec3f(1.0));
     }
     return rgb;
+}
+
+// The first `steps` changes; hue is number `hue`. A switch in one loop would cost all its branches at every step where the
+// device is a CPU.
+fn jitter(start: vec3f, row: ViewRow, hue: u32, steps: u32, mean: f32) -> vec3f {
+    var rgb = blends(start, row, 0u, min(hue, steps), mean);
+    if hue < steps && row.factors.w != 0.0 {
+        rgb = turned(rgb, row.factors.w);
+    }
+    return blends(rgb, row, hue + 1u, steps, mean);
+}
+
+// Which step of the order a change is.
+fn step_of(row: ViewRow, change: u32) -> u32 {
+    var step = 0u;
+    while step < 3u && code(row, step) != change {
+        step++;
+    }
+    return step;
 }
 
 @compute @workgroup_size(THREADS)
@@ -75,19 +85,17 @@ fn main(
     let at = image * VIEW_ROW_VECTORS;
     let row = view_row(table[at], table[at + 1u], table[at + 2u], table[at + 3u]);
     let first = image * PIXELS;
+    let hue = step_of(row, HUE);
     var steps = 0u;
     var mean = 0.0;
     if row.jitter {
         steps = 4u;
         // A factor of 1 needs no mean. The condition is the same for all threads: it comes from the workgroup's row.
         if row.factors.y != 1.0 {
-            var contrast = 0u;
-            while contrast < 3u && ((row.order >> (contrast * 2u)) & 3u) != CONTRAST {
-                contrast++;
-            }
+            let contrast = step_of(row, CONTRAST);
             var sum = 0.0;
             for (var i = lane; i < PIXELS; i += THREADS) {
-                sum += gray(jitter(x[first + i].xyz, row, 0u, contrast, 0.0));
+                sum += gray(jitter(x[first + i].xyz, row, hue, contrast, 0.0));
             }
             partial[lane] = sum;
             workgroupBarrier();
@@ -99,7 +107,7 @@ fn main(
         }
     }
     for (var i = lane; i < PIXELS; i += THREADS) {
-        var rgb = jitter(x[first + i].xyz, row, 0u, steps, mean);
+        var rgb = jitter(x[first + i].xyz, row, hue, steps, mean);
         if row.gray {
             rgb = vec3f(gray(rgb));
         }

@@ -197,6 +197,64 @@ mod tests {
     }
 
     #[test]
+    fn a_draw_becomes_its_row() {
+        let draw = ViewDraws {
+            image: 7,
+            view: 1,
+            top: 1,
+            left: 2,
+            height: 3,
+            width: 4,
+            flip: true,
+            jitter: Some(Jitter {
+                brightness: 1.1,
+                contrast: 0.9,
+                saturation: 1.3,
+                hue: -0.05,
+                order: [
+                    JitterOp::Hue,
+                    JitterOp::Brightness,
+                    JitterOp::Saturation,
+                    JitterOp::Contrast,
+                ],
+            }),
+            gray: true,
+            blur_sigma: Some(0.5),
+        };
+        let source = Source {
+            offset: 99,
+            width: 6,
+            height: 5,
+            channels: 3,
+        };
+        let row = ViewRow {
+            offset: 99,
+            width: 6,
+            channels: 3,
+            top: 1,
+            left: 2,
+            crop_height: 3,
+            crop_width: 4,
+            flip: true,
+            gray: true,
+            jitter: Some(RowJitter {
+                factors: [1.1, 0.9, 1.3, -0.05],
+                order: [3, 0, 2, 1],
+            }),
+            sigma: 0.5,
+        };
+        assert_eq!(view_row(&draw, source), row);
+        let plain = ViewDraws {
+            jitter: None,
+            blur_sigma: None,
+            ..draw
+        };
+        let words = table_rows(&[draw, plain], |_| source);
+        assert_eq!(words[..ViewRow::WORDS], row.words());
+        assert_eq!(words.len(), 2 * ViewRow::WORDS);
+    }
+
+    #[test]
     #[should_panic(expected = "a view that its image does not hold")]
     fn a_crop_outside_its_image_is_refused() {
         let draw = ViewDraws::evaluation(32, 32, 0);
