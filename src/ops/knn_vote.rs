@@ -4,7 +4,7 @@ use super::check::{Case, Fill};
 use crate::gpu::Kernel;
 use crate::graph::{Array, Io, Launch, Lowered, Op, Shape, Slot, Target, grid};
 
-/// Inputs: similarities [queries, columns] and labels [columns] (class indices as floats). Output: votes [queries, classes]: the
+/// Inputs: similarities `[queries, columns]` and labels `[columns]` (class indices as floats). Output: votes `[queries, classes]`: the
 /// sum of exp(similarity / temperature) over those of the `k` most similar bank entries that have the class (Wu et al. 2018,
 /// "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", §3.4; `torch.topk` and `scatter_add`).
 ///
