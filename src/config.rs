@@ -189,16 +189,13 @@ impl Config {
     }
 
     fn problem(&self, origin: &str, key: &str, problem: &str) -> ConfigError {
+        // A table can hold everything but numbers from 2^63 on.
         let table = Table::try_from(self).unwrap_or_default();
+        let unknown = Value::String("too large".to_owned());
         let value = key
             .split_once('.')
             .and_then(|(section, field)| table.get(section)?.get(field));
-        ConfigError::value(
-            origin,
-            key,
-            value.unwrap_or(&Value::String(String::new())),
-            problem,
-        )
+        ConfigError::value(origin, key, value.unwrap_or(&unknown), problem)
     }
 
     /// Puts a file's tables over `self`, one key after the other so that an error can name the key.

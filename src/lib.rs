@@ -1,11 +1,37 @@
-//! SimSiam on any GPU.
+//! SimSiam (Chen & He, "Exploring Simple Siamese Representation Learning", 2020) trained from scratch on any GPU that
+//! wgpu reaches. Every forward and backward pass, the loss, the optimiser, the augmentations and the evaluation are WGSL
+//! compute shaders.
+//!
+//! One batch through the code:
+//!
+//! ```text
+//! data::Dataset ─ bytes ─┐
+//!                        ├─ augment::views ─ two views ─ model (encoder, predictor) ─ method (symmetric loss)
+//! augment::draws ─ table ┘                                                                    │
+//!                              cli ─ train::Event ─ readback ─ Sgd ─ gradients ───────────────┘
+//! ```
+//!
+//! A step is recorded once and replayed: shapes are static, so a [`graph::Graph`] is differentiated, its memory planned by
+//! liveness, its kernels compiled and bound, and from then on a step is one replay of the recorded [`gpu::Plan`]. What
+//! changes from step to step (learning rates, the batch's images and draws) lies in small buffers.
+//!
+//! Modules, from the ground up; arrows point down only:
+//!
+//! - [`gpu`]: the only place that knows wgpu: adapters, shaders, pipelines, buffers, recorded plans, readback.
+//! - [`graph`]: what is computed: tensors, nodes, gradients, memory planning, programs.
+//! - [`ops`]: how one node runs: shape rule, gradient rule, kernels, CPU reference.
+//! - [`random`]: counter-based random numbers.
+//! - [`config`]: one configuration: file, flags and form are views of it.
+//! - [`data`]: sources of images.
+//! - [`augment`]: what is drawn at random, and the nodes that apply it.
+
+pub mod augment;
+pub mod config;
+pub mod data;
 pub mod gpu;
 pub mod graph;
+pub mod method;
+pub mod model;
 pub mod ops;
-
-/// What is drawn at random for a view, and the kernels that apply it.
-pub mod augment;
-/// One configuration: file, flags and form are three views of it.
-pub mod config;
-/// Counter-based random numbers.
 pub mod random;
+pub mod train;

@@ -35,7 +35,7 @@ fn multiply(a: u32, b: u32) -> (u32, u32) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Purpose {
-    /// Initial weights; the item is the parameter's index.
+    /// Initial weights; item and epoch are the halves of a hash of the parameter's name.
     Parameters = 1,
     /// The order of the images in an epoch.
     Order = 2,

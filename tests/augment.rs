@@ -1,18 +1,16 @@
 //! Augmentations and the kNN vote against PyTorch and torchvision: `tests/reference/ops` holds float64 results of float32 inputs.
 
+mod common;
+
 use std::collections::HashMap;
 
+use common::gpu;
 use safetensors::SafeTensors;
 use simsiam::augment::{Source, ViewDraws, ViewOptions, draws, table_rows, views};
 use simsiam::config::AugmentConfig;
-use simsiam::gpu::{Gpu, Options};
+use simsiam::gpu::Gpu;
 use simsiam::graph::{Array, Graph, Layout, Op, Program, Shape, Store, interpret};
 use simsiam::ops::{ColorJitter, Crop, GaussianBlur, KnnVote, Normalize, RowJitter, ViewRow};
-
-fn gpu() -> Gpu {
-    Gpu::open(None, Options { checked: true })
-        .expect("an adapter; install mesa-vulkan-drivers for a software one")
-}
 
 /// A file of the reference: dimensions and values by name.
 fn reference(name: &str) -> HashMap<String, (Vec<usize>, Vec<f32>)> {

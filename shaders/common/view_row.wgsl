@@ -1,4 +1,4 @@
-// One row of the view table, 16 words an image; `ViewRow` in src/ops/view.rs writes it.
+// One row of the view table, 16 words an image; `ViewRow` in src/ops/view_row.rs writes it.
 
 struct ViewRow {
     // First byte of the source image.

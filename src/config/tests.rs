@@ -370,7 +370,12 @@ fn values_that_do_not_fit_together() {
     assert!(
         text(config.validate().unwrap_err()).contains("run.precision = \"f16\": not available yet")
     );
+    config.run.precision = Precision::F32;
     config.run.seed = u64::MAX;
+    assert!(
+        text(config.validate().unwrap_err())
+            .contains("run.seed = \"too large\": a seed must be below 2^63")
+    );
     assert!(text(config.to_toml().unwrap_err()).contains("below 2^63"));
 }
 

@@ -5,6 +5,8 @@
 pub enum Value {
     /// `const NAME: u32`.
     U32(u32),
+    /// `const NAME: i32`.
+    I32(i32),
     /// `const NAME: f32`; finite.
     F32(f32),
     /// Seen by `//!if NAME` only.
@@ -20,6 +22,11 @@ impl From<usize> for Value {
 impl From<u32> for Value {
     fn from(v: u32) -> Self {
         Value::U32(v)
+    }
+}
+impl From<i32> for Value {
+    fn from(v: i32) -> Self {
+        Value::I32(v)
     }
 }
 impl From<f32> for Value {
@@ -66,6 +73,7 @@ impl Kernel {
             // Writing to a string cannot fail.
             let _ = match value {
                 Value::U32(v) => write!(key, " {name}={v}"),
+                Value::I32(v) => write!(key, " {name}={v}"),
                 Value::F32(v) => write!(key, " {name}={v:?}"),
                 Value::Flag(true) => write!(key, " +{name}"),
                 Value::Flag(false) => Ok(()),

@@ -1,7 +1,7 @@
 //! The only place that knows wgpu: adapters, shaders, pipelines, buffers, recorded plans and their replay.
 //!
-//! [`Gpu`] opens one adapter. A [`Kernel`] names a shader file and the constants it is built with; [`Gpu::pipeline`]
-//! compiles it once. A [`Plan`] is a list of dispatches recorded once and replayed every step.
+//! [`Gpu`] opens one adapter. A [`Kernel`] names a shader file and the constants it is built with, and is
+//! compiled once. A [`Plan`] is a list of dispatches recorded once and replayed every step.
 
 mod adapter;
 mod device;
@@ -18,4 +18,4 @@ pub use error::GpuError;
 pub use kernel::{Kernel, Value};
 pub use memory::Buffer;
 pub use plan::{Binding, Dispatch, Plan, PlanBuilder};
-pub use readback::Readback;
+pub use readback::{Arrival, Readback};

@@ -10,6 +10,9 @@ const PENDING: u8 = 0;
 const READY: u8 = 1;
 const FAILED: u8 = 2;
 
+/// What came back: the tag of its replay, and one vector a watched range.
+pub type Arrival = (u64, Vec<Vec<f32>>);
+
 struct Flight {
     staging: wgpu::Buffer,
     state: Arc<AtomicU8>,
@@ -90,8 +93,8 @@ impl Readback {
         });
     }
 
-    /// The oldest numbers that have arrived, one vector a watched range, with the tag of their replay. Never waits.
-    pub fn poll(&mut self) -> Result<Option<(u64, Vec<Vec<f32>>)>, GpuError> {
+    /// The oldest numbers that have arrived, if any. Never waits.
+    pub fn poll(&mut self) -> Result<Option<Arrival>, GpuError> {
         // A failed poll is a lost device; `check` says so with the reason.
         let polled = self.gpu.device().poll(wgpu::PollType::Poll);
         self.gpu.check()?;
@@ -100,7 +103,7 @@ impl Readback {
     }
 
     /// Waits for the oldest numbers; `None` when nothing is under way.
-    pub fn wait(&mut self) -> Result<Option<(u64, Vec<Vec<f32>>)>, GpuError> {
+    pub fn wait(&mut self) -> Result<Option<Arrival>, GpuError> {
         if self
             .in_flight
             .front()
@@ -111,7 +114,7 @@ impl Readback {
         self.take()
     }
 
-    fn take(&mut self) -> Result<Option<(u64, Vec<Vec<f32>>)>, GpuError> {
+    fn take(&mut self) -> Result<Option<Arrival>, GpuError> {
         match self
             .in_flight
             .front()

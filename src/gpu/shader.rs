@@ -1,7 +1,10 @@
-//! Shader composition: WGSL plus three line directives that are comments, so editors still parse the files.
+//! Shader composition: WGSL plus four line directives that are comments, so editors still parse the files.
 //!
 //! - `//!include common/name` pastes `shaders/common/name.wgsl`, once.
 //! - `//!if NAME`, `//!else`, `//!end` keep lines by a flag of the kernel. An unknown flag is an error.
+//! - `//!repeat I COUNT`, `//!end` writes the lines out once for each value below a constant of the kernel (or a
+//!   literal), with the identifier `I` replaced by it: an array indexed by constants stays in registers on every driver,
+//!   one indexed in a loop may not.
 //! - Constants of the kernel become `const NAME: u32 = ..;` lines at the top.
 
 use super::{Kernel, Value};
@@ -13,16 +16,48 @@ macro_rules! shaders {
     };
 }
 
-shaders![
-    "common/grid",
+shaders! {
     "add",
-    "common/normalize",
-    "common/view_row",
-    "crop",
+    "add_relu",
+    "batch_norm_apply",
+    "batch_norm_eval",
+    "batch_norm_gradient_apply",
+    "batch_norm_gradient_merge",
+    "batch_norm_gradient_partial",
+    "batch_norm_merge",
+    "batch_norm_partial",
     "color_jitter",
+    "column_std",
+    "common/batch_norm_gradient",
+    "common/grid",
+    "common/normalize",
+    "common/reduce",
+    "common/softmax",
+    "common/view_row",
+    "conv2d",
+    "conv2d_grad_weight",
+    "cosine_similarity",
+    "cosine_similarity_gradient",
+    "crop",
     "gaussian_blur",
+    "global_avg_pool",
+    "global_avg_pool_gradient",
     "knn_vote",
-];
+    "l2_normalize",
+    "l2_normalize_gradient",
+    "max_pool",
+    "max_pool_gradient",
+    "mean",
+    "mean_gradient",
+    "relu",
+    "relu_gradient",
+    "sgd",
+    "soft_cross_entropy",
+    "soft_cross_entropy_gradient",
+    "sum_parts",
+    "sum_rows",
+    "swap_views",
+}
 
 /// The WGSL of a kernel, or what is wrong with its file.
 pub fn compose(kernel: &Kernel) -> Result<String, String> {
@@ -30,6 +65,7 @@ pub fn compose(kernel: &Kernel) -> Result<String, String> {
     for (name, value) in &kernel.constants {
         match value {
             Value::U32(v) => out.push_str(&format!("const {name}: u32 = {v}u;\n")),
+            Value::I32(v) => out.push_str(&format!("const {name}: i32 = i32({v});\n")),
             Value::F32(v) if v.is_finite() => {
                 out.push_str(&format!("const {name}: f32 = {v:?}f;\n"))
             }
@@ -54,46 +90,125 @@ fn paste(
         .map(|(_, text)| *text)
         .ok_or_else(|| format!("there is no shaders/{name}.wgsl"))?;
     included.push(name.to_string());
-    // One entry an open `//!if`: whether its lines are kept.
-    let mut kept: Vec<bool> = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        let at = |what: &str| format!("shaders/{name}.wgsl:{}: {what}", number + 1);
-        let Some(directive) = line.trim_start().strip_prefix("//!") else {
-            if kept.iter().all(|&k| k) {
-                out.push_str(line);
-                out.push('\n');
-            }
+    let lines: Vec<(usize, &str)> = text
+        .lines()
+        .enumerate()
+        .map(|(i, line)| (i + 1, line))
+        .collect();
+    expand(kernel, name, &lines, &mut Vec::new(), included, out)
+}
+
+/// A line directive: its word and arguments.
+fn directive(line: &str) -> Option<(&str, Vec<&str>)> {
+    let mut words = line.trim_start().strip_prefix("//!")?.split_whitespace();
+    Some((words.next().unwrap_or(""), words.collect()))
+}
+
+/// Writes `lines` with the identifiers of the open repeats replaced by their values.
+fn expand(
+    kernel: &Kernel,
+    file: &str,
+    lines: &[(usize, &str)],
+    repeats: &mut Vec<(String, u32)>,
+    included: &mut Vec<String>,
+    out: &mut String,
+) -> Result<(), String> {
+    let mut at = 0;
+    while let Some(&(number, line)) = lines.get(at) {
+        let fail = |what: String| Err(format!("shaders/{file}.wgsl:{number}: {what}"));
+        at += 1;
+        let Some((word, arguments)) = directive(line) else {
+            out.push_str(&substitute(line, repeats));
+            out.push('\n');
             continue;
         };
-        let (word, argument) = directive.split_once(' ').unwrap_or((directive, ""));
-        match (word.trim(), argument.trim()) {
-            ("include", file) => {
-                if kept.iter().all(|&k| k) && !included.iter().any(|f| f == file) {
-                    paste(kernel, file, included, out).map_err(|e| at(&e))?;
+        match (word, arguments.as_slice()) {
+            ("include", [name]) => {
+                if !included.iter().any(|f| f == name) {
+                    paste(kernel, name, included, out)?;
                 }
             }
-            ("if", flag) => {
-                let value = kernel.constants.iter().find_map(|(n, v)| match v {
-                    Value::Flag(on) if *n == flag => Some(*on),
+            ("if", [flag]) => {
+                let given = kernel.constants.iter().find_map(|(n, v)| match v {
+                    Value::Flag(on) if n == flag => Some(*on),
                     _ => None,
                 });
-                kept.push(value.ok_or_else(|| at(&format!("flag `{flag}` is not given")))?);
+                let Some(on) = given else {
+                    return fail(format!("flag `{flag}` is not given"));
+                };
+                let Some((middle, end)) = block(&lines[at..]) else {
+                    return fail("`if` without `end`".into());
+                };
+                let (yes, no) = (
+                    &lines[at..at + middle],
+                    &lines[(at + middle + 1).min(at + end)..at + end],
+                );
+                expand(
+                    kernel,
+                    file,
+                    if on { yes } else { no },
+                    repeats,
+                    included,
+                    out,
+                )?;
+                at += end + 1;
             }
-            ("else", "") => {
-                let last = kept.last_mut().ok_or_else(|| at("`else` without `if`"))?;
-                *last = !*last;
+            ("repeat", [name, count]) => {
+                let constant = kernel.constants.iter().find_map(|(n, v)| match v {
+                    Value::U32(v) if n == count => Some(*v),
+                    _ => None,
+                });
+                let Some(times) = constant.or_else(|| count.parse().ok()) else {
+                    return fail(format!("`{count}` is not a constant of the kernel"));
+                };
+                let Some((_, end)) = block(&lines[at..]) else {
+                    return fail("`repeat` without `end`".into());
+                };
+                for value in 0..times {
+                    repeats.push((name.to_string(), value));
+                    expand(kernel, file, &lines[at..at + end], repeats, included, out)?;
+                    repeats.pop();
+                }
+                at += end + 1;
             }
-            ("end", "") => {
-                kept.pop().ok_or_else(|| at("`end` without `if`"))?;
-            }
-            _ => return Err(at(&format!("unknown directive `{line}`"))),
+            _ => return fail(format!("directive `{}` is not expected here", line.trim())),
         }
     }
-    if kept.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("shaders/{name}.wgsl: `if` without `end`"))
+    Ok(())
+}
+
+/// The lines up to the `else` (or the `end`) and up to the `end` of a block that has just been opened.
+fn block(lines: &[(usize, &str)]) -> Option<(usize, usize)> {
+    let (mut depth, mut middle) = (0, None);
+    for (i, (_, line)) in lines.iter().enumerate() {
+        match directive(line) {
+            Some(("if" | "repeat", _)) => depth += 1,
+            Some(("else", _)) if depth == 0 => middle = Some(i),
+            Some(("end", _)) if depth == 0 => return Some((middle.unwrap_or(i), i)),
+            Some(("end", _)) => depth -= 1,
+            _ => {}
+        }
     }
+    None
+}
+
+/// Replaces whole identifiers.
+fn substitute(line: &str, repeats: &[(String, u32)]) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    while !rest.is_empty() {
+        let length = rest.find(|c| !word(c)).unwrap_or(rest.len());
+        let (identifier, after) = rest.split_at(length);
+        match repeats.iter().rev().find(|(name, _)| name == identifier) {
+            Some((_, value)) => out.push_str(&format!("{value}u")),
+            None => out.push_str(identifier),
+        }
+        let other = after.find(word).unwrap_or(after.len());
+        out.push_str(&after[..other]);
+        rest = &after[other..];
+    }
+    out
 }
 
 /// How a kernel binds one buffer, read from its WGSL.

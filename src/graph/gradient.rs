@@ -21,7 +21,8 @@ impl Graph {
             needed[tensor.0 as usize] = true;
         }
         for node in &self.nodes {
-            if node.inputs.iter().any(|t| needed[t.0 as usize]) {
+            let passes = !node.op.stops_gradient();
+            if passes && node.inputs.iter().any(|t| needed[t.0 as usize]) {
                 for output in &node.outputs {
                     needed[output.0 as usize] = true;
                 }
@@ -38,7 +39,8 @@ impl Graph {
                 .map(|t| gradient.get(t).copied())
                 .collect();
             let wanted: Vec<bool> = node.inputs.iter().map(|t| needed[t.0 as usize]).collect();
-            if outputs.iter().all(Option::is_none) || !wanted.contains(&true) {
+            let blocked = node.op.stops_gradient() || !wanted.contains(&true);
+            if blocked || outputs.iter().all(Option::is_none) {
                 continue;
             }
             let scope = format!("{} backward", node.label);

@@ -2,6 +2,7 @@
 
 use super::op::Role;
 use super::{Graph, GraphError, Lowered, Place, Slot, Target, Tensor};
+use crate::gpu::Kernel;
 
 /// What a graph needs, in bytes, before anything is allocated.
 #[derive(Debug, Clone, Default)]
@@ -76,6 +77,15 @@ impl Graph {
                 Some(_) => Lowered::default(),
                 None => node.op.lower(&self.io(node), target),
             })
+            .collect()
+    }
+
+    /// Every kernel that a device would run.
+    pub fn kernels(&self, target: &Target) -> Vec<Kernel> {
+        self.lower(target)
+            .into_iter()
+            .flat_map(|node| node.launches)
+            .map(|launch| launch.kernel)
             .collect()
     }
 

@@ -163,6 +163,11 @@ pub trait Op: std::fmt::Debug + Send + Sync {
         })
     }
 
+    /// Whether nothing before it takes a gradient through it.
+    fn stops_gradient(&self) -> bool {
+        false
+    }
+
     /// The input whose memory the only output shares: such an operator has no kernel.
     fn alias(&self) -> Option<usize> {
         None

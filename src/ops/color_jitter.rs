@@ -1,7 +1,7 @@
 //! Colour jitter in the drawn order, then grayscale, then normalisation.
 
 use super::check::{Case, Fill};
-use super::view::{self, Normalize, RowJitter, ViewRow};
+use super::view_row::{self, Normalize, RowJitter, ViewRow};
 use crate::gpu::Kernel;
 use crate::graph::{Array, Io, Launch, Lowered, Op, Shape, Slot, Target, grid};
 
@@ -24,7 +24,7 @@ impl Op for ColorJitter {
         let [x, table] = inputs else {
             return Err("images and a table are wanted".to_string());
         };
-        view::sides(x, table)?;
+        view_row::sides(x, table)?;
         Ok(vec![x.clone()])
     }
 

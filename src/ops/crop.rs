@@ -1,7 +1,7 @@
 //! Random resized crop with flip: packed bytes of images of any size to float images of one size.
 
 use super::check::{Case, Fill};
-use super::view::{self, Normalize, ViewRow};
+use super::view_row::{self, Normalize, ViewRow};
 use crate::gpu::Kernel;
 use crate::graph::{Array, Io, Launch, Lowered, Op, Shape, Slot, Target, grid};
 
@@ -35,13 +35,13 @@ impl Op for Crop {
         if self.size == 0 {
             return Err("views of no pixels".to_string());
         }
-        let n = view::images(table)?;
+        let n = view_row::images(table)?;
         Ok(vec![Shape::rows([n, self.size, self.size, 3])])
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
         let images = io.outputs[0].dims()[0];
-        let (chunks, chunk) = view::chunks(self.size * self.size, THREADS);
+        let (chunks, chunk) = view_row::chunks(self.size * self.size, THREADS);
         let kernel = Kernel::new("crop")
             .with("SIZE", self.size)
             .with("IMAGES", images)

@@ -1,7 +1,7 @@
 //! Gaussian blur with a standard deviation an image, then normalisation.
 
 use super::check::{Case, Fill};
-use super::view::{self, Normalize, ViewRow};
+use super::view_row::{self, Normalize, ViewRow};
 use crate::gpu::Kernel;
 use crate::graph::{Array, Io, Launch, Lowered, Op, Shape, Slot, Target, grid};
 
@@ -27,7 +27,7 @@ impl Op for GaussianBlur {
         let [x, table] = inputs else {
             return Err("images and a table are wanted".to_string());
         };
-        let (height, width) = view::sides(x, table)?;
+        let (height, width) = view_row::sides(x, table)?;
         if self.kernel_size.is_multiple_of(2) {
             return Err(format!("a kernel of {} taps is even", self.kernel_size));
         }
@@ -44,7 +44,7 @@ impl Op for GaussianBlur {
         let &[images, height, width, _] = io.outputs[0].dims() else {
             return Lowered::default();
         };
-        let (chunks, chunk) = view::chunks(height * width, THREADS);
+        let (chunks, chunk) = view_row::chunks(height * width, THREADS);
         let launch = |along_rows: bool, from: Slot, to: Slot, normalize: Option<Normalize>| {
             let kernel = Kernel::new("gaussian_blur")
                 .with("HEIGHT", height)

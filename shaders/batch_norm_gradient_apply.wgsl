@@ -1,0 +1,53 @@
+// dx = weight / sqrt(var + eps) * (g - mean(g) - xhat * mean(g * xhat)), means over the view's ROWS rows; the residual's
+// gradient is g itself.
+// One vec4 of VECTORS a thread. Workgroup 64; dispatch grid(ceil(VECTORS / 64)).
+//!include common/grid
+//!include common/batch_norm_gradient
+
+//!if RELU
+@group(0) @binding(4) var<storage, read> sums: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> dx: array<vec4f>;
+//!if AFFINE
+@group(0) @binding(6) var<storage, read> weight: array<vec4f>;
+//!if RESIDUAL
+@group(0) @binding(7) var<storage, read_write> dresidual: array<vec4f>;
+//!end
+//!else
+//!if RESIDUAL
+@group(0) @binding(6) var<storage, read_write> dresidual: array<vec4f>;
+//!end
+//!end
+//!else
+@group(0) @binding(3) var<storage, read> sums: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> dx: array<vec4f>;
+//!if AFFINE
+@group(0) @binding(5) var<storage, read> weight: array<vec4f>;
+//!end
+//!end
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) workgroups: vec3u,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = flat_workgroup(workgroup, workgroups) * 64u + lane;
+    if i >= VECTORS {
+        return;
+    }
+    let c = i % C4;
+    let view = i / (ROWS * C4);
+    let g = incoming(i);
+    let sum = sums[view * 2u * C4 + c];
+    let product = sums[(view * 2u + 1u) * C4 + c];
+    var d = stats[(view * 2u + 1u) * C4 + c] * (g - (sum + normalised(i, view, c) * product) / f32(ROWS));
+//!if AFFINE
+    d *= weight[c];
+//!end
+    dx[i] = d;
+//!if RELU
+//!if RESIDUAL
+    dresidual[i] = g;
+//!end
+//!end
+}

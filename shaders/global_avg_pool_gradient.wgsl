@@ -1,0 +1,19 @@
+// dx = dy / PIXELS: each of N images has PIXELS pixels of CHANNELS vec4s and one row of dy. Runs over VECTORS vec4s, one a thread.
+// Workgroup 64; dispatch grid(ceil(VECTORS / 64)).
+//!include common/grid
+
+@group(0) @binding(0) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> dx: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) workgroups: vec3u,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = flat_workgroup(workgroup, workgroups) * 64u + lane;
+    if i < VECTORS {
+        let image = i / (PIXELS * CHANNELS);
+        dx[i] = dy[image * CHANNELS + i % CHANNELS] / f32(PIXELS);
+    }
+}

@@ -1,0 +1,198 @@
+//! What can be wrong with data, each in one line that names the file, the value and the mend.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// An error in a data specification or in the files it names.
+#[derive(Debug, Error)]
+pub enum DataError {
+    /// An empty specification.
+    #[error(
+        "no data given; use --data with demo, a folder, or KIND:FOLDER (idx, cifar10, cifar100)"
+    )]
+    NoData,
+    /// `KIND:FOLDER` with a kind that does not exist.
+    #[error(
+        "unknown kind of data {kind:?} in {spec:?}; choose idx, cifar10 or cifar100 (a folder of this name: ./{spec})"
+    )]
+    UnknownKind {
+        /// Before the colon.
+        kind: String,
+        /// The whole.
+        spec: String,
+    },
+    /// A kind that is planned.
+    #[error("data of kind {kind:?} cannot be read yet; choose idx, cifar10 or cifar100")]
+    KindNotYet {
+        /// Before the colon.
+        kind: String,
+    },
+    /// The folder does not exist.
+    #[error("{}: no such folder; check the path", folder.display())]
+    NoFolder {
+        /// As given.
+        folder: PathBuf,
+    },
+    /// A file where a folder is wanted.
+    #[error("{} is not a folder; give the folder that holds the files", folder.display())]
+    NotAFolder {
+        /// As given.
+        folder: PathBuf,
+    },
+    /// A folder without the files of any known set.
+    #[error(
+        "{}: no data set recognised; expected train-images-idx3-ubyte[.gz] (idx), data_batch_1.bin (cifar10) or train.bin (cifar100)",
+        folder.display()
+    )]
+    Unrecognised {
+        /// As given.
+        folder: PathBuf,
+    },
+    /// A folder with the files of several sets.
+    #[error("{0}: holds files of several kinds ({kinds}); say which, such as {first}:{0}", folder.display())]
+    Ambiguous {
+        /// As given.
+        folder: PathBuf,
+        /// Those found.
+        kinds: String,
+        /// The first of them.
+        first: &'static str,
+    },
+    /// The pickled version of CIFAR.
+    #[error("{}: this is CIFAR's Python version; download the binary version instead (cifar-10-binary or cifar-100-binary)", folder.display())]
+    PythonCifar {
+        /// As given.
+        folder: PathBuf,
+    },
+    /// A file of the set is not there.
+    #[error("{}: {names} is missing; download it into this folder", folder.display())]
+    MissingFile {
+        /// Where it should be.
+        folder: PathBuf,
+        /// Its names.
+        names: String,
+    },
+    /// The operating system refuses.
+    #[error("{file}: cannot be read: {problem}; check the file and its permissions")]
+    Read {
+        /// Path.
+        file: String,
+        /// What the system says.
+        problem: String,
+    },
+    /// The gzip stream is damaged.
+    #[error("{file}: damaged gzip data ({problem}); download it again")]
+    Gzip {
+        /// Path.
+        file: String,
+        /// What the decompressor says.
+        problem: String,
+    },
+    /// The first four bytes are not those of the wanted kind of file.
+    #[error(
+        "{file}: wrong magic number {found:#010x}, expected {expected:#010x} ({meaning}); is it another file under this name?"
+    )]
+    Magic {
+        /// Path.
+        file: String,
+        /// The file's.
+        found: u32,
+        /// The right one.
+        expected: u32,
+        /// What the right one stands for.
+        meaning: &'static str,
+    },
+    /// Fewer bytes than there must be.
+    #[error("{file}: truncated: {found} where {expected} bytes are expected; download it again")]
+    Truncated {
+        /// Path.
+        file: String,
+        /// What there is, in words.
+        found: String,
+        /// What the header promises, or the format demands.
+        expected: u128,
+    },
+    /// More bytes than there may be.
+    #[error(
+        "{file}: oversized: more than the {expected} bytes expected; it is damaged or of another format, download it again"
+    )]
+    Oversized {
+        /// Path.
+        file: String,
+        /// What the header promises, or the format demands.
+        expected: u128,
+    },
+    /// A set of zero images.
+    #[error("{file}: holds no images; give a file with at least one")]
+    NoImages {
+        /// Path.
+        file: String,
+    },
+    /// Images without pixels.
+    #[error(
+        "{file}: its header says images of {width}x{height} pixels; it is damaged, download it again"
+    )]
+    EmptyImages {
+        /// Path.
+        file: String,
+        /// Pixels a row.
+        width: u32,
+        /// Rows.
+        height: u32,
+    },
+    /// Labels that do not belong to the images.
+    #[error(
+        "{file}: {labels} labels for {images} images; the two files are from different sets, download both again"
+    )]
+    LabelCount {
+        /// Path of the labels.
+        file: String,
+        /// Labels in it.
+        labels: usize,
+        /// Images in the other file.
+        images: usize,
+    },
+    /// A label that names no class.
+    #[error("{file}: label {label} of image {index} is out of range 0 to {}; {mend}", classes.saturating_sub(1))]
+    Label {
+        /// Path.
+        file: String,
+        /// Image, from 0.
+        index: usize,
+        /// The label.
+        label: u32,
+        /// Number of classes.
+        classes: usize,
+        /// What to do.
+        mend: &'static str,
+    },
+    /// A file of class names with the wrong number of lines.
+    #[error("{file}: names {found} classes, expected {expected}, one a line")]
+    Classes {
+        /// Path.
+        file: String,
+        /// Lines in it.
+        found: usize,
+        /// Right number, in words.
+        expected: &'static str,
+    },
+    /// Training and test images are not of one size.
+    #[error(
+        "{data}: training images are {train} but test images {test} pixels; the files are from different sets"
+    )]
+    SizesDiffer {
+        /// The data set.
+        data: String,
+        /// Width x height.
+        train: String,
+        /// Width x height.
+        test: String,
+    },
+    /// Numbers given to [`super::Images::new`] that do not fit together.
+    #[error("images: {problem}")]
+    Shape {
+        /// Which.
+        problem: String,
+    },
+}

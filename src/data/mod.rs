@@ -1,0 +1,193 @@
+//! Where the images come from. A [`Spec`] says which data set (`demo`, a folder, or `KIND:FOLDER`), [`open`] reads it into memory as
+//! bytes, [`order()`] says in which order an epoch sees the training images.
+//!
+//! A file is never trusted: what a header promises is held against the file's length before anything of that size is allocated, and
+//! everything that can be wrong with it has its own [`DataError`]. To add a format, write a file beside `idx.rs` and name it in `spec.rs`.
+
+mod cifar;
+mod demo;
+mod error;
+mod idx;
+mod order;
+mod source;
+mod spec;
+
+pub use error::DataError;
+pub use order::{batches, order, steps_per_epoch};
+pub use spec::Spec;
+
+/// Images of one size as bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Images {
+    /// Pixels a row, at least 1.
+    pub width: u32,
+    /// Rows, at least 1.
+    pub height: u32,
+    /// 1 (gray) or 3 (red, green, blue).
+    pub channels: u32,
+    /// Row after row, channels innermost (HWC), image after image.
+    pub pixels: Vec<u8>,
+    /// A class an image, where the classes are known.
+    pub labels: Option<Vec<u32>>,
+}
+
+impl Images {
+    /// Images from bytes of your own. Fails with [`DataError::Shape`] where the numbers do not fit together.
+    pub fn new(
+        width: u32,
+        height: u32,
+        channels: u32,
+        pixels: Vec<u8>,
+        labels: Option<Vec<u32>>,
+    ) -> Result<Self, DataError> {
+        let images = Self {
+            width,
+            height,
+            channels,
+            pixels,
+            labels,
+        };
+        let size = images.image_bytes();
+        let shape = |problem: String| Err(DataError::Shape { problem });
+        if width == 0 || height == 0 || !matches!(channels, 1 | 3) {
+            return shape(format!(
+                "images of {width}x{height} pixels with {channels} channels; use at least 1x1 with 1 or 3"
+            ));
+        }
+        if images.pixels.is_empty() || !images.pixels.len().is_multiple_of(size) {
+            return shape(format!(
+                "{} bytes are no whole number of images of {size} bytes, or none",
+                images.pixels.len()
+            ));
+        }
+        if u32::try_from(images.len()).is_err() {
+            return shape(format!(
+                "{} images; at most 2^32 - 1 can be numbered",
+                images.len()
+            ));
+        }
+        match &images.labels {
+            Some(labels) if labels.len() != images.len() => shape(format!(
+                "{} labels for {} images",
+                labels.len(),
+                images.len()
+            )),
+            _ => Ok(images),
+        }
+    }
+
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.pixels.len() / self.image_bytes().max(1)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes an image.
+    pub fn image_bytes(&self) -> usize {
+        [self.width, self.height, self.channels]
+            .into_iter()
+            .fold(1, |size: usize, n| size.saturating_mul(n as usize))
+    }
+
+    /// The bytes of image `index`, if there is one.
+    pub fn image(&self, index: usize) -> Option<&[u8]> {
+        let size = self.image_bytes();
+        let start = index.checked_mul(size)?;
+        self.pixels.get(start..start.checked_add(size)?)
+    }
+
+    /// Keeps the first `limit` images; 0 keeps all.
+    pub fn limit(&mut self, limit: usize) {
+        if limit > 0 && limit < self.len() {
+            self.pixels.truncate(limit * self.image_bytes());
+            if let Some(labels) = &mut self.labels {
+                labels.truncate(limit);
+            }
+        }
+    }
+
+    /// Mean and standard deviation of red, green and blue over all pixels, scaled to 0 to 1: what `augment.mean` and `augment.std`
+    /// want. Gray images give the same three times; no images give zeros.
+    pub fn mean_std(&self) -> ([f64; 3], [f64; 3]) {
+        let channels = self.channels.max(1) as usize;
+        // Exact integer sums of a few gigabytes fit: 255^2 * 2^48 < 2^64.
+        let mut sums = [(0_u64, 0_u64); 3];
+        for pixel in self.pixels.chunks_exact(channels) {
+            for (sum, byte) in sums.iter_mut().zip(pixel) {
+                let value = u64::from(*byte);
+                *sum = (sum.0 + value, sum.1 + value * value);
+            }
+        }
+        if channels == 1 {
+            sums = [sums[0]; 3];
+        }
+        let n = (self.pixels.len() / channels).max(1) as f64;
+        let mean = sums.map(|(sum, _)| sum as f64 / n / 255.0);
+        let std = sums.map(|(sum, squares)| {
+            (squares as f64 / n - (sum as f64 / n).powi(2))
+                .max(0.0)
+                .sqrt()
+                / 255.0
+        });
+        (mean, std)
+    }
+}
+
+/// A data set in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dataset {
+    /// Its [`Spec`] as text.
+    pub name: String,
+    /// Images to train on, also the bank of the kNN vote.
+    pub train: Images,
+    /// Images to classify; same size and channels as `train`.
+    pub test: Images,
+    /// Names of the classes: label n means `classes[n]`.
+    pub classes: Vec<String>,
+}
+
+/// How many images to keep of each part: the first so many, 0 for all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Training images.
+    pub train: usize,
+    /// Test images.
+    pub test: usize,
+}
+
+impl From<&crate::config::DataConfig> for Limits {
+    fn from(config: &crate::config::DataConfig) -> Self {
+        Self {
+            train: config.limit_train,
+            test: config.limit_test,
+        }
+    }
+}
+
+/// Reads a data set into memory, or says in one line which file is wrong and what to do about it.
+pub fn open(spec: &Spec, limits: Limits) -> Result<Dataset, DataError> {
+    let name = spec.to_string();
+    let dataset = match spec.recognise()? {
+        Spec::Demo => demo::open(name, limits)?,
+        Spec::Cifar10(folder) => cifar::open(cifar::Kind::Cifar10, name, &folder, limits)?,
+        Spec::Cifar100(folder) => cifar::open(cifar::Kind::Cifar100, name, &folder, limits)?,
+        Spec::Idx(folder) | Spec::Folder(folder) => idx::open(name, &folder, limits)?,
+    };
+    let size = |images: &Images| (images.width, images.height, images.channels);
+    if size(&dataset.train) != size(&dataset.test) {
+        let text = |images: &Images| format!("{}x{}", images.width, images.height);
+        return Err(DataError::SizesDiffer {
+            data: dataset.name,
+            train: text(&dataset.train),
+            test: text(&dataset.test),
+        });
+    }
+    Ok(dataset)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! `demo`, `KIND:FOLDER`, or a folder that is recognised by its files.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use super::{DataError, cifar, idx};
+
+/// Which data set, as after `--data` and in `data.source`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Spec {
+    /// The built-in part of Fashion-MNIST.
+    Demo,
+    /// MNIST's format, plain or gzipped.
+    Idx(PathBuf),
+    /// CIFAR-10, binary version.
+    Cifar10(PathBuf),
+    /// CIFAR-100, binary version.
+    Cifar100(PathBuf),
+    /// A folder whose files will tell.
+    Folder(PathBuf),
+}
+
+impl FromStr for Spec {
+    type Err = DataError;
+
+    /// Looks at the text only, not at the disk. One letter before a colon is a Windows drive, no kind.
+    fn from_str(text: &str) -> Result<Self, DataError> {
+        if text.trim().is_empty() {
+            return Err(DataError::NoData);
+        }
+        if text == "demo" {
+            return Ok(Self::Demo);
+        }
+        let (kind, folder) = match text.split_once(':') {
+            Some((kind, folder)) if kind.len() > 1 && !kind.contains(['/', '\\', '.']) => {
+                (kind, PathBuf::from(folder))
+            }
+            _ => return Ok(Self::Folder(PathBuf::from(text))),
+        };
+        if folder.as_os_str().is_empty() {
+            return Err(DataError::NoFolder {
+                folder: PathBuf::from(text),
+            });
+        }
+        match kind {
+            "idx" => Ok(Self::Idx(folder)),
+            "cifar10" => Ok(Self::Cifar10(folder)),
+            "cifar100" => Ok(Self::Cifar100(folder)),
+            "stl10" | "folder" => Err(DataError::KindNotYet {
+                kind: kind.to_owned(),
+            }),
+            _ => Err(DataError::UnknownKind {
+                kind: kind.to_owned(),
+                spec: text.to_owned(),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Demo => f.write_str("demo"),
+            Self::Idx(folder) => write!(f, "idx:{}", folder.display()),
+            Self::Cifar10(folder) => write!(f, "cifar10:{}", folder.display()),
+            Self::Cifar100(folder) => write!(f, "cifar100:{}", folder.display()),
+            Self::Folder(folder) => write!(f, "{}", folder.display()),
+        }
+    }
+}
+
+impl Spec {
+    /// The same with [`Spec::Folder`] replaced by the kind that the folder's files show. Looks at the disk: a folder that is not
+    /// there, is no folder, or fits no kind or several is an error.
+    pub fn recognise(&self) -> Result<Self, DataError> {
+        let folder = match self {
+            Self::Demo => return Ok(Self::Demo),
+            Self::Idx(folder)
+            | Self::Cifar10(folder)
+            | Self::Cifar100(folder)
+            | Self::Folder(folder) => folder.clone(),
+        };
+        if !folder.exists() {
+            return Err(DataError::NoFolder { folder });
+        }
+        if !folder.is_dir() {
+            return Err(DataError::NotAFolder { folder });
+        }
+        if !matches!(self, Self::Folder(_)) {
+            return Ok(self.clone());
+        }
+        let found: Vec<&'static str> = [
+            ("idx", idx::is_here(&folder)),
+            ("cifar10", cifar::Kind::Cifar10.is_here(&folder)),
+            ("cifar100", cifar::Kind::Cifar100.is_here(&folder)),
+        ]
+        .into_iter()
+        .filter_map(|(kind, here)| here.then_some(kind))
+        .collect();
+        match found[..] {
+            ["idx"] => Ok(Self::Idx(folder)),
+            ["cifar10"] => Ok(Self::Cifar10(folder)),
+            ["cifar100"] => Ok(Self::Cifar100(folder)),
+            [first, _, ..] => Err(DataError::Ambiguous {
+                folder,
+                kinds: found.join(", "),
+                first,
+            }),
+            _ if cifar::is_python_version(&folder) => Err(DataError::PythonCifar { folder }),
+            _ => Err(DataError::Unrecognised { folder }),
+        }
+    }
+}
+
+/// The first of `names` that is a file in `folder`.
+pub(super) fn find(folder: &Path, names: &[String]) -> Option<PathBuf> {
+    names
+        .iter()
+        .map(|name| folder.join(name))
+        .find(|path| path.is_file())
+}

@@ -1,0 +1,54 @@
+//! The end of every method's step: gradients beside each other in one arena, then the optimiser over all of it.
+
+use std::sync::Arc;
+
+use crate::config::OptimConfig;
+use crate::graph::{Graph, GraphError, Op, Place, Shape, Tensor};
+use crate::model::{Arena, Parameters};
+use crate::ops;
+
+/// Adds the gradients of `loss` with respect to the trained tensors of a graph (indices of entries and their tensors), each
+/// in [`Arena::GRADIENTS`] at its parameter's offset. Returns them in the order of `trained`; a parameter that the loss
+/// does not depend on has none, and its words in the arena stay zero.
+pub(super) fn gradients(
+    graph: &mut Graph,
+    loss: Tensor,
+    trained: &[(usize, Tensor)],
+    parameters: &Parameters,
+) -> Result<Vec<Option<Tensor>>, GraphError> {
+    let tensors: Vec<Tensor> = trained.iter().map(|&(_, tensor)| tensor).collect();
+    let mut gradients = ops::gradients(graph, loss, &tensors)?;
+    let mut placed = Vec::new();
+    for (gradient, &(index, _)) in gradients.iter_mut().zip(trained) {
+        let Some(gradient) = gradient else { continue };
+        let entry = &parameters.entries()[index];
+        // Two parameters may share one gradient tensor, and a gradient may be a constant: such a one is copied.
+        if graph.info(*gradient).place != Place::Pool || placed.contains(gradient) {
+            let zero = graph.constant(0.0, entry.shape.clone());
+            *gradient = graph.add_one(ops::Add, &[*gradient, zero])?;
+        }
+        graph.place(*gradient, Arena::GRADIENTS, entry.offset);
+        placed.push(*gradient);
+    }
+    Ok(gradients)
+}
+
+/// Adds SGD over all trained parameters, with `rates` `[2]`: that of the encoder and that of the predictor.
+pub(super) fn sgd(
+    graph: &mut Graph,
+    rates: Tensor,
+    config: &OptimConfig,
+    parameters: &Parameters,
+) -> Result<(), GraphError> {
+    let words = parameters.words(Arena::Parameters);
+    let mut arena = |name: &'static str| graph.state(name, Shape::rows([words]), name, 0);
+    let gradients = arena(Arena::GRADIENTS);
+    let updates = [arena(Arena::Parameters.name()), arena(Arena::MOMENTUM)];
+    let op: Arc<dyn Op> = Arc::new(ops::Sgd {
+        momentum: config.momentum as f32,
+        weight_decay: config.weight_decay as f32,
+        split: parameters.split(),
+    });
+    graph.add_updating(op, &[gradients, rates], &updates)?;
+    Ok(())
+}

@@ -1,0 +1,266 @@
+//! What model code writes to: layers with PyTorch's names, on a graph and a table of parameters.
+
+use std::sync::Arc;
+
+use super::{Arena, Format, Init, Parameters};
+use crate::graph::{Graph, GraphError, Op, Tensor};
+use crate::ops;
+
+/// `nn.BatchNorm2d`'s and `nn.BatchNorm1d`'s default.
+const EPS: f32 = 1e-5;
+/// The same: running = 0.9 running + 0.1 batch.
+const MOMENTUM: f32 = 0.1;
+
+/// What batch normalisation normalises with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// The batch, which holds this many views one after the other: each is normalised by itself, and running statistics
+    /// move once per view, as if the network had been called once per view.
+    Train {
+        /// Views in a batch.
+        views: usize,
+    },
+    /// The running statistics.
+    Eval,
+}
+
+/// The bias of a linear layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bias {
+    /// None, because a batch normalisation that follows would take it away again.
+    None,
+    /// Trained.
+    Trained,
+    /// Keeps its random first value (the authors' last projector layer).
+    Frozen,
+}
+
+/// A batch normalisation and what is fused with it: y = relu?(norm(x) scale + shift + residual).
+#[derive(Debug, Clone, Copy)]
+pub struct Norm {
+    /// Whether there are a scale and a shift.
+    pub affine: bool,
+    /// Whether a ReLU follows.
+    pub relu: bool,
+    /// Added before the ReLU.
+    pub residual: Option<Tensor>,
+    /// First value of the scale.
+    pub scale: f32,
+}
+
+impl Norm {
+    /// Affine, nothing fused.
+    pub const PLAIN: Norm = Norm {
+        affine: true,
+        relu: false,
+        residual: None,
+        scale: 1.0,
+    };
+    /// Affine, followed by a ReLU.
+    pub const RELU: Norm = Norm {
+        relu: true,
+        ..Norm::PLAIN
+    };
+}
+
+/// Adds layers to a graph.
+pub struct Builder<'a> {
+    /// The graph.
+    pub graph: &'a mut Graph,
+    parameters: &'a mut Parameters,
+    mode: Mode,
+    /// Names of the modules around the current layer.
+    path: Vec<String>,
+    /// Whether weights added now are trained.
+    frozen: bool,
+    /// Entries in this graph, so that a weight used twice is one tensor and its gradients are summed.
+    tensors: Vec<(usize, Tensor)>,
+}
+
+impl<'a> Builder<'a> {
+    /// A builder on a graph. `parameters` may have served other graphs.
+    pub fn new(graph: &'a mut Graph, parameters: &'a mut Parameters, mode: Mode) -> Builder<'a> {
+        Builder {
+            graph,
+            parameters,
+            mode,
+            path: Vec::new(),
+            frozen: false,
+            tensors: Vec::new(),
+        }
+    }
+
+    /// Runs `build` inside the module `name`.
+    pub fn within<T>(&mut self, name: &str, build: impl FnOnce(&mut Self) -> T) -> T {
+        self.path.push(name.to_string());
+        let result = build(self);
+        self.path.pop();
+        result
+    }
+
+    /// Runs `build` with weights that keep their first values.
+    pub fn frozen<T>(&mut self, build: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.frozen, true);
+        let result = build(self);
+        self.frozen = before;
+        result
+    }
+
+    /// What is added from here on belongs to the predictor: see [`Parameters::split`].
+    pub fn begin_predictor(&mut self) {
+        self.parameters.begin_predictor();
+    }
+
+    /// The trained entries that this graph uses (indices into [`Parameters::entries`]) and their tensors, in the order of
+    /// use.
+    pub fn trained(&self) -> Vec<(usize, Tensor)> {
+        let entries = self.parameters.entries();
+        let mut trained = self.tensors.clone();
+        trained.retain(|&(index, _)| entries[index].arena == Arena::Parameters);
+        trained
+    }
+
+    /// `nn.Conv2d(.., bias=False)`: x `[N, H, W, IN]`.
+    pub fn convolution(
+        &mut self,
+        name: &str,
+        x: Tensor,
+        output: usize,
+        kernel: usize,
+        stride: usize,
+    ) -> Result<Tensor, GraphError> {
+        let input = self.graph.shape(x).channels();
+        let dims = [kernel, kernel, input, output];
+        let init = Init::convolution(kernel, output);
+        let arena = self.arena();
+        let weight = self.parameter(name, "weight", &dims, Format::Convolution, init, arena)?;
+        let op = ops::Conv2d {
+            stride,
+            padding: kernel / 2,
+        };
+        self.add_one(name, op, &[x, weight])
+    }
+
+    /// `nn.Linear`: x `[M, IN]` → `[M, output]`.
+    pub fn linear(
+        &mut self,
+        name: &str,
+        x: Tensor,
+        output: usize,
+        bias: Bias,
+    ) -> Result<Tensor, GraphError> {
+        let input = self.graph.shape(x).channels();
+        let init = Init::linear(input);
+        let arena = self.arena();
+        let dims = [input, output];
+        let weight = self.parameter(name, "weight", &dims, Format::Linear, init, arena)?;
+        let mut inputs = vec![x, weight];
+        if bias != Bias::None {
+            let arena = match bias {
+                Bias::Frozen => Arena::Frozen,
+                _ => arena,
+            };
+            inputs.push(self.parameter(name, "bias", &[output], Format::Vector, init, arena)?);
+        }
+        let op = ops::Linear {
+            bias: bias != Bias::None,
+        };
+        self.add_one(name, op, &inputs)
+    }
+
+    /// `nn.BatchNorm2d` or `nn.BatchNorm1d` over the last dimension.
+    pub fn batch_norm(&mut self, name: &str, x: Tensor, norm: Norm) -> Result<Tensor, GraphError> {
+        let dims = [self.graph.shape(x).channels()];
+        let arena = self.arena();
+        let vector = |builder: &mut Self, part: &str, value: f32, arena: Arena| {
+            let init = Init::Constant(value);
+            builder.parameter(name, part, &dims, Format::Vector, init, arena)
+        };
+        let mut operands = Vec::new();
+        if norm.affine {
+            operands.push(vector(self, "weight", norm.scale, arena)?);
+            operands.push(vector(self, "bias", 0.0, arena)?);
+        }
+        operands.extend(norm.residual);
+        let mean = vector(self, "running_mean", 0.0, Arena::Running)?;
+        let variance = vector(self, "running_var", 1.0, Arena::Running)?;
+        let Norm { affine, relu, .. } = norm;
+        let residual = norm.residual.is_some();
+        let label = self.label(name);
+        match self.mode {
+            Mode::Train { views } => {
+                let op: Arc<dyn Op> = Arc::new(ops::BatchNorm {
+                    views,
+                    relu,
+                    affine,
+                    residual,
+                    eps: EPS,
+                    momentum: MOMENTUM,
+                });
+                let inputs = [&[x], &operands[..]].concat();
+                let outputs = self
+                    .graph
+                    .within(&label, |g| g.add_updating(op, &inputs, &[mean, variance]))?;
+                Ok(outputs[0])
+            }
+            Mode::Eval => {
+                let op = ops::BatchNormEval {
+                    relu,
+                    affine,
+                    residual,
+                    eps: EPS,
+                };
+                let inputs = [&[x, mean, variance], &operands[..]].concat();
+                self.add_one(name, op, &inputs)
+            }
+        }
+    }
+
+    /// A node without parameters.
+    pub fn add_one(
+        &mut self,
+        name: &str,
+        op: impl Op + 'static,
+        inputs: &[Tensor],
+    ) -> Result<Tensor, GraphError> {
+        let label = self.label(name);
+        self.graph.within(&label, |graph| graph.add_one(op, inputs))
+    }
+
+    fn arena(&self) -> Arena {
+        match self.frozen {
+            true => Arena::Frozen,
+            false => Arena::Parameters,
+        }
+    }
+
+    fn label(&self, name: &str) -> String {
+        let mut label = self.path.join(".");
+        if !label.is_empty() && !name.is_empty() {
+            label.push('.');
+        }
+        label + name
+    }
+
+    fn parameter(
+        &mut self,
+        layer: &str,
+        part: &str,
+        dims: &[usize],
+        format: Format,
+        init: Init,
+        arena: Arena,
+    ) -> Result<Tensor, GraphError> {
+        let name = format!("{}.{part}", self.label(layer));
+        let index = self.parameters.add(name, dims, format, init, arena)?;
+        if let Some(&(_, tensor)) = self.tensors.iter().find(|(known, _)| *known == index) {
+            return Ok(tensor);
+        }
+        let entry = &self.parameters.entries()[index];
+        let tensor = self
+            .graph
+            .state(&entry.name, entry.shape.clone(), arena.name(), entry.offset);
+        self.tensors.push((index, tensor));
+        Ok(tensor)
+    }
+}

@@ -1,0 +1,167 @@
+//! The gradient of batch normalisation, through the statistics too.
+
+use super::batch_norm::Parts;
+use super::check::{Case, Fill};
+use crate::gpu::Kernel;
+use crate::graph::{Array, Io, Launch, Lowered, Op, Shape, Slot, Target, grid};
+
+/// Inputs dy, x, statistics `[views, 2, C]`, (y when a ReLU followed), (weight); outputs dx, (dweight, dbias),
+/// (dresidual, only where a ReLU followed: else it is dy).
+///
+/// With g = dy where y > 0 and xhat = (x − mean)/σ: dx = weight/σ · (g − mean(g) − xhat·mean(g·xhat)), means over a view;
+/// dweight = Σ g·xhat and dbias = Σ g over all views.
+#[derive(Debug, Clone)]
+pub struct BatchNormGradient {
+    /// Parts that were normalised by themselves.
+    pub views: usize,
+    /// Whether a ReLU followed.
+    pub relu: bool,
+    /// Whether there were weight and bias.
+    pub affine: bool,
+    /// Whether a residual was added before the ReLU.
+    pub residual: bool,
+}
+
+impl Op for BatchNormGradient {
+    fn name(&self) -> &'static str {
+        "batch_norm_gradient"
+    }
+
+    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        let expected = 3 + usize::from(self.relu) + usize::from(self.affine);
+        if inputs.len() != expected {
+            return Err(format!("{expected} inputs are wanted"));
+        }
+        let (x, vector) = (&inputs[1], Shape::rows([inputs[1].channels()]));
+        let mut outputs = vec![x.clone()];
+        if self.affine {
+            outputs.extend([vector.clone(), vector]);
+        }
+        outputs.extend(self.residual.then(|| x.clone()));
+        Ok(outputs)
+    }
+
+    fn lower(&self, io: &Io, target: &Target) -> Lowered {
+        let x = &io.inputs[1];
+        let parts = Parts::new(x, self.views, target);
+        let vectors = x.stored_len() / 4;
+        let partial = parts.describe(
+            Kernel::new("batch_norm_gradient_partial").with("RELU", self.relu),
+            self.views,
+        );
+        let merge = parts.describe(
+            Kernel::new("batch_norm_gradient_merge").with("AFFINE", self.affine),
+            self.views,
+        );
+        let apply = Kernel::new("batch_norm_gradient_apply")
+            .with("RELU", self.relu)
+            .with("AFFINE", self.affine)
+            .with("RESIDUAL", self.residual)
+            .with("ROWS", parts.rows)
+            .with("C4", parts.c4)
+            .with("VECTORS", vectors);
+        // dy, x, statistics and, with a ReLU, y.
+        let read: Vec<Slot> = (0..3 + usize::from(self.relu)).map(Slot::input).collect();
+        let mut partial_slots = read.clone();
+        partial_slots.push(Slot::scratch(0));
+        let mut merge_slots = vec![Slot::scratch(0), Slot::scratch(1)];
+        let mut apply_slots = read.clone();
+        apply_slots.extend([Slot::scratch(1), Slot::output(0)]);
+        if self.affine {
+            merge_slots.extend([Slot::output(1), Slot::output(2)]);
+            apply_slots.push(Slot::input(read.len()));
+        }
+        apply_slots.extend(self.residual.then(|| Slot::output(io.outputs.len() - 1)));
+        Lowered {
+            scratch: vec![parts.words(self.views), self.views * 2 * parts.c4 * 4],
+            launches: vec![
+                Launch::new(partial, partial_slots, parts.grid(self.views)),
+                Launch::new(merge, merge_slots, grid(parts.c4.div_ceil(64))),
+                Launch::new(apply, apply_slots, grid(vectors.div_ceil(64))),
+            ],
+        }
+    }
+
+    fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
+        let [dy, x, stats] = [inputs[0], inputs[1], inputs[2]];
+        let channels = x.channels();
+        let rows = x.data.len() / channels / self.views;
+        let mut g = dy.clone();
+        if self.relu {
+            for (g, y) in g.data.iter_mut().zip(&inputs[3].data) {
+                *g = if *y > 0.0 { *g } else { 0.0 };
+            }
+        }
+        let scale =
+            |i: usize| stats.data[(i / (rows * channels) * 2 + 1) * channels + i % channels];
+        let normalised = |i: usize| {
+            (x.data[i] - stats.data[i / (rows * channels) * 2 * channels + i % channels]) * scale(i)
+        };
+        let mut sums = Array::zeros(&[self.views, 2, channels]);
+        for (i, g) in g.data.iter().enumerate() {
+            let at = i / (rows * channels) * 2 * channels + i % channels;
+            sums.data[at] += g;
+            sums.data[at + channels] += g * normalised(i);
+        }
+        let mut dx = x.clone();
+        for (i, d) in dx.data.iter_mut().enumerate() {
+            let at = i / (rows * channels) * 2 * channels + i % channels;
+            let mean = (sums.data[at] + normalised(i) * sums.data[at + channels]) / rows as f64;
+            let weight = if self.affine {
+                inputs[inputs.len() - 1].data[i % channels]
+            } else {
+                1.0
+            };
+            *d = weight * scale(i) * (g.data[i] - mean);
+        }
+        let mut outputs = vec![dx];
+        if self.affine {
+            for which in [1, 0] {
+                let mut vector = Array::zeros(&[channels]);
+                for (i, v) in sums.data.iter().enumerate() {
+                    if i / channels % 2 == which {
+                        vector.data[i % channels] += v;
+                    }
+                }
+                outputs.push(vector);
+            }
+        }
+        outputs.extend(self.residual.then_some(g));
+        outputs
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    [
+        (true, true, true),
+        (true, true, false),
+        (false, true, false),
+        (false, false, false),
+        (true, false, true),
+    ]
+    .into_iter()
+    .map(|(relu, affine, residual)| {
+        let x = Shape::rows([4, 3, 7, 5]);
+        let name = format!("batch_norm_gradient relu {relu} affine {affine} residual {residual}");
+        let mut case = Case::new(
+            &name,
+            BatchNormGradient {
+                views: 2,
+                relu,
+                affine,
+                residual,
+            },
+        )
+        .fixed(x.clone(), Fill::Normal)
+        .fixed(x.clone(), Fill::Normal)
+        .fixed(Shape::rows([2, 2, 5]), Fill::Uniform(0.5, 1.5));
+        if relu {
+            case = case.fixed(x, Fill::Normal);
+        }
+        if affine {
+            case = case.fixed(Shape::rows([5]), Fill::Normal);
+        }
+        case
+    })
+    .collect()
+}

@@ -1,0 +1,319 @@
+//! Linear layers and A·Bᵀ: convolutions of one tap over one row of pixels.
+
+use super::check::{Case, Fill};
+use super::conv2d_grad_weight::WeightGradient;
+use super::correlation::{Axis, Correlation};
+use crate::gpu::Kernel;
+use crate::graph::{
+    Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid,
+};
+
+/// x `[M, IN]`, w `[IN, OUT]`, (bias `[OUT]`) → y = x·w + bias `[M, OUT]`, as `torch.nn.functional.linear` with the
+/// weight transposed.
+#[derive(Debug, Clone)]
+pub struct Linear {
+    /// Whether there is a bias.
+    pub bias: bool,
+}
+
+/// dy `[M, OUT]`, w `[IN, OUT]` → dx = dy·wᵀ `[M, IN]`.
+#[derive(Debug, Clone)]
+pub struct LinearGradInput;
+
+/// x `[M, IN]`, dy `[M, OUT]` → dw = xᵀ·dy `[IN, OUT]`.
+#[derive(Debug, Clone)]
+pub struct LinearGradWeight;
+
+/// x `[M, C]` → `[C]`, the sum of the rows.
+#[derive(Debug, Clone)]
+pub struct SumRows;
+
+/// a `[M, K]`, b `[N, K]` (stored as a weight) → a·bᵀ `[M, N]`.
+#[derive(Debug, Clone)]
+pub struct MatmulTransposed;
+
+/// One row of `m` pixels, `k4` and `n4` vec4s of channels.
+fn pixels(m: usize, k4: usize, n4: usize, transposed: bool, bias: bool) -> Correlation {
+    let (y, x) = (Axis::forward(1, 1, 1, 0), Axis::forward(m, 1, 1, 0));
+    Correlation {
+        images: 1,
+        y,
+        x,
+        k4,
+        n4,
+        transposed,
+        bias,
+    }
+}
+
+/// `[m, k]`·`[k, n]` with either factor transposed by its strides.
+fn multiply(
+    [m, k, n]: [usize; 3],
+    a: impl Fn(usize, usize) -> f64,
+    b: impl Fn(usize, usize) -> f64,
+) -> Array {
+    let mut y = Array::zeros(&[m, n]);
+    for i in 0..m {
+        for j in 0..n {
+            y.data[i * n + j] = (0..k).map(|c| a(i, c) * b(c, j)).sum();
+        }
+    }
+    y
+}
+
+fn two_matrices(inputs: &[Shape]) -> Result<(&Shape, &Shape), String> {
+    match inputs {
+        [a, b, ..] if a.dims().len() == 2 && b.dims().len() == 2 => Ok((a, b)),
+        _ => Err("two matrices are wanted".to_string()),
+    }
+}
+
+impl Op for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        let (x, w) = two_matrices(inputs)?;
+        if x.channels() != w.dims()[0] {
+            return Err(format!(
+                "rows of {} numbers meet a weight of {}",
+                x.channels(),
+                w.dims()[0]
+            ));
+        }
+        if self.bias && inputs.get(2).is_none_or(|b| b.dims() != [w.channels()]) {
+            return Err(format!("a bias of {} numbers is wanted", w.channels()));
+        }
+        Ok(vec![Shape::rows([x.dims()[0], w.channels()])])
+    }
+
+    fn gradient(
+        &self,
+        graph: &mut Graph,
+        node: &Node,
+        outputs: &[Option<Tensor>],
+        wanted: &[bool],
+    ) -> Result<Vec<Option<Tensor>>, GraphError> {
+        let Some(dy) = outputs[0] else {
+            return Ok(vec![None; wanted.len()]);
+        };
+        let (x, w) = (node.inputs[0], node.inputs[1]);
+        let mut gradients = vec![None; wanted.len()];
+        if wanted[1] {
+            gradients[1] = Some(graph.add_one(LinearGradWeight, &[x, dy])?);
+        }
+        if wanted.get(2) == Some(&true) {
+            gradients[2] = Some(graph.add_one(SumRows, &[dy])?);
+        }
+        if wanted[0] {
+            gradients[0] = Some(graph.add_one(LinearGradInput, &[dy, w])?);
+        }
+        Ok(gradients)
+    }
+
+    fn lower(&self, io: &Io, target: &Target) -> Lowered {
+        let (k4, n4) = (
+            io.inputs[0].stored_channels() / 4,
+            io.outputs[0].stored_channels() / 4,
+        );
+        let product = pixels(io.inputs[0].dims()[0], k4, n4, false, self.bias);
+        let mut slots = vec![Slot::input(0), Slot::input(1)];
+        slots.extend(self.bias.then(|| Slot::input(2)));
+        slots.push(Slot::output(0));
+        Lowered::one(product.launch(&slots, target))
+    }
+
+    fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
+        let (x, w) = (inputs[0], inputs[1]);
+        let [m, k, n] = [x.dims[0], x.dims[1], w.dims[1]];
+        let mut y = multiply(
+            [m, k, n],
+            |i, c| x.data[i * k + c],
+            |c, j| w.data[c * n + j],
+        );
+        if self.bias {
+            for (i, v) in y.data.iter_mut().enumerate() {
+                *v += inputs[2].data[i % n];
+            }
+        }
+        vec![y]
+    }
+
+    fn flops(&self, io: &Io) -> u64 {
+        2 * io.inputs[0].len() as u64 * io.outputs[0].channels() as u64
+    }
+}
+
+impl Op for LinearGradInput {
+    fn name(&self) -> &'static str {
+        "linear_grad_input"
+    }
+
+    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        let (dy, w) = two_matrices(inputs)?;
+        Ok(vec![Shape::rows([dy.dims()[0], w.dims()[0]])])
+    }
+
+    fn lower(&self, io: &Io, target: &Target) -> Lowered {
+        let (k4, n4) = (
+            io.inputs[0].stored_channels() / 4,
+            io.outputs[0].stored_channels() / 4,
+        );
+        let product = pixels(io.inputs[0].dims()[0], k4, n4, true, false);
+        Lowered::one(product.launch(&[Slot::input(0), Slot::input(1), Slot::output(0)], target))
+    }
+
+    fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
+        let (dy, w) = (inputs[0], inputs[1]);
+        let [m, k, n] = [dy.dims[0], dy.dims[1], w.dims[0]];
+        vec![multiply(
+            [m, k, n],
+            |i, c| dy.data[i * k + c],
+            |c, j| w.data[j * k + c],
+        )]
+    }
+
+    fn flops(&self, io: &Io) -> u64 {
+        2 * io.inputs[0].len() as u64 * io.outputs[0].channels() as u64
+    }
+}
+
+impl Op for LinearGradWeight {
+    fn name(&self) -> &'static str {
+        "linear_grad_weight"
+    }
+
+    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        let (x, dy) = two_matrices(inputs)?;
+        Ok(vec![Shape::weight([x.channels(), dy.channels()])])
+    }
+
+    fn lower(&self, io: &Io, target: &Target) -> Lowered {
+        let m = io.inputs[0].dims()[0];
+        let gradient = WeightGradient {
+            rows: 1,
+            in_h: 1,
+            in_w: m,
+            out_h: 1,
+            out_w: m,
+            kernel: [1, 1],
+            stride: 1,
+            padding: 0,
+            ic4: io.inputs[0].stored_channels() / 4,
+            oc4: io.inputs[1].stored_channels() / 4,
+        };
+        gradient.lower(target)
+    }
+
+    fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
+        let (x, dy) = (inputs[0], inputs[1]);
+        let [m, k, n] = [x.dims[1], x.dims[0], dy.dims[1]];
+        vec![multiply(
+            [m, k, n],
+            |i, c| x.data[c * m + i],
+            |c, j| dy.data[c * n + j],
+        )]
+    }
+
+    fn flops(&self, io: &Io) -> u64 {
+        2 * io.inputs[0].len() as u64 * io.inputs[1].channels() as u64
+    }
+}
+
+impl Op for SumRows {
+    fn name(&self) -> &'static str {
+        "sum_rows"
+    }
+
+    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        Ok(vec![Shape::rows([inputs[0].channels()])])
+    }
+
+    fn lower(&self, io: &Io, _target: &Target) -> Lowered {
+        let c4 = io.inputs[0].stored_channels() / 4;
+        let kernel = Kernel::new("sum_rows")
+            .with("ROWS", io.inputs[0].row_count())
+            .with("C4", c4);
+        Lowered::one(Launch::new(
+            kernel,
+            [Slot::input(0), Slot::output(0)],
+            grid(c4.div_ceil(64)),
+        ))
+    }
+
+    fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
+        let mut y = Array::zeros(&[inputs[0].channels()]);
+        for row in inputs[0].rows() {
+            for (sum, v) in y.data.iter_mut().zip(row) {
+                *sum += v;
+            }
+        }
+        vec![y]
+    }
+}
+
+impl Op for MatmulTransposed {
+    fn name(&self) -> &'static str {
+        "matmul_transposed"
+    }
+
+    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        let (a, b) = two_matrices(inputs)?;
+        if a.channels() != b.channels() || b.layout() != crate::graph::Layout::Weight {
+            return Err("rows of one length are wanted, the second stored as a weight".to_string());
+        }
+        Ok(vec![Shape::rows([a.dims()[0], b.dims()[0]])])
+    }
+
+    fn lower(&self, io: &Io, target: &Target) -> Lowered {
+        LinearGradInput.lower(io, target)
+    }
+
+    fn reference(&self, inputs: &[&Array], updates: &mut [Array]) -> Vec<Array> {
+        LinearGradInput.reference(inputs, updates)
+    }
+
+    fn flops(&self, io: &Io) -> u64 {
+        LinearGradInput.flops(io)
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (m, k, n) in [(6, 37, 19), (67, 5, 33), (130, 64, 12), (2, 3, 1)] {
+        let name = |op: &str| format!("{op} {m}x{k}x{n}");
+        let (x, w, y) = (
+            Shape::rows([m, k]),
+            Shape::weight([k, n]),
+            Shape::rows([m, n]),
+        );
+        let linear = |bias| {
+            Case::new(
+                &name(if bias { "linear with bias" } else { "linear" }),
+                Linear { bias },
+            )
+            .input(x.clone(), Fill::Normal)
+            .input(w.clone(), Fill::Normal)
+        };
+        cases.push(linear(false));
+        cases.push(linear(true).input(Shape::rows([n]), Fill::Normal));
+        cases.push(
+            Case::new(&name("linear_grad_input"), LinearGradInput)
+                .fixed(y.clone(), Fill::Normal)
+                .fixed(w.clone(), Fill::Normal),
+        );
+        cases.push(
+            Case::new(&name("linear_grad_weight"), LinearGradWeight)
+                .fixed(x.clone(), Fill::Normal)
+                .fixed(y.clone(), Fill::Normal),
+        );
+        cases.push(Case::new(&name("sum_rows"), SumRows).fixed(y, Fill::Normal));
+        cases.push(
+            Case::new(&name("matmul_transposed"), MatmulTransposed)
+                .fixed(x, Fill::Normal)
+                .fixed(Shape::weight([n, k]), Fill::Normal),
+        );
+    }
+    cases
+}

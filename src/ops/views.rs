@@ -1,0 +1,97 @@
+//! What makes a network of two branches siamese: the views change places, and one side takes no gradient.
+//!
+//! Both views of a batch go through the network together, view 1 in the first half of the rows and view 2 in the second.
+
+use super::check::{Case, Fill};
+use crate::gpu::Kernel;
+use crate::graph::{
+    Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid,
+};
+
+/// `[2N, ..]` → `[2N, ..]`: the two halves of the rows change places, so that row i of view 1 meets row i of view 2.
+#[derive(Debug, Clone)]
+pub struct SwapViews;
+
+/// Its input, through which no gradient passes (paper section 3, `detach` in PyTorch). It costs nothing: the memory is
+/// shared.
+#[derive(Debug, Clone)]
+pub struct StopGradient;
+
+impl Op for SwapViews {
+    fn name(&self) -> &'static str {
+        "swap_views"
+    }
+
+    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        match inputs {
+            [x] if x.dims().len() >= 2 && x.dims()[0] % 2 == 0 => Ok(vec![x.clone()]),
+            _ => Err("one tensor [2N, ..] is wanted".to_string()),
+        }
+    }
+
+    fn gradient(
+        &self,
+        graph: &mut Graph,
+        _node: &Node,
+        outputs: &[Option<Tensor>],
+        _wanted: &[bool],
+    ) -> Result<Vec<Option<Tensor>>, GraphError> {
+        let Some(dy) = outputs[0] else {
+            return Ok(vec![None]);
+        };
+        Ok(vec![Some(graph.add_one(SwapViews, &[dy])?)])
+    }
+
+    fn lower(&self, io: &Io, _target: &Target) -> Lowered {
+        let vectors = io.outputs[0].stored_len() / 4;
+        let kernel = Kernel::new("swap_views")
+            .with("HALF", vectors / 2)
+            .with("VECTORS", vectors);
+        let slots = [Slot::input(0), Slot::output(0)];
+        Lowered::one(Launch::new(kernel, slots, grid(vectors.div_ceil(64))))
+    }
+
+    fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
+        let mut y = inputs[0].clone();
+        let half = y.data.len() / 2;
+        y.data.rotate_left(half);
+        vec![y]
+    }
+}
+
+impl Op for StopGradient {
+    fn name(&self) -> &'static str {
+        "stop_gradient"
+    }
+
+    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        match inputs {
+            [x] => Ok(vec![x.clone()]),
+            _ => Err("one tensor is wanted".to_string()),
+        }
+    }
+
+    fn stops_gradient(&self) -> bool {
+        true
+    }
+
+    fn alias(&self) -> Option<usize> {
+        Some(0)
+    }
+
+    fn lower(&self, _io: &Io, _target: &Target) -> Lowered {
+        Lowered::default()
+    }
+
+    fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
+        vec![inputs[0].clone()]
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        Case::new("swap_views", SwapViews).input(Shape::rows([6, 7]), Fill::Normal),
+        Case::new("swap_views images", SwapViews).input(Shape::rows([2, 3, 3, 5]), Fill::Normal),
+        Case::new("stop_gradient", StopGradient).fixed(Shape::rows([3, 5]), Fill::Normal),
+    ]
+}

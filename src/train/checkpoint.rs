@@ -1,0 +1,162 @@
+//! Checkpoints: one safetensors file with everything a run needs to go on, which PyTorch loads without surgery.
+//!
+//! Weights and running statistics have the names and layouts of torchvision's ResNet and the authors' module tree, with
+//! `num_batches_tracked` beside them so that a strict `load_state_dict` is content; the optimiser's momentum is
+//! `optimizer.NAME.momentum_buffer`. The header's metadata holds configuration, position and whatever the trainer adds.
+//! The same checkpoint is the same bytes.
+
+mod error;
+mod file;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+pub use error::CheckpointError;
+
+use crate::gpu::GpuError;
+use crate::graph::Store;
+use crate::model::{Arena, Entry, Parameters};
+
+/// Version of the metadata; a file of a higher one is refused.
+const VERSION: u64 = 1;
+
+/// A tensor of a file, in PyTorch's layout.
+#[derive(Debug, Clone, PartialEq)]
+struct Stored {
+    dims: Vec<usize>,
+    /// Its type where that is not F32; there are no values then.
+    other_type: Option<String>,
+    values: Vec<f32>,
+}
+
+/// A checkpoint in memory.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Checkpoint {
+    /// The run's effective configuration as TOML; `None` in a file that another program wrote.
+    pub config: Option<String>,
+    /// Optimiser steps done.
+    pub step: u64,
+    /// Epochs completed.
+    pub epoch: u64,
+    /// What else the trainer wants to find again. `config`, `step`, `epoch` and `simsiam.version` are taken.
+    pub extra: BTreeMap<String, String>,
+    tensors: BTreeMap<String, Stored>,
+    /// The file it came from, for errors.
+    origin: PathBuf,
+}
+
+impl Checkpoint {
+    /// A checkpoint of these values, in the order of [`Parameters::entries`] and, for the momentum, of
+    /// [`Parameters::of`] [`Arena::Parameters`]. Position and metadata are left for the caller to fill.
+    pub fn new(
+        parameters: &Parameters,
+        weights: &[Vec<f32>],
+        momentum: Option<&[Vec<f32>]>,
+    ) -> Checkpoint {
+        let mut checkpoint = Checkpoint::default();
+        for (entry, values) in parameters.entries().iter().zip(weights) {
+            checkpoint.insert(entry.name.clone(), entry, values);
+        }
+        let trained = parameters.of(Arena::Parameters);
+        for (entry, values) in trained.zip(momentum.unwrap_or_default()) {
+            checkpoint.insert(momentum_name(entry), entry, values);
+        }
+        checkpoint
+    }
+
+    /// A checkpoint of what is on the device. Waits for it.
+    pub fn capture(parameters: &Parameters, store: &Store) -> Result<Checkpoint, GpuError> {
+        let weights = parameters.read(store)?;
+        let momentum = parameters.read_twins(store, Arena::MOMENTUM)?;
+        Ok(Checkpoint::new(parameters, &weights, Some(&momentum)))
+    }
+
+    /// Writes weights, running statistics and momentum to the device. Nothing is written where something is missing.
+    pub fn restore(&self, parameters: &Parameters, store: &Store) -> Result<(), CheckpointError> {
+        let weights = self.weights(parameters)?;
+        let momentum = self.momentum(parameters)?;
+        parameters.write(store, &weights);
+        parameters.write_twins(store, Arena::MOMENTUM, &momentum);
+        Ok(())
+    }
+
+    /// The value of every entry, as [`Parameters::write`] takes them.
+    pub fn weights(&self, parameters: &Parameters) -> Result<Vec<Vec<f32>>, CheckpointError> {
+        let entries = parameters.entries().iter();
+        entries.map(|e| self.value(&e.name, e)).collect()
+    }
+
+    /// The momentum of every trained entry, as [`Parameters::write_twins`] takes them.
+    pub fn momentum(&self, parameters: &Parameters) -> Result<Vec<Vec<f32>>, CheckpointError> {
+        let entries = parameters.of(Arena::Parameters);
+        entries.map(|e| self.value(&momentum_name(e), e)).collect()
+    }
+
+    /// Whether the file holds the optimiser's state: without it a run cannot continue.
+    pub fn has_momentum(&self) -> bool {
+        let mut names = self.tensors.keys();
+        names.any(|name| name.starts_with(MOMENTUM_PREFIX))
+    }
+
+    /// Writes the file at `path` whole or not at all: a crash leaves the file that was there before.
+    pub fn save(&self, path: &Path) -> Result<(), CheckpointError> {
+        file::write(self, path)
+    }
+
+    /// Reads a file.
+    pub fn load(path: &Path) -> Result<Checkpoint, CheckpointError> {
+        file::read(path)
+    }
+
+    fn insert(&mut self, name: String, entry: &Entry, values: &[f32]) {
+        let stored = Stored {
+            dims: entry.pytorch_dims(),
+            other_type: None,
+            values: entry.to_pytorch(values),
+        };
+        self.tensors.insert(name, stored);
+    }
+
+    fn value(&self, name: &str, entry: &Entry) -> Result<Vec<f32>, CheckpointError> {
+        let file = || self.origin.clone();
+        let tensor = || name.to_string();
+        let Some(stored) = self.tensors.get(name) else {
+            return Err(CheckpointError::Missing {
+                file: file(),
+                tensor: tensor(),
+                mend: match name.starts_with(MOMENTUM_PREFIX) {
+                    true => "it holds weights only, so a run cannot continue from it",
+                    false => {
+                        "use the model settings it was trained with (arch, projector_layers, output_affine, …)"
+                    }
+                },
+            });
+        };
+        let wanted = entry.pytorch_dims();
+        if stored.dims != wanted {
+            return Err(CheckpointError::Shape {
+                file: file(),
+                tensor: tensor(),
+                has: stored.dims.clone(),
+                wanted,
+            });
+        }
+        match &stored.other_type {
+            None => Ok(entry.from_pytorch(&stored.values)),
+            Some(other) => Err(CheckpointError::Type {
+                file: file(),
+                tensor: tensor(),
+                has: other.clone(),
+            }),
+        }
+    }
+}
+
+const MOMENTUM_PREFIX: &str = "optimizer.";
+
+fn momentum_name(entry: &Entry) -> String {
+    format!("{MOMENTUM_PREFIX}{}.momentum_buffer", entry.name)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+//! The safetensors file of a checkpoint.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use safetensors::{Dtype, SafeTensors};
+use serde_json::{Map, Value, json};
+
+use super::{Checkpoint, CheckpointError, Stored, VERSION};
+
+const VERSION_KEY: &str = "simsiam.version";
+/// Calls of a batch norm in a step: one per view.
+const VIEWS: u64 = 2;
+
+pub(super) fn write(checkpoint: &Checkpoint, path: &Path) -> Result<(), CheckpointError> {
+    write_atomically(path, |file| write_to(checkpoint, file)).map_err(|reason| {
+        CheckpointError::Write {
+            file: path.to_path_buf(),
+            reason,
+        }
+    })
+}
+
+/// Writes beside `path` and renames, so that a reader or a crash never sees half a file.
+fn write_atomically(
+    path: &Path,
+    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".checkpoint-").suffix(".partial");
+    // Temporary files are private by default; a checkpoint has the permissions of any other new file.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = BufWriter::with_capacity(1 << 20, builder.tempfile_in(folder)?);
+    content(&mut file)?;
+    let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|e| e.error)?;
+    // The rename itself must outlive a power cut. Other systems do not open folders as files.
+    #[cfg(unix)]
+    fs::File::open(folder)?.sync_all()?;
+    Ok(())
+}
+
+/// The safetensors crate's own writer orders the metadata at random; this one writes the same bytes every time.
+fn write_to(checkpoint: &Checkpoint, file: &mut dyn Write) -> io::Result<()> {
+    let calls: Vec<String> = checkpoint
+        .tensors
+        .keys()
+        .filter_map(|name| name.strip_suffix("running_mean"))
+        .map(|norm| format!("{norm}num_batches_tracked"))
+        .collect();
+    let mut header = Map::new();
+    header.insert("__metadata__".to_string(), metadata(checkpoint));
+    let mut end = 0;
+    let mut describe = |name: &str, dtype: &str, dims: &[usize], bytes: usize| {
+        let offsets = [end, end + bytes];
+        end += bytes;
+        let info = json!({ "dtype": dtype, "shape": dims, "data_offsets": offsets });
+        header.insert(name.to_string(), info);
+    };
+    for name in &calls {
+        describe(name, "I64", &[], 8);
+    }
+    for (name, tensor) in &checkpoint.tensors {
+        describe(name, "F32", &tensor.dims, tensor.values.len() * 4);
+    }
+    let mut header = serde_json::to_vec(&header)?;
+    // Data starts at a multiple of eight bytes, so that readers may map it.
+    header.resize(header.len().next_multiple_of(8), b' ');
+    file.write_all(&(header.len() as u64).to_le_bytes())?;
+    file.write_all(&header)?;
+    for _ in &calls {
+        file.write_all(&((VIEWS * checkpoint.step) as i64).to_le_bytes())?;
+    }
+    for tensor in checkpoint.tensors.values() {
+        for value in &tensor.values {
+            file.write_all(&value.to_le_bytes())?;
+        }
+    }
+    Ok(())
+}
+
+fn metadata(checkpoint: &Checkpoint) -> Value {
+    let mut all = checkpoint.extra.clone();
+    all.extend(checkpoint.config.clone().map(|c| ("config".to_string(), c)));
+    all.insert("step".to_string(), checkpoint.step.to_string());
+    all.insert("epoch".to_string(), checkpoint.epoch.to_string());
+    all.insert(VERSION_KEY.to_string(), VERSION.to_string());
+    json!(all)
+}
+
+pub(super) fn read(path: &Path) -> Result<Checkpoint, CheckpointError> {
+    let file = || path.to_path_buf();
+    let bytes = fs::read(path).map_err(|reason| match reason.kind() {
+        io::ErrorKind::NotFound => CheckpointError::NotFound { file: file() },
+        _ => CheckpointError::Read {
+            file: file(),
+            reason,
+        },
+    })?;
+    let format = |e: safetensors::SafeTensorError| CheckpointError::Format {
+        file: file(),
+        reason: e.to_string(),
+    };
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(format)?;
+    let mut checkpoint = Checkpoint {
+        origin: file(),
+        ..Checkpoint::default()
+    };
+    let metadata = header.metadata().clone().unwrap_or_default();
+    fill(&mut checkpoint, metadata.into_iter().collect(), path)?;
+    for (name, view) in SafeTensors::deserialize(&bytes).map_err(format)?.iter() {
+        // Derived from the step when written.
+        if name.ends_with(".num_batches_tracked") {
+            continue;
+        }
+        let is_f32 = view.dtype() == Dtype::F32;
+        let values = match is_f32 {
+            true => view.data().as_chunks().0,
+            false => &[],
+        };
+        let stored = Stored {
+            dims: view.shape().to_vec(),
+            other_type: (!is_f32).then(|| view.dtype().to_string()),
+            values: values.iter().map(|&b| f32::from_le_bytes(b)).collect(),
+        };
+        checkpoint.tensors.insert(name.to_string(), stored);
+    }
+    Ok(checkpoint)
+}
+
+/// Takes the metadata apart. Files of other programs have no version, and nothing in them is this program's.
+fn fill(
+    checkpoint: &mut Checkpoint,
+    mut metadata: BTreeMap<String, String>,
+    path: &Path,
+) -> Result<(), CheckpointError> {
+    let file: PathBuf = path.to_path_buf();
+    if metadata.contains_key(VERSION_KEY) {
+        let mut number = |key: &'static str| -> Result<u64, CheckpointError> {
+            let value = metadata.remove(key).unwrap_or_default();
+            value.parse().map_err(|_| CheckpointError::Metadata {
+                file: file.clone(),
+                key,
+                value,
+            })
+        };
+        let version = number(VERSION_KEY)?;
+        if version > VERSION {
+            return Err(CheckpointError::Version {
+                file,
+                version,
+                known: VERSION,
+            });
+        }
+        checkpoint.step = number("step")?;
+        checkpoint.epoch = number("epoch")?;
+        checkpoint.config = metadata.remove("config");
+    }
+    checkpoint.extra = metadata;
+    Ok(())
+}

@@ -1,0 +1,3 @@
+//! The training loop and what it leaves.
+
+pub mod checkpoint;
