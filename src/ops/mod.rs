@@ -8,13 +8,17 @@ mod batch_norm;
 mod batch_norm_eval;
 mod batch_norm_gradient;
 pub mod check;
+mod color_jitter;
 mod column_std;
 mod conv2d;
 mod conv2d_grad_weight;
 mod correlation;
 mod cosine;
+mod crop;
 mod cross_entropy;
+mod gaussian_blur;
 mod global_avg_pool;
+mod knn_vote;
 mod l2_normalize;
 mod linear;
 mod max_pool;
@@ -22,6 +26,7 @@ mod mean;
 mod relu;
 mod sgd;
 mod sum_parts;
+mod view_row;
 mod views;
 
 use std::sync::Arc;
@@ -30,18 +35,23 @@ pub use add::Add;
 pub use batch_norm::BatchNorm;
 pub use batch_norm_eval::BatchNormEval;
 pub use batch_norm_gradient::BatchNormGradient;
+pub use color_jitter::ColorJitter;
 pub use column_std::ColumnStd;
 pub use conv2d::{Conv2d, Conv2dGradInput};
 pub use conv2d_grad_weight::Conv2dGradWeight;
 pub use cosine::{CosineSimilarity, CosineSimilarityGradient};
+pub use crop::Crop;
 pub use cross_entropy::{SoftCrossEntropy, SoftCrossEntropyGradient};
+pub use gaussian_blur::GaussianBlur;
 pub use global_avg_pool::{GlobalAvgPool, GlobalAvgPoolGradient};
+pub use knn_vote::KnnVote;
 pub use l2_normalize::{L2Normalize, L2NormalizeGradient};
 pub use linear::{Linear, LinearGradInput, LinearGradWeight, MatmulTransposed, SumRows};
 pub use max_pool::{MaxPool, MaxPoolGradient};
 pub use mean::{Mean, MeanGradient};
 pub use relu::{AddRelu, Relu, ReluGradient};
 pub use sgd::Sgd;
+pub use view_row::{Normalize, RowJitter, ViewRow};
 pub use views::{StopGradient, SwapViews};
 
 use crate::graph::{Graph, GraphError, Op, Tensor};
@@ -54,12 +64,16 @@ pub fn cases() -> Vec<Case> {
         batch_norm::cases(),
         batch_norm_eval::cases(),
         batch_norm_gradient::cases(),
+        color_jitter::cases(),
         column_std::cases(),
         conv2d::cases(),
         conv2d_grad_weight::cases(),
         cosine::cases(),
+        crop::cases(),
         cross_entropy::cases(),
+        gaussian_blur::cases(),
         global_avg_pool::cases(),
+        knn_vote::cases(),
         l2_normalize::cases(),
         linear::cases(),
         max_pool::cases(),
