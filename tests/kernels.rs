@@ -1,6 +1,7 @@
 //! Every operator on odd shapes: kernels against CPU references, gradients against finite differences.
 
 use simsiam::gpu::{Gpu, Options};
+use simsiam::graph::Target;
 use simsiam::ops::{cases, check};
 
 fn gpu() -> Gpu {
@@ -13,14 +14,22 @@ fn gpu() -> Gpu {
 fn kernels_match_their_references() {
     let gpu = gpu();
     let mut failures = Vec::new();
-    for case in cases() {
-        match check::forward_error(&gpu, &case) {
-            Ok(error) if error <= case.tolerance => {}
-            Ok(error) => failures.push(format!(
-                "{}: {error:.2e} > {:.0e}",
-                case.name, case.tolerance
-            )),
-            Err(error) => failures.push(format!("{}: {error}", case.name)),
+    // The kernels that other kinds of device run are checked here too.
+    for target in Target::kinds(&gpu) {
+        let kind = match (target.software, target.subgroup) {
+            (false, _) => "GPU",
+            (true, Some(_)) => "software with subgroups",
+            (true, None) => "software",
+        };
+        for case in cases() {
+            match check::forward_error(&gpu, &target, &case) {
+                Ok(error) if error <= case.tolerance => {}
+                Ok(error) => failures.push(format!(
+                    "{kind}: {}: {error:.2e} > {:.0e}",
+                    case.name, case.tolerance
+                )),
+                Err(error) => failures.push(format!("{kind}: {}: {error}", case.name)),
+            }
         }
     }
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
@@ -31,7 +40,7 @@ fn gradients_match_finite_differences() {
     let gpu = gpu();
     let mut failures = Vec::new();
     for case in cases() {
-        match check::gradient_error(&gpu, &case) {
+        match check::gradient_error(&gpu, &Target::of(&gpu), &case) {
             Ok(None) => {}
             Ok(Some(error)) if error <= 1e-4 => {}
             Ok(Some(error)) => failures.push(format!("{}: {error:.2e}", case.name)),

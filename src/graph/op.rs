@@ -17,6 +17,20 @@ pub struct Target {
 }
 
 impl Target {
+    /// The kinds of device that kernels are chosen for, with this device's limits: every one must be right on every device
+    /// that has its features.
+    pub fn kinds(gpu: &Gpu) -> Vec<Target> {
+        let here = Target::of(gpu);
+        let kind = |software, subgroup| Target {
+            software,
+            subgroup,
+            ..here
+        };
+        let mut kinds = vec![kind(true, None), kind(false, None)];
+        kinds.extend(here.subgroup.map(|lanes| kind(true, Some(lanes))));
+        kinds
+    }
+
     /// Of an open device.
     pub fn of(gpu: &Gpu) -> Target {
         let report: &AdapterReport = gpu.report();

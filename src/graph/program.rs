@@ -17,10 +17,18 @@ pub struct Program {
 impl Program {
     /// Compiles a graph. Its state lives in `store`; an arena that is not there yet is made, zeroed.
     pub fn compile(graph: &Graph, store: &mut Store) -> Result<Program, GraphError> {
+        Program::compile_for(graph, store, &Target::of(store.gpu()))
+    }
+
+    /// Compiles with the kernels that another kind of device would run, which must be right on this one too.
+    pub fn compile_for(
+        graph: &Graph,
+        store: &mut Store,
+        target: &Target,
+    ) -> Result<Program, GraphError> {
         let gpu = store.gpu().clone();
-        let target = Target::of(&gpu);
-        let memory = graph.memory(&target)?;
-        let lowered = graph.lower(&target);
+        let memory = graph.memory(target)?;
+        let lowered = graph.lower(target);
         let assignment = graph.assign(&lowered);
         let pool = assignment
             .slots

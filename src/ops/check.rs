@@ -142,8 +142,8 @@ struct Built {
 }
 
 impl Built {
-    fn run(&self, gpu: &Gpu) -> Result<Program, GraphError> {
-        let mut program = Program::compile(&self.graph, &mut Store::new(gpu))?;
+    fn run(&self, gpu: &Gpu, target: &Target) -> Result<Program, GraphError> {
+        let mut program = Program::compile_for(&self.graph, &mut Store::new(gpu), target)?;
         // Memory of the pool holds anything; a kernel that leaves a part of its output unwritten must show.
         for output in self.outputs.iter().filter_map(|&t| program.binding(t)) {
             let garbage = vec![f32::NAN; output.words];
@@ -212,11 +212,11 @@ fn padding_is_zero(
         .all(|(a, b)| a.to_bits() == b.to_bits() || (*a == 0.0 && *b == 0.0)))
 }
 
-/// The largest relative error of an output or an updated state against the CPU reference; infinite where padding is not
-/// zero.
-pub fn forward_error(gpu: &Gpu, case: &Case) -> Result<f64, GraphError> {
+/// The largest relative error of an output or an updated state against the CPU reference, with the kernels chosen for
+/// `target`; infinite where padding is not zero.
+pub fn forward_error(gpu: &Gpu, target: &Target, case: &Case) -> Result<f64, GraphError> {
     let built = case.graph()?;
-    let program = built.run(gpu)?;
+    let program = built.run(gpu, target)?;
     let expected = interpret(&built.graph, &built.given);
     let mut worst = 0.0f64;
     for tensor in built.outputs.iter().chain(&built.updates) {
@@ -237,7 +237,7 @@ pub fn forward_error(gpu: &Gpu, case: &Case) -> Result<f64, GraphError> {
 
 /// The largest relative error of a gradient on the device against central differences of the CPU reference, with a
 /// random gradient coming in, as in the middle of a graph. `None` where nothing is differentiable.
-pub fn gradient_error(gpu: &Gpu, case: &Case) -> Result<Option<f64>, GraphError> {
+pub fn gradient_error(gpu: &Gpu, target: &Target, case: &Case) -> Result<Option<f64>, GraphError> {
     if !case.differentiable.contains(&true) {
         return Ok(None);
     }
@@ -257,7 +257,7 @@ pub fn gradient_error(gpu: &Gpu, case: &Case) -> Result<Option<f64>, GraphError>
     for gradient in gradients.iter().flatten() {
         built.graph.keep(*gradient);
     }
-    let program = built.run(gpu)?;
+    let program = built.run(gpu, target)?;
     let objective = |given: &[Array]| -> f64 {
         let mut updates: Vec<Array> = built
             .updates

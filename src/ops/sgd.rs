@@ -126,6 +126,7 @@ mod tests {
             updates: vec![Shape::rows([300]), Shape::rows([300])],
         };
         let target = Target {
+            subgroup: None,
             software: true,
             tier: Tier::Basic,
             max_words: 130,
