@@ -9,10 +9,12 @@
 //
 // A thread makes TY rows x TX columns x TN vec4 of channels in registers; neighbouring columns share the inputs they
 // load. No workgroup memory: a software driver pays dearly for barriers.
-// Workgroup LANES_P x LANES_N; dispatch (ceil(TILES / LANES_P), ceil(N4 / TN / LANES_N)).
+// Workgroup LANES_P x LANES_N; dispatch grid(ceil(TILES / LANES_P)) in x and y, ceil(N4 / TN / LANES_N) in z.
 // +SHARE: all lanes of a subgroup (SUBGROUP of them, all active) want the same weights, so each loads some and the others
 // read them from its register; LANES_N is 1.
 // Sizes with a 4 are in vec4s. Rows run over all images: row = image * OUT_H + oy.
+
+//!include common/grid
 
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read> w: array<vec4f>;
@@ -33,16 +35,21 @@ fn multiply(sum: vec4f, a: vec4f, b0: vec4f, b1: vec4f, b2: vec4f, b3: vec4f) ->
 }
 
 @compute @workgroup_size(LANES_P, LANES_N)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) workgroups: vec3u,
+    @builtin(local_invocation_id) local: vec3u,
 //!if SHARE
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+    @builtin(subgroup_invocation_id) lane: u32,
+//!end
+) {
+    let wanted = flat_workgroup(workgroup, workgroups) * LANES_P + local.x;
+    let n = (workgroup.z * LANES_N + local.y) * TN;
+//!if SHARE
     // Every lane takes part in the exchange of weights; those past the end redo the last tile and do not store it.
-    let tile = min(id.x, TILES_X * TILES_Y - 1u);
-    let stores = id.x < TILES_X * TILES_Y;
-    let n = id.y * TN;
+    let tile = min(wanted, TILES_X * TILES_Y - 1u);
 //!else
-fn main(@builtin(global_invocation_id) id: vec3u) {
-    let tile = id.x;
-    let n = id.y * TN;
+    let tile = wanted;
     if tile >= TILES_X * TILES_Y || n >= N4 {
         return;
     }
@@ -143,7 +150,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     }
 
 //!if SHARE
-    if !stores {
+    if wanted != tile {
         return;
     }
 //!end

@@ -6,9 +6,11 @@
 // A thread makes, for one ky and all kx, TI vec4 of input channels x TO vec4 of output channels in registers, walking
 // along output rows in spans of SPAN columns. Its window of KERNEL_W input columns slides: neighbouring pixels share SHARED
 // of them and FRESH are loaded. No workgroup memory.
-// Workgroup LANES; dispatch ceil(BLOCKS * PARTS / LANES). Sizes with a 4 are in vec4s.
+// Workgroup LANES; dispatch grid(ceil(BLOCKS * PARTS / LANES)). Sizes with a 4 are in vec4s.
 // +SHARE: the SUBGROUP lanes of a workgroup want the same dy and differ in (ky, c), so each loads some of the next PIXELS
-// pixels' dy and the others read them from its register; dispatch PARTS * OC4 / TO * ceil(INPUTS / SUBGROUP).
+// pixels' dy and the others read them from its register; dispatch grid(PARTS * OC4 / TO * ceil(INPUTS / SUBGROUP)).
+
+//!include common/grid
 
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read> dy: array<vec4f>;
@@ -25,23 +27,36 @@ fn column(in_row: u32, inside_y: bool, ix: i32, c: u32) -> vec4f {
 }
 
 @compute @workgroup_size(LANES)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) workgroups: vec3u,
 //!if SHARE
-fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+    @builtin(subgroup_invocation_id) lane: u32,
+//!else
+    @builtin(local_invocation_index) lane: u32,
+//!end
+) {
+    let group = flat_workgroup(workgroup, workgroups);
+//!if SHARE
     const GROUPS: u32 = (INPUTS + SUBGROUP - 1u) / SUBGROUP;
-    let part = workgroup.x / (GROUPS * (OC4 / TO));
-    let o = workgroup.x / GROUPS % (OC4 / TO) * TO;
+    // The last row of a long dispatch may be longer than needed.
+    if group >= PARTS * (OC4 / TO) * GROUPS {
+        return;
+    }
+    let part = group / (GROUPS * (OC4 / TO));
+    let o = group / GROUPS % (OC4 / TO) * TO;
     // Every lane takes part in the exchange; those past the end redo the last pair and do not store it.
-    let pair = workgroup.x % GROUPS * SUBGROUP + lane;
+    let pair = group % GROUPS * SUBGROUP + lane;
     let stores = pair < INPUTS;
     let input = min(pair, INPUTS - 1u);
 //!else
-fn main(@builtin(global_invocation_id) id: vec3u) {
-    if id.x >= BLOCKS * PARTS {
+    let thread = group * LANES + lane;
+    if thread >= BLOCKS * PARTS {
         return;
     }
-    let part = id.x / BLOCKS;
-    let o = id.x % BLOCKS % (OC4 / TO) * TO;
-    let input = id.x % BLOCKS / (OC4 / TO);
+    let part = thread / BLOCKS;
+    let o = thread % BLOCKS % (OC4 / TO) * TO;
+    let input = thread % BLOCKS / (OC4 / TO);
 //!end
     let c = input % (IC4 / TI) * TI;
     let ky = input / (IC4 / TI);

@@ -67,10 +67,17 @@ pub struct AdapterReport {
     pub storage_buffers: u32,
     /// Smallest and largest subgroup.
     pub subgroup: (u32, u32),
-    /// Device memory in bytes where the backend tells (Vulkan).
+    /// Device memory in bytes where the backend tells (Vulkan); free memory of the system for a software driver.
     pub memory: Option<u64>,
     /// Whether it is chosen when nobody says otherwise.
     pub default: bool,
+}
+
+impl AdapterReport {
+    /// Why it cannot be used, if it cannot.
+    pub fn lack(&self) -> Option<String> {
+        lack(self)
+    }
 }
 
 /// Storage buffers that the widest kernel binds (WebGPU guarantees 8).
@@ -81,18 +88,21 @@ pub(super) struct Candidate {
     pub report: AdapterReport,
 }
 
+/// The rank of an adapter that is the CPU.
+const SOFTWARE: u8 = 3;
+
 /// Real GPU before software, then Vulkan/Metal/DX12 before GL: lower is better.
 fn rank(info: &wgpu::AdapterInfo) -> (u8, u8) {
     let kind = match info.device_type {
         wgpu::DeviceType::DiscreteGpu => 0,
         wgpu::DeviceType::IntegratedGpu => 1,
         wgpu::DeviceType::VirtualGpu | wgpu::DeviceType::Other => 2,
-        wgpu::DeviceType::Cpu => 3,
+        wgpu::DeviceType::Cpu => SOFTWARE,
     };
     // Mesa's software GL does not say that it is a CPU.
     let software = info.name.contains("llvmpipe") || info.name.contains("SwiftShader");
     (
-        if software { 3 } else { kind },
+        if software { SOFTWARE } else { kind },
         u8::from(info.backend == wgpu::Backend::Gl),
     )
 }
@@ -103,7 +113,7 @@ fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
     AdapterReport {
         index,
         kind: match (rank(&info).0, info.device_type) {
-            (3, _) => "software",
+            (SOFTWARE, _) => "software",
             (_, wgpu::DeviceType::DiscreteGpu) => "discrete GPU",
             (_, wgpu::DeviceType::IntegratedGpu) => "integrated GPU",
             (_, wgpu::DeviceType::VirtualGpu) => "virtual GPU",
@@ -119,10 +129,24 @@ fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
         workgroup_threads: limits.max_compute_invocations_per_workgroup,
         storage_buffers: limits.max_storage_buffers_per_shader_stage,
         subgroup: (info.subgroup_min_size, info.subgroup_max_size),
-        memory: device_memory(adapter),
+        memory: match rank(&info).0 {
+            // What a software driver calls its heap is a number of its own.
+            SOFTWARE => free_system_memory().or_else(|| device_memory(adapter)),
+            _ => device_memory(adapter),
+        },
         default: false,
         name: info.name,
     }
+}
+
+/// Bytes that programs can still take, where the system tells.
+fn free_system_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib << 10)
 }
 
 /// Bytes of the largest device-local heap, where the backend lets us ask.
@@ -195,6 +219,11 @@ pub fn adapters() -> Vec<AdapterReport> {
     candidates().into_iter().map(|c| c.report).collect()
 }
 
+/// The adapter that [`super::Gpu::open`] would open.
+pub fn chosen(wanted: Option<&str>) -> Result<AdapterReport, GpuError> {
+    choose(wanted).map(|c| c.report)
+}
+
 /// The adapter that `wanted` names (index, or part of a name without regard to case), or the best one.
 pub(super) fn choose(wanted: Option<&str>) -> Result<Candidate, GpuError> {
     let from_env = std::env::var("WGPU_ADAPTER_NAME")
@@ -238,5 +267,40 @@ pub(super) fn choose(wanted: Option<&str>) -> Result<Candidate, GpuError> {
             lack,
         }),
         None => Ok(chosen),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_adapter_that_lacks_something_is_refused_by_name() {
+        let good = AdapterReport {
+            index: 0,
+            name: "A".into(),
+            backend: "Vulkan".into(),
+            driver: String::new(),
+            kind: "discrete GPU",
+            tier: Tier::Basic,
+            max_binding: 128 << 20,
+            workgroup_memory: 16 << 10,
+            workgroup_threads: 256,
+            storage_buffers: 8,
+            subgroup: (32, 32),
+            memory: None,
+            default: false,
+        };
+        assert_eq!(good.lack(), None);
+        let few = AdapterReport {
+            storage_buffers: 4,
+            ..good.clone()
+        };
+        assert!(few.lack().is_some_and(|l| l.contains("4 storage buffers")));
+        let small = AdapterReport {
+            workgroup_threads: 64,
+            ..good
+        };
+        assert!(small.lack().is_some_and(|l| l.contains("64 threads")));
     }
 }

@@ -43,8 +43,10 @@ impl From<bool> for Value {
 /// One permutation of one shader file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Kernel {
-    /// File name in `shaders/` without extension.
+    /// File name in `shaders/` without extension; a name for errors where there is a text.
     pub shader: &'static str,
+    /// WGSL of one's own, instead of a file.
+    pub text: Option<&'static str>,
     /// Constants in the order they were given.
     pub constants: Vec<(&'static str, Value)>,
 }
@@ -54,6 +56,17 @@ impl Kernel {
     pub fn new(shader: &'static str) -> Self {
         Kernel {
             shader,
+            text: None,
+            constants: Vec::new(),
+        }
+    }
+
+    /// A kernel of one's own: `text` is WGSL with the directives of [`shader`](super::shader), and may include the files of
+    /// `shaders/common`. `name` must tell it from every other kernel.
+    pub fn with_text(name: &'static str, text: &'static str) -> Self {
+        Kernel {
+            shader: name,
+            text: Some(text),
             constants: Vec::new(),
         }
     }

@@ -60,6 +60,14 @@ impl Buffer {
             .write_buffer(&self.raw, offset as u64 * 4, bytes);
     }
 
+    /// Copies words of another buffer on the device, behind what was submitted before.
+    pub fn copy_from(&self, gpu: &Gpu, to: usize, source: &Buffer, from: usize, words: usize) {
+        let mut encoder = gpu.device().create_command_encoder(&Default::default());
+        let (from, to, size) = (from as u64 * 4, to as u64 * 4, words as u64 * 4);
+        encoder.copy_buffer_to_buffer(&source.raw, from, &self.raw, to, size);
+        gpu.queue().submit([encoder.finish()]);
+    }
+
     /// Waits for the device and reads `words` words at an offset.
     pub fn read<T: bytemuck::Pod>(
         &self,

@@ -12,7 +12,7 @@ mod plan;
 mod readback;
 pub mod shader;
 
-pub use adapter::{AdapterReport, Tier, adapters};
+pub use adapter::{AdapterReport, Tier, adapters, chosen};
 pub use device::{Gpu, Options};
 pub use error::GpuError;
 pub use kernel::{Kernel, Value};

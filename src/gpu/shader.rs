@@ -84,10 +84,15 @@ fn paste(
     included: &mut Vec<String>,
     out: &mut String,
 ) -> Result<(), String> {
-    let text = FILES
-        .iter()
-        .find(|(file, _)| *file == name)
-        .map(|(_, text)| *text)
+    let own = kernel.text.filter(|_| name == kernel.shader);
+    let file = || {
+        FILES
+            .iter()
+            .find(|(file, _)| *file == name)
+            .map(|(_, text)| *text)
+    };
+    let text = own
+        .or_else(file)
         .ok_or_else(|| format!("there is no shaders/{name}.wgsl"))?;
     included.push(name.to_string());
     let lines: Vec<(usize, &str)> = text

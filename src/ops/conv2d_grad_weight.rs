@@ -8,7 +8,7 @@ use super::check::{Case, Fill};
 use super::conv2d::{Geometry, Window, geometries, multiply_adds};
 use super::sum_parts::sum_parts;
 use crate::gpu::Kernel;
-use crate::graph::{Array, Io, Launch, Lowered, Op, Shape, Slot, Target};
+use crate::graph::{Array, Io, Launch, Lowered, Op, Shape, Slot, Target, grid};
 
 /// x `[N, H, W, IC]`, dy `[N, OH, OW, OC]` → dw `[KH, KW, IC, OC]`.
 #[derive(Debug, Clone)]
@@ -150,7 +150,7 @@ impl WeightGradient {
             Some(lanes) => parts * (self.oc4 / to) * inputs.div_ceil(lanes),
             None => (blocks * parts).div_ceil(lanes),
         };
-        let workgroups = [groups as u32, 1, 1];
+        let workgroups = grid(groups);
         let mut lowered = Lowered::default();
         if parts == 1 {
             let slots = [Slot::input(0), Slot::input(1), Slot::output(0)];
