@@ -24,10 +24,14 @@
 //! - [`config`]: one configuration: file, flags and form are views of it.
 //! - [`data`]: sources of images.
 //! - [`augment`]: what is drawn at random, and the nodes that apply it.
+//! - [`model`]: the networks; [`method`]: the loss and what learns from it.
+//! - [`eval`]: what a network has learnt (kNN).
+//! - [`train`]: the loop, its events and commands, the run folder.
 
 pub mod augment;
 pub mod config;
 pub mod data;
+pub mod eval;
 pub mod gpu;
 pub mod graph;
 pub mod method;

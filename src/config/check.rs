@@ -169,8 +169,9 @@ pub(super) fn ranges(config: &Config) -> Vec<Problem> {
     );
     need(
         "run.knn_temperature",
-        run.knn_temperature.is_finite() && run.knn_temperature > 0.0,
-        "the temperature must be above 0",
+        // exp(1 / temperature) times the number of neighbours must stay a 32-bit float.
+        run.knn_temperature.is_finite() && run.knn_temperature >= 0.015,
+        "the temperature must be 0.015 or more",
     );
     problems
 }

@@ -344,7 +344,7 @@ section! {
         knn_every: usize = 1,
         /// Neighbours that vote (not stated in the paper; 200 in MoCo's CIFAR demo); at most all training images vote.
         knn_k: usize = 200,
-        /// Temperature of the vote exp(similarity / t), above 0 (not stated in the paper; 0.1 in MoCo's CIFAR demo).
+        /// Temperature of the vote exp(similarity / t), 0.015 or more (not stated in the paper; 0.1 in MoCo's CIFAR demo).
         knn_temperature: f64 = 0.1,
     }
 }

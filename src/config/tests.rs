@@ -336,7 +336,10 @@ fn values_out_of_range() {
             "the side of a view must be 1 to 4096 pixels",
         ),
         ("run.knn_k=0", "at least one neighbour must vote"),
-        ("run.knn_temperature=0", "the temperature must be above 0"),
+        (
+            "run.knn_temperature=0",
+            "the temperature must be 0.015 or more",
+        ),
         (
             "run.precision=f16",
             "run.precision = \"f16\": not available yet; use f32",
@@ -363,7 +366,7 @@ fn values_that_do_not_fit_together() {
     assert_eq!(text(config.validate().unwrap_err()), expected);
     config.model.blocks = vec![2, 2, 2, 2];
     config.validate().unwrap();
-    config.optim.warmup_epochs = 6;
+    (config.optim.epochs, config.optim.warmup_epochs) = (6, 6);
     assert!(text(config.validate().unwrap_err()).contains("shorter than the 6 epochs"));
     config.optim.warmup_epochs = 0;
     config.run.precision = Precision::F16;

@@ -1,3 +1,26 @@
 //! The training loop and what it leaves.
+//!
+//! [`Blueprint`] builds the graphs and tells what they need; [`Trainer`] allocates, compiles and trains. It tells [`Event`]s and takes
+//! [`Command`]s, and knows nobody who listens: [`MetricsFile`] is one listener, a progress bar and a window are others.
+//! [`RunFolder`] is where a run lies.
 
+mod blueprint;
 pub mod checkpoint;
+mod error;
+mod event;
+mod folder;
+mod meter;
+mod metrics;
+mod position;
+mod rank;
+mod schedule;
+mod trainer;
+
+pub use blueprint::Blueprint;
+pub use error::{FolderError, TrainError};
+pub use event::{Command, Done, Epoch, Event, Saved, Start, Step, Warning};
+pub use folder::RunFolder;
+pub use metrics::MetricsFile;
+pub use rank::effective_rank;
+pub use schedule::LearningRates;
+pub use trainer::{Outcome, Trainer};

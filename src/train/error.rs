@@ -1,0 +1,113 @@
+//! What can end a training.
+
+use std::path::PathBuf;
+
+use super::checkpoint::CheckpointError;
+use crate::config::ConfigError;
+use crate::data::DataError;
+use crate::eval::EvalError;
+use crate::gpu::GpuError;
+use crate::graph::GraphError;
+
+/// A training that cannot begin or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The loss is no number any more.
+    #[error(
+        "the loss is {loss} at step {step}: the weights have left the range of numbers; try a smaller optim.lr or a few \
+         optim.warmup_epochs{resume}"
+    )]
+    Diverged {
+        /// The step.
+        step: u64,
+        /// Its loss.
+        loss: f32,
+        /// Where the last good weights are.
+        resume: String,
+    },
+    /// A checkpoint is to be continued with other images than it began with.
+    #[error(
+        "the run was trained on {had} images and the data now holds {has}; give the same data with --data"
+    )]
+    OtherData {
+        /// Training images then.
+        had: String,
+        /// Training images now.
+        has: usize,
+    },
+    /// Settings that contradict each other or the data.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The device failed.
+    #[error(transparent)]
+    Gpu(#[from] GpuError),
+    /// The network does not fit the device.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// The network cannot be evaluated.
+    #[error(transparent)]
+    Eval(#[from] EvalError),
+    /// A checkpoint cannot be read, written or used.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The run folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+}
+
+/// What can be wrong with a run folder.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// There is a run already.
+    #[error(
+        "{0} already holds a run; continue it with --resume {0}, or choose another folder with --out", .folder.display()
+    )]
+    Exists {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// There is something else.
+    #[error("{} is not empty and holds no run; choose another folder with --out", .folder.display())]
+    NotEmpty {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// There is no run to continue.
+    #[error("{} holds no run to continue ({what} is missing); give the folder of an earlier run", .folder.display())]
+    NoRun {
+        /// The folder.
+        folder: PathBuf,
+        /// The missing part.
+        what: &'static str,
+    },
+    /// The configuration is not the one that the checkpoint was trained with.
+    #[error(
+        "{}: it was changed since its checkpoint was written, and a run cannot change on the way; undo the change or start a new run",
+        .file.display()
+    )]
+    ConfigChanged {
+        /// The configuration file.
+        file: PathBuf,
+    },
+    /// The system refuses to read.
+    #[error("{} cannot be read: {reason}", .path.display())]
+    Read {
+        /// File or folder.
+        path: PathBuf,
+        /// The system's words.
+        reason: std::io::Error,
+    },
+    /// The system refuses to write.
+    #[error(
+        "{} cannot be written: {reason}; free some space or choose another folder with --out", .path.display()
+    )]
+    Write {
+        /// File or folder.
+        path: PathBuf,
+        /// The system's words.
+        reason: std::io::Error,
+    },
+}

@@ -1,0 +1,151 @@
+//! What the trainer tells, and what it can be told. It knows no listener: a progress bar, a file and a window get the same events.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+/// Something that happened. As JSON it has the field `event` with the kind's name.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+pub enum Event {
+    /// Training begins or continues.
+    Start(Start),
+    /// A step is done; told a few steps later, because nobody waits for its numbers.
+    Step(Step),
+    /// An epoch is done. Epoch 0 is the untrained network.
+    Epoch(Epoch),
+    /// A checkpoint was written.
+    Checkpoint(Saved),
+    /// Something that the user should know.
+    Warning(Warning),
+    /// All epochs are done.
+    Done(Done),
+}
+
+/// What is trained, on what.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Start {
+    /// The adapter's name.
+    pub adapter: String,
+    /// Vulkan, Metal, Dx12 or Gl.
+    pub backend: String,
+    /// The driver and its version.
+    pub driver: String,
+    /// Trained values of encoder, projector and predictor.
+    pub parameters: usize,
+    /// Estimate of the device memory that the run takes.
+    pub memory_bytes: u64,
+    /// Training images.
+    pub train_images: usize,
+    /// Test images.
+    pub test_images: usize,
+    /// Images a step.
+    pub batch_size: usize,
+    /// Epochs.
+    pub epochs: u64,
+    /// Steps of the whole run.
+    pub steps: u64,
+    /// Width d of the outputs; their healthy std is about 1/sqrt(d).
+    pub dim: usize,
+}
+
+/// The numbers of one step.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Step {
+    /// Steps done, this one included.
+    pub step: u64,
+    /// The epoch it belongs to, from 1.
+    pub epoch: u64,
+    /// The loss of its batch.
+    pub loss: f32,
+    /// Mean over the channels of the std of z/|z| over view 1 of the batch.
+    pub output_std: f32,
+    /// Learning rate of the encoder.
+    pub lr: f64,
+    /// Learning rate of the predictor.
+    pub predictor_lr: f64,
+    /// Images (not views) a second, over the last steps.
+    pub images_per_second: f64,
+}
+
+/// The numbers of one epoch.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Epoch {
+    /// Epochs done, this one included; 0 is the untrained network on the first batch.
+    pub epoch: u64,
+    /// Mean over the steps.
+    pub loss: f64,
+    /// Mean over the steps.
+    pub output_std: f64,
+    /// Of view 1's z/|z| in the last batch.
+    pub effective_rank: f64,
+    /// Share of the test images that kNN classifies correctly, where it was asked.
+    pub knn_top1: Option<f64>,
+    /// Seconds it took, kNN included; of an epoch that was interrupted, since it was continued.
+    pub seconds: f64,
+}
+
+/// A checkpoint on disk.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Saved {
+    /// The file.
+    pub path: PathBuf,
+    /// Steps done.
+    pub step: u64,
+}
+
+/// A remark in one line.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Warning {
+    /// The line.
+    pub message: String,
+}
+
+/// The end.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Done {
+    /// Steps of the whole run.
+    pub steps: u64,
+    /// Seconds since it was started or last continued.
+    pub seconds: f64,
+    /// Share of the test images that kNN classifies correctly now.
+    pub knn_top1: Option<f64>,
+    /// The same before training.
+    pub knn_top1_untrained: Option<f64>,
+}
+
+/// What a running trainer can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Wait for [`Command::Resume`].
+    Pause,
+    /// Go on.
+    Resume,
+    /// Write a checkpoint and end; the run can be continued.
+    Stop,
+    /// Write a checkpoint and go on.
+    CheckpointNow,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_flat_objects() {
+        let event = Event::Epoch(Epoch {
+            epoch: 0,
+            loss: f64::NAN,
+            output_std: 0.1,
+            effective_rank: 2.0,
+            knn_top1: None,
+            seconds: 1.5,
+        });
+        let text = serde_json::to_string(&event).unwrap_or_default();
+        // JSON has no NaN.
+        assert_eq!(
+            text,
+            r#"{"event":"epoch","epoch":0,"loss":null,"output_std":0.1,"effective_rank":2.0,"knn_top1":null,"seconds":1.5}"#
+        );
+    }
+}

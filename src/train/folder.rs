@@ -1,0 +1,183 @@
+//! The folder of a run: `config.toml`, `metrics.jsonl`, `checkpoints/`.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::checkpoint::Checkpoint;
+use super::{FolderError, TrainError};
+use crate::config::Config;
+
+const CONFIG: &str = "config.toml";
+const METRICS: &str = "metrics.jsonl";
+const CHECKPOINTS: &str = "checkpoints";
+/// Name of the newest checkpoint.
+pub(super) const LAST: &str = "last.safetensors";
+
+/// An existing run folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+impl RunFolder {
+    /// Refuses a folder that something is in: a run is never written over.
+    pub fn vacant(path: &Path) -> Result<(), FolderError> {
+        let folder = || path.to_path_buf();
+        if path.join(METRICS).exists() || path.join(CHECKPOINTS).exists() {
+            return Err(FolderError::Exists { folder: folder() });
+        }
+        match fs::read_dir(path) {
+            Ok(mut entries) => match entries.next() {
+                None => Ok(()),
+                Some(_) => Err(FolderError::NotEmpty { folder: folder() }),
+            },
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+            // A file of that name, or a folder that may not be listed.
+            Err(reason) => Err(FolderError::Write {
+                path: folder(),
+                reason,
+            }),
+        }
+    }
+
+    /// Makes the folder of a new run and writes its configuration.
+    pub fn create(path: &Path, config: &Config) -> Result<RunFolder, TrainError> {
+        Self::vacant(path)?;
+        let folder = RunFolder {
+            path: path.to_path_buf(),
+        };
+        let checkpoints = folder.checkpoints();
+        fs::create_dir_all(&checkpoints).map_err(|reason| FolderError::Write {
+            path: checkpoints,
+            reason,
+        })?;
+        folder.write_config(config)?;
+        Ok(folder)
+    }
+
+    /// Opens the folder of an earlier run to continue it: its configuration and its newest checkpoint. `source` replaces where the
+    /// data is (it may have been moved); nothing else can change on the way.
+    pub fn open(
+        path: &Path,
+        source: Option<&str>,
+    ) -> Result<(RunFolder, Config, Checkpoint), TrainError> {
+        let folder = RunFolder {
+            path: path.to_path_buf(),
+        };
+        let missing = |what| FolderError::NoRun {
+            folder: path.to_path_buf(),
+            what,
+        };
+        let file = path.join(CONFIG);
+        let text = fs::read_to_string(&file).map_err(|reason| match reason.kind() {
+            ErrorKind::NotFound => missing(CONFIG),
+            _ => FolderError::Read {
+                path: file.clone(),
+                reason,
+            },
+        })?;
+        let mut config = Config::from_toml(&text, &file.display().to_string())?;
+        let last = folder.checkpoints().join(LAST);
+        if !last.exists() {
+            return Err(missing("checkpoints/last.safetensors").into());
+        }
+        let checkpoint = Checkpoint::load(&last)?;
+        if let Some(text) = &checkpoint.config {
+            let mut trained = Config::from_toml(text, &last.display().to_string())?;
+            trained.data.source.clone_from(&config.data.source);
+            if trained.resolved() != config.resolved() {
+                return Err(FolderError::ConfigChanged { file }.into());
+            }
+        }
+        if let Some(source) = source {
+            config.assign("--data", "data.source", source)?;
+            folder.write_config(&config)?;
+        }
+        Ok((folder, config, checkpoint))
+    }
+
+    /// Takes back [`RunFolder::create`] where the run could not begin, so that the same command can be typed again.
+    pub fn discard(self) {
+        // What is not there any more, or is not empty, may stay as it is.
+        let _ = fs::remove_dir(self.checkpoints());
+        let _ = fs::remove_file(self.path.join(CONFIG));
+        let _ = fs::remove_dir(&self.path);
+    }
+
+    /// The first of `parent/NAME-001`, `parent/NAME-002` … that does not exist.
+    pub fn next(parent: &Path, name: &str) -> PathBuf {
+        let mut number = 1;
+        loop {
+            let path = parent.join(format!("{name}-{number:03}"));
+            if !path.exists() {
+                return path;
+            }
+            number += 1;
+        }
+    }
+
+    fn write_config(&self, config: &Config) -> Result<(), TrainError> {
+        let path = self.path.join(CONFIG);
+        let text = config.to_toml()?;
+        Ok(fs::write(&path, text).map_err(|reason| FolderError::Write { path, reason })?)
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its metrics file.
+    pub fn metrics(&self) -> PathBuf {
+        self.path.join(METRICS)
+    }
+
+    /// The folder of its checkpoints.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.path.join(CHECKPOINTS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_never_written_over() -> Result<(), Box<dyn std::error::Error>> {
+        let parent = tempfile::tempdir()?;
+        let path = RunFolder::next(&parent.path().join("runs"), "demo");
+        assert!(path.ends_with("runs/demo-001"));
+        RunFolder::create(&path, &Config::preset("demo")?)?;
+        assert!(matches!(
+            RunFolder::vacant(&path),
+            Err(FolderError::Exists { .. })
+        ));
+        assert!(RunFolder::next(&parent.path().join("runs"), "demo").ends_with("demo-002"));
+        let file = parent.path().join("file");
+        fs::write(&file, "x")?;
+        assert!(matches!(
+            RunFolder::vacant(&file),
+            Err(FolderError::Write { .. })
+        ));
+        assert!(matches!(
+            RunFolder::vacant(parent.path()),
+            Err(FolderError::NotEmpty { .. })
+        ));
+        let empty = parent.path().join("empty");
+        fs::create_dir(&empty)?;
+        RunFolder::vacant(&empty)?;
+        Ok(())
+    }
+
+    #[test]
+    fn a_folder_without_a_run_cannot_be_continued() -> Result<(), Box<dyn std::error::Error>> {
+        let parent = tempfile::tempdir()?;
+        let error = |path: &Path| RunFolder::open(path, None).map_err(|e| e.to_string()).err();
+        assert!(error(parent.path()).is_some_and(|e| e.contains("config.toml is missing")));
+        let path = parent.path().join("run");
+        RunFolder::create(&path, &Config::preset("demo")?)?;
+        assert!(error(&path).is_some_and(|e| e.contains("last.safetensors is missing")));
+        Ok(())
+    }
+}

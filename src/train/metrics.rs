@@ -1,0 +1,153 @@
+//! `metrics.jsonl`: a listener that keeps the numbers of a run, one JSON object a line.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::checkpoint::Checkpoint;
+use super::position::Position;
+use super::{Event, FolderError};
+
+/// The open file.
+#[derive(Debug)]
+pub struct MetricsFile {
+    path: PathBuf,
+    file: File,
+    /// Whether the start line is there.
+    started: bool,
+}
+
+impl MetricsFile {
+    /// The file of a new run.
+    pub fn create(path: &Path) -> Result<MetricsFile, FolderError> {
+        Self::open(path, false)
+    }
+
+    /// The file of a run that continues from a checkpoint. Lines of later steps and epochs are dropped, because they will be written
+    /// again: the file becomes that of a run that was never interrupted.
+    pub fn resume(path: &Path, checkpoint: &Checkpoint) -> Result<MetricsFile, FolderError> {
+        let (step, epochs) = (checkpoint.step, Position::epoch_lines(checkpoint));
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(reason) => {
+                return Err(FolderError::Read {
+                    path: path.to_path_buf(),
+                    reason,
+                });
+            }
+        };
+        let kept: String = text
+            .split_inclusive('\n')
+            .filter(|line| keeps(line, step, epochs))
+            .collect();
+        if kept != text {
+            // Beside it and renamed: a crash here must not lose what there is.
+            let partial = path.with_extension("jsonl.partial");
+            fs::write(&partial, &kept)
+                .and_then(|()| fs::rename(&partial, path))
+                .map_err(|reason| FolderError::Write {
+                    path: path.to_path_buf(),
+                    reason,
+                })?;
+        }
+        Self::open(path, !kept.is_empty())
+    }
+
+    fn open(path: &Path, started: bool) -> Result<MetricsFile, FolderError> {
+        match OpenOptions::new().append(true).create(true).open(path) {
+            Ok(file) => Ok(MetricsFile {
+                path: path.to_path_buf(),
+                file,
+                started,
+            }),
+            Err(reason) => Err(FolderError::Write {
+                path: path.to_path_buf(),
+                reason,
+            }),
+        }
+    }
+
+    /// Appends the line of an event that has one: start (once), step, epoch, done.
+    pub fn write(&mut self, event: &Event) -> Result<(), FolderError> {
+        match event {
+            Event::Start(_) if self.started => return Ok(()),
+            Event::Start(_) => self.started = true,
+            Event::Step(_) | Event::Epoch(_) | Event::Done(_) => {}
+            Event::Checkpoint(_) | Event::Warning(_) => return Ok(()),
+        }
+        // One write a line: a reader, or what is left after a crash, sees whole lines.
+        serde_json::to_string(event)
+            .map_err(std::io::Error::other)
+            .and_then(|line| self.file.write_all(format!("{line}\n").as_bytes()))
+            .map_err(|reason| FolderError::Write {
+                path: self.path.clone(),
+                reason,
+            })
+    }
+}
+
+/// Whether a line stays: steps up to `step`, and the first `epochs` epochs, epoch 0 counted.
+fn keeps(line: &str, step: u64, epochs: u64) -> bool {
+    let Ok(value) = serde_json::from_str::<Value>(line) else {
+        return false;
+    };
+    let number = |key: &str| value[key].as_u64();
+    // A whole line ends; the last may be cut short by a full disk where it still parses.
+    line.ends_with('\n')
+        && match value["event"].as_str() {
+            Some("start") => true,
+            Some("step") => number("step").is_some_and(|n| n <= step),
+            Some("epoch") => number("epoch").is_some_and(|n| n < epochs),
+            _ => false,
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_will_be_written_again_is_dropped() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("metrics.jsonl");
+        let start = "{\"event\":\"start\"}\n";
+        let epoch = |n: u64| format!("{{\"event\":\"epoch\",\"epoch\":{n}}}\n");
+        let step = |n: u64| format!("{{\"event\":\"step\",\"step\":{n},\"epoch\":1}}\n");
+        let before = [start.into(), epoch(0), step(1), step(2), epoch(1)].concat();
+        let after = [
+            step(3),
+            epoch(2),
+            "{\"event\":\"done\"}\n".into(),
+            "{\"ev".into(),
+        ]
+        .concat();
+        fs::write(&path, before.clone() + &after)?;
+        let at = |step, epoch, pending| {
+            let mut checkpoint = Checkpoint::default();
+            let mut position = Position::default();
+            (position.step, position.pending) = (step, pending);
+            position.write(&mut checkpoint);
+            checkpoint.epoch = epoch;
+            checkpoint
+        };
+        MetricsFile::resume(&path, &at(2, 1, None))?;
+        assert_eq!(fs::read_to_string(&path)?, before);
+        let mut file = MetricsFile::resume(&path, &at(1, 0, None))?;
+        assert_eq!(
+            fs::read_to_string(&path)?,
+            [start.into(), epoch(0), step(1)].concat()
+        );
+        let warning = super::super::Warning {
+            message: "no line".into(),
+        };
+        file.write(&Event::Warning(warning))?;
+        assert_eq!(fs::read_to_string(&path)?.lines().count(), 3);
+        // Epoch 0 was told and the program ended before its checkpoint: it will be told again.
+        MetricsFile::resume(&path, &at(0, 0, Some(7.5)))?;
+        assert_eq!(fs::read_to_string(&path)?, start);
+        Ok(())
+    }
+}

@@ -1,0 +1,366 @@
+//! The training loop.
+
+mod epoch;
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::{Duration, Instant};
+
+use super::TrainError;
+use super::blueprint::Blueprint;
+use super::checkpoint::Checkpoint;
+use super::event::{Command, Done, Event, Saved, Start, Step, Warning};
+use super::folder::LAST;
+use super::meter::Meter;
+use super::position::Position;
+use super::schedule::LearningRates;
+use crate::augment::{Feed, draws};
+use crate::config::Config;
+use crate::data::{Dataset, order};
+use crate::eval::Knn;
+use crate::gpu::{Gpu, Readback};
+use crate::graph::{Program, Store};
+use crate::method::simsiam;
+use crate::model::Parameters;
+
+/// A submit should take no longer: a driver that shows pictures resets itself after seconds, and a window wants to paint.
+const SUBMIT_SECONDS: f64 = 0.05;
+/// Operations a second that the slowest GPU reaches; submits are cut by it until the first steps have been measured.
+const SLOWEST: f64 = 0.5e12;
+/// Steps measured before submits are cut for good.
+const MEASURED: usize = 6;
+/// The newest checkpoint is never older, also where an epoch takes hours.
+const CHECKPOINT_AFTER: Duration = Duration::from_secs(600);
+
+/// Metadata of a checkpoint.
+const TRAIN_IMAGES: &str = "data.train_images";
+
+/// How a training ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Outcome {
+    /// All epochs are done.
+    Done,
+    /// [`Command::Stop`] came after so many steps; a checkpoint was written where there is a place for it.
+    Stopped {
+        /// Steps done.
+        step: u64,
+    },
+}
+
+/// A training on a device.
+pub struct Trainer {
+    gpu: Gpu,
+    config: Config,
+    data: Arc<Dataset>,
+    parameters: Parameters,
+    store: Store,
+    program: Program,
+    feed: Feed,
+    nodes: simsiam::Step,
+    knn: Option<Knn>,
+    rates: LearningRates,
+    start: Start,
+    remarks: Vec<String>,
+    readback: Readback,
+    position: Position,
+    /// Whether it continues from a checkpoint.
+    restored: bool,
+    checkpoints: Option<PathBuf>,
+    last_saved: Instant,
+    /// Whether a collapse has been told.
+    collapsed: bool,
+    /// Commands that came during an evaluation, where only [`Command::Stop`] is followed.
+    deferred: VecDeque<Command>,
+    meter: Meter,
+    /// Steps sent to the device; `position` counts those whose numbers have arrived.
+    sent: u64,
+}
+
+type Listener<'a> = dyn FnMut(&Event) + 'a;
+
+impl Trainer {
+    /// Allocates, compiles and gives the parameters their first values. Checkpoints go to the folder `checkpoints`, if one is given.
+    pub fn new(blueprint: Blueprint, checkpoints: Option<&Path>) -> Result<Trainer, TrainError> {
+        let Blueprint {
+            gpu,
+            config,
+            data,
+            parameters,
+            graph,
+            feed,
+            step: nodes,
+            knn,
+            remarks,
+            start,
+        } = blueprint;
+        let mut store = Store::new(&gpu);
+        parameters.allocate(&mut store)?;
+        let mut program = Program::compile(&graph, &mut store)?;
+        if !gpu.is_software() {
+            program.cut_into((graph.flops() as f64 / SLOWEST / SUBMIT_SECONDS).ceil() as usize);
+        }
+        feed.load(&program, &data.train);
+        let knn = match knn {
+            Some(plan) => Some(plan.compile(&mut store, &data)?),
+            None => None,
+        };
+        parameters.write(&store, &parameters.initialize(config.run.seed));
+        let steps_per_epoch = start.steps as usize / config.optim.epochs.max(1);
+        Ok(Trainer {
+            readback: program.readback(&[nodes.loss, nodes.mean_output_std]),
+            rates: LearningRates::new(&config.optim, steps_per_epoch),
+            gpu,
+            config,
+            data,
+            parameters,
+            store,
+            program,
+            feed,
+            nodes,
+            knn,
+            start,
+            remarks,
+            position: Position::default(),
+            restored: false,
+            checkpoints: checkpoints.map(Path::to_path_buf),
+            last_saved: Instant::now(),
+            collapsed: false,
+            deferred: VecDeque::new(),
+            meter: Meter::default(),
+            sent: 0,
+        })
+    }
+
+    /// Continues from a checkpoint of the same configuration: what follows has the same bits as if there had been no interruption.
+    pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
+        let has = self.data.train.len();
+        if let Some(had) = checkpoint.extra.get(TRAIN_IMAGES)
+            && *had != has.to_string()
+        {
+            let had = had.clone();
+            return Err(TrainError::OtherData { had, has });
+        }
+        checkpoint.restore(&self.parameters, &self.store)?;
+        self.position = Position::read(checkpoint);
+        self.sent = self.position.step;
+        self.restored = true;
+        Ok(())
+    }
+
+    /// Steps whose numbers have arrived.
+    pub fn steps_done(&self) -> u64 {
+        self.position.step
+    }
+
+    /// The table of parameters and the store that holds them.
+    pub fn state(&self) -> (&Parameters, &Store) {
+        (&self.parameters, &self.store)
+    }
+
+    /// Trains until all epochs are done or a command stops it. `listener` hears every event, in order, on this thread.
+    pub fn run(
+        &mut self,
+        commands: &Receiver<Command>,
+        listener: &mut Listener,
+    ) -> Result<Outcome, TrainError> {
+        let began = Instant::now();
+        listener(&Event::Start(self.start.clone()));
+        for message in std::mem::take(&mut self.remarks) {
+            listener(&Event::Warning(Warning { message }));
+        }
+        if !self.restored {
+            self.measure_untrained()?;
+            self.save(&[LAST.to_owned()], listener)?;
+        }
+        let per_epoch = self.steps_per_epoch();
+        let mut epoch_began = began;
+        let mut images: (u64, Vec<u32>) = (u64::MAX, Vec::new());
+        self.meter.restart();
+        loop {
+            if self.position.pending.is_some() {
+                if !self.end_epoch(epoch_began, commands, listener)? {
+                    return self.stop(listener);
+                }
+                epoch_began = Instant::now();
+                self.meter.restart();
+            }
+            if self.sent >= self.start.steps {
+                break;
+            }
+            if !self.obey(commands, listener)? {
+                return self.stop(listener);
+            }
+            let epoch = self.sent / per_epoch;
+            if images.0 != epoch {
+                let seed = self.config.run.seed;
+                images = (epoch, order(seed, epoch as u32, self.data.train.len()));
+            }
+            let batch = self.config.optim.batch_size;
+            let first = (self.sent % per_epoch) as usize * batch;
+            let rates = self.rates.at(self.sent);
+            self.send(epoch as u32, &images.1[first..first + batch], rates)?;
+            while let Some((tag, values)) = self.readback.poll()? {
+                self.arrived(tag, &values, listener)?;
+            }
+            if self.sent.is_multiple_of(per_epoch) {
+                self.drain(listener)?;
+                self.position.pending = Some(self.effective_rank()?);
+            } else if self.last_saved.elapsed() > CHECKPOINT_AFTER {
+                self.drain(listener)?;
+                self.save(&[LAST.to_owned()], listener)?;
+            }
+        }
+        listener(&Event::Done(Done {
+            steps: self.position.step,
+            seconds: began.elapsed().as_secs_f64(),
+            knn_top1: self.position.knn,
+            knn_top1_untrained: self.position.knn_untrained,
+        }));
+        Ok(Outcome::Done)
+    }
+
+    /// Waits for what was sent and writes a checkpoint.
+    fn stop(&mut self, listener: &mut Listener) -> Result<Outcome, TrainError> {
+        self.drain(listener)?;
+        self.save(&[LAST.to_owned()], listener)?;
+        Ok(Outcome::Stopped {
+            step: self.position.step,
+        })
+    }
+
+    fn steps_per_epoch(&self) -> u64 {
+        (self.start.steps / self.start.epochs.max(1)).max(1)
+    }
+
+    /// Sends one step to the device.
+    fn send(&mut self, epoch: u32, images: &[u32], rates: [f64; 2]) -> Result<(), TrainError> {
+        let (train, seed) = (&self.data.train, self.config.run.seed);
+        let views = (0..2u8).flat_map(|view| images.iter().map(move |&image| (image, view)));
+        let config = &self.config.augment;
+        let drawn = views.map(|(image, view)| {
+            draws::draw(config, train.width, train.height, seed, epoch, image, view)
+        });
+        self.feed.write(&self.program, train, images, drawn);
+        let rates = rates.map(|rate| rate as f32);
+        self.program.write(self.nodes.rates, &rates);
+        self.sent += 1;
+        let tag = self.sent;
+        Ok(self.program.run(Some((&mut self.readback, tag)))?)
+    }
+
+    /// The numbers of a step are here.
+    fn arrived(
+        &mut self,
+        step: u64,
+        values: &[Vec<f32>],
+        listener: &mut Listener,
+    ) -> Result<(), TrainError> {
+        let [loss, output_std] = [values[0][0], values[1][0]];
+        let [lr, predictor_lr] = self.rates.at(step - 1);
+        let batch = self.config.optim.batch_size;
+        self.meter.tick();
+        if !loss.is_finite() {
+            return Err(self.diverged(step, loss));
+        }
+        self.position.add(step, loss, output_std);
+        listener(&Event::Step(Step {
+            step,
+            epoch: (step - 1) / self.steps_per_epoch() + 1,
+            loss,
+            output_std,
+            lr,
+            predictor_lr,
+            images_per_second: self.meter.steps_per_second() * batch as f64,
+        }));
+        if self.meter.ticks() == MEASURED && !self.gpu.is_software() {
+            let seconds = 1.0 / self.meter.steps_per_second().max(1e-3);
+            self.program
+                .cut_into((seconds / SUBMIT_SECONDS).ceil() as usize);
+        }
+        Ok(())
+    }
+
+    fn diverged(&self, step: u64, loss: f32) -> TrainError {
+        let resume = self.checkpoints.as_ref().map(|folder| {
+            let last = folder.join(LAST);
+            format!(" (the weights before are in {})", last.display())
+        });
+        TrainError::Diverged {
+            step,
+            loss,
+            resume: resume.unwrap_or_default(),
+        }
+    }
+
+    /// Waits for the numbers of all steps sent.
+    fn drain(&mut self, listener: &mut Listener) -> Result<(), TrainError> {
+        while let Some((tag, values)) = self.readback.wait()? {
+            self.arrived(tag, &values, listener)?;
+        }
+        Ok(())
+    }
+
+    /// Follows the commands that have come; false means stop. Steps before a pause or a checkpoint are waited for.
+    fn obey(
+        &mut self,
+        commands: &Receiver<Command>,
+        listener: &mut Listener,
+    ) -> Result<bool, TrainError> {
+        let mut paused = false;
+        loop {
+            let command = match paused {
+                false => match self
+                    .deferred
+                    .pop_front()
+                    .map_or_else(|| commands.try_recv(), Ok)
+                {
+                    Ok(command) => command,
+                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => return Ok(true),
+                },
+                // Where nobody is left to resume it, a paused training goes on.
+                true => match self.deferred.pop_front() {
+                    Some(command) => command,
+                    None => commands.recv().unwrap_or(Command::Resume),
+                },
+            };
+            match command {
+                Command::Stop => return Ok(false),
+                Command::Pause => {
+                    self.drain(listener)?;
+                    paused = true;
+                }
+                Command::Resume => {
+                    paused = false;
+                    self.meter.restart();
+                }
+                Command::CheckpointNow => {
+                    self.drain(listener)?;
+                    self.save(&[LAST.to_owned()], listener)?;
+                }
+            }
+        }
+    }
+
+    /// Writes the state under these names. All steps sent must have arrived.
+    fn save(&mut self, names: &[String], listener: &mut Listener) -> Result<(), TrainError> {
+        let Some(folder) = &self.checkpoints else {
+            return Ok(());
+        };
+        let mut checkpoint = Checkpoint::capture(&self.parameters, &self.store)?;
+        checkpoint.config = Some(self.config.to_toml()?);
+        checkpoint.epoch = self.position.epochs(self.steps_per_epoch());
+        let images = self.data.train.len().to_string();
+        checkpoint.extra.insert(TRAIN_IMAGES.to_owned(), images);
+        self.position.write(&mut checkpoint);
+        for name in names {
+            let path = folder.join(name);
+            checkpoint.save(&path)?;
+            let step = self.position.step;
+            listener(&Event::Checkpoint(Saved { path, step }));
+        }
+        self.last_saved = Instant::now();
+        Ok(())
+    }
+}

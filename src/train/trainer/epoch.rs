@@ -1,0 +1,114 @@
+//! Around the steps of an epoch: the untrained network as epoch 0, and what is measured and told at an epoch's end.
+
+use std::sync::mpsc::Receiver;
+use std::time::Instant;
+
+use super::{LAST, Listener, Trainer};
+use crate::data::order;
+use crate::model::Arena;
+use crate::train::TrainError;
+use crate::train::event::{Command, Epoch, Event, Warning};
+use crate::train::rank::effective_rank;
+
+/// An output std below this part of 1/sqrt(d) is a collapse (paper section 4.1: it falls to zero).
+const COLLAPSED: f64 = 0.1;
+impl Trainer {
+    /// Epoch 0: the loss of the untrained network on the first batch. The step that shows it runs with a rate of zero, and what it
+    /// leaves in momentum and running statistics is taken back.
+    pub(super) fn measure_untrained(&mut self) -> Result<(), TrainError> {
+        let batch = self.config.optim.batch_size;
+        let images = order(self.config.run.seed, 0, self.data.train.len());
+        self.send(0, &images[..batch], [0.0; 2])?;
+        self.sent = 0;
+        let Some((_, values)) = self.readback.wait()? else {
+            return Ok(()); // cannot be: one was sent
+        };
+        let [loss, output_std] = [values[0][0], values[1][0]];
+        if !loss.is_finite() {
+            return Err(self.diverged(0, loss));
+        }
+        self.position.add(0, loss, output_std);
+        self.position.pending = Some(self.effective_rank()?);
+        let first = self.parameters.initialize(self.config.run.seed);
+        self.parameters.write(&self.store, &first);
+        let zeros: Vec<Vec<f32>> = self
+            .parameters
+            .of(Arena::Parameters)
+            .map(|entry| vec![0.0; entry.shape.len()])
+            .collect();
+        self.parameters
+            .write_twins(&self.store, Arena::MOMENTUM, &zeros);
+        Ok(())
+    }
+
+    /// Classifies and tells an epoch whose steps are done; false where a command to stop came first.
+    pub(super) fn end_epoch(
+        &mut self,
+        began: Instant,
+        commands: &Receiver<Command>,
+        listener: &mut Listener,
+    ) -> Result<bool, TrainError> {
+        let epoch = self.position.step / self.steps_per_epoch();
+        let every = self.config.run.knn_every as u64;
+        // The last network is always classified: it is what the run is about.
+        let due = every > 0 && (epoch.is_multiple_of(every) || epoch == self.start.epochs);
+        let mut knn_top1 = None;
+        if let (Some(knn), true) = (&mut self.knn, due) {
+            let deferred = &mut self.deferred;
+            let mut go_on = || {
+                deferred.extend(commands.try_iter());
+                !deferred.contains(&Command::Stop)
+            };
+            knn_top1 = knn.top1(&self.data, &mut go_on)?;
+            if knn_top1.is_none() {
+                return Ok(false);
+            }
+        }
+        if epoch == 0 {
+            self.position.knn_untrained = knn_top1;
+        }
+        self.position.knn = knn_top1.or(self.position.knn);
+        let effective_rank = self.position.pending.unwrap_or(f64::NAN);
+        let steps = if epoch == 0 {
+            1
+        } else {
+            self.steps_per_epoch()
+        };
+        let [loss, output_std] = self.position.end_epoch(steps);
+        listener(&Event::Epoch(Epoch {
+            epoch,
+            loss,
+            output_std,
+            effective_rank,
+            knn_top1,
+            seconds: began.elapsed().as_secs_f64(),
+        }));
+        self.warn_of_collapse(output_std, listener);
+        let every = self.config.run.checkpoint_every as u64;
+        let mut names = vec![LAST.to_owned()];
+        if every > 0 && epoch > 0 && epoch.is_multiple_of(every) {
+            names.push(format!("epoch-{epoch:03}.safetensors"));
+        }
+        self.save(&names, listener)?;
+        Ok(true)
+    }
+
+    /// Says once that the outputs have become the same for all images.
+    fn warn_of_collapse(&mut self, output_std: f64, listener: &mut Listener) {
+        let healthy = 1.0 / (self.start.dim as f64).sqrt();
+        if output_std < COLLAPSED * healthy && !self.collapsed {
+            self.collapsed = true;
+            let message = format!(
+                "the outputs collapse: output std {output_std:.4} where {healthy:.4} is healthy; keep method.stop_gradient and \
+                 method.predictor on, or lower optim.lr"
+            );
+            listener(&Event::Warning(Warning { message }));
+        }
+    }
+
+    /// Of view 1's z in the batch that ran last.
+    pub(super) fn effective_rank(&self) -> Result<f64, TrainError> {
+        let z = self.program.read(self.nodes.normalized_z)?;
+        Ok(effective_rank(&z[..z.len() / 2], self.start.dim))
+    }
+}

@@ -1,0 +1,309 @@
+//! The trainer through the library: repeatability, stop and resume, commands, what it refuses.
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+
+use simsiam::config::Config;
+use simsiam::data::{self, Dataset, Images, Limits, Spec};
+use simsiam::eval::KnnPlan;
+use simsiam::gpu::{Gpu, Options};
+use simsiam::graph::{Store, Target};
+use simsiam::model::Parameters;
+use simsiam::train::checkpoint::Checkpoint;
+use simsiam::train::{
+    Blueprint, Command, Event, MetricsFile, Outcome, RunFolder, TrainError, Trainer,
+};
+
+type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
+
+fn gpu() -> Result<Gpu> {
+    Ok(Gpu::open(None, Options { checked: true })?)
+}
+
+/// Two epochs of eight steps in well under a second.
+fn config() -> Result<Config> {
+    let mut config = Config::preset("demo")?;
+    for assignment in [
+        "data.limit_train=133",
+        "data.limit_test=37",
+        "data.image_size=12",
+        "model.blocks=[1, 1]",
+        "model.width=4",
+        "model.projector_hidden=16",
+        "model.dim=16",
+        "model.predictor_dim=8",
+        "optim.epochs=2",
+        "optim.batch_size=16",
+        "augment.blur_probability=0.5",
+        "augment.grayscale=0.2",
+        "run.knn_k=10",
+    ] {
+        config.set(assignment)?;
+    }
+    Ok(config)
+}
+
+fn dataset(config: &Config) -> Result<Arc<Dataset>> {
+    let spec: Spec = config.data.source.parse()?;
+    Ok(Arc::new(data::open(&spec, Limits::from(&config.data))?))
+}
+
+fn trainer(gpu: &Gpu, config: &Config, folder: Option<&Path>) -> Result<Trainer> {
+    let blueprint = Blueprint::new(gpu, config, dataset(config)?)?;
+    Ok(Trainer::new(blueprint, folder)?)
+}
+
+/// Runs to the end; `listen` may send commands.
+fn run(
+    trainer: &mut Trainer,
+    mut listen: impl FnMut(&Event, &Sender<Command>),
+) -> std::result::Result<Outcome, TrainError> {
+    let (sender, commands) = mpsc::channel();
+    trainer.run(&commands, &mut |event| listen(event, &sender))
+}
+
+/// The lines of a metrics file without what a clock decides.
+fn timeless(path: &Path) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    for line in std::fs::read_to_string(path)?.lines() {
+        let mut value: serde_json::Value = serde_json::from_str(line)?;
+        if let Some(object) = value.as_object_mut() {
+            object.remove("seconds");
+            object.remove("images_per_second");
+        }
+        lines.push(value.to_string());
+    }
+    Ok(lines)
+}
+
+#[test]
+fn a_run_stopped_in_mid_epoch_continues_to_the_same_bits() -> Result {
+    let (gpu, config) = (gpu()?, config()?);
+    let parent = tempfile::tempdir()?;
+
+    let whole = RunFolder::create(&parent.path().join("whole"), &config)?;
+    let mut metrics = MetricsFile::create(&whole.metrics())?;
+    let mut training = trainer(&gpu, &config, Some(&whole.checkpoints()))?;
+    let mut losses = Vec::new();
+    let outcome = run(&mut training, |event, _| {
+        assert!(metrics.write(event).is_ok());
+        if let Event::Step(step) = event {
+            losses.push(step.loss);
+        }
+    })?;
+    assert_eq!(outcome, Outcome::Done);
+    assert_eq!(losses.len(), 16);
+    assert!(losses.iter().all(|loss| loss.is_finite()));
+    let lines = timeless(&whole.metrics())?;
+    // start, epochs 0 to 2, 16 steps, done
+    assert_eq!(lines.len(), 1 + 3 + 16 + 1);
+
+    // Stopped in the kNN of epoch 0, in mid-epoch, and in the kNN of the last epoch.
+    let path = parent.path().join("parts");
+    let mut parts = RunFolder::create(&path, &config)?;
+    let mut metrics = MetricsFile::create(&parts.metrics())?;
+    let mut training = trainer(&gpu, &config, Some(&parts.checkpoints()))?;
+    for (stop, stopped) in [(0, 0..1), (10, 10..16), (16, 16..17)] {
+        let outcome = run(&mut training, |event, sender| {
+            assert!(metrics.write(event).is_ok());
+            let there = match event {
+                Event::Start(_) => stop == 0,
+                Event::Step(step) => step.step == stop,
+                _ => false,
+            };
+            if there {
+                assert!(sender.send(Command::Stop).is_ok());
+            }
+        })?;
+        let Outcome::Stopped { step } = outcome else {
+            panic!("it was told to stop at {stop}");
+        };
+        assert!(stopped.contains(&step), "{step}");
+        let mut text = std::fs::read_to_string(parts.metrics())?;
+        // What a crash leaves: lines later than the checkpoint, the last cut short.
+        text += &format!("{{\"event\":\"step\",\"step\":{}}}\n{{\"event\":", step + 1);
+        std::fs::write(parts.metrics(), text)?;
+
+        let (folder, config, checkpoint) = RunFolder::open(&path, None)?;
+        assert_eq!(checkpoint.step, step);
+        assert_eq!(checkpoint.epoch, u64::from(step >= 8));
+        parts = folder;
+        metrics = MetricsFile::resume(&parts.metrics(), &checkpoint)?;
+        training = trainer(&gpu, &config, Some(&parts.checkpoints()))?;
+        training.restore(&checkpoint)?;
+    }
+    let outcome = run(&mut training, |event, _| {
+        assert!(metrics.write(event).is_ok());
+    })?;
+    assert_eq!(outcome, Outcome::Done);
+    assert_eq!(timeless(&parts.metrics())?, lines);
+    let bytes = |folder: &RunFolder| std::fs::read(folder.checkpoints().join("last.safetensors"));
+    assert!(
+        bytes(&whole)? == bytes(&parts)?,
+        "the last checkpoints differ"
+    );
+
+    // A finished run has nothing left to do, and says the same.
+    let (parts, config, checkpoint) = RunFolder::open(&path, None)?;
+    let mut metrics = MetricsFile::resume(&parts.metrics(), &checkpoint)?;
+    let mut training = trainer(&gpu, &config, None)?;
+    training.restore(&checkpoint)?;
+    run(&mut training, |event, _| {
+        assert!(metrics.write(event).is_ok());
+    })?;
+    assert_eq!(timeless(&parts.metrics())?, lines);
+    Ok(())
+}
+
+#[test]
+fn commands_and_checkpoints_change_nothing() -> Result {
+    let (gpu, mut config) = (gpu()?, config()?);
+    config.run.knn_every = 0;
+    config.run.checkpoint_every = 2;
+    config.optim.epochs = 4;
+    let losses = |script: &[Command], folder: Option<&Path>| -> Result<(Vec<f32>, Vec<String>)> {
+        let mut training = trainer(&gpu, &config, folder)?;
+        let (mut losses, mut saved) = (Vec::new(), Vec::new());
+        run(&mut training, |event, sender| match event {
+            Event::Start(_) => {
+                for command in script {
+                    assert!(sender.send(*command).is_ok());
+                }
+            }
+            Event::Step(step) => losses.push(step.loss),
+            Event::Checkpoint(file) => {
+                saved.extend(file.path.file_name().map(|n| n.to_string_lossy().into()));
+            }
+            Event::Epoch(epoch) => assert_eq!(epoch.knn_top1, None),
+            _ => {}
+        })?;
+        Ok((losses, saved))
+    };
+    let (plain, saved) = losses(&[], None)?;
+    assert_eq!((plain.len(), saved.len()), (32, 0));
+    let folder = tempfile::tempdir()?;
+    let script = [Command::Pause, Command::CheckpointNow, Command::Resume];
+    let (commanded, saved) = losses(&script, Some(folder.path()))?;
+    assert_eq!(commanded, plain);
+    let last = "last.safetensors";
+    assert_eq!(
+        saved,
+        [
+            last, // before epoch 0
+            last, // after it
+            last, // commanded
+            last,
+            last,
+            "epoch-002.safetensors",
+            last,
+            last,
+            "epoch-004.safetensors"
+        ]
+    );
+    let last = Checkpoint::load(&folder.path().join(last))?;
+    assert_eq!((last.step, last.epoch), (32, 4));
+    Ok(())
+}
+
+#[test]
+fn a_diverged_training_says_where_and_keeps_its_checkpoint() -> Result {
+    let (gpu, mut config) = (gpu()?, config()?);
+    config.optim.lr = 1e38;
+    let folder = tempfile::tempdir()?;
+    let mut training = trainer(&gpu, &config, Some(folder.path()))?;
+    let error = run(&mut training, |_, _| {}).err().map(|e| e.to_string());
+    let error = error.unwrap_or_default();
+    assert!(
+        error.contains("at step") && error.contains("smaller optim.lr"),
+        "{error}"
+    );
+    let last = Checkpoint::load(&folder.path().join("last.safetensors"))?;
+    assert!(last.step < 16);
+    Ok(())
+}
+
+#[test]
+fn without_labels_knn_is_off_and_says_so_once() -> Result {
+    let (gpu, config) = (gpu()?, config()?);
+    let mut data = (*dataset(&config)?).clone();
+    data.train.labels = None;
+    let blueprint = Blueprint::new(&gpu, &config, Arc::new(data))?;
+    assert!(!blueprint.has_knn());
+    let mut training = Trainer::new(blueprint, None)?;
+    let mut warnings = Vec::new();
+    run(&mut training, |event, _| match event {
+        Event::Warning(warning) => warnings.push(warning.message.clone()),
+        Event::Epoch(epoch) => assert_eq!(epoch.knn_top1, None),
+        _ => {}
+    })?;
+    assert_eq!(warnings, ["the data has no labels: kNN is off"]);
+    Ok(())
+}
+
+/// Every image counts once, however they are cut into batches and votes.
+#[test]
+fn knn_does_not_depend_on_the_batch() -> Result {
+    let (gpu, config) = (gpu()?, config()?);
+    let data = dataset(&config)?;
+    let top1 = |batch: usize, max_words: usize| -> Result<f64> {
+        let target = Target {
+            max_words,
+            ..Target::of(&gpu)
+        };
+        let mut parameters = Parameters::new();
+        let plan = KnnPlan::new(&config, &data, &mut parameters, &target, batch)?;
+        let plan = plan.ok_or("there are labels")?;
+        let mut store = Store::new(&gpu);
+        parameters.allocate(&mut store)?;
+        parameters.write(&store, &parameters.initialize(3));
+        let top1 = plan.compile(&mut store, &data)?.top1(&data, &mut || true)?;
+        Ok(top1.ok_or("nobody stopped it")?)
+    };
+    let whole = top1(133, 1 << 20)?;
+    // Far above chance and below certainty, or it would show nothing.
+    assert!((0.2..0.95).contains(&whole), "{whole}");
+    assert_eq!(top1(7, 1 << 20)?, whole);
+    // A binding so small that a vote holds 10 queries, of batches of 32.
+    assert_eq!(top1(32, 1400)?, whole);
+    let error = top1(32, 1000).err().map(|e| e.to_string());
+    assert!(error.is_some_and(|e| e.contains("run.knn_every = 0")));
+    Ok(())
+}
+
+/// Images that stay on the device and images that come with their batch make the same views.
+#[test]
+fn both_ways_of_feeding_make_the_same_views() -> Result {
+    use simsiam::augment::{Feed, ViewOptions, draws, views};
+    use simsiam::graph::{Graph, Program};
+    let (gpu, config) = (gpu()?, config()?);
+    // An odd number of bytes an image, so that most begin inside a word.
+    let pixels = (0..9 * 5 * 7u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8);
+    let images = Images::new(5, 7, 1, pixels.collect(), None)?;
+    let indices = [8, 0, 3, 5];
+    let made = |resident: bool| -> Result<Vec<f32>> {
+        let mut graph = Graph::new();
+        let feed = match resident {
+            true => Feed::resident(&mut graph, &images, 8),
+            false => Feed::streamed(&mut graph, &images, 4, 8),
+        };
+        let options = ViewOptions::training(&config.augment);
+        let y = views(&mut graph, feed.bytes, feed.table, 6, &options)?;
+        graph.keep(y);
+        let mut program = Program::compile(&graph, &mut Store::new(&gpu))?;
+        feed.load(&program, &images);
+        let drawn = (0..2).flat_map(|view| {
+            let of = |&image: &u32| draws::draw(&config.augment, 5, 7, 1, 0, image, view);
+            indices.iter().map(of).collect::<Vec<_>>()
+        });
+        feed.write(&program, &images, &indices, drawn);
+        program.run(None)?;
+        Ok(program.read(y)?)
+    };
+    let resident = made(true)?;
+    assert_eq!(resident.len(), 8 * 6 * 6 * 3);
+    assert!(resident.iter().any(|v| *v != resident[0]));
+    assert_eq!(made(false)?, resident);
+    Ok(())
+}
