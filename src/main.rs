@@ -1,2 +1,13 @@
-//! The command line.
-fn main() {}
+//! The command line: parses, runs one command, prints the error chain in one line. Exit codes: 0 done, 1 failed, 2 bad usage.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    // Looking for GL adapters makes libwayland complain on standard error where nobody is logged in to a desktop.
+    #[cfg(target_os = "linux")]
+    if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
+        // SAFETY: there is no other thread yet.
+        unsafe { std::env::set_var("XDG_RUNTIME_DIR", std::env::temp_dir()) };
+    }
+    cli::run()
+}

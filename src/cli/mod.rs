@@ -1,0 +1,96 @@
+//! A file a subcommand.
+
+mod devices;
+mod progress;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use simsiam::config::ConfigError;
+use simsiam::data::DataError;
+use simsiam::gpu::GpuError;
+use simsiam::train::{FolderError, TrainError};
+
+/// Writes a line for people. A closed pipe is no reason to end a training.
+macro_rules! say {
+    ($($argument:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stdout(), $($argument)*);
+    }};
+}
+pub(crate) use say;
+
+/// SimSiam, trained from scratch on any GPU: every forward and backward pass is a WGSL compute shader.
+#[derive(Parser)]
+#[command(name = "simsiam", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train a network on images without labels. With no options: on built-in images, within minutes.
+    Train(Box<train::Args>),
+    /// Show the adapters of this machine, and check the kernels on one of them.
+    Devices(devices::Args),
+}
+
+/// Something that can only be mended by typing something else.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct UsageError(String);
+
+/// Runs the command that was typed.
+pub fn run() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Train(args) => train::run(&args),
+        Command::Devices(args) => devices::run(&args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            // Drivers and compilers speak in several lines.
+            let text = format!("{error:#}");
+            eprintln!(
+                "error: {}",
+                text.split_whitespace().collect::<Vec<_>>().join(" ")
+            );
+            ExitCode::from(if is_usage(&error) { 2 } else { 1 })
+        }
+    }
+}
+
+fn is_usage(error: &anyhow::Error) -> bool {
+    let config = |_: &ConfigError| true;
+    let data = |e: &DataError| {
+        matches!(
+            e,
+            DataError::NoData | DataError::UnknownKind { .. } | DataError::KindNotYet { .. }
+        )
+    };
+    let gpu = |e: &GpuError| matches!(e, GpuError::NoSuchAdapter { .. });
+    let folder = |e: &FolderError| {
+        matches!(
+            e,
+            FolderError::Exists { .. } | FolderError::NotEmpty { .. } | FolderError::NoRun { .. }
+        )
+    };
+    error.chain().any(|cause| {
+        if let Some(cause) = cause.downcast_ref::<TrainError>() {
+            return match cause {
+                TrainError::Config(e) => config(e),
+                TrainError::Data(e) => data(e),
+                TrainError::Gpu(e) => gpu(e),
+                TrainError::Folder(e) => folder(e),
+                _ => false,
+            };
+        }
+        cause.is::<UsageError>()
+            || cause.downcast_ref().is_some_and(config)
+            || cause.downcast_ref().is_some_and(data)
+            || cause.downcast_ref().is_some_and(gpu)
+            || cause.downcast_ref().is_some_and(folder)
+    })
+}

@@ -1,0 +1,176 @@
+//! What people see of a training: a bar in a terminal, plain lines elsewhere.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use simsiam::train::{Epoch, Event, Start, Step};
+
+use super::say;
+
+/// Between two plain lines inside an epoch.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// A listener of a trainer.
+pub struct Progress {
+    start: Start,
+    bar: Option<ProgressBar>,
+    last: Instant,
+    knn: bool,
+}
+
+impl Progress {
+    /// Of a run that has done `step` steps. `knn` says whether there are labels to classify by.
+    pub fn new(start: &Start, step: u64, knn: bool) -> Progress {
+        let terminal = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
+        let bar = terminal.then(|| {
+            let bar = ProgressBar::new(start.steps);
+            // The template is a constant; where it were wrong, the default style would show.
+            if let Ok(style) =
+                ProgressStyle::with_template("{wide_bar:.cyan/blue} {pos}/{len} {prefix}{msg}")
+            {
+                bar.set_style(style);
+            }
+            bar.set_position(step);
+            bar
+        });
+        Progress {
+            start: start.clone(),
+            bar,
+            last: Instant::now(),
+            knn,
+        }
+    }
+
+    /// 1/sqrt(d).
+    fn healthy(&self) -> f64 {
+        1.0 / (self.start.dim.max(1) as f64).sqrt()
+    }
+
+    /// Prints a line above the bar.
+    pub fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| say!("{text}")),
+            None => say!("{text}"),
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// What is going on where no step is.
+    pub fn busy(&self, what: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(what.to_owned());
+        }
+    }
+
+    pub fn listen(&mut self, event: &Event) {
+        match event {
+            Event::Start(_) => {
+                self.busy(if self.knn {
+                    "compiling, then kNN before training"
+                } else {
+                    "compiling"
+                });
+                self.last = Instant::now();
+            }
+            Event::Step(step) => self.step(step),
+            Event::Epoch(epoch) => {
+                self.line(&self.epoch(epoch));
+                self.last = Instant::now();
+            }
+            Event::Warning(warning) => self.line(&format!("warning: {}", warning.message)),
+            Event::Checkpoint(_) | Event::Done(_) => {}
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        let left = self.start.steps.saturating_sub(step.step) as f64 * self.start.batch_size as f64
+            / step.images_per_second.max(1e-9);
+        let text = format!(
+            "loss {:.4}  std {:.4} (healthy {:.4})  {}  {} left",
+            step.loss,
+            step.output_std,
+            self.healthy(),
+            rate(step.images_per_second),
+            duration(left)
+        );
+        match &self.bar {
+            Some(bar) => {
+                bar.set_position(step.step);
+                bar.set_message(text);
+            }
+            None if self.last.elapsed() >= EVERY => {
+                say!("  step {}/{}  {text}", step.step, self.start.steps);
+                self.last = Instant::now();
+            }
+            None => {}
+        }
+    }
+
+    fn epoch(&self, epoch: &Epoch) -> String {
+        let digits = self.start.epochs.to_string().len();
+        let mut text = format!(
+            "epoch {:>digits$}/{}  loss {:+.4}  std {:.4} (healthy {:.4})  rank {:.1}",
+            epoch.epoch,
+            self.start.epochs,
+            epoch.loss,
+            epoch.output_std,
+            self.healthy(),
+            epoch.effective_rank
+        );
+        if let Some(top1) = epoch.knn_top1 {
+            text += &format!("  kNN {:.1} %", 100.0 * top1);
+        }
+        text += &format!("  {}", duration(epoch.seconds));
+        if epoch.epoch == 0 {
+            text += "  (untrained)";
+        }
+        text
+    }
+}
+
+fn rate(images_per_second: f64) -> String {
+    match images_per_second {
+        r if r < 10.0 => format!("{r:.1} images/s"),
+        r => format!("{r:.0} images/s"),
+    }
+}
+
+/// Seconds for people.
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds.round().max(0.0) as u64;
+    match whole {
+        0..10 => format!("{seconds:.1} s"),
+        10..60 => format!("{whole} s"),
+        60..3600 => format!("{} min {} s", whole / 60, whole % 60),
+        3600..172_800 => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
+        _ => format!("{:.1} days", seconds / 86400.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+
+    #[test]
+    fn durations() {
+        let text = [0.123, 9.4, 59.2, 61.0, 7260.0, 400_000.0].map(duration);
+        assert_eq!(
+            text,
+            [
+                "0.1 s",
+                "9.4 s",
+                "59 s",
+                "1 min 1 s",
+                "2 h 1 min",
+                "4.6 days"
+            ]
+        );
+    }
+}
