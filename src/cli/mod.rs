@@ -1,5 +1,6 @@
 //! A file a subcommand.
 
+mod bench;
 mod devices;
 mod progress;
 mod train;
@@ -35,6 +36,8 @@ enum Command {
     Train(Box<train::Args>),
     /// Show the adapters of this machine, and check the kernels on one of them.
     Devices(devices::Args),
+    /// Measure what a training step costs on an adapter.
+    Bench(bench::Args),
 }
 
 /// Something that can only be mended by typing something else.
@@ -47,6 +50,7 @@ pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Train(args) => train::run(&args),
         Command::Devices(args) => devices::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     match result {
         Ok(code) => code,
