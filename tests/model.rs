@@ -30,6 +30,7 @@ fn config(reference: &Reference) -> Config {
     config.model.dim = number("dim");
     config.model.output_affine = false;
     config.model.predictor_dim = Some(number("pred_dim"));
+    config.method.stop_gradient = case["stop_gradient"].as_bool().unwrap_or(true);
     config.optim.momentum = reference.setting("momentum");
     config.optim.weight_decay = reference.setting("weight_decay");
     config
@@ -206,4 +207,10 @@ fn basic_blocks_train_as_in_pytorch() {
 #[test]
 fn bottleneck_blocks_train_as_in_pytorch() {
     train_as_pytorch("model/simsiam_bottleneck_imagenet");
+}
+
+/// The file was written by the script of the others with `.detach()` left out of the loss.
+#[test]
+fn without_stop_gradient_it_trains_as_in_pytorch() {
+    train_as_pytorch("model/simsiam_basic_no_stop");
 }
