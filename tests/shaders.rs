@@ -1,13 +1,17 @@
-//! Every kernel permutation that the operators' cases use, on every kind of device, is validated by naga and written
+//! Every kernel permutation that the operators' cases and the presets use, on every kind of device, is validated by naga and written
 //! through its SPIR-V, MSL and HLSL back ends: the claim of portability is checked where there is no Mac and no Windows.
 
 use std::collections::BTreeMap;
 
 use naga::back;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
+use simsiam::augment::{ViewOptions, views};
+use simsiam::config::Config;
 use simsiam::gpu::{Kernel, Tier, shader};
-use simsiam::graph::Target;
-use simsiam::ops::cases;
+use simsiam::graph::{Graph, Shape, Target};
+use simsiam::method::simsiam::training_step;
+use simsiam::model::Parameters;
+use simsiam::ops::{ViewRow, cases};
 
 /// Software with and without subgroups, and a GPU.
 fn targets() -> [Target; 3] {
@@ -70,8 +74,16 @@ fn check(kernel: &Kernel) -> Result<(), String> {
     Ok(())
 }
 
+fn assert_portable(kernels: &BTreeMap<String, Kernel>) {
+    let failures: Vec<String> = kernels
+        .iter()
+        .filter_map(|(key, kernel)| check(kernel).err().map(|e| format!("{key}: {e}")))
+        .collect();
+    assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+}
+
 #[test]
-fn every_permutation_is_portable() {
+fn every_permutation_of_the_cases_is_portable() {
     let mut kernels = BTreeMap::new();
     for target in targets() {
         for case in cases() {
@@ -80,11 +92,7 @@ fn every_permutation_is_portable() {
             }
         }
     }
-    let failures: Vec<String> = kernels
-        .iter()
-        .filter_map(|(key, kernel)| check(kernel).err().map(|e| format!("{key}: {e}")))
-        .collect();
-    assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+    assert_portable(&kernels);
     // A file of `shaders/` that no case reaches would escape this test and the others.
     for (file, _) in shader::FILES
         .iter()
@@ -94,6 +102,40 @@ fn every_permutation_is_portable() {
             kernels.values().any(|k| k.shader == *file),
             "no case runs shaders/{file}.wgsl"
         );
+    }
+}
+
+#[test]
+fn every_kernel_of_the_presets_is_portable() {
+    for preset in Config::presets() {
+        let config = Config::preset(preset)
+            .expect("presets are sound")
+            .resolved();
+        let (batch, size) = (config.optim.batch_size, config.data.image_size);
+        let mut parameters = Parameters::new();
+        let mut training = Graph::new();
+        let bytes = training.input("bytes", Shape::words(1024));
+        let table = training.input("table", Shape::words(2 * batch * ViewRow::WORDS));
+        let options = ViewOptions::training(&config.augment);
+        let images = views(&mut training, bytes, table, size, &options).expect("views");
+        training_step(&mut training, images, &config, &mut parameters).expect("a training step");
+        let mut evaluation = Graph::new();
+        let images = evaluation.input("images", Shape::rows([batch, size, size, 3]));
+        simsiam::method::simsiam::evaluation(
+            &mut evaluation,
+            images,
+            &config,
+            &mut parameters,
+            true,
+        )
+        .expect("an evaluation");
+        for target in targets() {
+            let kernels = training
+                .kernels(&target)
+                .into_iter()
+                .chain(evaluation.kernels(&target));
+            assert_portable(&kernels.map(|kernel| (kernel.key(), kernel)).collect());
+        }
     }
 }
 
