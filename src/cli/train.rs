@@ -335,20 +335,22 @@ fn summarize(done: Option<&Done>, config: &Config, start: &Start, folder: &RunFo
     say!(
         "the run is in {path}: config.toml, metrics.jsonl, checkpoints/last.safetensors (PyTorch's names)"
     );
-    let double = 2 * start.epochs;
-    match config.data.source.as_str() {
-        "demo" => {
-            say!("next     longer:         simsiam train --epochs {double}");
-            say!(
-                "         without the stop-gradient, to see it collapse: simsiam train --set method.stop_gradient=false"
-            );
-            say!(
-                "         on your images: simsiam train --data FOLDER (MNIST's or CIFAR's binary files)"
-            );
-        }
-        _ => say!(
-            "next     longer:         simsiam train --config {path}/config.toml --epochs {double}"
-        ),
+    let plain = Config::preset("demo").is_ok_and(|demo| demo.resolved() == config.resolved());
+    let again = match plain {
+        true => "simsiam train".to_owned(),
+        false => format!("simsiam train --config {path}/config.toml"),
+    };
+    say!(
+        "next     longer:             {again} --epochs {}",
+        2 * start.epochs
+    );
+    if config.method.stop_gradient {
+        say!("         to see it collapse: {again} --set method.stop_gradient=false");
+    }
+    if config.data.source == "demo" {
+        say!(
+            "         on your images:     simsiam train --data FOLDER (MNIST's or CIFAR's binary files)"
+        );
     }
 }
 
