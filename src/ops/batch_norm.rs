@@ -35,6 +35,8 @@ pub(super) struct Parts {
     pub parts: usize,
     pub rows_per_part: usize,
     pub c4: usize,
+    /// A workgroup merges the parts of a vec4 of channels, instead of a thread: barriers are dear in software.
+    wide: bool,
 }
 
 impl Parts {
@@ -49,6 +51,7 @@ impl Parts {
             parts: rows.div_ceil(rows_per_part),
             rows_per_part,
             c4,
+            wide: !target.software,
         }
     }
 
@@ -60,6 +63,21 @@ impl Parts {
             .with("PARTS", self.parts)
             .with("ROWS_PER_PART", self.rows_per_part)
             .with("C4", self.c4)
+    }
+
+    /// Adds what the kernels that merge parts want to know besides.
+    pub fn describe_merge(&self, kernel: Kernel, views: usize) -> Kernel {
+        self.describe(kernel, views)
+            .with("WIDE", self.wide)
+            .with("STEP", if self.wide { 64usize } else { 1 })
+    }
+
+    pub fn merge_grid(&self) -> [u32; 3] {
+        grid(if self.wide {
+            self.c4
+        } else {
+            self.c4.div_ceil(64)
+        })
     }
 
     pub fn words(&self, views: usize) -> usize {
@@ -161,7 +179,7 @@ impl Op for BatchNorm {
         let vectors = x.stored_len() / 4;
         let partial = parts.describe(Kernel::new("batch_norm_partial"), self.views);
         let merge = parts
-            .describe(Kernel::new("batch_norm_merge"), self.views)
+            .describe_merge(Kernel::new("batch_norm_merge"), self.views)
             .with("CHANNELS", x.channels())
             .with("EPS", self.eps)
             .with("MOMENTUM", self.momentum);
@@ -190,7 +208,7 @@ impl Op for BatchNorm {
                         Slot::update(0),
                         Slot::update(1),
                     ],
-                    grid(parts.c4.div_ceil(64)),
+                    parts.merge_grid(),
                 ),
                 Launch::new(apply, slots, grid(vectors.div_ceil(64))),
             ],
@@ -292,6 +310,21 @@ pub(super) fn cases() -> Vec<Case> {
                 .update(vector, Fill::Uniform(0.5, 2.0)),
         );
     }
+    // More parts than a workgroup has lanes.
+    let op = BatchNorm {
+        views: 2,
+        relu: false,
+        affine: false,
+        residual: false,
+        eps: 1e-5,
+        momentum: 0.1,
+    };
+    cases.push(
+        Case::new("batch_norm of many rows", op)
+            .fixed(Shape::rows([2, 41, 37, 3]), Fill::Normal)
+            .update(Shape::rows([3]), Fill::Normal)
+            .update(Shape::rows([3]), Fill::Uniform(0.5, 2.0)),
+    );
     // A mean of a hundred deviations: f32 itself keeps five digits of what is left.
     let x = Shape::rows([8, 5, 5, 4]);
     let op = BatchNorm {

@@ -49,7 +49,7 @@ impl Op for BatchNormGradient {
             Kernel::new("batch_norm_gradient_partial").with("RELU", self.relu),
             self.views,
         );
-        let merge = parts.describe(
+        let merge = parts.describe_merge(
             Kernel::new("batch_norm_gradient_merge").with("AFFINE", self.affine),
             self.views,
         );
@@ -76,7 +76,7 @@ impl Op for BatchNormGradient {
             scratch: vec![parts.words(self.views), self.views * 2 * parts.c4 * 4],
             launches: vec![
                 Launch::new(partial, partial_slots, parts.grid(self.views)),
-                Launch::new(merge, merge_slots, grid(parts.c4.div_ceil(64))),
+                Launch::new(merge, merge_slots, parts.merge_grid()),
                 Launch::new(apply, apply_slots, grid(vectors.div_ceil(64))),
             ],
         }
@@ -132,34 +132,38 @@ impl Op for BatchNormGradient {
 }
 
 pub(super) fn cases() -> Vec<Case> {
+    let small = [4, 3, 7, 5];
+    // More parts than a workgroup has lanes.
+    let tall = [2, 41, 37, 3];
     [
-        (true, true, true),
-        (true, true, false),
-        (false, true, false),
-        (false, false, false),
-        (true, false, true),
+        (small, true, true, true),
+        (small, true, true, false),
+        (small, false, true, false),
+        (small, false, false, false),
+        (small, true, false, true),
+        (tall, true, true, false),
     ]
     .into_iter()
-    .map(|(relu, affine, residual)| {
-        let x = Shape::rows([4, 3, 7, 5]);
-        let name = format!("batch_norm_gradient relu {relu} affine {affine} residual {residual}");
-        let mut case = Case::new(
-            &name,
-            BatchNormGradient {
-                views: 2,
-                relu,
-                affine,
-                residual,
-            },
-        )
-        .fixed(x.clone(), Fill::Normal)
-        .fixed(x.clone(), Fill::Normal)
-        .fixed(Shape::rows([2, 2, 5]), Fill::Uniform(0.5, 1.5));
+    .map(|(shape, relu, affine, residual)| {
+        let (x, channels) = (Shape::rows(shape), shape[3]);
+        let name = format!(
+            "batch_norm_gradient {shape:?} relu {relu} affine {affine} residual {residual}"
+        );
+        let op = BatchNormGradient {
+            views: 2,
+            relu,
+            affine,
+            residual,
+        };
+        let mut case = Case::new(&name, op)
+            .fixed(x.clone(), Fill::Normal)
+            .fixed(x.clone(), Fill::Normal)
+            .fixed(Shape::rows([2, 2, channels]), Fill::Uniform(0.5, 1.5));
         if relu {
             case = case.fixed(x, Fill::Normal);
         }
         if affine {
-            case = case.fixed(Shape::rows([5]), Fill::Normal);
+            case = case.fixed(Shape::rows([channels]), Fill::Normal);
         }
         case
     })
