@@ -1,26 +1,14 @@
 // Statistics of each view from those of its parts (Chan et al.): stats[view, 0, c] = mean, stats[view, 1, c] =
 // 1 / sqrt(biased variance + EPS). The running statistics move by MOMENTUM towards the mean and the unbiased variance,
 // once a view, in order.
-// One vec4 of channels a thread, grid(ceil(C4 / 64)) workgroups of 64; +WIDE: a workgroup, each lane every STEPth part, so
-// that a GPU does not wait for one thread to read them all, grid(C4).
+// Threads and dispatch as common/merge says.
 //!include common/grid
-//!if WIDE
-//!include common/reduce
-//!end
+//!include common/merge
 
 @group(0) @binding(0) var<storage, read> partial: array<vec4f>;
 @group(0) @binding(1) var<storage, read_write> stats: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> running_mean: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> running_var: array<vec4f>;
-
-// The sum over all parts, of which this lane has summed some.
-fn over_parts(lane: u32, mine: vec4f) -> vec4f {
-//!if WIDE
-    return workgroup_sum(lane, mine);
-//!else
-    return mine;
-//!end
-}
 
 @compute @workgroup_size(64)
 fn main(
@@ -28,38 +16,27 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3u,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let group = flat_workgroup(workgroup, workgroups);
-//!if WIDE
-    let c = min(group, C4 - 1u); // every workgroup must reach the barriers
-    let first = lane;
-    let stores = group < C4 && lane == 0u;
-//!else
-    let c = group * 64u + lane;
-    let first = 0u;
-    let stores = true;
-    if c >= C4 {
-        return;
-    }
-//!end
+    let me = merger(flat_workgroup(workgroup, workgroups), lane);
+    let c = me.c;
     for (var view = 0u; view < VIEWS; view++) {
         let base = view * PARTS * 2u * C4 + c;
         // Deviations from the first part's mean, so that a large common mean costs no digits.
         let shift = partial[base];
         var mean = vec4f();
-        for (var part = first; part < PARTS; part += STEP) {
+        for (var part = me.first; part < PARTS; part += STEP) {
             let count = f32(min(ROWS_PER_PART, ROWS - part * ROWS_PER_PART));
             mean = fma(vec4f(count), partial[base + part * 2u * C4] - shift, mean);
         }
         mean = over_parts(lane, mean) / f32(ROWS);
         var squares = vec4f();
-        for (var part = first; part < PARTS; part += STEP) {
+        for (var part = me.first; part < PARTS; part += STEP) {
             let count = f32(min(ROWS_PER_PART, ROWS - part * ROWS_PER_PART));
             let d = partial[base + part * 2u * C4] - shift - mean;
             squares += fma(d * count, d, partial[base + part * 2u * C4 + C4]);
         }
         squares = over_parts(lane, squares);
         mean += shift;
-        if stores {
+        if me.stores {
             stats[view * 2u * C4 + c] = mean;
             // Padding channels stay zero.
             let real = vec4u(c * 4u) + vec4u(0u, 1u, 2u, 3u) < vec4u(CHANNELS);

@@ -30,6 +30,7 @@ shaders! {
     "column_std",
     "common/batch_norm_gradient",
     "common/grid",
+    "common/merge",
     "common/normalize",
     "common/reduce",
     "common/softmax",

@@ -116,7 +116,7 @@ impl Program {
                     bindings,
                     workgroups: launch.workgroups,
                     label: node.label.clone(),
-                    // A byte costs about as much as four operations, on a CPU and on a GPU alike.
+                    // A guess (a byte as dear as four operations): it only decides where submits are cut.
                     cost: flops + 4.0 * bytes as f64,
                 })?;
             }
