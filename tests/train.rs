@@ -307,3 +307,64 @@ fn both_ways_of_feeding_make_the_same_views() -> Result {
     assert_eq!(made(false)?, resident);
     Ok(())
 }
+
+/// Without a predictor the untrained loss is minus the cosine between the two views of an image: -1 where nothing is drawn at
+/// random and both views are the image, more where each view has draws of its own.
+#[test]
+fn each_view_of_an_image_has_draws_of_its_own() -> Result {
+    let gpu = gpu()?;
+    let untrained_loss = |assignments: &[&str]| -> Result<f64> {
+        let mut config = config()?;
+        config.set("method.predictor=none")?;
+        config.set("optim.epochs=1")?;
+        for assignment in assignments {
+            config.set(assignment)?;
+        }
+        let mut loss = f64::NAN;
+        run(&mut trainer(&gpu, &config, None)?, |event, _| {
+            if let Event::Epoch(epoch) = event
+                && epoch.epoch == 0
+            {
+                loss = epoch.loss;
+            }
+        })?;
+        Ok(loss)
+    };
+    let same = untrained_loss(&[
+        "augment.crop_scale=[1.0, 1.0]",
+        "augment.crop_ratio=[1.0, 1.0]",
+        "augment.flip=0",
+        "augment.jitter_probability=0",
+        "augment.grayscale=0",
+        "augment.blur_probability=0",
+    ])?;
+    assert!((same + 1.0).abs() < 1e-5, "{same}");
+    let drawn = untrained_loss(&[])?;
+    assert!(drawn > -0.9, "{drawn}");
+    Ok(())
+}
+
+/// With a learning rate of zero and all images in one batch, only the draws can tell one epoch's loss from the next.
+#[test]
+fn each_epoch_draws_anew() -> Result {
+    let gpu = gpu()?;
+    let mut config = config()?;
+    for assignment in [
+        "data.limit_train=16",
+        "optim.lr=0",
+        "optim.epochs=2",
+        "run.knn_every=0",
+    ] {
+        config.set(assignment)?;
+    }
+    let mut losses = Vec::new();
+    run(&mut trainer(&gpu, &config, None)?, |event, _| {
+        if let Event::Step(step) = event {
+            losses.push(step.loss);
+        }
+    })?;
+    assert_eq!(losses.len(), 2);
+    // Another order of the same views would differ in the last bits only.
+    assert!((losses[0] - losses[1]).abs() > 1e-4, "{losses:?}");
+    Ok(())
+}
