@@ -75,7 +75,14 @@ impl Graph {
             .iter()
             .map(|node| match node.op.alias() {
                 Some(_) => Lowered::default(),
-                None => node.op.lower(&self.io(node), target),
+                None => match &node.candidate {
+                    None => node.op.lower(&self.io(node), target),
+                    Some(name) => {
+                        let mut candidates = node.op.candidates(&self.io(node), target);
+                        let chosen = candidates.iter().position(|c| c.name == *name);
+                        candidates.swap_remove(chosen.unwrap_or(0)).lowered
+                    }
+                },
             })
             .collect()
     }

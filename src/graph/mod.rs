@@ -5,6 +5,7 @@
 //! graph reads like a straight-line program; a node may also update state (a parameter, a running mean) in place.
 
 mod array;
+mod choice;
 mod error;
 mod gradient;
 mod interpret;
@@ -16,6 +17,7 @@ mod store;
 mod tensor;
 
 pub use array::Array;
+pub use choice::{Candidate, Choices};
 pub use error::GraphError;
 pub use interpret::interpret;
 pub use memory::Memory;

@@ -1,6 +1,6 @@
 //! What an operator is: a shape rule, a gradient rule, the kernels it runs, and a plain CPU reference.
 
-use super::{Array, Graph, GraphError, Node, Shape, Tensor};
+use super::{Array, Candidate, Graph, GraphError, Node, Shape, Tensor};
 use crate::gpu::{AdapterReport, Gpu, Kernel, Tier};
 
 /// What an operator may know of the device its kernels will run on.
@@ -194,6 +194,15 @@ pub trait Op: std::fmt::Debug + Send + Sync {
 
     /// The kernels that compute it.
     fn lower(&self, io: &Io, target: &Target) -> Lowered;
+
+    /// The ways to compute it on this device, the best guess, which is [`Op::lower`], first. They differ in speed and in the
+    /// order of their sums, not in what they compute; every one is right on every shape.
+    fn candidates(&self, io: &Io, target: &Target) -> Vec<Candidate> {
+        vec![Candidate {
+            name: String::from("only"),
+            lowered: self.lower(io, target),
+        }]
+    }
 
     /// The same in plain f64 loops; `updates` holds the state before and is left as the state after.
     fn reference(&self, inputs: &[&Array], updates: &mut [Array]) -> Vec<Array>;

@@ -54,6 +54,8 @@ pub struct Node {
     pub updates: Vec<Tensor>,
     /// Where in the model it stands.
     pub label: String,
+    /// The name of the [`Candidate`](super::Candidate) that it runs; the first where there is no such one.
+    pub candidate: Option<String>,
 }
 
 /// A straight-line program over tensors of static shape.
@@ -175,6 +177,7 @@ impl Graph {
             outputs: outputs.clone(),
             updates: updates.to_vec(),
             label,
+            candidate: None,
         });
         Ok(outputs)
     }

@@ -1,0 +1,39 @@
+//! Which of its candidate kernels each node runs. Operators offer candidates, fastest guess first; a tuner may know better.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Graph, Lowered, Node};
+
+/// One way to compute a node on a device.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// Family and tile, such as `register 1x16x4`: tells it from the node's other candidates, also in a later run.
+    pub name: String,
+    /// Its kernels.
+    pub lowered: Lowered,
+}
+
+/// The candidate chosen for each kind of node: [`Graph::signature`] to [`Candidate::name`]. Kept in a run's folder, so that a
+/// resumed run has the same kernels and the same bits.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Choices(pub BTreeMap<String, String>);
+
+impl Graph {
+    /// What decides which candidates a node has: its operator with all settings, and the shapes around it. The same in every
+    /// graph.
+    pub fn signature(&self, node: &Node) -> String {
+        let io = self.io(node);
+        format!("{:?} {:?} -> {:?}", node.op, io.inputs, io.outputs)
+    }
+
+    /// Makes every node whose kind is in `choices` run that candidate, where the device has it.
+    pub fn choose(&mut self, choices: &Choices) {
+        for index in 0..self.nodes.len() {
+            let chosen = choices.0.get(&self.signature(&self.nodes[index]));
+            self.nodes[index].candidate = chosen.cloned();
+        }
+    }
+}
