@@ -5,6 +5,7 @@
 //! - `//!repeat I COUNT`, `//!end` writes the lines out once for each value below a constant of the kernel (or a
 //!   literal), with the identifier `I` replaced by it: an array indexed by constants stays in registers on every driver,
 //!   one indexed in a loop may not.
+//! - The flag `F16` puts `enable f16;` at the top.
 //! - Constants of the kernel become `const NAME: u32 = ..;` lines at the top.
 
 use super::{Kernel, Value};
@@ -34,6 +35,7 @@ shaders! {
     "common/normalize",
     "common/reduce",
     "common/softmax",
+    "common/stored",
     "common/view_row",
     "conv2d",
     "conv2d_grad_weight",
@@ -63,6 +65,10 @@ shaders! {
 /// The WGSL of a kernel, or what is wrong with its file.
 pub fn compose(kernel: &Kernel) -> Result<String, String> {
     let mut out = String::new();
+    if kernel.constants.contains(&("F16", Value::Flag(true))) {
+        // WGSL wants it before everything else.
+        out.push_str("enable f16;\n");
+    }
     for (name, value) in &kernel.constants {
         match value {
             Value::U32(v) => out.push_str(&format!("const {name}: u32 = {v}u;\n")),
