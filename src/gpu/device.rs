@@ -45,6 +45,22 @@ pub(super) struct Pipeline {
     pub access: Vec<Access>,
 }
 
+/// Errors of one stretch of work, on this thread.
+pub(super) struct Scopes {
+    validation: wgpu::ErrorScopeGuard,
+    internal: wgpu::ErrorScopeGuard,
+}
+
+impl Scopes {
+    /// The first error since [`Gpu::catch`].
+    pub fn caught(self) -> Option<wgpu::Error> {
+        // Closed in the reverse order.
+        let internal = pollster::block_on(self.internal.pop());
+        let validation = pollster::block_on(self.validation.pop());
+        validation.or(internal)
+    }
+}
+
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // The data behind these locks is valid at every point, so a panic elsewhere does not spoil it.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -108,6 +124,11 @@ impl Gpu {
         self.inner.report.kind == "software"
     }
 
+    /// Whether kernels keep their checks; see [`Options`].
+    pub fn is_checked(&self) -> bool {
+        self.inner.options.checked
+    }
+
     /// Largest storage binding in 32-bit words: no tensor may be larger.
     pub fn max_tensor_words(&self) -> usize {
         (self.inner.limits.max_storage_buffer_binding_size / 4) as usize
@@ -156,6 +177,20 @@ impl Gpu {
         }
     }
 
+    /// Keeps errors of what follows from [`Gpu::check`]: a rejected shader, or a driver that fails on a valid one.
+    pub(super) fn catch(&self) -> Scopes {
+        Scopes {
+            validation: self
+                .inner
+                .device
+                .push_error_scope(wgpu::ErrorFilter::Validation),
+            internal: self
+                .inner
+                .device
+                .push_error_scope(wgpu::ErrorFilter::Internal),
+        }
+    }
+
     pub(super) fn running(&self, what: &str) {
         what.clone_into(&mut locked(&self.inner.faults).during);
     }
@@ -188,7 +223,7 @@ impl Gpu {
         let source = compose(kernel)?;
         let access = reflect(&source)?;
         let device = &self.inner.device;
-        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let scopes = self.catch();
         let description = wgpu::ShaderModuleDescriptor {
             label: Some(key),
             source: wgpu::ShaderSource::Wgsl(source.into()),
@@ -243,7 +278,7 @@ impl Gpu {
             },
             cache: None,
         });
-        match pollster::block_on(scope.pop()) {
+        match scopes.caught() {
             None => Ok(Pipeline {
                 raw,
                 layout,

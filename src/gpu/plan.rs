@@ -4,6 +4,7 @@ use super::readback::Readback;
 use super::{Buffer, Gpu, GpuError, Kernel};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::device::Pipeline;
 
@@ -176,11 +177,11 @@ impl Plan {
                 end += 1;
             }
             if end < self.recorded.len() {
-                last = Some(gpu.queue().submit([self.encode(start..end).finish()]));
+                last = Some(gpu.queue().submit([self.encode(start..end, 1).finish()]));
                 start = end;
                 continue;
             }
-            let mut encoder = self.encode(start..end);
+            let mut encoder = self.encode(start..end, 1);
             match after {
                 Some((readback, tag)) => {
                     readback.copy(&mut encoder);
@@ -195,7 +196,23 @@ impl Plan {
         Ok(())
     }
 
-    fn encode(&self, range: std::ops::Range<usize>) -> wgpu::CommandEncoder {
+    /// Seconds that `times` replays take in one submit, the host's wait included and its recording not. What the driver refuses is
+    /// an error here and is forgotten by the device: one may go on without this plan.
+    pub fn seconds(&self, times: usize) -> Result<f64, GpuError> {
+        self.gpu.wait()?;
+        let scopes = self.gpu.catch();
+        let commands = self.encode(0..self.recorded.len(), times).finish();
+        let began = Instant::now();
+        self.gpu.queue().submit([commands]);
+        let waited = self.gpu.wait();
+        let seconds = began.elapsed().as_secs_f64();
+        match scopes.caught() {
+            Some(error) => Err(self.gpu.fault(&error)),
+            None => waited.map(|()| seconds),
+        }
+    }
+
+    fn encode(&self, range: std::ops::Range<usize>, times: usize) -> wgpu::CommandEncoder {
         let part = &self.recorded[range];
         if let (Some(first), Some(last)) = (part.first(), part.last()) {
             self.gpu
@@ -207,7 +224,7 @@ impl Plan {
             .create_command_encoder(&Default::default());
         let mut pass = encoder.begin_compute_pass(&Default::default());
         let mut current: *const Pipeline = std::ptr::null();
-        for recorded in part {
+        for recorded in std::iter::repeat_n(part, times).flatten() {
             if !std::ptr::eq(current, Arc::as_ptr(&recorded.pipeline)) {
                 pass.set_pipeline(&recorded.pipeline.raw);
                 current = Arc::as_ptr(&recorded.pipeline);

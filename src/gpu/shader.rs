@@ -62,6 +62,35 @@ shaders! {
     "swap_views",
 }
 
+/// A hash of every file: results that were kept are worth nothing once a kernel has changed.
+pub fn version() -> u64 {
+    let mut hash = Fnv::default();
+    for (name, text) in FILES {
+        hash.add(name);
+        hash.add(text);
+    }
+    hash.0
+}
+
+/// FNV-1a of 64 bits (Fowler, Noll, Vo): the standard library's hash may change with the compiler, and this one is kept in files.
+#[derive(Debug, Clone, Copy)]
+pub struct Fnv(pub u64);
+
+impl Default for Fnv {
+    fn default() -> Fnv {
+        Fnv(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Fnv {
+    /// Adds a text and its end.
+    pub fn add(&mut self, text: &str) {
+        for byte in text.bytes().chain([0xff]) {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+}
+
 /// The WGSL of a kernel, or what is wrong with its file.
 pub fn compose(kernel: &Kernel) -> Result<String, String> {
     let mut out = String::new();

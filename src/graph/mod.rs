@@ -15,6 +15,7 @@ mod program;
 mod shape;
 mod store;
 mod tensor;
+pub mod tune;
 
 pub use array::Array;
 pub use choice::{Candidate, Choices};

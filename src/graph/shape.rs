@@ -53,6 +53,14 @@ impl Shape {
         }
     }
 
+    /// So many rows of an activation, alone.
+    pub(super) fn of_rows(&self, rows: usize) -> Shape {
+        Shape {
+            dims: vec![rows, self.channels()],
+            ..self.clone()
+        }
+    }
+
     /// The dimensions, without padding.
     pub fn dims(&self) -> &[usize] {
         &self.dims

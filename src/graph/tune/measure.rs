@@ -1,0 +1,392 @@
+//! Measures the candidates of one kind of node: each alone, on noise, again and again in one submit, in turns.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{Kind, noise};
+use crate::gpu::{Binding, Buffer, Dispatch, Gpu, GpuError, Plan, PlanBuilder};
+use crate::graph::op::Role;
+use crate::graph::{Candidate, Shape, Slot};
+
+/// A submit is made of so many repetitions that it takes about so long: the cost of a submit and a wait, some tens of
+/// microseconds, then counts for little.
+const SUBMIT_SECONDS: f64 = 3e-3;
+/// Repetitions in a submit, at most.
+const MOST_REPETITIONS: usize = 1000;
+/// Turns that the candidates take; the least of their times counts.
+const TURNS: usize = 5;
+/// A candidate that is so much slower than the best in its first run gets no turn …
+const HOPELESS: f64 = 3.0;
+/// … and one that is so much slower after a turn gets no other.
+const BEHIND: f64 = 1.25;
+/// The first of the candidates within this of the best is chosen: noise must not choose.
+const MARGIN: f64 = 1.03;
+/// Relative L2 distance from the first candidate's result above which a result is wrong: orders of summation differ by less.
+const TOLERANCE: f64 = 1e-3;
+
+/// What became of a candidate.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// Seconds it takes.
+    Seconds(f64),
+    /// The driver's words.
+    Failed(String),
+    /// Relative L2 distance of its result from the first candidate's.
+    Differs(f64),
+    /// It needs more memory than there is.
+    TooLarge,
+    /// There was no time left.
+    Untried,
+}
+
+/// A candidate and what became of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trial {
+    /// Its name.
+    pub name: String,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+impl Trial {
+    /// Seconds, where it was timed.
+    pub fn seconds(&self) -> Option<f64> {
+        match self.outcome {
+            Outcome::Seconds(seconds) => Some(seconds),
+            _ => None,
+        }
+    }
+}
+
+/// The candidates of a kind after measuring.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    /// Every candidate, in the operator's order.
+    pub trials: Vec<Trial>,
+    /// Which to run.
+    pub chosen: usize,
+    /// Seconds it took, without the compilation of the first candidate, which the run needs in any case.
+    pub spent: f64,
+}
+
+impl Measured {
+    /// Whether any other than the first candidate was tried.
+    pub(super) fn compared(&self) -> bool {
+        let tried = |trial: &Trial| trial.outcome != Outcome::Untried;
+        self.trials.iter().skip(1).any(tried)
+    }
+
+    /// Whether every candidate was tried.
+    pub(super) fn complete(&self) -> bool {
+        self.trials
+            .iter()
+            .all(|trial| trial.outcome != Outcome::Untried)
+    }
+
+    /// A line for each candidate that this driver fails on.
+    pub(super) fn remarks(&self, kind: &Kind) -> Vec<String> {
+        let line = |trial: &Trial| {
+            let fault = match &trial.outcome {
+                Outcome::Failed(reason) => format!("fails on this driver: {reason}"),
+                Outcome::Differs(by) => {
+                    format!("computes something else on this driver (off by {by:.1e})")
+                }
+                _ => return None,
+            };
+            let (op, shapes) = (kind.op.name(), &kind.io.inputs);
+            let name = &trial.name;
+            Some(format!(
+                "kernel `{name}` of {op} {shapes:?} {fault}; another one is used"
+            ))
+        };
+        self.trials.iter().filter_map(line).collect()
+    }
+}
+
+/// Measures `candidates` of a kind in at most `bytes` of memory. `afford` is told the seconds that the first one takes and says how many
+/// seconds measuring may go on; at least the first is timed. Fails only where the device does.
+pub fn measure(
+    gpu: &Gpu,
+    kind: &Kind,
+    candidates: &[Candidate],
+    bytes: u64,
+    afford: &mut dyn FnMut(f64) -> f64,
+) -> Result<Measured, GpuError> {
+    let began = Instant::now();
+    let fits = |candidate: &Candidate| fits(gpu, kind, candidate, bytes);
+    let mut trials: Vec<Trial> = candidates
+        .iter()
+        .enumerate()
+        .map(|(index, candidate)| Trial {
+            name: candidate.name.clone(),
+            // The run needs memory for the first in any case.
+            outcome: match index == 0 || fits(candidate) {
+                true => Outcome::Untried,
+                false => Outcome::TooLarge,
+            },
+        })
+        .collect();
+    let mut first_compiled = 0.0;
+    match Bench::new(gpu, kind, candidates, &trials) {
+        Ok(bench) => bench.race(candidates, &mut trials, afford, &mut first_compiled)?,
+        Err(_) => {
+            gpu.check()?;
+            trials
+                .iter_mut()
+                .for_each(|t| t.outcome = Outcome::TooLarge);
+        }
+    }
+    let best = least(trials.iter().filter_map(Trial::seconds));
+    let near = |trial: &Trial| trial.seconds().is_some_and(|s| s <= best * MARGIN);
+    Ok(Measured {
+        chosen: trials.iter().position(near).unwrap_or(0),
+        trials,
+        spent: began.elapsed().as_secs_f64() - first_compiled,
+    })
+}
+
+fn least(seconds: impl Iterator<Item = f64>) -> f64 {
+    seconds.fold(f64::INFINITY, f64::min)
+}
+
+fn fits(gpu: &Gpu, kind: &Kind, candidate: &Candidate, bytes: u64) -> bool {
+    let io = &kind.io;
+    let shapes = io.inputs.iter().chain(&io.outputs).chain(&io.updates);
+    let scratch = &candidate.lowered.scratch;
+    let words: usize = shapes
+        .map(Shape::stored_len)
+        .chain(scratch.iter().copied())
+        .sum();
+    scratch.iter().all(|&words| words <= gpu.max_tensor_words()) && words as u64 * 4 <= bytes
+}
+
+/// The memory of a node, shared by its candidates.
+struct Bench<'a> {
+    gpu: &'a Gpu,
+    kind: &'a Kind,
+    inputs: Vec<Buffer>,
+    outputs: Vec<Buffer>,
+    updates: Vec<Buffer>,
+    scratch: Vec<Buffer>,
+}
+
+/// A candidate that may still be the fastest.
+struct Racer {
+    index: usize,
+    plan: Plan,
+    /// Seconds of one repetition in a submit of its own.
+    single: f64,
+    repetitions: usize,
+    seconds: f64,
+}
+
+impl<'a> Bench<'a> {
+    fn new(
+        gpu: &'a Gpu,
+        kind: &'a Kind,
+        candidates: &[Candidate],
+        trials: &[Trial],
+    ) -> Result<Bench<'a>, GpuError> {
+        let make = |shapes: &[Shape]| -> Result<Vec<Buffer>, GpuError> {
+            let buffer = |shape: &Shape| Buffer::new(gpu, &kind.label, shape.stored_len());
+            shapes.iter().map(buffer).collect()
+        };
+        let mut scratch: Vec<usize> = Vec::new();
+        for (candidate, trial) in candidates.iter().zip(trials) {
+            if trial.outcome == Outcome::TooLarge {
+                continue;
+            }
+            for (i, &words) in candidate.lowered.scratch.iter().enumerate() {
+                scratch.resize(scratch.len().max(i + 1), 0);
+                scratch[i] = scratch[i].max(words);
+            }
+        }
+        let bench = Bench {
+            gpu,
+            kind,
+            inputs: make(&kind.io.inputs)?,
+            outputs: make(&kind.io.outputs)?,
+            updates: make(&kind.io.updates)?,
+            scratch: scratch
+                .into_iter()
+                .map(|words| Buffer::new(gpu, "scratch", words))
+                .collect::<Result<_, _>>()?,
+        };
+        for (seed, (buffer, shape)) in bench.inputs.iter().zip(&kind.io.inputs).enumerate() {
+            noise::fill(gpu, buffer, shape, seed as u32)?;
+        }
+        Ok(bench)
+    }
+
+    fn race(
+        &self,
+        candidates: &[Candidate],
+        trials: &mut [Trial],
+        afford: &mut dyn FnMut(f64) -> f64,
+        first_compiled: &mut f64,
+    ) -> Result<(), GpuError> {
+        let mut compiled: Vec<Option<Result<Plan, GpuError>>> = Vec::new();
+        compiled.resize_with(candidates.len(), || None);
+        let mut racers: Vec<Racer> = Vec::new();
+        let mut expected: Option<Vec<Vec<f32>>> = None;
+        let mut ends: Option<Instant> = None;
+        for (index, candidate) in candidates.iter().enumerate() {
+            if trials[index].outcome == Outcome::TooLarge {
+                continue;
+            }
+            if ends.is_some_and(|ends| Instant::now() >= ends) {
+                break;
+            }
+            let began = Instant::now();
+            let entry = compiled[index]
+                .take()
+                .unwrap_or_else(|| self.plan(candidate))
+                .and_then(|plan| self.first_run(&plan).map(|result| (plan, result)))
+                .and_then(|(plan, result)| {
+                    if ends.is_none() {
+                        *first_compiled += began.elapsed().as_secs_f64();
+                    }
+                    let off = expected.as_ref().map_or(0.0, |e| apart(&result, e));
+                    if off > TOLERANCE {
+                        return Ok(Err(Outcome::Differs(off)));
+                    }
+                    expected.get_or_insert(result);
+                    self.time(index, plan, &racers).map(Ok)
+                });
+            match entry {
+                Ok(Ok(racer)) => {
+                    trials[index].outcome = Outcome::Seconds(racer.seconds);
+                    if ends.is_none() {
+                        let seconds = afford(racer.seconds).clamp(0.0, 1e6);
+                        ends = Some(Instant::now() + Duration::from_secs_f64(seconds));
+                        if seconds > 0.0 && !self.gpu.is_software() {
+                            self.compile(candidates, trials, &mut compiled);
+                        }
+                    }
+                    racers.push(racer);
+                }
+                Ok(Err(outcome)) => trials[index].outcome = outcome,
+                Err(error) => {
+                    self.gpu.check()?;
+                    trials[index].outcome = Outcome::Failed(error.to_string());
+                }
+            }
+        }
+        for _ in 1..TURNS {
+            let best = least(racers.iter().map(|r| r.seconds));
+            racers.retain(|r| r.seconds <= best * BEHIND);
+            let decided = racers.len() < candidates.len().min(2);
+            if decided || ends.is_none_or(|ends| Instant::now() >= ends) {
+                break;
+            }
+            for racer in &mut racers {
+                let seconds = racer.plan.seconds(racer.repetitions)? / racer.repetitions as f64;
+                racer.seconds = racer.seconds.min(seconds);
+                trials[racer.index].outcome = Outcome::Seconds(racer.seconds);
+            }
+        }
+        Ok(())
+    }
+
+    /// Compiles what is not compiled yet on all threads: a GPU's driver takes longer to compile a kernel than the kernel runs.
+    fn compile(
+        &self,
+        candidates: &[Candidate],
+        trials: &[Trial],
+        compiled: &mut [Option<Result<Plan, GpuError>>],
+    ) {
+        let mut jobs: Vec<_> = candidates
+            .iter()
+            .zip(trials)
+            .zip(compiled)
+            .filter(|((_, trial), _)| trial.outcome == Outcome::Untried)
+            .map(|((candidate, _), place)| (candidate, place))
+            .collect();
+        let threads = thread::available_parallelism().map_or(1, |n| n.get());
+        let each = jobs.len().div_ceil(threads).max(1);
+        thread::scope(|scope| {
+            for jobs in jobs.chunks_mut(each) {
+                scope.spawn(|| {
+                    for (candidate, place) in jobs {
+                        **place = Some(self.plan(candidate));
+                    }
+                });
+            }
+        });
+    }
+
+    fn plan(&self, candidate: &Candidate) -> Result<Plan, GpuError> {
+        let (io, lowered) = (&self.kind.io, &candidate.lowered);
+        let mut builder = PlanBuilder::new(self.gpu);
+        for launch in &lowered.launches {
+            let binding = |slot: &Slot| {
+                let (buffer, words) = match slot.role {
+                    Role::Input(i) => (&self.inputs[i], io.inputs[i].stored_len()),
+                    Role::Output(i) => (&self.outputs[i], io.outputs[i].stored_len()),
+                    Role::Update(i) => (&self.updates[i], io.updates[i].stored_len()),
+                    Role::Scratch(i) => (&self.scratch[i], lowered.scratch[i]),
+                };
+                let (offset, words) = slot.part.unwrap_or((0, words.max(4)));
+                Binding {
+                    buffer: buffer.clone(),
+                    offset,
+                    words,
+                }
+            };
+            builder.push(&Dispatch {
+                kernel: launch.kernel.clone(),
+                bindings: launch.slots.iter().map(binding).collect(),
+                workgroups: launch.workgroups,
+                label: format!("measuring `{}` of {}", candidate.name, self.kind.label),
+                cost: 1.0,
+            })?;
+        }
+        Ok(builder.finish())
+    }
+
+    /// Runs a candidate for the first time, when some drivers compile, and takes its results.
+    fn first_run(&self, plan: &Plan) -> Result<Vec<Vec<f32>>, GpuError> {
+        let io = &self.kind.io;
+        for (buffer, shape) in self.outputs.iter().zip(&io.outputs) {
+            noise::spoil(self.gpu, buffer, shape.stored_len())?;
+        }
+        for (i, (buffer, shape)) in self.updates.iter().zip(&io.updates).enumerate() {
+            noise::fill(self.gpu, buffer, shape, 100 + i as u32)?;
+        }
+        plan.seconds(1)?;
+        let outputs = self.outputs.iter().zip(&io.outputs);
+        outputs
+            .chain(self.updates.iter().zip(&io.updates))
+            .map(|(buffer, shape)| noise::sample(self.gpu, buffer, shape))
+            .collect()
+    }
+
+    fn time(&self, index: usize, plan: Plan, racers: &[Racer]) -> Result<Racer, GpuError> {
+        let single = plan.seconds(1)?;
+        let (mut repetitions, mut seconds) = (1, single);
+        if single <= HOPELESS * least(racers.iter().map(|r| r.single)) {
+            while seconds < SUBMIT_SECONDS / 2.0 && repetitions < MOST_REPETITIONS {
+                let wanted = (repetitions as f64 * SUBMIT_SECONDS / seconds.max(1e-9)) as usize;
+                // Not all at once: the first submits hold more overhead than work.
+                repetitions = wanted
+                    .clamp(2 * repetitions, 16 * repetitions)
+                    .min(MOST_REPETITIONS);
+                seconds = plan.seconds(repetitions)?;
+            }
+        }
+        Ok(Racer {
+            index,
+            plan,
+            single,
+            repetitions,
+            seconds: seconds / repetitions as f64,
+        })
+    }
+}
+
+/// The largest difference between results.
+fn apart(got: &[Vec<f32>], expected: &[Vec<f32>]) -> f64 {
+    let each = got.iter().zip(expected);
+    each.map(|(a, b)| noise::difference(a, b))
+        .fold(0.0, f64::max)
+}
