@@ -8,7 +8,8 @@ use crate::augment::{Feed, ViewDraws, ViewOptions, views};
 use crate::config::Config;
 use crate::data::{Dataset, Images};
 use crate::gpu::{Binding, Gpu, GpuError};
-use crate::graph::{Graph, GraphError, Program, Shape, Store, Target, Tensor};
+use crate::graph::tune::Work;
+use crate::graph::{Choices, Graph, GraphError, Program, Shape, Store, Target, Tensor};
 use crate::method::simsiam;
 use crate::model::Parameters;
 use crate::ops;
@@ -137,6 +138,28 @@ impl KnnPlan {
     /// Bytes on the device, without the network's parameters.
     pub fn memory(&self, target: &Target) -> Result<u64, GraphError> {
         Ok(self.features.memory(target)?.total() + self.vote.memory(target)?.total())
+    }
+
+    /// Its graphs, and how often they are replayed in `evaluations` classifications of `data`.
+    pub fn work(&self, data: &Dataset, evaluations: u64) -> [Work<'_>; 2] {
+        let batches = |images: &Images| images.len().div_ceil(self.batch) as u64;
+        let votes = batches(&data.test) * self.batch.div_ceil(self.chunk) as u64;
+        [
+            Work {
+                graph: &self.features,
+                runs: evaluations * (batches(&data.train) + batches(&data.test)),
+            },
+            Work {
+                graph: &self.vote,
+                runs: evaluations * votes,
+            },
+        ]
+    }
+
+    /// See [`Graph::choose`].
+    pub fn choose(&mut self, choices: &Choices) {
+        self.features.choose(choices);
+        self.vote.choose(choices);
     }
 
     /// Compiles both graphs; the network's state is that of `store`.

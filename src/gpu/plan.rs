@@ -4,7 +4,6 @@ use super::readback::Readback;
 use super::{Buffer, Gpu, GpuError, Kernel};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::device::Pipeline;
 
@@ -177,11 +176,11 @@ impl Plan {
                 end += 1;
             }
             if end < self.recorded.len() {
-                last = Some(gpu.queue().submit([self.encode(start..end, 1).finish()]));
+                last = Some(gpu.queue().submit([self.encode(start..end).finish()]));
                 start = end;
                 continue;
             }
-            let mut encoder = self.encode(start..end, 1);
+            let mut encoder = self.encode(start..end);
             match after {
                 Some((readback, tag)) => {
                     readback.copy(&mut encoder);
@@ -196,23 +195,7 @@ impl Plan {
         Ok(())
     }
 
-    /// Seconds that `times` replays take in one submit, the host's wait included and its recording not. What the driver refuses is
-    /// an error here and is forgotten by the device: one may go on without this plan.
-    pub fn seconds(&self, times: usize) -> Result<f64, GpuError> {
-        self.gpu.wait()?;
-        let scopes = self.gpu.catch();
-        let commands = self.encode(0..self.recorded.len(), times).finish();
-        let began = Instant::now();
-        self.gpu.queue().submit([commands]);
-        let waited = self.gpu.wait();
-        let seconds = began.elapsed().as_secs_f64();
-        match scopes.caught() {
-            Some(error) => Err(self.gpu.fault(&error)),
-            None => waited.map(|()| seconds),
-        }
-    }
-
-    fn encode(&self, range: std::ops::Range<usize>, times: usize) -> wgpu::CommandEncoder {
+    fn encode(&self, range: std::ops::Range<usize>) -> wgpu::CommandEncoder {
         let part = &self.recorded[range];
         if let (Some(first), Some(last)) = (part.first(), part.last()) {
             self.gpu
@@ -224,7 +207,7 @@ impl Plan {
             .create_command_encoder(&Default::default());
         let mut pass = encoder.begin_compute_pass(&Default::default());
         let mut current: *const Pipeline = std::ptr::null();
-        for recorded in std::iter::repeat_n(part, times).flatten() {
+        for recorded in part {
             if !std::ptr::eq(current, Arc::as_ptr(&recorded.pipeline)) {
                 pass.set_pipeline(&recorded.pipeline.raw);
                 current = Arc::as_ptr(&recorded.pipeline);

@@ -1,10 +1,11 @@
 //! Which of its candidate kernels each node runs. Operators offer candidates, fastest guess first; a tuner may know better.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Graph, Lowered, Node};
+use super::{Graph, Lowered, Node, Target};
+use crate::gpu::shader::{Fnv, compose};
 
 /// One way to compute a node on a device.
 #[derive(Debug, Clone)]
@@ -34,6 +35,18 @@ impl Graph {
         for index in 0..self.nodes.len() {
             let chosen = choices.0.get(&self.signature(&self.nodes[index]));
             self.nodes[index].candidate = chosen.cloned();
+        }
+    }
+
+    /// Adds to a hash what decides the bits of this graph's results on a device: the text and the dispatch of every kernel.
+    pub fn fingerprint(&self, target: &Target, hash: &mut Fnv) {
+        let mut seen = HashSet::new();
+        for launch in self.lower(target).iter().flat_map(|l| &l.launches) {
+            hash.add(&format!("{launch:?}"));
+            if seen.insert(launch.kernel.key()) {
+                // A kernel that cannot be composed cannot run either, and is told then.
+                hash.add(&compose(&launch.kernel).unwrap_or_default());
+            }
         }
     }
 }

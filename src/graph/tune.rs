@@ -82,6 +82,15 @@ pub fn kinds(work: &[Work]) -> Vec<Kind> {
     kinds
 }
 
+/// The first candidate, the operator's guess, for every kind of node in `work` that has more than one.
+pub fn defaults(target: &Target, work: &[Work]) -> Choices {
+    let several = |kind: Kind| {
+        let candidates = kind.candidates(target);
+        (candidates.len() > 1).then(|| (kind.signature, candidates[0].name.clone()))
+    };
+    Choices(kinds(work).into_iter().filter_map(several).collect())
+}
+
 /// What measuring may take.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Budget {
@@ -185,6 +194,7 @@ fn fingerprint(candidates: &[Candidate]) -> u64 {
         hash.add(&candidate.name);
         for launch in &candidate.lowered.launches {
             hash.add(&launch.kernel.key());
+            hash.add(launch.kernel.text.unwrap_or_default());
             hash.add(&format!("{:?}", launch.workgroups));
         }
     }

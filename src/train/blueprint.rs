@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use super::TrainError;
-use super::event::Start;
+use super::event::{Event, Start, Tuning};
+use super::kernels::Kernels;
 use crate::augment::{Feed, ViewOptions, views};
 use crate::config::Config;
 use crate::data::{Dataset, steps_per_epoch};
 use crate::eval::KnnPlan;
 use crate::gpu::Gpu;
-use crate::graph::{Graph, GraphError, Target};
+use crate::gpu::shader::Fnv;
+use crate::graph::tune::{self, Budget, Cache, Tuned, Work};
+use crate::graph::{Choices, Graph, GraphError, Target};
 use crate::method::simsiam;
 use crate::model::{Arena, Parameters};
 
@@ -28,11 +31,13 @@ pub struct Blueprint {
     pub(super) knn: Option<KnnPlan>,
     pub(super) remarks: Vec<String>,
     pub(super) start: Start,
+    choices: Choices,
 }
 
 impl Blueprint {
     /// Checks the configuration, builds the graphs of training and kNN, and estimates their memory: refused here, before anything is
-    /// allocated, is a tensor that the adapter cannot bind and a run that its memory cannot hold.
+    /// allocated, is a tensor that the adapter cannot bind and a run that its memory cannot hold. Every node runs its operator's
+    /// first candidate until [`Blueprint::tune`] or [`Blueprint::continue_with`].
     pub fn new(gpu: &Gpu, config: &Config, data: Arc<Dataset>) -> Result<Blueprint, TrainError> {
         config.validate()?;
         config.check_against(data.train.len(), data.test.len())?;
@@ -66,22 +71,13 @@ impl Blueprint {
             }
         };
 
-        let mut memory = graph.memory(&target)?.total();
-        if let Some(knn) = &knn {
-            memory += knn.memory(&target)?;
-        }
-        let words = |arena| parameters.words(arena) as u64;
-        // Parameters, their gradients and their momentum.
-        memory += 4 * (3 * words(Arena::Parameters) + words(Arena::Frozen) + words(Arena::Running));
-        refuse_above(memory, report.memory)?;
-
         let steps = steps_per_epoch(data.train.len(), batch) * config.optim.epochs;
         let start = Start {
             adapter: report.name.clone(),
             backend: report.backend.clone(),
             driver: report.driver.clone(),
             parameters: parameters.trained(),
-            memory_bytes: memory,
+            memory_bytes: 0, // below
             train_images: data.train.len(),
             test_images: data.test.len(),
             batch_size: batch,
@@ -89,7 +85,7 @@ impl Blueprint {
             steps: steps as u64,
             dim: config.model.dim,
         };
-        Ok(Blueprint {
+        let mut blueprint = Blueprint {
             gpu: gpu.clone(),
             config: config.clone(),
             data,
@@ -100,7 +96,107 @@ impl Blueprint {
             knn,
             remarks,
             start,
-        })
+            choices: Choices::default(),
+        };
+        let defaults = tune::defaults(&target, &blueprint.work());
+        blueprint.choose(defaults)?;
+        Ok(blueprint)
+    }
+
+    /// The graphs of the whole run, and how often it replays them.
+    fn work(&self) -> Vec<Work<'_>> {
+        let (epochs, every) = (self.start.epochs, self.config.run.knn_every as u64);
+        let mut work = vec![Work {
+            graph: &self.graph,
+            runs: self.start.steps,
+        }];
+        if let (Some(knn), Some(between)) = (&self.knn, epochs.checked_div(every)) {
+            // The untrained network is classified too.
+            work.extend(knn.work(&self.data, between + 1));
+        }
+        work
+    }
+
+    /// Bytes on the device, with the candidates chosen.
+    fn memory(&self) -> Result<u64, GraphError> {
+        let target = Target::of(&self.gpu);
+        let mut memory = self.graph.memory(&target)?.total();
+        if let Some(knn) = &self.knn {
+            memory += knn.memory(&target)?;
+        }
+        let words = |arena| self.parameters.words(arena) as u64;
+        // Parameters, their gradients and their momentum.
+        memory += 4 * (3 * words(Arena::Parameters) + words(Arena::Frozen) + words(Arena::Running));
+        Ok(memory)
+    }
+
+    /// Sets the kernels of all graphs, and with them the memory estimate.
+    fn choose(&mut self, choices: Choices) -> Result<(), GraphError> {
+        self.graph.choose(&choices);
+        if let Some(knn) = &mut self.knn {
+            knn.choose(&choices);
+        }
+        self.choices = choices;
+        self.start.memory_bytes = self.memory()?;
+        refuse_above(self.start.memory_bytes, self.gpu.report().memory)
+    }
+
+    /// Chooses, for every kind of node with several candidates, the one that is fastest on this device, by what `cache` knows and by
+    /// measuring: a small share of the time that the run will take. `listener` hears [`Event::Tuning`].
+    ///
+    /// Kernels differ in the order of their sums, so runs have the same bits only where they chose the same: the same `cache`
+    /// makes them choose the same, and [`Blueprint::kernels`] keeps what was chosen for a later [`Blueprint::continue_with`].
+    pub fn tune(
+        &mut self,
+        cache: &mut Cache,
+        listener: &mut dyn FnMut(&Event),
+    ) -> Result<Tuned, TrainError> {
+        let budget = Budget::training(&self.gpu, self.start.memory_bytes);
+        let mut tuned = tune::tune(
+            &self.gpu,
+            &Target::of(&self.gpu),
+            &self.work(),
+            &budget,
+            cache,
+            &mut |done, of| listener(&Event::Tuning(Tuning { done, of })),
+        )?;
+        let guesses = self.choices.clone();
+        if self.choose(tuned.choices.clone()).is_err() {
+            // Fast kernels may want scratch memory that is not there beside the rest.
+            self.choose(guesses.clone())?;
+            tuned.choices = guesses;
+            let line = "the fastest kernels need more memory than there is: default kernels are used";
+            tuned.remarks.push(line.to_owned());
+        }
+        Ok(tuned)
+    }
+
+    /// Uses the kernels that a run began with, so that it goes on with the same bits; where it cannot, the training will say so in
+    /// an [`Event::Warning`]. `None` where the run kept none.
+    pub fn continue_with(&mut self, kernels: Option<&Kernels>) -> Result<(), TrainError> {
+        if let Some(kernels) = kernels {
+            let mut choices = self.choices.clone();
+            choices.0.extend(kernels.choices.0.clone());
+            self.choose(choices)?;
+        }
+        self.remarks.extend(Kernels::changed(kernels, &self.kernels()));
+        Ok(())
+    }
+
+    /// Which kernels the run will use.
+    pub fn kernels(&self) -> Kernels {
+        let target = Target::of(&self.gpu);
+        let mut hash = Fnv::default();
+        for Work { graph, .. } in self.work() {
+            graph.fingerprint(&target, &mut hash);
+        }
+        Kernels {
+            adapter: self.start.adapter.clone(),
+            backend: self.start.backend.clone(),
+            driver: self.start.driver.clone(),
+            hash: format!("{:016x}", hash.0),
+            choices: self.choices.clone(),
+        }
     }
 
     /// What will be trained, with the memory estimate.

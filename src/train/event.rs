@@ -8,6 +8,8 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
 pub enum Event {
+    /// Kernels are being measured, before a training begins.
+    Tuning(Tuning),
     /// Training begins or continues.
     Start(Start),
     /// A step is done; told a few steps later, because nobody waits for its numbers.
@@ -20,6 +22,15 @@ pub enum Event {
     Warning(Warning),
     /// All epochs are done.
     Done(Done),
+}
+
+/// How far the choice of kernels is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Tuning {
+    /// Kinds of node whose kernel is chosen.
+    pub done: usize,
+    /// Kinds of node that have a choice.
+    pub of: usize,
 }
 
 /// What is trained, on what.

@@ -10,6 +10,7 @@ use crate::config::Config;
 
 const CONFIG: &str = "config.toml";
 const METRICS: &str = "metrics.jsonl";
+const KERNELS: &str = "kernels.json";
 const CHECKPOINTS: &str = "checkpoints";
 /// Name of the newest checkpoint.
 pub(super) const LAST: &str = "last.safetensors";
@@ -102,6 +103,7 @@ impl RunFolder {
         // What is not there any more, or is not empty, may stay as it is.
         let _ = fs::remove_dir(self.checkpoints());
         let _ = fs::remove_file(self.path.join(CONFIG));
+        let _ = fs::remove_file(self.kernels());
         let _ = fs::remove_dir(&self.path);
     }
 
@@ -131,6 +133,11 @@ impl RunFolder {
     /// Its metrics file.
     pub fn metrics(&self) -> PathBuf {
         self.path.join(METRICS)
+    }
+
+    /// The file of its [`Kernels`](super::Kernels).
+    pub fn kernels(&self) -> PathBuf {
+        self.path.join(KERNELS)
     }
 
     /// The folder of its checkpoints.

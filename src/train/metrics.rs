@@ -76,7 +76,7 @@ impl MetricsFile {
             Event::Start(_) if self.started => return Ok(()),
             Event::Start(_) => self.started = true,
             Event::Step(_) | Event::Epoch(_) | Event::Done(_) => {}
-            Event::Checkpoint(_) | Event::Warning(_) => return Ok(()),
+            Event::Tuning(_) | Event::Checkpoint(_) | Event::Warning(_) => return Ok(()),
         }
         // One write a line: a reader, or what is left after a crash, sees whole lines.
         serde_json::to_string(event)

@@ -9,6 +9,7 @@ pub mod checkpoint;
 mod error;
 mod event;
 mod folder;
+mod kernels;
 mod meter;
 mod metrics;
 mod position;
@@ -18,8 +19,9 @@ mod trainer;
 
 pub use blueprint::Blueprint;
 pub use error::{FolderError, TrainError};
-pub use event::{Command, Done, Epoch, Event, Saved, Start, Step, Warning};
+pub use event::{Command, Done, Epoch, Event, Saved, Start, Step, Tuning, Warning};
 pub use folder::RunFolder;
+pub use kernels::Kernels;
 pub use metrics::MetricsFile;
 pub use rank::effective_rank;
 pub use schedule::LearningRates;

@@ -94,6 +94,7 @@ impl Trainer {
             knn,
             remarks,
             start,
+            ..
         } = blueprint;
         let mut store = Store::new(&gpu);
         parameters.allocate(&mut store)?;
