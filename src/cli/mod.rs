@@ -4,6 +4,7 @@ mod bench;
 mod devices;
 mod progress;
 mod train;
+mod tuning;
 
 use std::process::ExitCode;
 

@@ -11,13 +11,16 @@ use anyhow::{Context, Result};
 use simsiam::config::Config;
 use simsiam::data::{self, Dataset, Limits, Spec};
 use simsiam::gpu::{Gpu, Options};
+use simsiam::graph::tune::Cache;
 use simsiam::train::checkpoint::Checkpoint;
 use simsiam::train::{
-    Blueprint, Command, Done, Event, FolderError, MetricsFile, Outcome, RunFolder, Start, Trainer,
+    Blueprint, Command, Done, Event, FolderError, Kernels, MetricsFile, Outcome, RunFolder, Start,
+    Trainer,
 };
 
 use super::devices::{caution, size};
 use super::progress::{Progress, duration};
+use super::tuning::Measuring;
 use super::{UsageError, say};
 
 /// Where runs go that are not told where.
@@ -68,6 +71,10 @@ pub struct Args {
     /// The adapter: its number in `simsiam devices` or a part of its name.
     #[arg(long, value_name = "INDEX|NAME")]
     device: Option<String>,
+    /// Run every operator's first kernel instead of the fastest: measure none, and use none measured before. A run that continues
+    /// keeps its kernels in any case.
+    #[arg(long)]
+    no_tune: bool,
 }
 
 /// What is to be run, and where.
@@ -105,7 +112,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if let Some(line) = caution(report) {
         say!("         {line}");
     }
-    let blueprint = Blueprint::new(&gpu, &job.config, dataset.clone())?;
+    let mut blueprint = Blueprint::new(&gpu, &job.config, dataset.clone())?;
+    choose_kernels(&mut blueprint, &gpu, &job.place, args.no_tune)?;
+    let kernels = blueprint.kernels();
     let start = blueprint.start().clone();
     introduce(&start, &job, &dataset);
 
@@ -115,6 +124,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             let folder = RunFolder::create(&path, &job.config)?;
             match Trainer::new(blueprint, Some(&folder.checkpoints())) {
                 Ok(trainer) => {
+                    kernels.write(&folder.kernels())?;
                     let metrics = MetricsFile::create(&folder.metrics())?;
                     (folder, trainer, metrics)
                 }
@@ -168,6 +178,35 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         (Outcome::Done, done) => summarize(done.as_ref(), &job.config, &start, &folder),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A new run gets the fastest kernels; one that continues gets those that it began with.
+fn choose_kernels(
+    blueprint: &mut Blueprint,
+    gpu: &Gpu,
+    place: &Place,
+    no_tune: bool,
+) -> Result<()> {
+    match place {
+        Place::Continued(folder, _) => {
+            let kept = Kernels::read(&folder.kernels()).unwrap_or_else(|error| {
+                say!("warning: {error}");
+                None
+            });
+            blueprint.continue_with(kept.as_ref())?;
+        }
+        Place::New(_) if no_tune => {}
+        Place::New(_) => {
+            let measuring = Measuring::new();
+            let tuned = blueprint.tune(&mut Cache::open(gpu), &mut |event| {
+                if let Event::Tuning(tuning) = event {
+                    measuring.at(tuning.done, tuning.of);
+                }
+            })?;
+            measuring.end(&tuned);
+        }
+    }
+    Ok(())
 }
 
 /// A new run: preset or file, then flags, then `--set`.

@@ -10,6 +10,7 @@ mod kernel;
 mod memory;
 mod plan;
 mod readback;
+mod repeat;
 pub mod shader;
 
 pub use adapter::{AdapterReport, Tier, adapters, chosen};

@@ -33,11 +33,11 @@ pub struct Dispatch {
     pub cost: f64,
 }
 
-struct Recorded {
-    pipeline: Arc<Pipeline>,
-    group: wgpu::BindGroup,
-    workgroups: [u32; 3],
-    label: String,
+pub(super) struct Recorded {
+    pub pipeline: Arc<Pipeline>,
+    pub group: wgpu::BindGroup,
+    pub workgroups: [u32; 3],
+    pub label: String,
     cost: f64,
 }
 
@@ -128,8 +128,8 @@ impl PlanBuilder {
 
 /// Dispatches ready to be replayed.
 pub struct Plan {
-    gpu: Gpu,
-    recorded: Vec<Recorded>,
+    pub(super) gpu: Gpu,
+    pub(super) recorded: Vec<Recorded>,
     total: f64,
     parts: usize,
     in_flight: VecDeque<wgpu::SubmissionIndex>,

@@ -165,7 +165,8 @@ impl Blueprint {
             // Fast kernels may want scratch memory that is not there beside the rest.
             self.choose(guesses.clone())?;
             tuned.choices = guesses;
-            let line = "the fastest kernels need more memory than there is: default kernels are used";
+            let line =
+                "the fastest kernels need more memory than there is: default kernels are used";
             tuned.remarks.push(line.to_owned());
         }
         Ok(tuned)
@@ -179,7 +180,8 @@ impl Blueprint {
             choices.0.extend(kernels.choices.0.clone());
             self.choose(choices)?;
         }
-        self.remarks.extend(Kernels::changed(kernels, &self.kernels()));
+        self.remarks
+            .extend(Kernels::changed(kernels, &self.kernels()));
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! `simsiam bench`: how fast this adapter is, and how close to its limit a training step comes.
 
+mod kernels;
+mod network;
 mod step;
 
 use std::process::ExitCode;
@@ -16,10 +18,13 @@ pub struct Args {
 enum What {
     /// One training step on random views: forward, loss, backward and SGD, without data and augmentation.
     Step(step::Args),
+    /// Every kernel that could run a training step, timed on each of its shapes.
+    Kernels(kernels::Args),
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
     match &args.what {
         What::Step(args) => step::run(args),
+        What::Kernels(args) => kernels::run(args),
     }
 }

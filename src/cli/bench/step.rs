@@ -5,35 +5,19 @@ use std::time::Instant;
 
 use anyhow::Result;
 use serde_json::json;
-use simsiam::config::Config;
 use simsiam::gpu::{Gpu, Options};
-use simsiam::graph::{Graph, Program, Shape, Store};
-use simsiam::method::simsiam::training_step;
-use simsiam::model::Parameters;
+use simsiam::graph::tune::{Budget, Cache, Work, tune};
+use simsiam::graph::{Graph, Program, Store, Target};
 use simsiam::random::{Draw, Purpose};
 
-use crate::cli::{UsageError, say};
+use super::network::{Network, Training};
+use crate::cli::say;
+use crate::cli::tuning::Measuring;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// resnet18, resnet34, resnet50, resnet101 or resnet_tiny.
-    #[arg(long, value_name = "NAME", default_value = "resnet18")]
-    arch: String,
-    /// Channels of the first stage.
-    #[arg(long, value_name = "N", default_value = "64")]
-    width: String,
-    /// Side of a view in pixels.
-    #[arg(long, value_name = "N", default_value = "32")]
-    image_size: String,
-    /// Images a step; each gives two views.
-    #[arg(long, value_name = "N", default_value = "64")]
-    batch_size: String,
-    /// Width of the output z, of the projector's hidden layers, and four times that of the predictor.
-    #[arg(long, value_name = "N", default_value = "2048")]
-    dim: String,
-    /// f32.
-    #[arg(long, value_name = "P", default_value = "f32")]
-    precision: String,
+    #[command(flatten)]
+    network: Network,
     /// Steps timed, after two that are not.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     steps: u32,
@@ -43,40 +27,48 @@ pub struct Args {
     /// The adapter: its number in `simsiam devices` or a part of its name.
     #[arg(long, value_name = "INDEX|NAME")]
     device: Option<String>,
+    /// Run every operator's first kernel instead of the fastest: measure none, and use none measured before.
+    #[arg(long)]
+    no_tune: bool,
 }
 
-/// The paper's CIFAR network with another shape: ResNet with the CIFAR stem, 3-layer projector, predictor.
-fn configuration(args: &Args) -> Result<Config> {
-    let mut config = Config::default();
-    for (flag, key, value) in [
-        ("--arch", "model.arch", args.arch.as_str()),
-        ("--width", "model.width", &args.width),
-        ("--image-size", "data.image_size", &args.image_size),
-        ("--batch-size", "optim.batch_size", &args.batch_size),
-        ("--dim", "model.dim", &args.dim),
-        ("--dim", "model.projector_hidden", &args.dim),
-        ("--precision", "run.precision", &args.precision),
-    ] {
-        config.assign(flag, key, value)?;
+/// As many steps as a training has: its kernels are measured as well.
+const STEPS: u64 = 10_000;
+
+/// Chooses the kernels that a long training would.
+fn choose(gpu: &Gpu, graph: &mut Graph, quiet: bool) -> Result<()> {
+    let target = Target::of(gpu);
+    let budget = Budget {
+        share: f64::INFINITY,
+        ..Budget::training(gpu, graph.memory(&target)?.total())
+    };
+    let work = [Work { graph, runs: STEPS }];
+    let measuring = Measuring::new();
+    let mut cache = Cache::open(gpu);
+    let tuned = tune(gpu, &target, &work, &budget, &mut cache, &mut |done, of| {
+        measuring.at(done, of)
+    })?;
+    graph.choose(&tuned.choices);
+    if !quiet {
+        measuring.end(&tuned);
     }
-    config.set("model.stem=cifar")?;
-    config.set("model.projector_layers=3")?;
-    if config.model.dim < 4 {
-        return Err(UsageError(format!("--dim {}: at least 4 is wanted", args.dim)).into());
-    }
-    config.validate()?;
-    Ok(config)
+    Ok(())
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let config = configuration(args)?;
+    let config = args.network.config()?;
     let gpu = Gpu::open(args.device.as_deref(), Options { checked: false })?;
     let (batch, size) = (config.optim.batch_size, config.data.image_size);
 
-    let mut graph = Graph::new();
-    let mut parameters = Parameters::new();
-    let views = graph.input("views", Shape::rows([2 * batch, size, size, 3]));
-    let nodes = training_step(&mut graph, views, &config, &mut parameters)?;
+    let Training {
+        mut graph,
+        parameters,
+        views,
+        nodes,
+    } = Training::new(&config)?;
+    if !args.no_tune {
+        choose(&gpu, &mut graph, args.json)?;
+    }
     let mut store = Store::new(&gpu);
     parameters.allocate(&mut store)?;
     parameters.write(&store, &parameters.initialize(0));
@@ -122,6 +114,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             "flops": flops,
             "gflops_per_second": flops as f64 / median * 1e-9,
             "memory_bytes": memory,
+            "tuned": !args.no_tune,
             "loss": loss,
         });
         say!("{line}");

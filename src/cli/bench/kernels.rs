@@ -1,0 +1,248 @@
+//! `simsiam bench kernels`: every candidate kernel on every shape of a training step.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use simsiam::gpu::{Gpu, Options};
+use simsiam::graph::tune::{Kind, Measured, Outcome, Trial, Work, kinds, measure};
+use simsiam::graph::{Graph, Shape, Target};
+use simsiam::ops::Linear;
+
+use super::network::{Network, Training};
+use crate::cli::say;
+
+/// Side of the square matrices whose product is the yardstick.
+const YARDSTICK: usize = 512;
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    network: Network,
+    /// Seconds for candidates beyond the first of each shape; shapes with the most operations come first.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = seconds)]
+    budget: f64,
+    /// One JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// The adapter: its number in `simsiam devices` or a part of its name.
+    #[arg(long, value_name = "INDEX|NAME")]
+    device: Option<String>,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.0..=1e6).contains(&seconds) => Ok(seconds),
+        _ => Err("a number of seconds is wanted".to_owned()),
+    }
+}
+
+/// A kind of node and how its candidates did.
+struct Row {
+    kind: Kind,
+    measured: Measured,
+}
+
+impl Row {
+    fn new(gpu: &Gpu, kind: Kind, bytes: u64, seconds: f64) -> Result<Row> {
+        let candidates = kind.candidates(&Target::of(gpu));
+        let measured = measure(gpu, &kind, &candidates, bytes, &mut |_| seconds)?;
+        Ok(Row { kind, measured })
+    }
+
+    fn chosen(&self) -> &Trial {
+        &self.measured.trials[self.measured.chosen]
+    }
+
+    /// Of all its nodes in a step, with the chosen candidate.
+    fn step_seconds(&self) -> f64 {
+        self.kind.nodes as f64 * self.chosen().seconds().unwrap_or(0.0)
+    }
+
+    fn gflops(&self, trial: &Trial) -> Option<f64> {
+        let flops = self.kind.flops() as f64;
+        let seconds = trial.seconds().filter(|_| flops > 0.0)?;
+        Some(flops / seconds * 1e-9)
+    }
+
+    /// Inputs and outputs.
+    fn shapes(&self) -> String {
+        let list = |shapes: &[Shape]| {
+            let texts: Vec<String> = shapes.iter().map(|shape| format!("{shape:?}")).collect();
+            texts.join(" ")
+        };
+        let io = &self.kind.io;
+        format!("{} -> {}", list(&io.inputs), list(&io.outputs))
+    }
+}
+
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let config = args.network.config()?;
+    let gpu = Gpu::open(args.device.as_deref(), Options { checked: false })?;
+    let Training { graph, .. } = Training::new(&config)?;
+    let bytes = graph.memory(&Target::of(&gpu))?.total();
+    let began = Instant::now();
+    let mut left = args.budget;
+    let mut rows = Vec::new();
+    for kind in kinds(&[Work {
+        graph: &graph,
+        runs: 1,
+    }]) {
+        let row = Row::new(&gpu, kind, bytes, left.max(0.0))?;
+        if row.measured.trials.len() > 1 {
+            left -= row.measured.spent;
+        }
+        rows.push(row);
+    }
+    let yardstick = yardstick(&gpu)?;
+    rows.sort_by(|a, b| b.step_seconds().total_cmp(&a.step_seconds()));
+    let step: f64 = rows.iter().map(Row::step_seconds).sum();
+    let took = began.elapsed().as_secs_f64();
+    let report = gpu.report();
+    if args.json {
+        let kernels: Vec<Value> = rows.iter().map(|row| object(row, step)).collect();
+        let line = json!({
+            "adapter": report.name,
+            "backend": report.backend,
+            "driver": report.driver,
+            "arch": config.model.arch.name(),
+            "width": config.model.width,
+            "image_size": config.data.image_size,
+            "batch_size": config.optim.batch_size,
+            "dim": config.model.dim,
+            "precision": config.run.precision.name(),
+            "seconds": took,
+            "kernel_seconds_a_step": step,
+            "kernels": kernels,
+            "gemm_512": object(&yardstick, step),
+        });
+        say!("{line}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    say!(
+        "device   {} ({}, driver {})",
+        report.name,
+        report.backend,
+        report.driver
+    );
+    say!(
+        "step     {} of width {}, {size}x{size} pixels, batch {}, d {}: {} shapes, {:.1} ms in kernels; measured in {took:.1} s",
+        config.model.arch,
+        config.model.width,
+        config.optim.batch_size,
+        config.model.dim,
+        rows.len(),
+        step * 1e3,
+        size = config.data.image_size,
+    );
+    say!("");
+    say!(
+        "{:>7} {:>5}  {:36} {:>10} {:>9}",
+        "share",
+        "nodes",
+        "kernel (* is chosen)",
+        "time",
+        "GFLOP/s"
+    );
+    for row in &rows {
+        say!(
+            "{:>5.1} % {:>5}  {} {}",
+            100.0 * row.step_seconds() / step,
+            row.kind.nodes,
+            row.kind.op.name(),
+            row.shapes()
+        );
+        print(row);
+    }
+    say!("");
+    say!("yardstick: a product of two {YARDSTICK}x{YARDSTICK} matrices");
+    print(&yardstick);
+    if let Some(gflops) = yardstick.gflops(yardstick.chosen()) {
+        say!("best GEMM rate: {gflops:.1} GFLOP/s");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A square product, with all the time it needs.
+fn yardstick(gpu: &Gpu) -> Result<Row> {
+    let mut graph = Graph::new();
+    let x = graph.input("x", Shape::rows([YARDSTICK, YARDSTICK]));
+    let w = graph.input("w", Shape::weight([YARDSTICK, YARDSTICK]));
+    graph.add_one(Linear { bias: false }, &[x, w])?;
+    let kind = kinds(&[Work {
+        graph: &graph,
+        runs: 1,
+    }])
+    .remove(0);
+    Row::new(gpu, kind, u64::MAX, 1e6)
+}
+
+/// The candidates of a row, fastest first, then those without a time.
+fn print(row: &Row) {
+    let mut trials: Vec<(usize, &Trial)> = row.measured.trials.iter().enumerate().collect();
+    let order = |trial: &Trial| trial.seconds().unwrap_or(f64::INFINITY);
+    trials.sort_by(|(_, a), (_, b)| order(a).total_cmp(&order(b)));
+    for (index, trial) in trials {
+        let mark = if index == row.measured.chosen {
+            "*"
+        } else {
+            " "
+        };
+        let outcome = match &trial.outcome {
+            Outcome::Seconds(seconds) => {
+                let rate = row
+                    .gflops(trial)
+                    .map_or(String::new(), |g| format!("{g:.1}"));
+                format!("{:>7.3} ms {rate:>9}", seconds * 1e3)
+            }
+            other => explain(other),
+        };
+        say!("{:15} {mark} {:34} {outcome}", "", trial.name);
+    }
+}
+
+/// Why there is no time.
+fn explain(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Seconds(_) => "timed".to_owned(),
+        Outcome::Failed(reason) => {
+            let words: Vec<&str> = reason.split_whitespace().collect();
+            format!("fails: {}", words.join(" "))
+        }
+        Outcome::Differs(by) => format!("differs from the first by {by:.1e}"),
+        Outcome::TooLarge => "needs too much memory".to_owned(),
+        Outcome::Untried => "not tried, the budget is used up".to_owned(),
+    }
+}
+
+fn object(row: &Row, step: f64) -> Value {
+    let candidates: Vec<Value> = row
+        .measured
+        .trials
+        .iter()
+        .map(|trial| {
+            json!({
+                "name": trial.name,
+                "outcome": explain(&trial.outcome),
+                "seconds": trial.seconds(),
+                "gflops_per_second": row.gflops(trial),
+            })
+        })
+        .collect();
+    let dims = |shapes: &[Shape]| -> Vec<Vec<usize>> {
+        shapes.iter().map(|shape| shape.dims().to_vec()).collect()
+    };
+    json!({
+        "operator": row.kind.op.name(),
+        "label": row.kind.label,
+        "inputs": dims(&row.kind.io.inputs),
+        "outputs": dims(&row.kind.io.outputs),
+        "nodes": row.kind.nodes,
+        "flops": row.kind.flops(),
+        "share": row.step_seconds() / step,
+        "chosen": row.chosen().name,
+        "gflops_per_second": row.gflops(row.chosen()),
+        "candidates": candidates,
+    })
+}

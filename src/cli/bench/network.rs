@@ -1,0 +1,80 @@
+//! The network that is measured: the paper's CIFAR network with another shape.
+
+use anyhow::Result;
+use simsiam::config::Config;
+use simsiam::graph::{Graph, Shape, Tensor};
+use simsiam::method::simsiam::{self as method, training_step};
+use simsiam::model::Parameters;
+
+use crate::cli::UsageError;
+
+#[derive(clap::Args)]
+pub struct Network {
+    /// resnet18, resnet34, resnet50, resnet101 or resnet_tiny.
+    #[arg(long, value_name = "NAME", default_value = "resnet18")]
+    arch: String,
+    /// Channels of the first stage.
+    #[arg(long, value_name = "N", default_value = "64")]
+    width: String,
+    /// Side of a view in pixels.
+    #[arg(long, value_name = "N", default_value = "32")]
+    image_size: String,
+    /// Images a step; each gives two views.
+    #[arg(long, value_name = "N", default_value = "64")]
+    batch_size: String,
+    /// Width of the output z, of the projector's hidden layers, and four times that of the predictor.
+    #[arg(long, value_name = "N", default_value = "2048")]
+    dim: String,
+    /// f32.
+    #[arg(long, value_name = "P", default_value = "f32")]
+    precision: String,
+}
+
+/// Forward, loss, backward and SGD on views that the host writes.
+pub struct Training {
+    pub graph: Graph,
+    pub parameters: Parameters,
+    pub views: Tensor,
+    pub nodes: method::Step,
+}
+
+impl Network {
+    /// ResNet with the CIFAR stem, 3-layer projector, predictor.
+    pub fn config(&self) -> Result<Config> {
+        let mut config = Config::default();
+        for (flag, key, value) in [
+            ("--arch", "model.arch", self.arch.as_str()),
+            ("--width", "model.width", &self.width),
+            ("--image-size", "data.image_size", &self.image_size),
+            ("--batch-size", "optim.batch_size", &self.batch_size),
+            ("--dim", "model.dim", &self.dim),
+            ("--dim", "model.projector_hidden", &self.dim),
+            ("--precision", "run.precision", &self.precision),
+        ] {
+            config.assign(flag, key, value)?;
+        }
+        config.set("model.stem=cifar")?;
+        config.set("model.projector_layers=3")?;
+        if config.model.dim < 4 {
+            return Err(UsageError(format!("--dim {}: at least 4 is wanted", self.dim)).into());
+        }
+        config.validate()?;
+        Ok(config)
+    }
+}
+
+impl Training {
+    pub fn new(config: &Config) -> Result<Training> {
+        let (batch, size) = (config.optim.batch_size, config.data.image_size);
+        let mut graph = Graph::new();
+        let mut parameters = Parameters::new();
+        let views = graph.input("views", Shape::rows([2 * batch, size, size, 3]));
+        let nodes = training_step(&mut graph, views, config, &mut parameters)?;
+        Ok(Training {
+            graph,
+            parameters,
+            views,
+            nodes,
+        })
+    }
+}
