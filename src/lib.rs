@@ -18,7 +18,7 @@
 //! Modules, from the ground up; arrows point down only:
 //!
 //! - [`gpu`]: the only place that knows wgpu: adapters, shaders, pipelines, buffers, recorded plans, readback.
-//! - [`graph`]: what is computed: tensors, nodes, gradients, memory planning, programs.
+//! - [`graph`]: what is computed: tensors, nodes, gradients, memory planning, programs; which kernels are fastest.
 //! - [`ops`]: how one node runs: shape rule, gradient rule, kernels, CPU reference.
 //! - [`random`]: counter-based random numbers.
 //! - [`config`]: one configuration: file, flags and form are views of it.

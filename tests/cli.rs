@@ -8,12 +8,14 @@ use serde_json::Value;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
-/// Runs `simsiam` in `folder`, with `XDG_RUNTIME_DIR` set because Mesa's EGL remarks on its absence.
+/// Runs `simsiam` in `folder`, with `XDG_RUNTIME_DIR` set because Mesa's EGL remarks on its absence, and with a kernel cache of the
+/// test's own.
 fn simsiam(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Output> {
     let output = Command::new(env!("CARGO_BIN_EXE_simsiam"))
         .args(arguments)
         .current_dir(folder)
         .env("XDG_RUNTIME_DIR", folder)
+        .env("SIMSIAM_CACHE_DIR", folder.join("cache"))
         .envs(environment.iter().copied())
         .output()?;
     Ok(output)
@@ -47,6 +49,8 @@ fn train<'a>(more: &[&'a str]) -> Vec<&'a str> {
         "100",
         "--epochs",
         "2",
+        // Measuring kernels takes longer than these runs.
+        "--no-tune",
     ];
     arguments.extend(TINY);
     arguments.extend(more);
@@ -141,7 +145,12 @@ fn a_training_leaves_what_it_promises_and_repeats_to_the_bit() -> Result {
     assert!(run.join("checkpoints/last.safetensors").is_file());
 
     // Again with the written file: the same numbers to the last bit, in the next free folder.
-    let again = ["train", "--config", "runs/demo-001/config.toml"];
+    let again = [
+        "train",
+        "--no-tune",
+        "--config",
+        "runs/demo-001/config.toml",
+    ];
     assert!(simsiam(folder.path(), &again, &[])?.status.success());
     let second = folder.path().join("runs/config-001");
     let timeless = |run: &Path| -> Result<Vec<Value>> {
@@ -157,7 +166,12 @@ fn a_training_leaves_what_it_promises_and_repeats_to_the_bit() -> Result {
     assert!(last(&second)? == last(&run)?, "the checkpoints differ");
 
     // Another seed is another run.
-    let other = ["train", "--config", "runs/demo-001/config.toml"];
+    let other = [
+        "train",
+        "--no-tune",
+        "--config",
+        "runs/demo-001/config.toml",
+    ];
     let other = [&other[..], &["--seed", "1", "--out", "other"]].concat();
     assert!(simsiam(folder.path(), &other, &[])?.status.success());
     assert_ne!(
@@ -314,6 +328,113 @@ fn failures_exit_with_1() -> Result {
     Ok(())
 }
 
+/// The kernels that a run began with are those it goes on with; where they cannot be, it says so.
+#[test]
+fn a_run_keeps_its_kernels() -> Result {
+    let folder = tempfile::tempdir()?;
+    let here = folder.path();
+    let arguments = train(&["--out", "run", "--set", "run.knn_every=0"]);
+    assert!(simsiam(here, &arguments, &[])?.status.success());
+    assert!(!here.join("cache").exists(), "--no-tune measures nothing");
+    let file = here.join("run/kernels.json");
+    let text = std::fs::read_to_string(&file)?;
+    let kernels: Value = serde_json::from_str(&text)?;
+    assert!(kernels["adapter"].is_string() && kernels["driver"].is_string());
+    assert!(kernels["choices"].is_object());
+
+    let resumed = || -> Result<String> {
+        let output = simsiam(here, &["train", "--resume", "run"], &[])?;
+        let text = String::from_utf8(output.stdout)?;
+        assert!(output.status.success(), "{text}");
+        assert!(
+            !here.join("cache").exists(),
+            "a resumed run measures nothing"
+        );
+        Ok(text)
+    };
+    assert!(!resumed()?.contains("warning"));
+    let hash = kernels["hash"].as_str().ok_or("a hash")?;
+    let driver = kernels["driver"].as_str().ok_or("a driver")?;
+    for (changed, warning) in [
+        (
+            text.replace(hash, "0123456789abcdef"),
+            "kernels are not those that the run began with",
+        ),
+        (text.replace(driver, "a driver"), "the run began on"),
+        ("{".to_owned(), "kernels.json cannot be read"),
+    ] {
+        std::fs::write(&file, changed)?;
+        let said = resumed()?;
+        assert!(said.contains(warning), "`{warning}` is not in:\n{said}");
+    }
+    std::fs::remove_file(&file)?;
+    assert!(resumed()?.contains("kept no kernels.json"));
+
+    // Without --no-tune kernels are chosen by measuring, and kept as well.
+    let tuned = train(&["--out", "tuned", "--set", "run.knn_every=0"]);
+    let tuned: Vec<&str> = tuned.into_iter().filter(|a| *a != "--no-tune").collect();
+    assert!(simsiam(here, &tuned, &[])?.status.success());
+    assert!(here.join("tuned/kernels.json").is_file());
+    Ok(())
+}
+
+#[test]
+fn bench_kernels_shows_every_shape_of_a_step() -> Result {
+    let folder = tempfile::tempdir()?;
+    let shape = [
+        "bench",
+        "kernels",
+        "--arch",
+        "resnet_tiny",
+        "--width",
+        "4",
+        "--image-size",
+        "8",
+        "--batch-size",
+        "4",
+        "--dim",
+        "16",
+        "--budget",
+        "0",
+        // A software driver takes a second to compile each kernel.
+        "--only",
+        "linear",
+    ];
+    let output = simsiam(folder.path(), &[&shape[..], &["--json"]].concat(), &[])?;
+    let text = String::from_utf8(output.stdout)?;
+    assert!(output.status.success(), "{text}");
+    assert_eq!(text.lines().count(), 1);
+    let object: Value = serde_json::from_str(&text)?;
+    let kernels = object["kernels"].as_array().ok_or("kernels")?;
+    let shares: Vec<f64> = kernels.iter().filter_map(|k| k["share"].as_f64()).collect();
+    assert_eq!(shares.len(), kernels.len());
+    assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-6);
+    assert!(shares.is_sorted_by(|a, b| a >= b), "{shares:?}");
+    for operator in ["linear", "linear_grad_input", "linear_grad_weight"] {
+        let found = kernels.iter().find(|k| k["operator"] == operator);
+        let kernel = found.ok_or(operator)?;
+        // The first candidate is timed whatever the budget, and stands there as chosen.
+        let first = &kernel["candidates"][0];
+        assert_eq!(first["name"], kernel["chosen"]);
+        assert!(
+            first["seconds"].as_f64().is_some_and(|s| s > 0.0),
+            "{kernel}"
+        );
+    }
+    assert!(
+        object["gemm_512"]["gflops_per_second"]
+            .as_f64()
+            .is_some_and(|g| g > 0.0)
+    );
+    let output = simsiam(
+        folder.path(),
+        &["bench", "kernels", "--budget", "much"],
+        &[],
+    )?;
+    assert_eq!(output.status.code(), Some(2));
+    Ok(())
+}
+
 #[test]
 fn devices_shows_what_would_be_used() -> Result {
     let folder = tempfile::tempdir()?;
@@ -342,6 +463,7 @@ fn an_interrupted_run_ends_well_and_continues() -> Result {
             "optim.epochs=40",
         ]))
         .current_dir(folder.path())
+        .env("SIMSIAM_CACHE_DIR", folder.path().join("cache"))
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::null())
         .spawn()?;

@@ -223,14 +223,4 @@ fn refuse_above(needs: u64, has: Option<u64>) -> Result<(), GraphError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::refuse_above;
-
-    #[test]
-    fn more_than_there_is_is_refused() {
-        assert!(refuse_above(1 << 30, None).is_ok());
-        assert!(refuse_above(1 << 30, Some(1 << 30)).is_ok());
-        let error = refuse_above(3 << 30, Some(2 << 30)).map_err(|e| e.to_string());
-        assert!(error.is_err_and(|e| e.contains("3072 MiB") && e.contains("2048 MiB")));
-    }
-}
+mod tests;

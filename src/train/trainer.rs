@@ -81,7 +81,7 @@ pub struct Trainer {
 type Listener<'a> = dyn FnMut(&Event) + 'a;
 
 impl Trainer {
-    /// Allocates, compiles and gives the parameters their first values. Checkpoints go to the folder `checkpoints`, if one is given.
+    /// Allocates, compiles the kernels that the blueprint has chosen, and gives the parameters their first values. Checkpoints go to the folder `checkpoints`, if one is given.
     pub fn new(blueprint: Blueprint, checkpoints: Option<&Path>) -> Result<Trainer, TrainError> {
         let Blueprint {
             gpu,
@@ -134,7 +134,8 @@ impl Trainer {
         })
     }
 
-    /// Continues from a checkpoint of the same configuration: what follows has the same bits as if there had been no interruption.
+    /// Continues from a checkpoint of the same configuration: what follows has the same bits as if there had been no interruption,
+    /// where the kernels are the same (see [`Blueprint::continue_with`]).
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
         let has = self.data.train.len();
         if let Some(had) = checkpoint.extra.get(TRAIN_IMAGES)

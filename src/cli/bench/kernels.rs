@@ -11,7 +11,7 @@ use simsiam::graph::{Graph, Shape, Target};
 use simsiam::ops::Linear;
 
 use super::network::{Network, Training};
-use crate::cli::say;
+use crate::cli::{UsageError, say};
 
 /// Side of the square matrices whose product is the yardstick.
 const YARDSTICK: usize = 512;
@@ -20,9 +20,13 @@ const YARDSTICK: usize = 512;
 pub struct Args {
     #[command(flatten)]
     network: Network,
-    /// Seconds for candidates beyond the first of each shape; shapes with the most operations come first.
+    /// Seconds for candidates beyond the first of each shape; shapes with the most operations come first. The yardstick at the end
+    /// has as many.
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = seconds)]
     budget: f64,
+    /// Only operators with this in their names.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    only: String,
     /// One JSON object instead of a table.
     #[arg(long)]
     json: bool,
@@ -85,17 +89,27 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let began = Instant::now();
     let mut left = args.budget;
     let mut rows = Vec::new();
-    for kind in kinds(&[Work {
+    let work = Work {
         graph: &graph,
         runs: 1,
-    }]) {
+    };
+    let mut kinds = kinds(&[work]);
+    kinds.retain(|kind| kind.op.name().contains(&args.only));
+    if kinds.is_empty() {
+        let line = format!(
+            "--only {}: no operator of the step has it in its name",
+            args.only
+        );
+        return Err(UsageError(line).into());
+    }
+    for kind in kinds {
         let row = Row::new(&gpu, kind, bytes, left.max(0.0))?;
         if row.measured.trials.len() > 1 {
             left -= row.measured.spent;
         }
         rows.push(row);
     }
-    let yardstick = yardstick(&gpu)?;
+    let yardstick = yardstick(&gpu, args.budget)?;
     rows.sort_by(|a, b| b.step_seconds().total_cmp(&a.step_seconds()));
     let step: f64 = rows.iter().map(Row::step_seconds).sum();
     let took = began.elapsed().as_secs_f64();
@@ -164,8 +178,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A square product, with all the time it needs.
-fn yardstick(gpu: &Gpu) -> Result<Row> {
+/// A square product.
+fn yardstick(gpu: &Gpu, seconds: f64) -> Result<Row> {
     let mut graph = Graph::new();
     let x = graph.input("x", Shape::rows([YARDSTICK, YARDSTICK]));
     let w = graph.input("w", Shape::weight([YARDSTICK, YARDSTICK]));
@@ -175,7 +189,7 @@ fn yardstick(gpu: &Gpu) -> Result<Row> {
         runs: 1,
     }])
     .remove(0);
-    Row::new(gpu, kind, u64::MAX, 1e6)
+    Row::new(gpu, kind, u64::MAX, seconds)
 }
 
 /// The candidates of a row, fastest first, then those without a time.

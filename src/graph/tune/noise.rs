@@ -28,8 +28,8 @@ pub(super) fn fill(gpu: &Gpu, buffer: &Buffer, shape: &Shape, seed: u32) -> Resu
         }
         Layout::Rows => {
             // An odd number of rows: it divides no image, so images differ and a kernel that takes the wrong one shows.
-            let most = (BLOCK / shape.stored_channels().max(1)).max(2) - 1 | 1;
-            let rows = shape.row_count().min(most);
+            let fit = (BLOCK / shape.stored_channels().max(1)).max(1);
+            let rows = shape.row_count().min(fit - 1 + fit % 2);
             let block = noise(&shape.of_rows(rows));
             repeat(gpu, buffer, shape.stored_len(), &block)
         }
