@@ -4,9 +4,10 @@
 //! cases in the list of [`cases`]; the kernel, gradient and shader tests and `simsiam devices --self-test` pick it up there.
 
 mod add;
-mod batch_norm;
+mod batch_norm_apply;
 mod batch_norm_eval;
 mod batch_norm_gradient;
+mod batch_norm_statistics;
 pub mod check;
 mod color_jitter;
 mod column_std;
@@ -32,9 +33,10 @@ mod views;
 use std::sync::Arc;
 
 pub use add::Add;
-pub use batch_norm::BatchNorm;
+pub use batch_norm_apply::BatchNormApply;
 pub use batch_norm_eval::BatchNormEval;
 pub use batch_norm_gradient::BatchNormGradient;
+pub use batch_norm_statistics::BatchNormStatistics;
 pub use color_jitter::ColorJitter;
 pub use column_std::ColumnStd;
 pub use conv2d::{Conv2d, Conv2dGradInput};
@@ -61,9 +63,10 @@ use check::Case;
 pub fn cases() -> Vec<Case> {
     [
         add::cases(),
-        batch_norm::cases(),
+        batch_norm_apply::cases(),
         batch_norm_eval::cases(),
         batch_norm_gradient::cases(),
+        batch_norm_statistics::cases(),
         color_jitter::cases(),
         column_std::cases(),
         conv2d::cases(),
