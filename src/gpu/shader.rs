@@ -39,6 +39,8 @@ shaders! {
     "common/view_row",
     "conv2d",
     "conv2d_grad_weight",
+    "conv2d_grad_weight_tiled",
+    "conv2d_tiled",
     "cosine_similarity",
     "cosine_similarity_gradient",
     "crop",
