@@ -27,6 +27,8 @@ shaders! {
     "batch_norm_gradient_partial",
     "batch_norm_merge",
     "batch_norm_partial",
+    "ceiling_copy",
+    "ceiling_fma",
     "color_jitter",
     "column_std",
     "common/batch_norm_gradient",
