@@ -10,17 +10,14 @@ impl Plan {
     pub fn seconds(&self, times: usize) -> Result<f64, GpuError> {
         let gpu = &self.gpu;
         gpu.wait()?;
-        if let Some(first) = self.recorded.first() {
-            gpu.running(&first.label);
+        if let (Some(first), Some(last)) = (self.recorded.first(), self.recorded.last()) {
+            gpu.running(&first.label, &last.label);
         }
         let scopes = gpu.catch();
         let mut encoder = gpu.device().create_command_encoder(&Default::default());
         let mut pass = encoder.begin_compute_pass(&Default::default());
         for recorded in std::iter::repeat_n(&self.recorded, times).flatten() {
-            pass.set_pipeline(&recorded.pipeline.raw);
-            pass.set_bind_group(0, &recorded.group, &[]);
-            let [x, y, z] = recorded.workgroups;
-            pass.dispatch_workgroups(x, y, z);
+            recorded.encode(&mut pass, true);
         }
         drop(pass);
         let commands = encoder.finish();

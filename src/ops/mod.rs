@@ -4,15 +4,20 @@
 //! cases in the list of [`cases`]; the kernel, gradient and shader tests and `simsiam devices --self-test` pick it up there.
 
 mod add;
-mod batch_norm;
+mod batch_norm_apply;
 mod batch_norm_eval;
 mod batch_norm_gradient;
+mod batch_norm_statistics;
 pub mod check;
 mod color_jitter;
 mod column_std;
 mod conv2d;
 mod conv2d_grad_weight;
+mod conv2d_grad_weight_register;
+mod conv2d_grad_weight_tiled;
 mod correlation;
+mod correlation_register;
+mod correlation_tiled;
 mod cosine;
 mod crop;
 mod cross_entropy;
@@ -26,15 +31,17 @@ mod mean;
 mod relu;
 mod sgd;
 mod sum_parts;
+mod tile;
 mod view_row;
 mod views;
 
 use std::sync::Arc;
 
 pub use add::Add;
-pub use batch_norm::BatchNorm;
+pub use batch_norm_apply::BatchNormApply;
 pub use batch_norm_eval::BatchNormEval;
 pub use batch_norm_gradient::BatchNormGradient;
+pub use batch_norm_statistics::BatchNormStatistics;
 pub use color_jitter::ColorJitter;
 pub use column_std::ColumnStd;
 pub use conv2d::{Conv2d, Conv2dGradInput};
@@ -61,9 +68,10 @@ use check::Case;
 pub fn cases() -> Vec<Case> {
     [
         add::cases(),
-        batch_norm::cases(),
+        batch_norm_apply::cases(),
         batch_norm_eval::cases(),
         batch_norm_gradient::cases(),
+        batch_norm_statistics::cases(),
         color_jitter::cases(),
         column_std::cases(),
         conv2d::cases(),

@@ -338,7 +338,7 @@ impl<'a> Bench<'a> {
                 bindings: launch.slots.iter().map(binding).collect(),
                 workgroups: launch.workgroups,
                 label: format!("measuring `{}` of {}", candidate.name, self.kind.label),
-                cost: 1.0,
+                flops: 0.0,
             })?;
         }
         Ok(builder.finish())
