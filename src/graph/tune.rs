@@ -1,9 +1,10 @@
 //! Kernels chosen by measuring: every kind of node that has several candidates gets the one that is fastest on this device, on
 //! the shapes that the graphs have.
 //!
-//! Measuring must not cost more than it saves. A kind earns a share of the time that it will take in the run, and the candidates
-//! are measured out of that, the kinds with the most work first; what cannot be afforded keeps its first candidate, the operator's
-//! guess. A [`Cache`] keeps what was measured, so that the next run neither measures nor chooses otherwise.
+//! Measuring must not cost more than it saves. It may take a share of the time that the run will take, as the first candidates let
+//! one estimate; the kinds with the most work come first, and none gets more than a part of its own time in the run. What cannot be
+//! afforded keeps its first candidate, the operator's guess. A [`Cache`] keeps what was measured, so that the next run neither
+//! measures nor chooses otherwise.
 
 mod cache;
 mod measure;
@@ -96,8 +97,7 @@ pub fn defaults(target: &Target, work: &[Work]) -> Choices {
 pub struct Budget {
     /// Seconds in all.
     pub seconds: f64,
-    /// Of the time that a kind takes in the run with its first candidate, the part that it earns; infinite where only the seconds
-    /// count.
+    /// Part of the time that all kinds take in the run with their first candidates; infinite where only the seconds count.
     pub share: f64,
     /// Bytes of device memory.
     pub bytes: u64,
@@ -153,7 +153,7 @@ pub fn tune(
         kinds: open.len(),
         ..Tuned::default()
     };
-    let (mut earned, mut spent) = (0.0f64, 0.0f64);
+    let mut purse = Purse::new(budget, open.iter().map(|(kind, _)| kind));
     for (index, (kind, candidates)) in open.iter().enumerate() {
         progress(index, open.len());
         let print = fingerprint(candidates);
@@ -164,13 +164,10 @@ pub fn tune(
         }
         let mut chosen = candidates[0].name.clone();
         let mut complete = false;
-        if spent < budget.seconds && spent <= earned {
-            let mut afford = |seconds: f64| {
-                earned += budget.share * seconds * kind.runs as f64;
-                earned.min(budget.seconds) - spent
-            };
+        if purse.left() > 0.0 {
+            let mut afford = |seconds| purse.afford(kind, seconds);
             let measured = measure(gpu, kind, candidates, budget.bytes, &mut afford)?;
-            spent += measured.spent;
+            purse.spent += measured.spent;
             if measured.compared() {
                 chosen.clone_from(&measured.trials[measured.chosen].name);
                 tuned.measured += 1;
@@ -185,6 +182,53 @@ pub fn tune(
     tuned.remarks.extend(cache.save());
     tuned.seconds = began.elapsed().as_secs_f64();
     Ok(tuned)
+}
+
+/// The most that is spent on one kind, as a multiple of its share: a candidate that is twice as fast pays that back many times.
+const MOST_SHARES: f64 = 10.0;
+
+/// What measuring has taken and may take.
+struct Purse {
+    budget: Budget,
+    spent: f64,
+    /// Operations of all kinds in the run, and of those whose first candidate was timed.
+    flops: [f64; 2],
+    /// Seconds of the latter.
+    seconds: f64,
+}
+
+fn run_flops(kind: &Kind) -> f64 {
+    kind.flops() as f64 * kind.runs as f64
+}
+
+impl Purse {
+    fn new<'a>(budget: &Budget, kinds: impl Iterator<Item = &'a Kind>) -> Purse {
+        Purse {
+            budget: *budget,
+            spent: 0.0,
+            flops: [kinds.map(run_flops).sum(), 0.0],
+            seconds: 0.0,
+        }
+    }
+
+    /// Seconds left. The estimate takes what was not timed to run at the rate of what was; before anything was timed, only the seconds
+    /// of the budget count.
+    fn left(&self) -> f64 {
+        let [all, timed] = self.flops;
+        let share = match self.seconds > 0.0 {
+            true => self.budget.share * self.seconds * (all / timed.max(1.0)).max(1.0),
+            false => f64::INFINITY,
+        };
+        share.min(self.budget.seconds) - self.spent
+    }
+
+    /// Seconds for a kind whose first candidate takes `seconds`.
+    fn afford(&mut self, kind: &Kind, seconds: f64) -> f64 {
+        let in_run = seconds * kind.runs as f64;
+        self.seconds += in_run;
+        self.flops[1] += run_flops(kind);
+        self.left().min(MOST_SHARES * self.budget.share * in_run)
+    }
 }
 
 /// Tells lists of candidates apart, with the constants of their kernels.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use simsiam::gpu::{Gpu, Options};
+use simsiam::gpu::{Ceilings, Gpu, Options};
 use simsiam::graph::tune::{Kind, Measured, Outcome, Trial, Work, kinds, measure};
 use simsiam::graph::{Graph, Shape, Target};
 use simsiam::ops::Linear;
@@ -110,12 +110,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         rows.push(row);
     }
     let yardstick = yardstick(&gpu, args.budget)?;
+    // Fused multiply-adds in registers.
+    let peak = Ceilings::measure(&gpu)?.f32_flops * 1e-9;
     rows.sort_by(|a, b| b.step_seconds().total_cmp(&a.step_seconds()));
     let step: f64 = rows.iter().map(Row::step_seconds).sum();
     let took = began.elapsed().as_secs_f64();
     let report = gpu.report();
     if args.json {
-        let kernels: Vec<Value> = rows.iter().map(|row| object(row, step)).collect();
+        let kernels: Vec<Value> = rows.iter().map(|row| object(row, step, peak)).collect();
         let line = json!({
             "adapter": report.name,
             "backend": report.backend,
@@ -129,7 +131,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             "seconds": took,
             "kernel_seconds_a_step": step,
             "kernels": kernels,
-            "gemm_512": object(&yardstick, step),
+            "peak_gflops_per_second": peak,
+            "gemm_512": object(&yardstick, step, peak),
         });
         say!("{line}");
         return Ok(ExitCode::SUCCESS);
@@ -152,12 +155,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     );
     say!("");
     say!(
-        "{:>7} {:>5}  {:36} {:>10} {:>9}",
+        "{:>7} {:>5}  {:46} {:>12} {:>9} {:>8}",
         "share",
         "nodes",
         "kernel (* is chosen)",
         "time",
-        "GFLOP/s"
+        "GFLOP/s",
+        "of peak"
     );
     for row in &rows {
         say!(
@@ -167,13 +171,15 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             row.kind.op.name(),
             row.shapes()
         );
-        print(row);
+        print(row, peak);
     }
     say!("");
     say!("yardstick: a product of two {YARDSTICK}x{YARDSTICK} matrices");
-    print(&yardstick);
+    print(&yardstick, peak);
     if let Some(gflops) = yardstick.gflops(yardstick.chosen()) {
-        say!("best GEMM rate: {gflops:.1} GFLOP/s");
+        say!(
+            "best GEMM rate: {gflops:.1} GFLOP/s; peak of the adapter in registers: {peak:.1} GFLOP/s"
+        );
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -193,10 +199,13 @@ fn yardstick(gpu: &Gpu, seconds: f64) -> Result<Row> {
 }
 
 /// The candidates of a row, fastest first, then those without a time.
-fn print(row: &Row) {
+fn print(row: &Row, peak: f64) {
     let mut trials: Vec<(usize, &Trial)> = row.measured.trials.iter().enumerate().collect();
     let order = |trial: &Trial| trial.seconds().unwrap_or(f64::INFINITY);
     trials.sort_by(|(_, a), (_, b)| order(a).total_cmp(&order(b)));
+    let untried = trials.len();
+    trials.retain(|(_, trial)| trial.outcome != Outcome::Untried);
+    let untried = untried - trials.len();
     for (index, trial) in trials {
         let mark = if index == row.measured.chosen {
             "*"
@@ -205,14 +214,16 @@ fn print(row: &Row) {
         };
         let outcome = match &trial.outcome {
             Outcome::Seconds(seconds) => {
-                let rate = row
-                    .gflops(trial)
-                    .map_or(String::new(), |g| format!("{g:.1}"));
-                format!("{:>7.3} ms {rate:>9}", seconds * 1e3)
+                let rate = row.gflops(trial);
+                let rate = rate.map(|g| format!(" {g:>9.1} {:>6.1} %", 100.0 * g / peak));
+                format!("{:>9.3} ms{}", seconds * 1e3, rate.unwrap_or_default())
             }
             other => explain(other),
         };
-        say!("{:15} {mark} {:34} {outcome}", "", trial.name);
+        say!("{:15} {mark} {:44} {outcome}", "", trial.name);
+    }
+    if untried > 0 {
+        say!("{:17} {untried} not tried: the budget is used up", "");
     }
 }
 
@@ -226,11 +237,11 @@ fn explain(outcome: &Outcome) -> String {
         }
         Outcome::Differs(by) => format!("differs from the first by {by:.1e}"),
         Outcome::TooLarge => "needs too much memory".to_owned(),
-        Outcome::Untried => "not tried, the budget is used up".to_owned(),
+        Outcome::Untried => "not tried: the budget is used up".to_owned(),
     }
 }
 
-fn object(row: &Row, step: f64) -> Value {
+fn object(row: &Row, step: f64, peak: f64) -> Value {
     let candidates: Vec<Value> = row
         .measured
         .trials
@@ -241,6 +252,7 @@ fn object(row: &Row, step: f64) -> Value {
                 "outcome": explain(&trial.outcome),
                 "seconds": trial.seconds(),
                 "gflops_per_second": row.gflops(trial),
+                "share_of_peak": row.gflops(trial).map(|g| g / peak),
             })
         })
         .collect();
@@ -257,6 +269,7 @@ fn object(row: &Row, step: f64) -> Value {
         "share": row.step_seconds() / step,
         "chosen": row.chosen().name,
         "gflops_per_second": row.gflops(row.chosen()),
+        "share_of_peak": row.gflops(row.chosen()).map(|g| g / peak),
         "candidates": candidates,
     })
 }

@@ -15,10 +15,10 @@ const SUBMIT_SECONDS: f64 = 3e-3;
 const MOST_REPETITIONS: usize = 1000;
 /// Turns that the candidates take; the least of their times counts.
 const TURNS: usize = 5;
-/// A candidate that is so much slower than the best in its first run gets no turn …
+/// A candidate that is so much slower than the best in its first runs, and takes longer than a submit should, gets no turn …
 const HOPELESS: f64 = 3.0;
-/// … and one that is so much slower after a turn gets no other.
-const BEHIND: f64 = 1.25;
+/// … and one that is so much slower after a turn gets no other. On a machine that does other work one time says little.
+const BEHIND: f64 = 1.5;
 /// The first of the candidates within this of the best is chosen: noise must not choose.
 const MARGIN: f64 = 1.03;
 /// Relative L2 distance from the first candidate's result above which a result is wrong: orders of summation differ by less.
@@ -362,9 +362,13 @@ impl<'a> Bench<'a> {
     }
 
     fn time(&self, index: usize, plan: Plan, racers: &[Racer]) -> Result<Racer, GpuError> {
-        let single = plan.seconds(1)?;
+        let mut single = plan.seconds(1)?;
+        let slow = HOPELESS * least(racers.iter().map(|r| r.single)).max(SUBMIT_SECONDS);
+        if single > slow {
+            single = single.min(plan.seconds(1)?);
+        }
         let (mut repetitions, mut seconds) = (1, single);
-        if single <= HOPELESS * least(racers.iter().map(|r| r.single)) {
+        if single <= slow {
             while seconds < SUBMIT_SECONDS / 2.0 && repetitions < MOST_REPETITIONS {
                 let wanted = (repetitions as f64 * SUBMIT_SECONDS / seconds.max(1e-9)) as usize;
                 // Not all at once: the first submits hold more overhead than work.
