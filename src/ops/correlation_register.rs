@@ -64,16 +64,17 @@ pub(super) fn candidates(
     let one_tap = phases.iter().all(single);
     let sizes = match (target.software, share, one_tap) {
         (true, Some(_), false) => vec![
-            of(16, 4, share),
             of(8, 4, share),
-            of(16, 2, share),
-            of(16, 2, None),
+            of(16, 4, share),
+            of(8, 8, share),
+            of(4, 8, share),
+            of(12, 4, share),
         ],
         (true, Some(_), true) => vec![
             of(8, 4, share),
             of(16, 4, share),
-            of(8, 2, share),
-            of(8, 2, None),
+            of(8, 8, share),
+            of(16, 8, share),
         ],
         (true, None, false) => vec![of(16, 2, None), of(8, 2, None), of(8, 4, None)],
         (true, None, true) => vec![of(8, 2, None), of(16, 2, None), of(4, 2, None)],
