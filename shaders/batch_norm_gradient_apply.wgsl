@@ -6,20 +6,20 @@
 
 //!if RELU
 @group(0) @binding(4) var<storage, read> sums: array<vec4f>;
-@group(0) @binding(5) var<storage, read_write> dx: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> dx: array<Stored>;
 //!if AFFINE
 @group(0) @binding(6) var<storage, read> weight: array<vec4f>;
 //!if RESIDUAL
-@group(0) @binding(7) var<storage, read_write> dresidual: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> dresidual: array<Stored>;
 //!end
 //!else
 //!if RESIDUAL
-@group(0) @binding(6) var<storage, read_write> dresidual: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> dresidual: array<Stored>;
 //!end
 //!end
 //!else
 @group(0) @binding(3) var<storage, read> sums: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> dx: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> dx: array<Stored>;
 //!if AFFINE
 @group(0) @binding(5) var<storage, read> weight: array<vec4f>;
 //!end
@@ -44,10 +44,10 @@ fn main(
 //!if AFFINE
     d *= weight[c];
 //!end
-    dx[i] = d;
+    dx[i] = Stored(d);
 //!if RELU
 //!if RESIDUAL
-    dresidual[i] = g;
+    dresidual[i] = Stored(g);
 //!end
 //!end
 }

@@ -35,6 +35,8 @@ pub(super) struct Parts {
     pub parts: usize,
     pub rows_per_part: usize,
     pub c4: usize,
+    /// The activations are kept in f16.
+    pub f16: bool,
     /// A workgroup merges the parts of a vec4 of channels, instead of a thread: barriers are dear in software.
     wide: bool,
 }
@@ -51,6 +53,7 @@ impl Parts {
             parts: rows.div_ceil(rows_per_part),
             rows_per_part,
             c4,
+            f16: x.is_f16(),
             wide: !target.software,
         }
     }
@@ -58,6 +61,7 @@ impl Parts {
     /// Adds what every kernel wants to know.
     pub fn describe(&self, kernel: Kernel, views: usize) -> Kernel {
         kernel
+            .with("F16", self.f16)
             .with("VIEWS", views)
             .with("ROWS", self.rows)
             .with("PARTS", self.parts)
@@ -120,6 +124,10 @@ impl Op for BatchNorm {
         "batch_norm"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         if inputs.len() != self.inputs() {
             return Err(format!("{} inputs are wanted", self.inputs()));
@@ -176,7 +184,7 @@ impl Op for BatchNorm {
     fn lower(&self, io: &Io, target: &Target) -> Lowered {
         let x = &io.inputs[0];
         let parts = Parts::new(x, self.views, target);
-        let vectors = x.stored_len() / 4;
+        let vectors = x.vectors();
         let partial = parts.describe(Kernel::new("batch_norm_partial"), self.views);
         let merge = parts
             .describe_merge(Kernel::new("batch_norm_merge"), self.views)
@@ -184,6 +192,7 @@ impl Op for BatchNorm {
             .with("EPS", self.eps)
             .with("MOMENTUM", self.momentum);
         let apply = Kernel::new("batch_norm_apply")
+            .with("F16", parts.f16)
             .with("AFFINE", self.affine)
             .with("RESIDUAL", self.residual)
             .with("RELU", self.relu)

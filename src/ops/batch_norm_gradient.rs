@@ -27,10 +27,17 @@ impl Op for BatchNormGradient {
         "batch_norm_gradient"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let expected = 3 + usize::from(self.relu) + usize::from(self.affine);
         if inputs.len() != expected {
             return Err(format!("{expected} inputs are wanted"));
+        }
+        if inputs[0] != inputs[1] {
+            return Err("a gradient like the input is wanted".to_string());
         }
         let (x, vector) = (&inputs[1], Shape::rows([inputs[1].channels()]));
         let mut outputs = vec![x.clone()];
@@ -44,7 +51,7 @@ impl Op for BatchNormGradient {
     fn lower(&self, io: &Io, target: &Target) -> Lowered {
         let x = &io.inputs[1];
         let parts = Parts::new(x, self.views, target);
-        let vectors = x.stored_len() / 4;
+        let vectors = x.vectors();
         let partial = parts.describe(
             Kernel::new("batch_norm_gradient_partial").with("RELU", self.relu),
             self.views,
@@ -54,6 +61,7 @@ impl Op for BatchNormGradient {
             self.views,
         );
         let apply = Kernel::new("batch_norm_gradient_apply")
+            .with("F16", parts.f16)
             .with("RELU", self.relu)
             .with("AFFINE", self.affine)
             .with("RESIDUAL", self.residual)

@@ -30,6 +30,10 @@ impl Op for Conv2d {
         "conv2d"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let [x, w] = inputs else {
             return Err("an image and a weight are wanted".to_string());
@@ -49,7 +53,8 @@ impl Op for Conv2d {
             ));
         }
         let out = |size: usize, k: usize| (size + 2 * self.padding - k) / self.stride + 1;
-        Ok(vec![Shape::rows([n, out(h, kh), out(width, kw), oc])])
+        let y = Shape::rows([n, out(h, kh), out(width, kw), oc]);
+        Ok(vec![y.with(x.precision())])
     }
 
     fn gradient(
@@ -101,6 +106,7 @@ impl Op for Conv2d {
             n4: io.outputs[0].stored_channels() / 4,
             transposed: false,
             bias: false,
+            f16: io.inputs[0].is_f16(),
         };
         Lowered::one(correlation.launch(&[Slot::input(0), Slot::input(1), Slot::output(0)], target))
     }
@@ -136,16 +142,16 @@ impl Op for Conv2dGradInput {
         "conv2d_grad_input"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let [dy, w] = inputs else {
             return Err("a gradient and a weight are wanted".to_string());
         };
-        Ok(vec![Shape::rows([
-            dy.dims()[0],
-            self.size[0],
-            self.size[1],
-            w.dims()[2],
-        ])])
+        let dx = Shape::rows([dy.dims()[0], self.size[0], self.size[1], w.dims()[2]]);
+        Ok(vec![dx.with(dy.precision())])
     }
 
     fn lower(&self, io: &Io, target: &Target) -> Lowered {
@@ -161,6 +167,7 @@ impl Op for Conv2dGradInput {
                     n4: io.outputs[0].stored_channels() / 4,
                     transposed: true,
                     bias: false,
+                    f16: io.inputs[0].is_f16(),
                 };
                 lowered.launches.push(
                     correlation.launch(&[Slot::input(0), Slot::input(1), Slot::output(0)], target),

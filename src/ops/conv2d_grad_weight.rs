@@ -26,10 +26,17 @@ impl Op for Conv2dGradWeight {
         "conv2d_grad_weight"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let [x, dy] = inputs else {
             return Err("an image and a gradient are wanted".to_string());
         };
+        if x.precision() != dy.precision() {
+            return Err("image and gradient of one precision are wanted".to_string());
+        }
         Ok(vec![Shape::weight([
             self.kernel[0],
             self.kernel[1],
@@ -51,6 +58,7 @@ impl Op for Conv2dGradWeight {
             padding: self.padding,
             ic4: io.inputs[0].stored_channels() / 4,
             oc4: io.inputs[1].stored_channels() / 4,
+            f16: io.inputs[0].is_f16(),
         };
         weight.lower(target)
     }
@@ -89,6 +97,8 @@ pub(super) struct WeightGradient {
     pub padding: usize,
     pub ic4: usize,
     pub oc4: usize,
+    /// x and dy are kept in f16.
+    pub f16: bool,
 }
 
 fn divisor(n: usize, most: usize) -> usize {
@@ -121,6 +131,7 @@ impl WeightGradient {
         let parts = spans.div_ceil(spans_per_part);
         let words = kernel_h * kernel_w * self.ic4 * self.oc4 * 16;
         let kernel = Kernel::new("conv2d_grad_weight")
+            .with("F16", self.f16)
             .with("TI", ti)
             .with("TO", to)
             .with("LANES", lanes)

@@ -93,6 +93,8 @@ pub(super) struct Correlation {
     /// The weight lies as `[tap, output, input]`.
     pub transposed: bool,
     pub bias: bool,
+    /// Input and output are kept in f16.
+    pub f16: bool,
 }
 
 /// Rows, columns and vec4s of channels that a thread makes, and threads of a workgroup by pixels and channels.
@@ -178,6 +180,7 @@ impl Correlation {
         let kernel = Kernel::new("conv2d")
             .with("TRANSPOSED", self.transposed)
             .with("BIAS", self.bias)
+            .with("F16", self.f16)
             .with("TY", ty)
             .with("TX", tx)
             .with("TN", tn)

@@ -32,17 +32,19 @@ pub struct SumRows;
 #[derive(Debug, Clone)]
 pub struct MatmulTransposed;
 
-/// One row of `m` pixels, `k4` and `n4` vec4s of channels.
-fn pixels(m: usize, k4: usize, n4: usize, transposed: bool, bias: bool) -> Correlation {
-    let (y, x) = (Axis::forward(1, 1, 1, 0), Axis::forward(m, 1, 1, 0));
+/// x and y as one row of pixels.
+fn pixels(x: &Shape, y: &Shape, transposed: bool, bias: bool) -> Correlation {
+    let m = x.dims()[0];
+    let (rows, columns) = (Axis::forward(1, 1, 1, 0), Axis::forward(m, 1, 1, 0));
     Correlation {
         images: 1,
-        y,
-        x,
-        k4,
-        n4,
+        y: rows,
+        x: columns,
+        k4: x.stored_channels() / 4,
+        n4: y.stored_channels() / 4,
         transposed,
         bias,
+        f16: x.is_f16(),
     }
 }
 
@@ -73,6 +75,10 @@ impl Op for Linear {
         "linear"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let (x, w) = two_matrices(inputs)?;
         if x.channels() != w.dims()[0] {
@@ -85,7 +91,8 @@ impl Op for Linear {
         if self.bias && inputs.get(2).is_none_or(|b| b.dims() != [w.channels()]) {
             return Err(format!("a bias of {} numbers is wanted", w.channels()));
         }
-        Ok(vec![Shape::rows([x.dims()[0], w.channels()])])
+        let y = Shape::rows([x.dims()[0], w.channels()]);
+        Ok(vec![y.with(x.precision())])
     }
 
     fn gradient(
@@ -113,11 +120,7 @@ impl Op for Linear {
     }
 
     fn lower(&self, io: &Io, target: &Target) -> Lowered {
-        let (k4, n4) = (
-            io.inputs[0].stored_channels() / 4,
-            io.outputs[0].stored_channels() / 4,
-        );
-        let product = pixels(io.inputs[0].dims()[0], k4, n4, false, self.bias);
+        let product = pixels(&io.inputs[0], &io.outputs[0], false, self.bias);
         let mut slots = vec![Slot::input(0), Slot::input(1)];
         slots.extend(self.bias.then(|| Slot::input(2)));
         slots.push(Slot::output(0));
@@ -150,17 +153,18 @@ impl Op for LinearGradInput {
         "linear_grad_input"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let (dy, w) = two_matrices(inputs)?;
-        Ok(vec![Shape::rows([dy.dims()[0], w.dims()[0]])])
+        let dx = Shape::rows([dy.dims()[0], w.dims()[0]]);
+        Ok(vec![dx.with(dy.precision())])
     }
 
     fn lower(&self, io: &Io, target: &Target) -> Lowered {
-        let (k4, n4) = (
-            io.inputs[0].stored_channels() / 4,
-            io.outputs[0].stored_channels() / 4,
-        );
-        let product = pixels(io.inputs[0].dims()[0], k4, n4, true, false);
+        let product = pixels(&io.inputs[0], &io.outputs[0], true, false);
         Lowered::one(product.launch(&[Slot::input(0), Slot::input(1), Slot::output(0)], target))
     }
 
@@ -184,8 +188,15 @@ impl Op for LinearGradWeight {
         "linear_grad_weight"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let (x, dy) = two_matrices(inputs)?;
+        if x.precision() != dy.precision() {
+            return Err("two matrices of one precision are wanted".to_string());
+        }
         Ok(vec![Shape::weight([x.channels(), dy.channels()])])
     }
 
@@ -202,6 +213,7 @@ impl Op for LinearGradWeight {
             padding: 0,
             ic4: io.inputs[0].stored_channels() / 4,
             oc4: io.inputs[1].stored_channels() / 4,
+            f16: io.inputs[0].is_f16(),
         };
         gradient.lower(target)
     }
@@ -226,6 +238,10 @@ impl Op for SumRows {
         "sum_rows"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         Ok(vec![Shape::rows([inputs[0].channels()])])
     }
@@ -233,6 +249,7 @@ impl Op for SumRows {
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
         let c4 = io.inputs[0].stored_channels() / 4;
         let kernel = Kernel::new("sum_rows")
+            .with("F16", io.inputs[0].is_f16())
             .with("ROWS", io.inputs[0].row_count())
             .with("C4", c4);
         Lowered::one(Launch::new(

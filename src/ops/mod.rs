@@ -7,6 +7,7 @@ mod add;
 mod batch_norm;
 mod batch_norm_eval;
 mod batch_norm_gradient;
+mod cast;
 pub mod check;
 mod color_jitter;
 mod column_std;
@@ -35,6 +36,7 @@ pub use add::Add;
 pub use batch_norm::BatchNorm;
 pub use batch_norm_eval::BatchNormEval;
 pub use batch_norm_gradient::BatchNormGradient;
+pub use cast::{Cast, cast};
 pub use color_jitter::ColorJitter;
 pub use column_std::ColumnStd;
 pub use conv2d::{Conv2d, Conv2dGradInput};
@@ -55,30 +57,31 @@ pub use view_row::{Normalize, RowJitter, ViewRow};
 pub use views::{StopGradient, SwapViews};
 
 use crate::graph::{Graph, GraphError, Op, Tensor};
-use check::Case;
+use check::{Case, with_f16};
 
-/// The cases of every operator, on shapes that no tile divides.
+/// The cases of every operator, on shapes that no tile divides, in every precision it takes.
 pub fn cases() -> Vec<Case> {
     [
-        add::cases(),
-        batch_norm::cases(),
-        batch_norm_eval::cases(),
-        batch_norm_gradient::cases(),
+        with_f16(add::cases()),
+        with_f16(batch_norm::cases()),
+        with_f16(batch_norm_eval::cases()),
+        with_f16(batch_norm_gradient::cases()),
+        cast::cases(),
         color_jitter::cases(),
         column_std::cases(),
-        conv2d::cases(),
-        conv2d_grad_weight::cases(),
+        with_f16(conv2d::cases()),
+        with_f16(conv2d_grad_weight::cases()),
         cosine::cases(),
         crop::cases(),
         cross_entropy::cases(),
         gaussian_blur::cases(),
-        global_avg_pool::cases(),
+        with_f16(global_avg_pool::cases()),
         knn_vote::cases(),
         l2_normalize::cases(),
-        linear::cases(),
-        max_pool::cases(),
+        with_f16(linear::cases()),
+        with_f16(max_pool::cases()),
         mean::cases(),
-        relu::cases(),
+        with_f16(relu::cases()),
         sgd::cases(),
         views::cases(),
     ]
