@@ -6,13 +6,14 @@ use std::sync::Arc;
 use super::{Graph, GraphError, Op, Tensor};
 
 impl Graph {
-    /// Adds the nodes that compute d `loss` / d each tensor of `of`; `None` where the loss does not depend on it.
+    /// Adds the nodes that compute `start` times d `loss` / d each tensor of `of`; `None` where the loss does not depend on it.
     ///
-    /// `loss` has one element. Where a tensor is used more than once its gradients are summed by `sum`, an operator of
+    /// `loss` and `start` have one element. Where a tensor is used more than once its gradients are summed by `sum`, an operator of
     /// two inputs, in the order of the backward pass.
     pub fn gradients(
         &mut self,
         loss: Tensor,
+        start: Tensor,
         of: &[Tensor],
         sum: &Arc<dyn Op>,
     ) -> Result<Vec<Option<Tensor>>, GraphError> {
@@ -29,8 +30,7 @@ impl Graph {
             }
         }
         let mut gradient: HashMap<Tensor, Tensor> = HashMap::new();
-        let one = self.constant(1.0, self.shape(loss).clone());
-        gradient.insert(loss, one);
+        gradient.insert(loss, start);
         for index in (0..self.nodes.len()).rev() {
             let node = self.nodes[index].clone();
             let outputs: Vec<Option<Tensor>> = node

@@ -22,6 +22,7 @@ mod global_avg_pool;
 mod knn_vote;
 mod l2_normalize;
 mod linear;
+mod loss_scale;
 mod max_pool;
 mod mean;
 mod relu;
@@ -49,6 +50,7 @@ pub use global_avg_pool::{GlobalAvgPool, GlobalAvgPoolGradient};
 pub use knn_vote::KnnVote;
 pub use l2_normalize::{L2Normalize, L2NormalizeGradient};
 pub use linear::{Linear, LinearGradInput, LinearGradWeight, MatmulTransposed, SumRows};
+pub use loss_scale::LossScale;
 pub use max_pool::{MaxPool, MaxPoolGradient};
 pub use mean::{Mean, MeanGradient};
 pub use relu::{AddRelu, Relu, ReluGradient};
@@ -80,6 +82,7 @@ pub fn cases() -> Vec<Case> {
         l2_normalize::cases(),
         with_f16(linear::cases()),
         with_f16(max_pool::cases()),
+        loss_scale::cases(),
         mean::cases(),
         with_f16(relu::cases()),
         sgd::cases(),
@@ -96,6 +99,17 @@ pub fn gradients(
     loss: Tensor,
     of: &[Tensor],
 ) -> Result<Vec<Option<Tensor>>, GraphError> {
+    let one = graph.constant(1.0, graph.shape(loss).clone());
+    gradients_from(graph, loss, one, of)
+}
+
+/// The gradient of `start` times `loss`, where `start` has the shape of `loss`.
+pub fn gradients_from(
+    graph: &mut Graph,
+    loss: Tensor,
+    start: Tensor,
+    of: &[Tensor],
+) -> Result<Vec<Option<Tensor>>, GraphError> {
     let sum: Arc<dyn Op> = Arc::new(Add);
-    graph.gradients(loss, of, &sum)
+    graph.gradients(loss, start, of, &sum)
 }
