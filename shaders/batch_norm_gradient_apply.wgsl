@@ -4,24 +4,21 @@
 //!include common/grid
 //!include common/batch_norm_gradient
 
-//!if RELU
-@group(0) @binding(4) var<storage, read> sums: array<vec4f>;
-@group(0) @binding(5) var<storage, read_write> dx: array<Stored>;
-//!if AFFINE
-@group(0) @binding(6) var<storage, read> weight: array<vec4f>;
-//!if RESIDUAL
-@group(0) @binding(7) var<storage, read_write> dresidual: array<Stored>;
-//!end
-//!else
-//!if RESIDUAL
-@group(0) @binding(6) var<storage, read_write> dresidual: array<Stored>;
-//!end
-//!end
-//!else
 @group(0) @binding(3) var<storage, read> sums: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> dx: array<Stored>;
 //!if AFFINE
 @group(0) @binding(5) var<storage, read> weight: array<vec4f>;
+//!if REMAKE_Y
+@group(0) @binding(6) var<storage, read> bias: array<vec4f>;
+//!end
+//!if Y
+@group(0) @binding(6) var<storage, read> y: array<Stored>;
+@group(0) @binding(7) var<storage, read_write> dresidual: array<Stored>;
+//!end
+//!else
+//!if Y
+@group(0) @binding(5) var<storage, read> y: array<Stored>;
+@group(0) @binding(6) var<storage, read_write> dresidual: array<Stored>;
 //!end
 //!end
 
@@ -37,7 +34,7 @@ fn main(
     }
     let c = i % C4;
     let view = i / (ROWS * C4);
-    let g = incoming(i);
+    let g = incoming(i, view, c);
     let sum = sums[view * 2u * C4 + c];
     let product = sums[(view * 2u + 1u) * C4 + c];
     var d = stats[(view * 2u + 1u) * C4 + c] * (g - (sum + normalised(i, view, c) * product) / f32(ROWS));
@@ -45,9 +42,7 @@ fn main(
     d *= weight[c];
 //!end
     dx[i] = Stored(d);
-//!if RELU
-//!if RESIDUAL
+//!if Y
     dresidual[i] = Stored(g);
-//!end
 //!end
 }

@@ -4,10 +4,13 @@
 //!include common/grid
 //!include common/batch_norm_gradient
 
-//!if RELU
-@group(0) @binding(4) var<storage, read_write> partial: array<vec4f>;
-//!else
 @group(0) @binding(3) var<storage, read_write> partial: array<vec4f>;
+//!if Y
+@group(0) @binding(4) var<storage, read> y: array<Stored>;
+//!end
+//!if AFFINE
+@group(0) @binding(4) var<storage, read> weight: array<vec4f>;
+@group(0) @binding(5) var<storage, read> bias: array<vec4f>;
 //!end
 
 @compute @workgroup_size(64)
@@ -29,7 +32,7 @@ fn main(
     var product = vec4f();
     for (var row = first; row < end; row++) {
         let at = (view * ROWS + row) * C4 + c;
-        let g = incoming(at);
+        let g = incoming(at, view, c);
         sum += g;
         product = fma(g, normalised(at, view, c), product);
     }

@@ -6,14 +6,25 @@ use std::sync::Arc;
 use super::{Graph, GraphError, Op, Tensor};
 
 impl Graph {
-    /// Adds the nodes that compute `start` times d `loss` / d each tensor of `of`; `None` where the loss does not depend on it.
+    /// Adds the nodes that compute d `loss` / d each tensor of `of`; `None` where the loss does not depend on it.
     ///
-    /// `loss` and `start` have one element. Where a tensor is used more than once its gradients are summed by `sum`, an operator of
+    /// `loss` has one element. Where a tensor is used more than once its gradients are summed by `sum`, an operator of
     /// two inputs, in the order of the backward pass.
     pub fn gradients(
         &mut self,
         loss: Tensor,
-        start: Tensor,
+        of: &[Tensor],
+        sum: &Arc<dyn Op>,
+    ) -> Result<Vec<Option<Tensor>>, GraphError> {
+        let one = self.constant(1.0, self.shape(loss).clone());
+        self.gradients_from(loss, one, of, sum)
+    }
+
+    /// The same where the gradient of `output` is `incoming`, of the same shape: the backward pass of a part of a network.
+    pub fn gradients_from(
+        &mut self,
+        output: Tensor,
+        incoming: Tensor,
         of: &[Tensor],
         sum: &Arc<dyn Op>,
     ) -> Result<Vec<Option<Tensor>>, GraphError> {
@@ -30,7 +41,7 @@ impl Graph {
             }
         }
         let mut gradient: HashMap<Tensor, Tensor> = HashMap::new();
-        gradient.insert(loss, start);
+        gradient.insert(output, incoming);
         for index in (0..self.nodes.len()).rev() {
             let node = self.nodes[index].clone();
             let outputs: Vec<Option<Tensor>> = node

@@ -4,16 +4,21 @@
 //! cases in the list of [`cases`]; the kernel, gradient and shader tests and `simsiam devices --self-test` pick it up there.
 
 mod add;
-mod batch_norm;
+mod batch_norm_apply;
 mod batch_norm_eval;
 mod batch_norm_gradient;
+mod batch_norm_statistics;
 mod cast;
 pub mod check;
 mod color_jitter;
 mod column_std;
 mod conv2d;
 mod conv2d_grad_weight;
+mod conv2d_grad_weight_register;
+mod conv2d_grad_weight_tiled;
 mod correlation;
+mod correlation_register;
+mod correlation_tiled;
 mod cosine;
 mod crop;
 mod cross_entropy;
@@ -28,15 +33,17 @@ mod mean;
 mod relu;
 mod sgd;
 mod sum_parts;
+mod tile;
 mod view_row;
 mod views;
 
 use std::sync::Arc;
 
 pub use add::Add;
-pub use batch_norm::BatchNorm;
+pub use batch_norm_apply::BatchNormApply;
 pub use batch_norm_eval::BatchNormEval;
 pub use batch_norm_gradient::BatchNormGradient;
+pub use batch_norm_statistics::BatchNormStatistics;
 pub use cast::{Cast, cast};
 pub use color_jitter::ColorJitter;
 pub use column_std::ColumnStd;
@@ -65,9 +72,10 @@ use check::{Case, with_f16};
 pub fn cases() -> Vec<Case> {
     [
         with_f16(add::cases()),
-        with_f16(batch_norm::cases()),
+        with_f16(batch_norm_apply::cases()),
         with_f16(batch_norm_eval::cases()),
         with_f16(batch_norm_gradient::cases()),
+        with_f16(batch_norm_statistics::cases()),
         cast::cases(),
         color_jitter::cases(),
         column_std::cases(),
@@ -93,17 +101,7 @@ pub fn cases() -> Vec<Case> {
     .collect()
 }
 
-/// The gradient of `loss` with respect to each tensor; see [`Graph::gradients`].
-pub fn gradients(
-    graph: &mut Graph,
-    loss: Tensor,
-    of: &[Tensor],
-) -> Result<Vec<Option<Tensor>>, GraphError> {
-    let one = graph.constant(1.0, graph.shape(loss).clone());
-    gradients_from(graph, loss, one, of)
-}
-
-/// The gradient of `start` times `loss`, where `start` has the shape of `loss`.
+/// The gradient of `start` times `loss`, where `start` has the shape of `loss`; see [`Graph::gradients_from`].
 pub fn gradients_from(
     graph: &mut Graph,
     loss: Tensor,
@@ -111,5 +109,15 @@ pub fn gradients_from(
     of: &[Tensor],
 ) -> Result<Vec<Option<Tensor>>, GraphError> {
     let sum: Arc<dyn Op> = Arc::new(Add);
-    graph.gradients(loss, start, of, &sum)
+    graph.gradients_from(loss, start, of, &sum)
+}
+
+/// The gradient of `loss` with respect to each tensor; see [`Graph::gradients`].
+pub fn gradients(
+    graph: &mut Graph,
+    loss: Tensor,
+    of: &[Tensor],
+) -> Result<Vec<Option<Tensor>>, GraphError> {
+    let sum: Arc<dyn Op> = Arc::new(Add);
+    graph.gradients(loss, of, &sum)
 }
