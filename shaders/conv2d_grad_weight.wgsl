@@ -11,9 +11,10 @@
 // pixels' dy and the others read them from its register; dispatch grid(PARTS * OC4 / TO * ceil(INPUTS / SUBGROUP)).
 
 //!include common/grid
+//!include common/stored
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<Stored>;
+@group(0) @binding(1) var<storage, read> dy: array<Stored>;
 @group(0) @binding(2) var<storage, read_write> dw: array<vec4f>;
 
 const SPANS_X: u32 = (OUT_W + SPAN - 1u) / SPAN;
@@ -23,7 +24,7 @@ const INPUTS: u32 = KERNEL_H * (IC4 / TI);
 // A vec4 of channels of an input column; zero outside of the image.
 fn column(in_row: u32, inside_y: bool, ix: i32, c: u32) -> vec4f {
     let inside = inside_y && ix >= 0 && ix < i32(IN_W);
-    return select(vec4f(), x[select(0u, in_row + u32(ix), inside) * IC4 + c], inside);
+    return select(vec4f(), vec4f(x[select(0u, in_row + u32(ix), inside) * IC4 + c]), inside);
 }
 
 @compute @workgroup_size(LANES)
@@ -91,7 +92,7 @@ fn main(
             {
                 let e = H * SUBGROUP + lane;
                 let there = ox + e / TO < last && e < PIXELS * TO;
-                held[H] = select(vec4f(), dy[select(0u, (row * OUT_W + ox + e / TO) * OC4 + o + e % TO, there)], there);
+                held[H] = select(vec4f(), vec4f(dy[select(0u, (row * OUT_W + ox + e / TO) * OC4 + o + e % TO, there)]), there);
             }
 //!end
 //!end
@@ -113,7 +114,7 @@ fn main(
 //!if SHARE
                     let g = subgroupBroadcast(held[(PIXEL * TO + S) / SUBGROUP], (PIXEL * TO + S) % SUBGROUP);
 //!else
-                    let g = dy[(row * OUT_W + ox) * OC4 + o + S];
+                    let g = vec4f(dy[(row * OUT_W + ox) * OC4 + o + S]);
 //!end
 //!repeat I COLUMNS
                     sum[I * 4u * TO + S] = fma(window[I].xxxx, g, sum[I * 4u * TO + S]);

@@ -37,10 +37,13 @@ fn targets() -> [Target; 4] {
     [basic, subgroups, gpu, small]
 }
 
+/// What adapters of the higher tiers have.
+const CAPABILITIES: Capabilities = Capabilities::SUBGROUP.union(Capabilities::SHADER_FLOAT16);
+
 fn check(kernel: &Kernel) -> Result<(), String> {
     let source = shader::compose(kernel)?;
     let module = naga::front::wgsl::parse_str(&source).map_err(|e| e.emit_to_string(&source))?;
-    let info = Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP)
+    let info = Validator::new(ValidationFlags::all(), CAPABILITIES)
         .validate(&module)
         .map_err(|e| e.emit_to_string(&source))?;
     let bindings = shader::reflect(&source)?.len();
@@ -151,7 +154,7 @@ fn a_broken_file_or_flag_is_a_hard_error() {
             .contains("shaders/nowhere.wgsl")
     );
     // conv2d asks for the flag BIAS.
-    let error = shader::compose(&Kernel::new("conv2d").with("TX", 1u32)).unwrap_err();
+    let error = shader::compose(&Kernel::new("conv2d").with("F16", false)).unwrap_err();
     assert!(
         error.contains("BIAS") && error.contains("conv2d.wgsl"),
         "{error}"

@@ -231,7 +231,8 @@ impl Plan {
             let end = mark.filter(|_| last).map(|mark| mark + 1);
             let mut encoder = self.encode(part.clone(), begin, end);
             let after = after.as_mut().filter(|_| last);
-            let submit = |encoder: wgpu::CommandEncoder| self.gpu.queue().submit([encoder.finish()]);
+            let submit =
+                |encoder: wgpu::CommandEncoder| self.gpu.queue().submit([encoder.finish()]);
             let submission = match after {
                 Some((readback, tag)) => {
                     readback.copy(&mut encoder);

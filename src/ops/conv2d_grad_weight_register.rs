@@ -71,6 +71,7 @@ impl Register {
         let spans_per_part = spans.div_ceil(parts);
         let parts = spans.div_ceil(spans_per_part);
         let kernel = Kernel::new("conv2d_grad_weight")
+            .with("F16", weight.f16)
             .with("TI", ti)
             .with("TO", to)
             .with("LANES", self.lanes)

@@ -8,6 +8,7 @@ use serde_json::json;
 use simsiam::config::Config;
 use simsiam::gpu::{Gpu, Options};
 use simsiam::graph::{Graph, Program, Shape, Store};
+use simsiam::method::LossScale;
 use simsiam::method::simsiam::training_step;
 use simsiam::model::Parameters;
 use simsiam::random::{Draw, Purpose};
@@ -31,7 +32,7 @@ pub struct Args {
     /// Width of the output z, of the projector's hidden layers, and four times that of the predictor.
     #[arg(long, value_name = "N", default_value = "2048")]
     dim: String,
-    /// f32.
+    /// f32, or f16 for activations and their gradients.
     #[arg(long, value_name = "P", default_value = "f32")]
     precision: String,
     /// Steps timed, after two that are not.
@@ -81,6 +82,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     parameters.allocate(&mut store)?;
     parameters.write(&store, &parameters.initialize(0));
     let mut program = Program::compile(&graph, &mut store)?;
+    LossScale::INITIAL.write(&store);
     let mut draw = Draw::new(0, Purpose::Benchmark, 0, 0, 0);
     let pixels: Vec<f32> = (0..graph.shape(views).len())
         .map(|_| draw.normal() as f32)
