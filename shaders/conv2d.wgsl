@@ -26,6 +26,15 @@
 @group(0) @binding(2) var<storage, read_write> y: array<Stored>;
 //!end
 
+// Four input channels times a 4x4 block of weights.
+fn multiply(sum: vec4f, a: vec4f, b0: vec4f, b1: vec4f, b2: vec4f, b3: vec4f) -> vec4f {
+//!if TRANSPOSED
+    return sum + vec4f(dot(a, b0), dot(a, b1), dot(a, b2), dot(a, b3));
+//!else
+    return fma(a.wwww, b3, fma(a.zzzz, b2, fma(a.yyyy, b1, fma(a.xxxx, b0, sum))));
+//!end
+}
+
 @compute @workgroup_size(LANES_P, LANES_N)
 fn main(
     @builtin(workgroup_id) workgroup: vec3u,
@@ -49,8 +58,7 @@ fn main(
     let ox = (tile % TILES_X) * TX;
     let row = (tile / TILES_X) * TY;
 
-    // sum[(T * 4 + Q) * TY * TX + R * TX + P]: channel n * 4 + T * 4 + Q of the pixel in row R and column P.
-    var sum: array<f32, TY * TX * TN * 4u>;
+    var sum: array<vec4f, TY * TX * TN>;
 
     // Where each input column lies in its row; a column outside reads the first one and counts as zero.
     var column: array<u32, COLUMNS>;
@@ -98,50 +106,46 @@ fn main(
 //!end
 //!end
 //!if SHARE
-            var mine: array<vec4f, HELD>;
+            var b: array<vec4f, HELD>;
 //!repeat H HELD
 //!if TRANSPOSED
-            mine[H] = w[held[H] + k];
+            b[H] = w[held[H] + k];
 //!else
-            mine[H] = w[held[H] + k * 4u * N4];
+            b[H] = w[held[H] + k * 4u * N4];
 //!end
 //!end
 //!end
+//!repeat I TAPS_X
 //!repeat T TN
             {
-                // The weights of all taps and these four channels in, four channels out.
-                var b: array<vec4f, TAPS_X * 4u>;
-//!repeat I TAPS_X
-//!repeat K 4
 //!if SHARE
-                b[I * 4u + K] = subgroupBroadcast(mine[((I * TN + T) * 4u + K) / SUBGROUP], ((I * TN + T) * 4u + K) % SUBGROUP);
+                let b0 = subgroupBroadcast(b[(I * TN + T) * 4u / SUBGROUP], (I * TN + T) * 4u % SUBGROUP);
+                let b1 = subgroupBroadcast(b[(I * TN + T) * 4u / SUBGROUP], (I * TN + T) * 4u % SUBGROUP + 1u);
+                let b2 = subgroupBroadcast(b[(I * TN + T) * 4u / SUBGROUP], (I * TN + T) * 4u % SUBGROUP + 2u);
+                let b3 = subgroupBroadcast(b[(I * TN + T) * 4u / SUBGROUP], (I * TN + T) * 4u % SUBGROUP + 3u);
 //!else
+                let tap = tap_y + u32(TAP_0X + i32(I) * TAP_STEP);
 //!if TRANSPOSED
-                b[I * 4u + K] = w[((tap_y + u32(TAP_0X + i32(I) * TAP_STEP)) * N4 + n + T) * 4u * K4 + K * K4 + k];
+                let at = (tap * N4 + n + T) * 4u * K4 + k;
+                let b0 = w[at];
+                let b1 = w[at + K4];
+                let b2 = w[at + 2u * K4];
+                let b3 = w[at + 3u * K4];
 //!else
-                b[I * 4u + K] = w[((tap_y + u32(TAP_0X + i32(I) * TAP_STEP)) * K4 + k) * 4u * N4 + K * N4 + n + T];
+                let at = (tap * K4 + k) * 4u * N4 + n + T;
+                let b0 = w[at];
+                let b1 = w[at + N4];
+                let b2 = w[at + 2u * N4];
+                let b3 = w[at + 3u * N4];
 //!end
 //!end
-//!end
-//!end
-                // One channel out at a time, all its pixels: so many sums stay in registers, and meet 4 * TAPS_X products
-                // before they make room for the next.
-//!repeat Q 4
-//!repeat I TAPS_X
-//!repeat K 4
 //!repeat R TY
 //!repeat P TX
-//!if TRANSPOSED
-                sum[((T * 4u + Q) * TY + R) * TX + P] = fma(a[R * COLUMNS + P * IN_STRIDE + I][K], b[I * 4u + Q][K], sum[((T * 4u + Q) * TY + R) * TX + P]);
-//!else
-                sum[((T * 4u + Q) * TY + R) * TX + P] = fma(a[R * COLUMNS + P * IN_STRIDE + I][K], b[I * 4u + K][Q], sum[((T * 4u + Q) * TY + R) * TX + P]);
-//!end
-//!end
-//!end
-//!end
+                sum[(R * TX + P) * TN + T] = multiply(sum[(R * TX + P) * TN + T], a[R * COLUMNS + P * IN_STRIDE + I], b0, b1, b2, b3);
 //!end
 //!end
             }
+//!end
 //!end
         }
     }
@@ -159,19 +163,11 @@ fn main(
 //!repeat P TX
         if ox + P < OUT_W {
 //!repeat T TN
-            {
-                let v = vec4f(
-                    sum[(T * 4u * TY + R) * TX + P],
-                    sum[((T * 4u + 1u) * TY + R) * TX + P],
-                    sum[((T * 4u + 2u) * TY + R) * TX + P],
-                    sum[((T * 4u + 3u) * TY + R) * TX + P],
-                );
 //!if BIAS
-                y[(pixel + P * OUT_STRIDE) * N4 + n + T] = Stored(v + bias[n + T]);
+            y[(pixel + P * OUT_STRIDE) * N4 + n + T] = Stored(sum[(R * TX + P) * TN + T] + bias[n + T]);
 //!else
-                y[(pixel + P * OUT_STRIDE) * N4 + n + T] = Stored(v);
+            y[(pixel + P * OUT_STRIDE) * N4 + n + T] = Stored(sum[(R * TX + P) * TN + T]);
 //!end
-            }
 //!end
         }
 //!end
