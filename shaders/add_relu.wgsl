@@ -1,6 +1,7 @@
 // y = max(a + b, 0) over VECTORS vec4s, one a thread.
 // Workgroup 64; dispatch grid(ceil(VECTORS / 64)).
 //!include common/grid
+//!include common/relu
 //!include common/stored
 
 @group(0) @binding(0) var<storage, read> a: array<Stored>;
@@ -15,6 +16,6 @@ fn main(
 ) {
     let i = flat_workgroup(workgroup, workgroups) * 64u + lane;
     if i < VECTORS {
-        y[i] = Stored(max(vec4f(a[i]) + vec4f(b[i]), vec4f(0.0)));
+        y[i] = Stored(relu(vec4f(a[i]) + vec4f(b[i])));
     }
 }

@@ -1,6 +1,7 @@
 // y = relu?((x - running_mean) / sqrt(running_var + EPS) * weight + bias + residual).
 // One vec4 of VECTORS a thread. Workgroup 64; dispatch grid(ceil(VECTORS / 64)).
 //!include common/grid
+//!include common/relu
 //!include common/stored
 
 @group(0) @binding(0) var<storage, read> x: array<Stored>;
@@ -38,7 +39,7 @@ fn main(
     v += vec4f(residual[i]);
 //!end
 //!if RELU
-    v = max(v, vec4f());
+    v = relu(v);
 //!end
     y[i] = Stored(v);
 }

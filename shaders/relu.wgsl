@@ -1,6 +1,7 @@
 // y = max(x, 0) over VECTORS vec4s, one a thread.
 // Workgroup 64; dispatch grid(ceil(VECTORS / 64)).
 //!include common/grid
+//!include common/relu
 //!include common/stored
 
 @group(0) @binding(0) var<storage, read> x: array<Stored>;
@@ -14,6 +15,6 @@ fn main(
 ) {
     let i = flat_workgroup(workgroup, workgroups) * 64u + lane;
     if i < VECTORS {
-        y[i] = Stored(max(vec4f(x[i]), vec4f(0.0)));
+        y[i] = Stored(relu(vec4f(x[i])));
     }
 }

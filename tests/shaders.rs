@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use naga::back;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use simsiam::augment::{ViewOptions, views};
-use simsiam::config::Config;
+use simsiam::config::{Config, Precision};
 use simsiam::gpu::{Kernel, Tier, shader};
 use simsiam::graph::{Graph, Shape, Target};
 use simsiam::method::simsiam::training_step;
@@ -114,10 +114,12 @@ fn every_permutation_of_the_cases_is_portable() {
 
 #[test]
 fn every_kernel_of_the_presets_is_portable() {
-    for preset in Config::presets() {
-        let config = Config::preset(preset)
+    let presets = Config::presets().map(|preset| (preset, Precision::F32));
+    for (preset, precision) in presets.chain([("cifar10", Precision::F16)]) {
+        let mut config = Config::preset(preset)
             .expect("presets are sound")
             .resolved();
+        config.run.precision = precision;
         let (batch, size) = (config.optim.batch_size, config.data.image_size);
         let mut parameters = Parameters::new();
         let mut training = Graph::new();

@@ -38,6 +38,7 @@ shaders! {
     "common/merge",
     "common/normalize",
     "common/reduce",
+    "common/relu",
     "common/softmax",
     "common/stored",
     "common/view_row",

@@ -146,6 +146,9 @@ mod tests {
             software: true,
             tier: Tier::Basic,
             max_words: 130,
+            workgroup_memory: 16 << 10,
+            threads: 256,
+            units: 1,
         };
         let lowered = op.lower(&io, &target);
         let value = |launch: &Launch, name: &str| {
