@@ -7,7 +7,7 @@ use naga::back;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use simsiam::augment::{ViewOptions, views};
 use simsiam::config::Config;
-use simsiam::gpu::{Kernel, Tier, shader};
+use simsiam::gpu::{Ceilings, Kernel, Tier, shader};
 use simsiam::graph::{Graph, Shape, Target};
 use simsiam::method::simsiam::training_step;
 use simsiam::model::Parameters;
@@ -36,7 +36,8 @@ fn targets() -> [Target; 3] {
 fn check(kernel: &Kernel) -> Result<(), String> {
     let source = shader::compose(kernel)?;
     let module = naga::front::wgsl::parse_str(&source).map_err(|e| e.emit_to_string(&source))?;
-    let info = Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP)
+    let capabilities = Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16;
+    let info = Validator::new(ValidationFlags::all(), capabilities)
         .validate(&module)
         .map_err(|e| e.emit_to_string(&source))?;
     let bindings = shader::reflect(&source)?.len();
@@ -90,6 +91,11 @@ fn every_permutation_of_the_cases_is_portable() {
             for kernel in case.kernels(&target).expect("the cases are sound") {
                 kernels.insert(kernel.key(), kernel);
             }
+        }
+    }
+    for half in [false, true] {
+        for kernel in Ceilings::kernels(half) {
+            kernels.insert(kernel.key(), kernel);
         }
     }
     assert_portable(&kernels);
