@@ -7,7 +7,7 @@ use naga::back;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use simsiam::augment::{ViewOptions, views};
 use simsiam::config::{Config, Precision};
-use simsiam::gpu::{Kernel, Tier, shader};
+use simsiam::gpu::{Ceilings, Kernel, Tier, shader};
 use simsiam::graph::{Graph, Shape, Target};
 use simsiam::method::simsiam::training_step;
 use simsiam::model::Parameters;
@@ -97,6 +97,11 @@ fn every_permutation_of_the_cases_is_portable() {
             for kernel in case.kernels(&target).expect("the cases are sound") {
                 kernels.insert(kernel.key(), kernel);
             }
+        }
+    }
+    for half in [false, true] {
+        for kernel in Ceilings::kernels(half) {
+            kernels.insert(kernel.key(), kernel);
         }
     }
     assert_portable(&kernels);
