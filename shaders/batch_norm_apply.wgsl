@@ -1,19 +1,21 @@
 // y = relu?((x - mean) / sqrt(var + eps) * weight + bias + residual), the statistics of the row's view.
 // One vec4 of VECTORS a thread, ROWS rows a view. Workgroup 64; dispatch grid(ceil(VECTORS / 64)).
 //!include common/grid
+//!include common/relu
+//!include common/stored
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<Stored>;
 @group(0) @binding(1) var<storage, read> stats: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> y: array<Stored>;
 //!if AFFINE
 @group(0) @binding(3) var<storage, read> weight: array<vec4f>;
 @group(0) @binding(4) var<storage, read> bias: array<vec4f>;
 //!if RESIDUAL
-@group(0) @binding(5) var<storage, read> residual: array<vec4f>;
+@group(0) @binding(5) var<storage, read> residual: array<Stored>;
 //!end
 //!else
 //!if RESIDUAL
-@group(0) @binding(3) var<storage, read> residual: array<vec4f>;
+@group(0) @binding(3) var<storage, read> residual: array<Stored>;
 //!end
 //!end
 
@@ -29,15 +31,15 @@ fn main(
     }
     let c = i % C4;
     let view = i / (ROWS * C4);
-    var v = (x[i] - stats[view * 2u * C4 + c]) * stats[(view * 2u + 1u) * C4 + c];
+    var v = (vec4f(x[i]) - stats[view * 2u * C4 + c]) * stats[(view * 2u + 1u) * C4 + c];
 //!if AFFINE
     v = fma(v, weight[c], bias[c]);
 //!end
 //!if RESIDUAL
-    v += residual[i];
+    v += vec4f(residual[i]);
 //!end
 //!if RELU
-    v = max(v, vec4f());
+    v = relu(v);
 //!end
-    y[i] = v;
+    y[i] = Stored(v);
 }

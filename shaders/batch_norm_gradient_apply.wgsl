@@ -5,20 +5,20 @@
 //!include common/batch_norm_gradient
 
 @group(0) @binding(3) var<storage, read> sums: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> dx: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> dx: array<Stored>;
 //!if AFFINE
 @group(0) @binding(5) var<storage, read> weight: array<vec4f>;
 //!if REMAKE_Y
 @group(0) @binding(6) var<storage, read> bias: array<vec4f>;
 //!end
 //!if Y
-@group(0) @binding(6) var<storage, read> y: array<vec4f>;
-@group(0) @binding(7) var<storage, read_write> dresidual: array<vec4f>;
+@group(0) @binding(6) var<storage, read> y: array<Stored>;
+@group(0) @binding(7) var<storage, read_write> dresidual: array<Stored>;
 //!end
 //!else
 //!if Y
-@group(0) @binding(5) var<storage, read> y: array<vec4f>;
-@group(0) @binding(6) var<storage, read_write> dresidual: array<vec4f>;
+@group(0) @binding(5) var<storage, read> y: array<Stored>;
+@group(0) @binding(6) var<storage, read_write> dresidual: array<Stored>;
 //!end
 //!end
 
@@ -41,8 +41,8 @@ fn main(
 //!if AFFINE
     d *= weight[c];
 //!end
-    dx[i] = d;
+    dx[i] = Stored(d);
 //!if Y
-    dresidual[i] = g;
+    dresidual[i] = Stored(g);
 //!end
 }

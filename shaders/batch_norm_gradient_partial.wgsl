@@ -6,7 +6,7 @@
 
 @group(0) @binding(3) var<storage, read_write> partial: array<vec4f>;
 //!if Y
-@group(0) @binding(4) var<storage, read> y: array<vec4f>;
+@group(0) @binding(4) var<storage, read> y: array<Stored>;
 //!end
 //!if AFFINE
 @group(0) @binding(4) var<storage, read> weight: array<vec4f>;

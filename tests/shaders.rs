@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use naga::back;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use simsiam::augment::{ViewOptions, views};
-use simsiam::config::Config;
-use simsiam::gpu::{Kernel, Tier, shader};
+use simsiam::config::{Config, Precision};
+use simsiam::gpu::{Ceilings, Kernel, Tier, shader};
 use simsiam::graph::{Graph, Shape, Target};
 use simsiam::method::simsiam::training_step;
 use simsiam::model::Parameters;
@@ -37,10 +37,13 @@ fn targets() -> [Target; 4] {
     [basic, subgroups, gpu, small]
 }
 
+/// What adapters of the higher tiers have.
+const CAPABILITIES: Capabilities = Capabilities::SUBGROUP.union(Capabilities::SHADER_FLOAT16);
+
 fn check(kernel: &Kernel) -> Result<(), String> {
     let source = shader::compose(kernel)?;
     let module = naga::front::wgsl::parse_str(&source).map_err(|e| e.emit_to_string(&source))?;
-    let info = Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP)
+    let info = Validator::new(ValidationFlags::all(), CAPABILITIES)
         .validate(&module)
         .map_err(|e| e.emit_to_string(&source))?;
     let bindings = shader::reflect(&source)?.len();
@@ -96,6 +99,11 @@ fn every_permutation_of_the_cases_is_portable() {
             }
         }
     }
+    for half in [false, true] {
+        for kernel in Ceilings::kernels(half) {
+            kernels.insert(kernel.key(), kernel);
+        }
+    }
     assert_portable(&kernels);
     // A file of `shaders/` that no case reaches would escape this test and the others.
     for (file, _) in shader::FILES
@@ -111,10 +119,12 @@ fn every_permutation_of_the_cases_is_portable() {
 
 #[test]
 fn every_kernel_of_the_presets_is_portable() {
-    for preset in Config::presets() {
-        let config = Config::preset(preset)
+    let presets = Config::presets().map(|preset| (preset, Precision::F32));
+    for (preset, precision) in presets.chain([("cifar10", Precision::F16)]) {
+        let mut config = Config::preset(preset)
             .expect("presets are sound")
             .resolved();
+        config.run.precision = precision;
         let (batch, size) = (config.optim.batch_size, config.data.image_size);
         let mut parameters = Parameters::new();
         let mut training = Graph::new();
@@ -151,7 +161,7 @@ fn a_broken_file_or_flag_is_a_hard_error() {
             .contains("shaders/nowhere.wgsl")
     );
     // conv2d asks for the flag BIAS.
-    let error = shader::compose(&Kernel::new("conv2d").with("TX", 1u32)).unwrap_err();
+    let error = shader::compose(&Kernel::new("conv2d").with("F16", false)).unwrap_err();
     assert!(
         error.contains("BIAS") && error.contains("conv2d.wgsl"),
         "{error}"

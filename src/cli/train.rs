@@ -20,7 +20,7 @@ use simsiam::train::{
 
 use super::devices::{caution, size};
 use super::progress::{Progress, duration};
-use super::tuning::Measuring;
+use super::tuning::{Measuring, tell};
 use super::{UsageError, say};
 
 /// Where runs go that are not told where.
@@ -203,7 +203,8 @@ fn choose_kernels(
                     measuring.at(tuning.done, tuning.of);
                 }
             })?;
-            measuring.end(&tuned);
+            measuring.end();
+            tell(&tuned);
         }
     }
     Ok(())

@@ -35,17 +35,21 @@ impl Measuring {
         }
     }
 
-    /// Takes the bar away and tells what was chosen.
-    pub fn end(self, tuned: &Tuned) {
+    /// Takes the bar away.
+    pub fn end(self) {
         if let Some(bar) = self.bar {
             bar.finish_and_clear();
         }
-        if tuned.kinds > 0 {
-            say!("kernels  {}", sentence(tuned));
-        }
-        for remark in &tuned.remarks {
-            say!("         note: {remark}");
-        }
+    }
+}
+
+/// Tells what was chosen.
+pub fn tell(tuned: &Tuned) {
+    if tuned.kinds > 0 {
+        say!("kernels  {}", sentence(tuned));
+    }
+    for remark in &tuned.remarks {
+        say!("         note: {remark}");
     }
 }
 

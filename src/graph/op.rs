@@ -182,6 +182,11 @@ pub trait Op: std::fmt::Debug + Send + Sync {
     /// Shapes of its outputs, or what is wrong with the inputs.
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String>;
 
+    /// Whether its kernels read activations in f16; the others are given f32 by a cast.
+    fn takes_f16(&self) -> bool {
+        false
+    }
+
     /// Adds nodes that compute the gradient of each wanted input from those of the outputs (`None`: the loss does not
     /// depend on that output).
     fn gradient(

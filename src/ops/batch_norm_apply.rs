@@ -56,6 +56,10 @@ impl Op for BatchNormApply {
         "batch_norm_apply"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         if inputs.len() != self.inputs() {
             return Err(format!("{} inputs are wanted", self.inputs()));
@@ -106,8 +110,9 @@ impl Op for BatchNormApply {
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
         let x = &io.inputs[0];
-        let vectors = x.stored_len() / 4;
+        let vectors = x.vectors();
         let kernel = Kernel::new("batch_norm_apply")
+            .with("F16", x.is_f16())
             .with("AFFINE", self.affine)
             .with("RESIDUAL", self.residual)
             .with("RELU", self.relu)

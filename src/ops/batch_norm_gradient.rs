@@ -40,6 +40,10 @@ impl Op for BatchNormGradient {
         "batch_norm_gradient"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let expected = 3
             + usize::from(self.residual)
@@ -47,6 +51,9 @@ impl Op for BatchNormGradient {
             + usize::from(self.reads_bias());
         if inputs.len() != expected {
             return Err(format!("{expected} inputs are wanted"));
+        }
+        if inputs[0] != inputs[1] {
+            return Err("a gradient like the input is wanted".to_string());
         }
         let (x, vector) = (&inputs[1], Shape::rows([inputs[1].channels()]));
         let mut outputs = vec![x.clone()];
@@ -60,7 +67,7 @@ impl Op for BatchNormGradient {
     fn lower(&self, io: &Io, target: &Target) -> Lowered {
         let x = &io.inputs[1];
         let parts = Parts::new(x, self.views, target);
-        let vectors = x.stored_len() / 4;
+        let vectors = x.vectors();
         let partial = parts.describe(
             Kernel::new("batch_norm_gradient_partial")
                 .with("Y", self.residual)
@@ -73,6 +80,7 @@ impl Op for BatchNormGradient {
             self.views,
         );
         let apply = Kernel::new("batch_norm_gradient_apply")
+            .with("F16", x.is_f16())
             .with("Y", self.residual)
             .with("REMAKE_Y", self.remakes_y())
             .with("AFFINE", self.affine)

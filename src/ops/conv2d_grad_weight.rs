@@ -26,10 +26,17 @@ impl Op for Conv2dGradWeight {
         "conv2d_grad_weight"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let [x, dy] = inputs else {
             return Err("an image and a gradient are wanted".to_string());
         };
+        if x.precision() != dy.precision() {
+            return Err("image and gradient of one precision are wanted".to_string());
+        }
         Ok(vec![Shape::weight([
             self.kernel[0],
             self.kernel[1],
@@ -55,6 +62,7 @@ impl Op for Conv2dGradWeight {
             padding: self.padding,
             ic4: io.inputs[0].stored_channels() / 4,
             oc4: io.inputs[1].stored_channels() / 4,
+            f16: io.inputs[0].is_f16(),
         };
         weight.candidates(target)
     }
@@ -92,6 +100,8 @@ pub(super) struct WeightGradient {
     pub padding: usize,
     pub ic4: usize,
     pub oc4: usize,
+    /// x and dy are kept in f16.
+    pub f16: bool,
 }
 
 impl WeightGradient {

@@ -48,7 +48,7 @@ fn lower(weight: &WeightGradient, tile: &Tile, parts: usize) -> Lowered {
     let pixels_per_part = pixels.div_ceil(parts).next_multiple_of(tile.k);
     let parts = pixels.div_ceil(pixels_per_part);
     let kernel = Kernel::new("conv2d_grad_weight_tiled")
-        .with("F16", false)
+        .with("F16", weight.f16)
         .with("BM4", m4)
         .with("BN4", n4)
         .with("BK", tile.k)

@@ -89,6 +89,8 @@ pub(super) struct Correlation {
     /// The weight lies as `[tap, output, input]`.
     pub transposed: bool,
     pub bias: bool,
+    /// Input and output are kept in f16.
+    pub f16: bool,
 }
 
 impl Correlation {
@@ -111,6 +113,7 @@ impl Correlation {
         Kernel::new(shader)
             .with("TRANSPOSED", self.transposed)
             .with("BIAS", self.bias)
+            .with("F16", self.f16)
             .with("K4", self.k4)
             .with("N4", self.n4)
             .with("ROWS", self.rows())

@@ -58,7 +58,6 @@ fn launch(phase: &Correlation, tile: &Tile, slots: &[Slot]) -> Launch {
     let dense = |axis: &super::correlation::Axis| axis.out_stride == 1 && axis.out_offset == 0;
     let kernel = phase
         .kernel("conv2d_tiled")
-        .with("F16", false)
         .with("DENSE", dense(&phase.y) && dense(&phase.x))
         .with("BM", tile.m)
         .with("BN4", n4)

@@ -5,12 +5,15 @@ use std::time::Instant;
 
 use anyhow::Result;
 use serde_json::{Value, json};
+use simsiam::config::Precision;
 use simsiam::gpu::{Ceilings, Gpu, Options};
 use simsiam::graph::tune::{Kind, Measured, Outcome, Trial, Work, kinds, measure};
 use simsiam::graph::{Graph, Shape, Target};
+use simsiam::method::simsiam::training_step;
+use simsiam::model::Parameters;
 use simsiam::ops::Linear;
 
-use super::network::{Network, Training};
+use super::network::Network;
 use crate::cli::{UsageError, say};
 
 /// Side of the square matrices whose product is the yardstick.
@@ -84,7 +87,10 @@ impl Row {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let config = args.network.config()?;
     let gpu = Gpu::open(args.device.as_deref(), Options { checked: false })?;
-    let Training { graph, .. } = Training::new(&config)?;
+    let (batch, size) = (config.optim.batch_size, config.data.image_size);
+    let mut graph = Graph::new();
+    let views = graph.input("views", Shape::rows([2 * batch, size, size, 3]));
+    training_step(&mut graph, views, &config, &mut Parameters::new())?;
     let bytes = graph.memory(&Target::of(&gpu))?.total();
     let began = Instant::now();
     let mut left = args.budget;
@@ -111,7 +117,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let yardstick = yardstick(&gpu, args.budget)?;
     // Fused multiply-adds in registers.
-    let peak = Ceilings::measure(&gpu)?.f32_flops * 1e-9;
+    let ceilings = Ceilings::measure(&gpu)?;
+    let peak = match (config.run.precision, ceilings.f16_flops) {
+        (Precision::F16, Some(flops)) => flops * 1e-9,
+        _ => ceilings.f32_flops * 1e-9,
+    };
     rows.sort_by(|a, b| b.step_seconds().total_cmp(&a.step_seconds()));
     let step: f64 = rows.iter().map(Row::step_seconds).sum();
     let took = began.elapsed().as_secs_f64();

@@ -1,8 +1,11 @@
 //! `simsiam bench`: how fast this adapter is, and how close to its limit a training step comes.
 
+mod gemm;
 mod kernels;
 mod network;
+mod profile;
 mod step;
+mod subject;
 
 use std::process::ExitCode;
 

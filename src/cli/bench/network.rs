@@ -2,9 +2,6 @@
 
 use anyhow::Result;
 use simsiam::config::Config;
-use simsiam::graph::{Graph, Shape, Tensor};
-use simsiam::method::simsiam::{self as method, training_step};
-use simsiam::model::Parameters;
 
 use crate::cli::UsageError;
 
@@ -12,30 +9,22 @@ use crate::cli::UsageError;
 pub struct Network {
     /// resnet18, resnet34, resnet50, resnet101 or resnet_tiny.
     #[arg(long, value_name = "NAME", default_value = "resnet18")]
-    arch: String,
+    pub arch: String,
     /// Channels of the first stage.
     #[arg(long, value_name = "N", default_value = "64")]
-    width: String,
+    pub width: String,
     /// Side of a view in pixels.
     #[arg(long, value_name = "N", default_value = "32")]
-    image_size: String,
+    pub image_size: String,
     /// Images a step; each gives two views.
     #[arg(long, value_name = "N", default_value = "64")]
-    batch_size: String,
+    pub batch_size: String,
     /// Width of the output z, of the projector's hidden layers, and four times that of the predictor.
     #[arg(long, value_name = "N", default_value = "2048")]
-    dim: String,
-    /// f32.
+    pub dim: String,
+    /// f32, or f16 for activations and their gradients.
     #[arg(long, value_name = "P", default_value = "f32")]
-    precision: String,
-}
-
-/// Forward, loss, backward and SGD on views that the host writes.
-pub struct Training {
-    pub graph: Graph,
-    pub parameters: Parameters,
-    pub views: Tensor,
-    pub nodes: method::Step,
+    pub precision: String,
 }
 
 impl Network {
@@ -60,21 +49,5 @@ impl Network {
         }
         config.validate()?;
         Ok(config)
-    }
-}
-
-impl Training {
-    pub fn new(config: &Config) -> Result<Training> {
-        let (batch, size) = (config.optim.batch_size, config.data.image_size);
-        let mut graph = Graph::new();
-        let mut parameters = Parameters::new();
-        let views = graph.input("views", Shape::rows([2 * batch, size, size, 3]));
-        let nodes = training_step(&mut graph, views, config, &mut parameters)?;
-        Ok(Training {
-            graph,
-            parameters,
-            views,
-            nodes,
-        })
     }
 }

@@ -23,6 +23,8 @@ const BEHIND: f64 = 1.5;
 const MARGIN: f64 = 1.03;
 /// Relative L2 distance from the first candidate's result above which a result is wrong: orders of summation differ by less.
 const TOLERANCE: f64 = 1e-3;
+/// The same where something is rounded to f16, which may be an input inside a kernel.
+const TOLERANCE_F16: f64 = 1e-2;
 
 /// What became of a candidate.
 #[derive(Debug, Clone, PartialEq)]
@@ -247,7 +249,7 @@ impl<'a> Bench<'a> {
                         *first_compiled += began.elapsed().as_secs_f64();
                     }
                     let off = expected.as_ref().map_or(0.0, |e| apart(&result, e));
-                    if off > TOLERANCE {
+                    if off > self.tolerance() {
                         return Ok(Err(Outcome::Differs(off)));
                     }
                     expected.get_or_insert(result);
@@ -286,6 +288,14 @@ impl<'a> Bench<'a> {
             }
         }
         Ok(())
+    }
+
+    fn tolerance(&self) -> f64 {
+        let io = &self.kind.io;
+        match io.inputs.iter().chain(&io.outputs).any(Shape::is_f16) {
+            true => TOLERANCE_F16,
+            false => TOLERANCE,
+        }
     }
 
     /// Compiles what is not compiled yet on all threads: a GPU's driver takes longer to compile a kernel than the kernel runs.

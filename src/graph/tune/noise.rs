@@ -14,11 +14,11 @@ const PIECE: usize = 1 << 16;
 /// Fills a tensor with uniform noise in [-1, 1), its padding with zeros; words that are not floats stay as they are.
 pub(super) fn fill(gpu: &Gpu, buffer: &Buffer, shape: &Shape, seed: u32) -> Result<(), GpuError> {
     let mut draw = Draw::new(0, Purpose::Benchmark, 0, seed, 0);
-    let mut noise = |shape: &Shape| -> Vec<f32> {
+    let mut noise = |shape: &Shape| -> Vec<u32> {
         let values: Vec<f32> = (0..shape.len())
             .map(|_| (draw.word() >> 8) as f32 / (1 << 23) as f32 - 1.0)
             .collect();
-        shape.pack(&values)
+        shape.to_words(&values)
     };
     match shape.layout() {
         Layout::Words => Ok(()),
@@ -36,13 +36,16 @@ pub(super) fn fill(gpu: &Gpu, buffer: &Buffer, shape: &Shape, seed: u32) -> Resu
     }
 }
 
+/// All bits: no number, neither in f32 nor in f16.
+const NO_NUMBER: u32 = u32::MAX;
+
 /// Fills a tensor with what is no number, so that what a kernel leaves unwritten shows.
 pub(super) fn spoil(gpu: &Gpu, buffer: &Buffer, words: usize) -> Result<(), GpuError> {
-    repeat(gpu, buffer, words, &vec![f32::NAN; BLOCK.min(words)])
+    repeat(gpu, buffer, words, &vec![NO_NUMBER; BLOCK.min(words)])
 }
 
 /// Writes a block again and again until `words` words are full. The host sends it once.
-fn repeat(gpu: &Gpu, buffer: &Buffer, words: usize, block: &[f32]) -> Result<(), GpuError> {
+fn repeat(gpu: &Gpu, buffer: &Buffer, words: usize, block: &[u32]) -> Result<(), GpuError> {
     if words <= block.len() {
         buffer.write(gpu, 0, &block[..words]);
         return Ok(());
@@ -59,17 +62,16 @@ fn repeat(gpu: &Gpu, buffer: &Buffer, words: usize, block: &[f32]) -> Result<(),
 pub(super) fn sample(gpu: &Gpu, buffer: &Buffer, shape: &Shape) -> Result<Vec<f32>, GpuError> {
     let words = shape.stored_len();
     if words <= PIECES * PIECE {
-        return buffer.read(gpu, 0, words);
+        return Ok(shape.from_words(&buffer.read(gpu, 0, words)?));
     }
     let mut values = Vec::with_capacity(PIECES * PIECE);
     for piece in 0..PIECES {
         let start = (words - PIECE) / (PIECES - 1) * piece;
-        let start = if piece + 1 == PIECES {
-            words - PIECE
-        } else {
-            start
+        let start = match piece + 1 == PIECES {
+            true => words - PIECE,
+            false => start,
         };
-        values.extend(buffer.read::<f32>(gpu, start, PIECE)?);
+        values.extend(shape.from_words(&buffer.read(gpu, start, PIECE)?));
     }
     Ok(values)
 }
