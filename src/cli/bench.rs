@@ -7,11 +7,12 @@ use anyhow::Result;
 use serde_json::json;
 use simsiam::config::Config;
 use simsiam::gpu::{Gpu, Options};
-use simsiam::graph::{Graph, Program, Shape, Store};
+use simsiam::graph::{Graph, Program, Shape, Store, Target, refuse_above};
 use simsiam::method::simsiam::training_step;
 use simsiam::model::Parameters;
 use simsiam::random::{Draw, Purpose};
 
+use super::train::recomputation;
 use super::{UsageError, say};
 
 #[derive(clap::Args)]
@@ -46,6 +47,9 @@ struct StepArgs {
     /// f32.
     #[arg(long, value_name = "P", default_value = "f32")]
     precision: String,
+    /// Device memory that the step may take, such as 4GiB; where it needs more, blocks are computed twice.
+    #[arg(long, value_name = "SIZE", default_value = "none")]
+    memory: String,
     /// Steps timed, after two that are not.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     steps: u32,
@@ -73,6 +77,7 @@ fn configuration(args: &StepArgs) -> Result<Config> {
         ("--dim", "model.dim", &args.dim),
         ("--dim", "model.projector_hidden", &args.dim),
         ("--precision", "run.precision", &args.precision),
+        ("--memory", "run.memory", &args.memory),
     ] {
         config.assign(flag, key, value)?;
     }
@@ -96,6 +101,12 @@ fn step(args: &StepArgs) -> Result<ExitCode> {
     let nodes = training_step(&mut graph, views, &config, &mut parameters)?;
     let mut store = Store::new(&gpu);
     parameters.allocate(&mut store)?;
+    let (target, allowed) = (Target::of(&gpu), config.run.memory.0);
+    let left = allowed.map(|bytes| bytes.saturating_sub(store.bytes()));
+    let mut recomputed = graph.recompute(&target, left)?;
+    recomputed.before += store.bytes();
+    recomputed.after += store.bytes();
+    refuse_above(recomputed.after, allowed, gpu.report().memory)?;
     parameters.write(&store, &parameters.initialize(0));
     let mut program = Program::compile(&graph, &mut store)?;
     let mut draw = Draw::new(0, Purpose::Benchmark, 0, 0, 0);
@@ -139,6 +150,7 @@ fn step(args: &StepArgs) -> Result<ExitCode> {
             "flops": flops,
             "gflops_per_second": flops as f64 / median * 1e-9,
             "memory_bytes": memory,
+            "recomputed": recomputed,
             "loss": loss,
         });
         say!("{line}");
@@ -170,5 +182,8 @@ fn step(args: &StepArgs) -> Result<ExitCode> {
         flops as f64 / median * 1e-9
     );
     say!("memory   {:.1} MiB", memory as f64 / f64::from(1 << 20));
+    if let Some(line) = recomputation(&recomputed) {
+        say!("         {line}");
+    }
     Ok(ExitCode::SUCCESS)
 }

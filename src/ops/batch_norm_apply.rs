@@ -104,6 +104,10 @@ impl Op for BatchNormApply {
         Ok(gradients)
     }
 
+    fn cheap(&self) -> bool {
+        true
+    }
+
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
         let x = &io.inputs[0];
         let vectors = x.stored_len() / 4;
