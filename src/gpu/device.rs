@@ -35,8 +35,14 @@ struct Inner {
 struct Faults {
     lost: Option<String>,
     uncaptured: Option<String>,
-    /// What was submitted last: named in an error.
-    during: String,
+    /// First and last of what was submitted last: named in an error.
+    during: [String; 2],
+}
+
+impl Faults {
+    fn during(&self) -> String {
+        self.during.join(" … ")
+    }
 }
 
 pub(super) struct Pipeline {
@@ -56,8 +62,10 @@ impl Gpu {
         let candidate = choose(wanted)?;
         let (adapter, report) = (candidate.adapter, candidate.report);
         let limits = adapter.limits();
-        let useful =
-            wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY;
+        let useful = wgpu::Features::SUBGROUP
+            | wgpu::Features::SHADER_F16
+            | wgpu::Features::TIMESTAMP_QUERY
+            | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES;
         let request = adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("simsiam"),
             required_features: adapter.features() & useful,
@@ -119,6 +127,12 @@ impl Gpu {
         Some(report.total_allocated_bytes)
     }
 
+    /// Whether the device can say when it did what.
+    pub fn has_timestamps(&self) -> bool {
+        let features = self.inner.device.features();
+        features.contains(wgpu::Features::TIMESTAMP_QUERY)
+    }
+
     pub(super) fn limits(&self) -> &wgpu::Limits {
         &self.inner.limits
     }
@@ -152,23 +166,29 @@ impl Gpu {
     /// The first error that the driver reported since the device was opened.
     pub fn check(&self) -> Result<(), GpuError> {
         let faults = locked(&self.inner.faults);
-        let during = faults.during.clone();
-        if let Some(reason) = faults.lost.clone() {
-            return Err(GpuError::Lost { during, reason });
-        }
-        match faults.uncaptured.clone() {
-            Some(reason) => Err(GpuError::Uncaptured { during, reason }),
-            None => Ok(()),
+        match (&faults.lost, &faults.uncaptured) {
+            (None, None) => Ok(()),
+            (Some(reason), _) => Err(GpuError::Lost {
+                during: faults.during(),
+                reason: reason.clone(),
+            }),
+            (None, Some(reason)) => Err(GpuError::Uncaptured {
+                during: faults.during(),
+                reason: reason.clone(),
+            }),
         }
     }
 
-    pub(super) fn running(&self, what: &str) {
-        what.clone_into(&mut locked(&self.inner.faults).during);
+    /// Notes what is being submitted, in memory that is there already.
+    pub(super) fn running(&self, first: &str, last: &str) {
+        let mut faults = locked(&self.inner.faults);
+        first.clone_into(&mut faults.during[0]);
+        last.clone_into(&mut faults.during[1]);
     }
 
     pub(super) fn fault(&self, error: &dyn std::fmt::Display) -> GpuError {
         GpuError::Uncaptured {
-            during: locked(&self.inner.faults).during.clone(),
+            during: locked(&self.inner.faults).during(),
             reason: error.to_string(),
         }
     }

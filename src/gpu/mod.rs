@@ -4,18 +4,23 @@
 //! compiled once. A [`Plan`] is a list of dispatches recorded once and replayed every step.
 
 mod adapter;
+mod ceiling;
 mod device;
 mod error;
 mod kernel;
 mod memory;
 mod plan;
+mod profile;
 mod readback;
 pub mod shader;
+mod timestamps;
 
 pub use adapter::{AdapterReport, Tier, adapters, chosen};
+pub use ceiling::Ceilings;
 pub use device::{Gpu, Options};
 pub use error::GpuError;
 pub use kernel::{Kernel, Value};
 pub use memory::Buffer;
 pub use plan::{Binding, Dispatch, Plan, PlanBuilder};
+pub use profile::Timed;
 pub use readback::{Arrival, Readback};

@@ -1,11 +1,14 @@
 //! A list of dispatches, recorded once and replayed every step.
 
-use super::readback::Readback;
-use super::{Buffer, Gpu, GpuError, Kernel};
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::device::Pipeline;
+use super::profile::Marks;
+use super::readback::Readback;
+use super::{Buffer, Gpu, GpuError, Kernel};
 
 /// A part of a buffer as a kernel sees it, in 32-bit words.
 #[derive(Debug, Clone)]
@@ -29,16 +32,32 @@ pub struct Dispatch {
     pub workgroups: [u32; 3],
     /// What it is for, as errors and profiles name it.
     pub label: String,
-    /// About how much work it is, in any unit that all dispatches of a plan share; submits are cut by it.
-    pub cost: f64,
+    /// Floating-point operations that are asked of it, whatever way its kernel finds to do them (a multiply-add is two).
+    pub flops: f64,
 }
 
-struct Recorded {
+pub(super) struct Recorded {
     pipeline: Arc<Pipeline>,
     group: wgpu::BindGroup,
-    workgroups: [u32; 3],
-    label: String,
+    pub kernel: &'static str,
+    pub workgroups: [u32; 3],
+    pub label: String,
+    pub flops: f64,
+    pub bytes: f64,
+    /// Seconds it is thought to take; submits are cut by it.
     cost: f64,
+}
+
+impl Recorded {
+    /// Adds it to a pass, in which its pipeline may be set already.
+    pub fn encode(&self, pass: &mut wgpu::ComputePass, set_pipeline: bool) {
+        if set_pipeline {
+            pass.set_pipeline(&self.pipeline.raw);
+        }
+        pass.set_bind_group(0, &self.group, &[]);
+        let [x, y, z] = self.workgroups;
+        pass.dispatch_workgroups(x, y, z);
+    }
 }
 
 /// Collects dispatches into a [`Plan`].
@@ -103,40 +122,55 @@ impl PlanBuilder {
         if let Some(error) = pollster::block_on(scope.pop()) {
             return Err(bad(error.to_string()));
         }
+        let bytes: f64 = dispatch.bindings.iter().map(|b| b.words as f64 * 4.0).sum();
         self.recorded.push(Recorded {
             pipeline,
             group,
+            kernel: dispatch.kernel.shader,
             workgroups: dispatch.workgroups,
             label: dispatch.label.clone(),
-            cost: dispatch.cost,
+            flops: dispatch.flops,
+            bytes,
+            cost: (dispatch.flops + FLOPS_A_BYTE * bytes) / SLOWEST,
         });
         Ok(())
     }
 
     /// Closes the plan.
     pub fn finish(self) -> Plan {
-        let total = self.recorded.iter().map(|r| r.cost).sum();
         Plan {
             gpu: self.gpu,
             recorded: self.recorded,
-            total,
-            parts: 1,
+            longest: f64::INFINITY,
             in_flight: VecDeque::new(),
+            waited: Duration::ZERO,
+            last_done: None,
+            marks: None,
         }
     }
 }
 
 /// Dispatches ready to be replayed.
 pub struct Plan {
-    gpu: Gpu,
-    recorded: Vec<Recorded>,
-    total: f64,
-    parts: usize,
-    in_flight: VecDeque<wgpu::SubmissionIndex>,
+    pub(super) gpu: Gpu,
+    pub(super) recorded: Vec<Recorded>,
+    /// Seconds that a submit may take.
+    longest: f64,
+    /// Submits under way, oldest first, and the dispatches in each.
+    in_flight: VecDeque<(wgpu::SubmissionIndex, Range<usize>)>,
+    waited: Duration,
+    /// When the last submit that was waited for ended, if the device was busy until then.
+    last_done: Option<Instant>,
+    pub(super) marks: Option<Marks>,
 }
 
 /// Replays that may be under way at once: the device works on one while the next is recorded.
 const REPLAYS_IN_FLIGHT: usize = 2;
+/// Operations a second of a slow GPU, and operations that take as long as a byte: a guess, until submits have been timed.
+const SLOWEST: f64 = 0.5e12;
+const FLOPS_A_BYTE: f64 = 4.0;
+/// A wait this long means that the device, and not the host, was late.
+const DEVICE_LATE: Duration = Duration::from_micros(100);
 
 impl Plan {
     /// Number of dispatches.
@@ -149,72 +183,123 @@ impl Plan {
         self.recorded.is_empty()
     }
 
-    /// Cuts a replay into about this many submits of equal work. A driver that shows pictures resets itself when one
-    /// submit takes seconds, and a window cannot paint meanwhile.
-    pub fn cut_into(&mut self, parts: usize) {
-        self.parts = parts.clamp(1, self.recorded.len().max(1));
+    /// Cuts replays into submits that take at most about so long, as far as their dispatches allow. A driver that shows pictures
+    /// resets itself when one submit takes seconds (50 ms is far from that), and a window that shares the GPU cannot paint
+    /// meanwhile (4 ms leaves it most of a frame). The first cuts are guessed; from then on they follow the time that submits took.
+    pub fn bound_submits(&mut self, longest: Duration) {
+        self.longest = longest.as_secs_f64();
+    }
+
+    /// The submits of a replay, as ranges of dispatches.
+    pub fn parts(&self) -> Vec<Range<usize>> {
+        let mut parts = Vec::new();
+        let (mut start, mut cost) = (0, 0.0);
+        for (i, recorded) in self.recorded.iter().enumerate() {
+            if i > start && cost + recorded.cost > self.longest {
+                parts.push(start..i);
+                (start, cost) = (i, 0.0);
+            }
+            cost += recorded.cost;
+        }
+        if start < self.recorded.len() {
+            parts.push(start..self.recorded.len());
+        }
+        parts
+    }
+
+    /// Time that [`Plan::run`] has spent waiting for the device, in all.
+    pub fn waited(&self) -> Duration {
+        self.waited
     }
 
     /// Sends one replay to the device and returns; waits only while the replay before the last is unfinished.
     /// `after` is copied back when it is done.
-    pub fn run(&mut self, after: Option<(&mut Readback, u64)>) -> Result<(), GpuError> {
-        let gpu = self.gpu.clone();
-        gpu.check()?;
-        while self.in_flight.len() >= REPLAYS_IN_FLIGHT {
-            gpu.wait_for(self.in_flight.pop_front())?;
-        }
-        let budget = self.total / self.parts as f64;
-        let mut start = 0;
-        let mut last = None;
-        while start < self.recorded.len() {
-            let mut cost = 0.0;
-            let mut end = start;
-            while end < self.recorded.len()
-                && (end == start || cost + self.recorded[end].cost <= budget * 1.001)
-            {
-                cost += self.recorded[end].cost;
-                end += 1;
+    pub fn run(&mut self, mut after: Option<(&mut Readback, u64)>) -> Result<(), GpuError> {
+        self.gpu.check()?;
+        let parts = self.parts();
+        let marks = self.marks.as_mut().filter(|marks| marks.taken < marks.room);
+        let mark = marks.map(|marks| {
+            marks.taken += 1;
+            2 * (marks.taken - 1)
+        });
+        for (i, part) in parts.iter().enumerate() {
+            while self.in_flight.len() >= REPLAYS_IN_FLIGHT * parts.len() {
+                self.wait_for_oldest()?;
             }
-            if end < self.recorded.len() {
-                last = Some(gpu.queue().submit([self.encode(start..end).finish()]));
-                start = end;
-                continue;
-            }
-            let mut encoder = self.encode(start..end);
-            match after {
+            let last = i + 1 == parts.len();
+            let begin = mark.filter(|_| i == 0);
+            let end = mark.filter(|_| last).map(|mark| mark + 1);
+            let mut encoder = self.encode(part.clone(), begin, end);
+            let after = after.as_mut().filter(|_| last);
+            let submit = |encoder: wgpu::CommandEncoder| self.gpu.queue().submit([encoder.finish()]);
+            let submission = match after {
                 Some((readback, tag)) => {
                     readback.copy(&mut encoder);
-                    last = Some(gpu.queue().submit([encoder.finish()]));
-                    readback.map(tag);
+                    let submission = submit(encoder);
+                    readback.map(*tag);
+                    submission
                 }
-                None => last = Some(gpu.queue().submit([encoder.finish()])),
-            }
-            break;
+                None => submit(encoder),
+            };
+            self.in_flight.push_back((submission, part.clone()));
         }
-        self.in_flight.extend(last);
         Ok(())
     }
 
-    fn encode(&self, range: std::ops::Range<usize>) -> wgpu::CommandEncoder {
+    fn wait_for_oldest(&mut self) -> Result<(), GpuError> {
+        let Some((submission, part)) = self.in_flight.pop_front() else {
+            return Ok(());
+        };
+        let began = Instant::now();
+        self.gpu.wait_for(Some(submission))?;
+        let now = Instant::now();
+        let wait = now - began;
+        self.waited += wait;
+        let late = wait > DEVICE_LATE;
+        if let (true, Some(before)) = (late && self.longest.is_finite(), self.last_done) {
+            self.learn(part, (now - before).as_secs_f64());
+        }
+        self.last_done = late.then_some(now);
+        Ok(())
+    }
+
+    /// The dispatches of this part took so long together. Half of the difference is believed, and no more than a factor of four:
+    /// somebody else may have used the device meanwhile.
+    fn learn(&mut self, part: Range<usize>, seconds: f64) {
+        let Some(part) = self.recorded.get_mut(part) else {
+            return;
+        };
+        let thought: f64 = part.iter().map(|r| r.cost).sum();
+        let factor = (seconds / thought.max(1e-9)).clamp(0.25, 4.0);
+        for recorded in part {
+            recorded.cost *= (1.0 + factor) / 2.0;
+        }
+    }
+
+    fn encode(
+        &self,
+        range: Range<usize>,
+        begin: Option<usize>,
+        end: Option<usize>,
+    ) -> wgpu::CommandEncoder {
         let part = &self.recorded[range];
         if let (Some(first), Some(last)) = (part.first(), part.last()) {
-            self.gpu
-                .running(&format!("{} … {}", first.label, last.label));
+            self.gpu.running(&first.label, &last.label);
         }
         let mut encoder = self
             .gpu
             .device()
             .create_command_encoder(&Default::default());
-        let mut pass = encoder.begin_compute_pass(&Default::default());
+        let marks = self.marks.as_ref();
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+            label: None,
+            timestamp_writes: marks.and_then(|marks| marks.times.of_pass(begin, end)),
+        });
         let mut current: *const Pipeline = std::ptr::null();
         for recorded in part {
-            if !std::ptr::eq(current, Arc::as_ptr(&recorded.pipeline)) {
-                pass.set_pipeline(&recorded.pipeline.raw);
-                current = Arc::as_ptr(&recorded.pipeline);
-            }
-            pass.set_bind_group(0, &recorded.group, &[]);
-            let [x, y, z] = recorded.workgroups;
-            pass.dispatch_workgroups(x, y, z);
+            let pipeline = Arc::as_ptr(&recorded.pipeline);
+            recorded.encode(&mut pass, !std::ptr::eq(current, pipeline));
+            current = pipeline;
         }
         drop(pass);
         encoder

@@ -174,6 +174,17 @@ impl Graph {
             .collect()
     }
 
+    /// Every kernel that a device may run, whichever candidates are chosen.
+    pub fn possible_kernels(&self, target: &Target) -> Vec<Kernel> {
+        self.nodes
+            .iter()
+            .filter(|node| node.op.alias().is_none())
+            .flat_map(|node| node.op.candidates(&self.io(node), target))
+            .flat_map(|candidate| candidate.lowered.launches)
+            .map(|launch| launch.kernel)
+            .collect()
+    }
+
     /// The life of everything that needs pool memory; `scratch` holds the words of each node's.
     fn spans(&self, scratch: &[&[usize]]) -> Vec<Span> {
         let mut first: Vec<Option<usize>> = vec![None; self.tensors.len()];

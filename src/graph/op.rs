@@ -14,6 +14,13 @@ pub struct Target {
     pub subgroup: Option<usize>,
     /// Largest binding in words.
     pub max_words: usize,
+    /// Threads of a workgroup.
+    pub threads: usize,
+    /// Workgroup memory in bytes.
+    pub workgroup_memory: usize,
+    /// Compute units to fill with work. Nothing tells how many a device has, so this is a guess; a tuner times several
+    /// candidates.
+    pub units: usize,
 }
 
 impl Target {
@@ -26,7 +33,12 @@ impl Target {
             subgroup,
             ..here
         };
-        let mut kinds = vec![kind(true, None), kind(false, None)];
+        // A small GPU is full with a few large tiles, so its candidates are others.
+        let small = Target {
+            units: 1,
+            ..kind(false, None)
+        };
+        let mut kinds = vec![kind(true, None), kind(false, None), small];
         kinds.extend(here.subgroup.map(|lanes| kind(true, Some(lanes))));
         kinds
     }
@@ -41,6 +53,9 @@ impl Target {
             software: gpu.is_software(),
             tier: report.tier,
             max_words: gpu.max_tensor_words(),
+            threads: report.workgroup_threads as usize,
+            workgroup_memory: report.workgroup_memory as usize,
+            units: 128,
         }
     }
 }

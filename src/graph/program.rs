@@ -112,14 +112,12 @@ impl Program {
                         binding
                     })
                     .collect();
-                let bytes: usize = bindings.iter().map(|b| b.words * 4).sum();
                 builder.push(&Dispatch {
                     kernel: launch.kernel.clone(),
                     bindings,
                     workgroups: launch.workgroups,
                     label: node.label.clone(),
-                    // A guess (a byte as dear as four operations): it only decides where submits are cut.
-                    cost: flops + 4.0 * bytes as f64,
+                    flops,
                 })?;
             }
         }
@@ -141,9 +139,9 @@ impl Program {
         self.plan.len()
     }
 
-    /// See [`Plan::cut_into`].
-    pub fn cut_into(&mut self, parts: usize) {
-        self.plan.cut_into(parts);
+    /// The recorded dispatches: how their submits are cut, and when the device runs them.
+    pub fn plan(&mut self) -> &mut Plan {
+        &mut self.plan
     }
 
     /// Sends one run to the device; see [`Plan::run`].

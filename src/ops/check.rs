@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::Add;
 use crate::gpu::{Gpu, Kernel};
 use crate::graph::{
-    Array, Graph, GraphError, Op, Program, Shape, Store, Target, Tensor, interpret,
+    Array, Candidate, Choices, Graph, GraphError, Op, Program, Shape, Store, Target, Tensor,
+    interpret,
 };
 
 /// What a tensor of a case holds.
@@ -99,13 +100,13 @@ impl Case {
         self
     }
 
-    /// Every kernel of the operator and of its gradient on a device.
+    /// Every kernel of the operator and of its gradient that a device may run.
     pub fn kernels(&self, target: &Target) -> Result<Vec<Kernel>, GraphError> {
         let mut built = self.graph()?;
         if self.differentiable.contains(&true) {
             built.backward(&self.differentiable)?;
         }
-        Ok(built.graph.kernels(target))
+        Ok(built.graph.possible_kernels(target))
     }
 
     fn graph(&self) -> Result<Built, GraphError> {
@@ -181,6 +182,31 @@ impl Built {
         program.run(None)?;
         Ok(program)
     }
+
+    /// The largest relative error of an output or an updated state; infinite where padding is not zero.
+    fn error(
+        &self,
+        gpu: &Gpu,
+        target: &Target,
+        expected: &HashMap<Tensor, Array>,
+    ) -> Result<f64, GraphError> {
+        let program = self.run(gpu, target)?;
+        let mut worst = 0.0f64;
+        for tensor in self.outputs.iter().chain(&self.updates) {
+            let got = program.read_array(*tensor)?;
+            let error = match padding_is_zero(gpu, &program, &self.graph, *tensor)? {
+                true => got.relative_error(&expected[tensor]),
+                false => f64::INFINITY,
+            };
+            // A NaN must not be lost in `max`.
+            worst = if error.is_nan() {
+                f64::INFINITY
+            } else {
+                worst.max(error)
+            };
+        }
+        Ok(worst)
+    }
 }
 
 /// SplitMix64: test values that are the same on every machine.
@@ -238,27 +264,38 @@ fn padding_is_zero(
         .all(|(a, b)| a.to_bits() == b.to_bits() || (*a == 0.0 && *b == 0.0)))
 }
 
-/// The largest relative error of an output or an updated state against the CPU reference, with the kernels chosen for
+/// The largest relative error of an output or an updated state against the CPU reference, with the kernels guessed for
 /// `target`; infinite where padding is not zero.
 pub fn forward_error(gpu: &Gpu, target: &Target, case: &Case) -> Result<f64, GraphError> {
     let built = case.graph()?;
-    let program = built.run(gpu, target)?;
     let expected = interpret(&built.graph, &built.given);
-    let mut worst = 0.0f64;
-    for tensor in built.outputs.iter().chain(&built.updates) {
-        let got = program.read_array(*tensor)?;
-        let error = match padding_is_zero(gpu, &program, &built.graph, *tensor)? {
-            true => got.relative_error(&expected[tensor]),
-            false => f64::INFINITY,
-        };
-        // A NaN must not be lost in `max`.
-        worst = if error.is_nan() {
-            f64::INFINITY
-        } else {
-            worst.max(error)
-        };
+    built.error(gpu, target, &expected)
+}
+
+/// [`forward_error`] of every candidate that the operator of a case has on `target`, with its name.
+pub fn candidate_errors(
+    gpu: &Gpu,
+    target: &Target,
+    case: &Case,
+) -> Result<Vec<(String, f64)>, GraphError> {
+    let mut built = case.graph()?;
+    let node = &built.graph.nodes()[0];
+    if node.op.alias().is_some() {
+        return Ok(vec![(
+            String::from("only"),
+            forward_error(gpu, target, case)?,
+        )]);
     }
-    Ok(worst)
+    let candidates = node.op.candidates(&built.graph.io(node), target);
+    let signature = built.graph.signature(node);
+    let expected = interpret(&built.graph, &built.given);
+    let mut errors = Vec::new();
+    for Candidate { name, .. } in candidates {
+        let choice = [(signature.clone(), name.clone())];
+        built.graph.choose(&Choices(choice.into()));
+        errors.push((name, built.error(gpu, target, &expected)?));
+    }
+    Ok(errors)
 }
 
 /// The largest relative error of a gradient on the device against central differences of the CPU reference, with a

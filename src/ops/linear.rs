@@ -2,10 +2,12 @@
 
 use super::check::{Case, Fill};
 use super::conv2d_grad_weight::WeightGradient;
-use super::correlation::{Axis, Correlation};
+use super::correlation::{self, Axis, Correlation};
+use super::tile::first;
 use crate::gpu::Kernel;
 use crate::graph::{
-    Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid,
+    Array, Candidate, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target,
+    Tensor, grid,
 };
 
 /// x `[M, IN]`, w `[IN, OUT]`, (bias `[OUT]`) → y = x·w + bias `[M, OUT]`, as `torch.nn.functional.linear` with the
@@ -32,15 +34,14 @@ pub struct SumRows;
 #[derive(Debug, Clone)]
 pub struct MatmulTransposed;
 
-/// One row of `m` pixels, `k4` and `n4` vec4s of channels.
-fn pixels(m: usize, k4: usize, n4: usize, transposed: bool, bias: bool) -> Correlation {
-    let (y, x) = (Axis::forward(1, 1, 1, 0), Axis::forward(m, 1, 1, 0));
+/// The rows of the first input as one row of pixels.
+fn pixels(io: &Io, transposed: bool, bias: bool) -> Correlation {
     Correlation {
         images: 1,
-        y,
-        x,
-        k4,
-        n4,
+        y: Axis::forward(1, 1, 1, 0),
+        x: Axis::forward(io.inputs[0].dims()[0], 1, 1, 0),
+        k4: io.inputs[0].stored_channels() / 4,
+        n4: io.outputs[0].stored_channels() / 4,
         transposed,
         bias,
     }
@@ -113,15 +114,14 @@ impl Op for Linear {
     }
 
     fn lower(&self, io: &Io, target: &Target) -> Lowered {
-        let (k4, n4) = (
-            io.inputs[0].stored_channels() / 4,
-            io.outputs[0].stored_channels() / 4,
-        );
-        let product = pixels(io.inputs[0].dims()[0], k4, n4, false, self.bias);
+        first(self.candidates(io, target))
+    }
+
+    fn candidates(&self, io: &Io, target: &Target) -> Vec<Candidate> {
         let mut slots = vec![Slot::input(0), Slot::input(1)];
         slots.extend(self.bias.then(|| Slot::input(2)));
         slots.push(Slot::output(0));
-        Lowered::one(product.launch(&slots, target))
+        correlation::candidates(&[pixels(io, false, self.bias)], &slots, target)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -156,12 +156,12 @@ impl Op for LinearGradInput {
     }
 
     fn lower(&self, io: &Io, target: &Target) -> Lowered {
-        let (k4, n4) = (
-            io.inputs[0].stored_channels() / 4,
-            io.outputs[0].stored_channels() / 4,
-        );
-        let product = pixels(io.inputs[0].dims()[0], k4, n4, true, false);
-        Lowered::one(product.launch(&[Slot::input(0), Slot::input(1), Slot::output(0)], target))
+        first(self.candidates(io, target))
+    }
+
+    fn candidates(&self, io: &Io, target: &Target) -> Vec<Candidate> {
+        let slots = [Slot::input(0), Slot::input(1), Slot::output(0)];
+        correlation::candidates(&[pixels(io, true, false)], &slots, target)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -190,6 +190,10 @@ impl Op for LinearGradWeight {
     }
 
     fn lower(&self, io: &Io, target: &Target) -> Lowered {
+        first(self.candidates(io, target))
+    }
+
+    fn candidates(&self, io: &Io, target: &Target) -> Vec<Candidate> {
         let m = io.inputs[0].dims()[0];
         let gradient = WeightGradient {
             rows: 1,
@@ -203,7 +207,7 @@ impl Op for LinearGradWeight {
             ic4: io.inputs[0].stored_channels() / 4,
             oc4: io.inputs[1].stored_channels() / 4,
         };
-        gradient.lower(target)
+        gradient.candidates(target)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -270,6 +274,10 @@ impl Op for MatmulTransposed {
         LinearGradInput.lower(io, target)
     }
 
+    fn candidates(&self, io: &Io, target: &Target) -> Vec<Candidate> {
+        LinearGradInput.candidates(io, target)
+    }
+
     fn reference(&self, inputs: &[&Array], updates: &mut [Array]) -> Vec<Array> {
         LinearGradInput.reference(inputs, updates)
     }
@@ -281,7 +289,13 @@ impl Op for MatmulTransposed {
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (m, k, n) in [(6, 37, 19), (67, 5, 33), (130, 64, 12), (2, 3, 1)] {
+    for (m, k, n) in [
+        (6, 37, 19),
+        (67, 5, 33),
+        (130, 64, 12),
+        (2, 3, 1),
+        (251, 122, 123),
+    ] {
         let name = |op: &str| format!("{op} {m}x{k}x{n}");
         let (x, w, y) = (
             Shape::rows([m, k]),
@@ -289,15 +303,23 @@ pub(super) fn cases() -> Vec<Case> {
             Shape::rows([m, n]),
         );
         let linear = |bias| {
-            Case::new(
+            let mut case = Case::new(
                 &name(if bias { "linear with bias" } else { "linear" }),
                 Linear { bias },
-            )
-            .input(x.clone(), Fill::Normal)
-            .input(w.clone(), Fill::Normal)
+            );
+            let mut inputs = vec![x.clone(), w.clone()];
+            inputs.extend(bias.then(|| Shape::rows([n])));
+            for shape in inputs {
+                // Finite differences of the large one would take minutes.
+                case = match w.len() < 5000 {
+                    true => case.input(shape, Fill::Normal),
+                    false => case.fixed(shape, Fill::Normal),
+                };
+            }
+            case
         };
         cases.push(linear(false));
-        cases.push(linear(true).input(Shape::rows([n]), Fill::Normal));
+        cases.push(linear(true));
         cases.push(
             Case::new(&name("linear_grad_input"), LinearGradInput)
                 .fixed(y.clone(), Fill::Normal)

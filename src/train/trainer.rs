@@ -20,17 +20,13 @@ use crate::augment::{Feed, draws};
 use crate::config::Config;
 use crate::data::{Dataset, order};
 use crate::eval::Knn;
-use crate::gpu::{Gpu, Readback};
+use crate::gpu::Readback;
 use crate::graph::{Program, Store};
 use crate::method::simsiam;
 use crate::model::Parameters;
 
-/// A submit should take no longer: a driver that shows pictures resets itself after seconds, and a window wants to paint.
-const SUBMIT_SECONDS: f64 = 0.05;
-/// Operations a second that the slowest GPU reaches; submits are cut by it until the first steps have been measured.
-const SLOWEST: f64 = 0.5e12;
-/// Steps measured before submits are cut for good.
-const MEASURED: usize = 6;
+/// A submit should take no longer.
+const SUBMIT: Duration = Duration::from_millis(50);
 /// The newest checkpoint is never older, also where an epoch takes hours.
 const CHECKPOINT_AFTER: Duration = Duration::from_secs(600);
 
@@ -51,7 +47,6 @@ pub enum Outcome {
 
 /// A training on a device.
 pub struct Trainer {
-    gpu: Gpu,
     config: Config,
     data: Arc<Dataset>,
     parameters: Parameters,
@@ -99,7 +94,7 @@ impl Trainer {
         parameters.allocate(&mut store)?;
         let mut program = Program::compile(&graph, &mut store)?;
         if !gpu.is_software() {
-            program.cut_into((graph.flops() as f64 / SLOWEST / SUBMIT_SECONDS).ceil() as usize);
+            program.plan().bound_submits(SUBMIT);
         }
         feed.load(&program, &data.train);
         let knn = match knn {
@@ -111,7 +106,6 @@ impl Trainer {
         Ok(Trainer {
             readback: program.readback(&[nodes.loss, nodes.mean_output_std]),
             rates: LearningRates::new(&config.optim, steps_per_epoch),
-            gpu,
             config,
             data,
             parameters,
@@ -274,11 +268,6 @@ impl Trainer {
             predictor_lr,
             images_per_second: self.meter.steps_per_second() * batch as f64,
         }));
-        if self.meter.ticks() == MEASURED && !self.gpu.is_software() {
-            let seconds = 1.0 / self.meter.steps_per_second().max(1e-3);
-            self.program
-                .cut_into((seconds / SUBMIT_SECONDS).ceil() as usize);
-        }
         Ok(())
     }
 

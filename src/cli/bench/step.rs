@@ -1,4 +1,4 @@
-//! `simsiam bench`: what a training step costs on this adapter.
+//! `simsiam bench step`: what a training step costs on this adapter.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -12,23 +12,11 @@ use simsiam::method::simsiam::training_step;
 use simsiam::model::Parameters;
 use simsiam::random::{Draw, Purpose};
 
-use super::train::recomputation;
-use super::{UsageError, say};
+use crate::cli::train::recomputation;
+use crate::cli::{UsageError, say};
 
 #[derive(clap::Args)]
 pub struct Args {
-    #[command(subcommand)]
-    what: What,
-}
-
-#[derive(clap::Subcommand)]
-enum What {
-    /// One training step on random views: forward, loss, backward and SGD, without data and augmentation.
-    Step(StepArgs),
-}
-
-#[derive(clap::Args)]
-struct StepArgs {
     /// resnet18, resnet34, resnet50, resnet101 or resnet_tiny.
     #[arg(long, value_name = "NAME", default_value = "resnet18")]
     arch: String,
@@ -61,13 +49,8 @@ struct StepArgs {
     device: Option<String>,
 }
 
-pub fn run(args: &Args) -> Result<ExitCode> {
-    let What::Step(args) = &args.what;
-    step(args)
-}
-
 /// The paper's CIFAR network with another shape: ResNet with the CIFAR stem, 3-layer projector, predictor.
-fn configuration(args: &StepArgs) -> Result<Config> {
+fn configuration(args: &Args) -> Result<Config> {
     let mut config = Config::default();
     for (flag, key, value) in [
         ("--arch", "model.arch", args.arch.as_str()),
@@ -90,7 +73,7 @@ fn configuration(args: &StepArgs) -> Result<Config> {
     Ok(config)
 }
 
-fn step(args: &StepArgs) -> Result<ExitCode> {
+pub fn run(args: &Args) -> Result<ExitCode> {
     let config = configuration(args)?;
     let gpu = Gpu::open(args.device.as_deref(), Options { checked: false })?;
     let (batch, size) = (config.optim.batch_size, config.data.image_size);
