@@ -130,6 +130,9 @@ mod tests {
             software: true,
             tier: Tier::Basic,
             max_words: 130,
+            threads: 256,
+            workgroup_memory: 16 << 10,
+            units: 1,
         };
         let launches = op.lower(&io, &target).launches;
         let value = |launch: &Launch, name: &str| {
