@@ -82,6 +82,12 @@ fn describe(adapter: &AdapterReport) -> Vec<String> {
             adapter.storage_buffers
         ),
     ];
+    if let Some(coop) = adapter.coop {
+        let (size, sum) = (coop.size, if coop.f32_sum { "f32" } else { "f16" });
+        lines.push(format!(
+            "cooperative matrices: {size}x{size} of f16, summed in {sum}"
+        ));
+    }
     if let Some(lack) = adapter.lack() {
         lines.push(format!("cannot be used: {lack}"));
     }

@@ -385,7 +385,7 @@ pub fn worst_candidate(gpu: &Gpu, target: &Target, case: &Case) -> Result<Worst,
 pub fn limit(case: &Case, candidate: &str, target: &Target) -> f64 {
     match target.coop.filter(|_| candidate.starts_with("coop")) {
         None => case.tolerance,
-        Some(coop) if coop.f32_sum => case.tolerance.max(1e-3),
+        Some(coop) if coop.f32_sum => case.tolerance.max(3e-4),
         Some(_) => case.tolerance.max(2e-2),
     }
 }

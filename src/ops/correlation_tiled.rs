@@ -84,7 +84,7 @@ mod tests {
         // ResNet-18 of width 64 on 1,024 images of 32 x 32, first and last stage; the last one of 128 images; a head.
         assert_eq!(guess([1 << 20, 64]), Tile::new([128, 64, 16], [8, 8]));
         assert_eq!(guess([1 << 14, 512]), Tile::new([128, 128, 16], [8, 8]));
-        assert_eq!(guess([1 << 11, 512]), Tile::new([64, 64, 16], [8, 4]));
+        assert_eq!(guess([1 << 11, 512]), Tile::new([128, 64, 16], [8, 4]));
         assert_eq!(guess([128, 512]), Tile::new([32, 16, 16], [2, 4]));
         // No device without a tile, however small the result.
         assert_eq!(guess([1, 4]), Tile::new([32, 16, 16], [2, 4]));
