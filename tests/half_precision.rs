@@ -165,12 +165,12 @@ fn an_overflow_skips_the_step_and_lowers_the_scale() -> Result {
     assert!(small.train(0, 2.0)?.is_finite());
     let after = small.state()?;
     let parameters = small.parameters.clone();
-    let trained = |checkpoint: &Checkpoint| -> Result<(Vec<Vec<f32>>, Vec<Vec<f32>>)> {
+    let trained = |checkpoint: &Checkpoint| -> Result<[Vec<Vec<f32>>; 2]> {
         let entries = parameters.entries().iter();
         let weights = entries.zip(checkpoint.weights(&parameters)?);
         let trained = weights.filter(|(entry, _)| entry.arena == Arena::Parameters);
         let momentum = checkpoint.momentum(&parameters)?;
-        Ok((trained.map(|(_, values)| values).collect(), momentum))
+        Ok([trained.map(|(_, values)| values).collect(), momentum])
     };
     assert!(
         trained(&before)? == trained(&after)?,

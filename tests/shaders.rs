@@ -7,7 +7,7 @@ use naga::back;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use simsiam::augment::{ViewOptions, views};
 use simsiam::config::{Config, Precision};
-use simsiam::gpu::{Coop, Kernel, Tier, Value, shader};
+use simsiam::gpu::{Ceilings, Coop, Kernel, Tier, Value, shader};
 use simsiam::graph::{Graph, Shape, Target};
 use simsiam::method::simsiam::training_step;
 use simsiam::model::Parameters;
@@ -109,6 +109,11 @@ fn every_permutation_of_the_cases_is_portable() {
             }
         }
     }
+    for half in [false, true] {
+        for kernel in Ceilings::kernels(half) {
+            kernels.insert(kernel.key(), kernel);
+        }
+    }
     assert_portable(&kernels);
     // A file of `shaders/` that no case reaches would escape this test and the others.
     for (file, _) in shader::FILES
@@ -126,8 +131,7 @@ fn every_permutation_of_the_cases_is_portable() {
 fn every_kernel_of_the_presets_is_portable() {
     let mut kernels = BTreeMap::new();
     let presets = Config::presets().map(|preset| (preset, Precision::F32));
-    // Of the largest preset in f16 too.
-    for (preset, precision) in presets.into_iter().chain([("imagenet", Precision::F16)]) {
+    for (preset, precision) in presets.chain([("cifar10", Precision::F16)]) {
         let mut config = Config::preset(preset)
             .expect("presets are sound")
             .resolved();

@@ -171,9 +171,11 @@ impl Case {
     }
 }
 
-/// The cases, and the same with activations in f16.
+/// The cases, and the first of them with activations in f16: what differs is how a number is read and written, not where.
 pub(super) fn with_f16(cases: Vec<Case>) -> Vec<Case> {
-    let f16: Vec<Case> = cases.iter().filter_map(Case::in_f16).collect();
+    const MOST: usize = 6;
+    let f16 = cases.iter().filter_map(Case::in_f16).take(MOST);
+    let f16: Vec<Case> = f16.collect();
     [cases, f16].concat()
 }
 
