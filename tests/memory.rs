@@ -6,20 +6,19 @@ use simsiam::config::Config;
 use simsiam::data::{self, Limits, Spec};
 use simsiam::gpu::{Gpu, Options, Tier};
 use simsiam::graph::{Graph, Program, Recomputed, Shape, Store, Target, Tensor};
+use simsiam::method::LossScale;
 use simsiam::method::simsiam::{Step, training_step};
 use simsiam::model::{Arena, Parameters};
 use simsiam::train::{Blueprint, Event, Trainer};
 
 /// A GPU as there are many, to plan for: nothing runs on it.
-const GPU: Target = Target {
-    software: false,
-    tier: Tier::Subgroups,
-    subgroup: None,
-    max_words: (1 << 31) / 4 - 1,
-    threads: 1024,
-    workgroup_memory: 32 << 10,
-    units: 128,
-};
+fn target() -> Target {
+    Target {
+        tier: Tier::F16,
+        max_words: (1 << 31) / 4 - 1,
+        ..Target::basic(false)
+    }
+}
 
 fn gpu() -> Gpu {
     Gpu::open(None, Options { checked: true })
@@ -54,8 +53,8 @@ fn build(assignments: &[&str]) -> Built {
 /// What a step needs with this limit for its graph, the state not counted.
 fn planned(graph: &Graph, limit: Option<u64>) -> (Recomputed, f64) {
     let mut graph = graph.clone();
-    let recomputed = graph.recompute(&GPU, limit).unwrap();
-    let memory = graph.memory(&GPU).unwrap();
+    let recomputed = graph.recompute(&target(), limit).unwrap();
+    let memory = graph.memory(&target()).unwrap();
     assert_eq!(memory.total(), recomputed.after);
     (recomputed, memory.pool as f64 / memory.alive as f64)
 }
@@ -66,6 +65,14 @@ fn what_is_cheap_is_not_kept() {
         (
             "resnet18 of width 64, batch 512",
             &["optim.batch_size=512", "model.projector_hidden=2048"][..],
+        ),
+        (
+            "the same in f16",
+            &[
+                "optim.batch_size=512",
+                "model.projector_hidden=2048",
+                "run.precision=f16",
+            ],
         ),
         (
             "resnet18 of width 16, batch 64",
@@ -82,7 +89,7 @@ fn what_is_cheap_is_not_kept() {
         ),
     ] {
         let built = build(assignments);
-        let kept = built.graph.memory(&GPU).unwrap();
+        let kept = built.graph.memory(&target()).unwrap();
         let (cheap, ratio) = planned(&built.graph, None);
         println!(
             "{name}: {:.3} GB, with all kept {:.3}; {ratio:.3} of what is alive at once",
@@ -157,6 +164,7 @@ fn trained(gpu: &Gpu, built: &Built, limit: Option<Option<u64>>) -> (Recomputed,
         .parameters
         .write(&store, &built.parameters.initialize(3));
     let mut program = Program::compile(&graph, &mut store).unwrap();
+    LossScale::INITIAL.write(&store);
     let pixels = |step: usize| -> Vec<f32> {
         let wave = |i: usize| ((i * 7919 + step * 104_729) as f32 * 0.618).sin();
         (0..graph.shape(built.views).len()).map(wave).collect()
@@ -186,7 +194,12 @@ fn recomputation_changes_no_bit() {
     for arch in [
         &["model.blocks=[2,2]", "data.image_size=12"][..],
         &["model.blocks=[1,1,1]", "model.stem=imagenet"],
+        &["model.blocks=[1,1]", "run.precision=f16"],
     ] {
+        if arch.contains(&"run.precision=f16") && gpu.report().tier < Tier::F16 {
+            println!("without f16: this adapter has none");
+            continue;
+        }
         let small = [
             "model.arch=resnet_tiny",
             "optim.batch_size=6",

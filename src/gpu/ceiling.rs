@@ -112,7 +112,11 @@ fn copy_kernel(vectors: usize, each: u32) -> Kernel {
 
 fn copy(gpu: &Gpu) -> Result<f64, GpuError> {
     // Larger than any cache, and a small part of the memory.
-    let large = if gpu.is_software() { 64 << 20 } else { 256 << 20 };
+    let large = if gpu.is_software() {
+        64 << 20
+    } else {
+        256 << 20
+    };
     let memory = gpu.report().memory.unwrap_or(u64::MAX) / 8;
     let words = (large.min(memory) as usize / 4).min(gpu.max_tensor_words()) / 4 * 4;
     let source = Buffer::new(gpu, "source of a copy", words)?;

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use super::op::Role;
 use super::store::claim;
 use super::{Graph, GraphError, Lowered, Place, Slot, Target, Tensor};
-use crate::gpu::Kernel;
+use crate::gpu::{Kernel, Tier};
 
 /// What a graph needs, in bytes, before anything is allocated.
 #[derive(Debug, Clone, Default)]
@@ -284,6 +284,9 @@ impl Graph {
 
     /// What one run needs on a device, without allocating anything; an error names the tensor that does not fit.
     pub fn memory(&self, target: &Target) -> Result<Memory, GraphError> {
+        if target.tier < Tier::F16 && self.tensors.iter().any(|t| t.shape.is_f16()) {
+            return Err(GraphError::NoF16);
+        }
         let lowered = self.lower(target);
         let mut memory = Memory::default();
         for (_, info) in self.tensors() {

@@ -25,6 +25,6 @@ pub use memory::{Memory, refuse_above};
 pub use op::{Io, Launch, Lowered, Op, Slot, Target, grid};
 pub use program::Program;
 pub use recompute::Recomputed;
-pub use shape::{Layout, Shape};
+pub use shape::{Layout, Precision, Shape};
 pub use store::Store;
 pub use tensor::{Graph, Node, Place, Tensor, TensorInfo};

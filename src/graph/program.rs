@@ -63,7 +63,11 @@ impl Program {
                 Place::Host => whole(Buffer::new(&gpu, &info.name, words)?),
                 Place::Constant(value) => {
                     let buffer = Buffer::new(&gpu, &info.name, words)?;
-                    buffer.write(&gpu, 0, &info.shape.pack(&vec![*value; info.shape.len()]));
+                    buffer.write(
+                        &gpu,
+                        0,
+                        &info.shape.to_words(&vec![*value; info.shape.len()]),
+                    );
                     whole(buffer)
                 }
                 Place::State { arena, offset } => match store.arena(arena) {
@@ -83,8 +87,11 @@ impl Program {
         }
         let mut builder = PlanBuilder::new(&gpu);
         for (index, (node, lowered)) in graph.nodes().iter().zip(&lowered).enumerate() {
-            let flops =
-                node.op.flops(&graph.io(node)) as f64 / lowered.launches.len().max(1) as f64;
+            // The node's work is that of its first kernel and of the others of that family: what sums their parts is overhead.
+            let family = lowered.launches.first().map_or("", |l| l.kernel.shader);
+            let working = |shader: &str| shader == family;
+            let workers = lowered.launches.iter().filter(|l| working(l.kernel.shader));
+            let flops = node.op.flops(&graph.io(node)) as f64 / workers.count().max(1) as f64;
             for launch in &lowered.launches {
                 let bindings: Vec<Binding> = launch
                     .slots
@@ -117,7 +124,11 @@ impl Program {
                     bindings,
                     workgroups: launch.workgroups,
                     label: node.label.clone(),
-                    flops,
+                    flops: if working(launch.kernel.shader) {
+                        flops
+                    } else {
+                        0.0
+                    },
                 })?;
             }
         }
@@ -154,7 +165,7 @@ impl Program {
         self.bound.get(&tensor).map(|(binding, _)| binding)
     }
 
-    /// A readback of these tensors after each run; values come as they lie in memory, padded.
+    /// A readback of these tensors, none of them in f16, after each run; values come as they lie in memory, padded.
     pub fn readback(&self, tensors: &[Tensor]) -> Readback {
         Readback::new(
             &self.gpu,
@@ -170,7 +181,7 @@ impl Program {
         if let Some((binding, shape)) = self.bound.get(&tensor) {
             binding
                 .buffer
-                .write(&self.gpu, binding.offset, &shape.pack(values));
+                .write(&self.gpu, binding.offset, &shape.to_words(values));
         }
     }
 
@@ -202,11 +213,10 @@ impl Program {
                 let words: Vec<u32> = b.buffer.read(&self.gpu, b.offset, shape.len())?;
                 Ok(words.into_iter().map(|w| w as f32).collect())
             }
-            Some((b, shape)) => Ok(shape.unpack(&b.buffer.read::<f32>(
-                &self.gpu,
-                b.offset,
-                shape.stored_len(),
-            )?)),
+            Some((b, shape)) => {
+                let words = b.buffer.read(&self.gpu, b.offset, shape.stored_len())?;
+                Ok(shape.unpack(&shape.from_words(&words)))
+            }
         }
     }
 

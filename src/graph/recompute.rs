@@ -97,33 +97,37 @@ impl Graph {
         Ok(recomputed)
     }
 
-    /// For each tensor of the forward pass that a node of the backward pass reads, or that another such tensor is made of: the
-    /// node that makes it, where that may run again.
+    /// The node that makes each tensor of the forward pass, where it may run again until the last node that reads any of them.
     fn makers(&self, backward: usize) -> Vec<Option<usize>> {
         let mut maker = vec![None; self.tensors.len()];
         for (index, node) in self.nodes[..backward].iter().enumerate() {
             let [output] = node.outputs[..] else { continue };
             let info = self.info(output);
-            let pooled = info.place == Place::Pool && !info.kept;
-            if pooled && node.updates.is_empty() && self.stay(&node.inputs, index) {
+            if info.place == Place::Pool && !info.kept && node.updates.is_empty() {
                 maker[output.0 as usize] = Some(index);
             }
+        }
+        let reads = |tensor: &Tensor| maker[tensor.0 as usize].is_some();
+        let last = self.nodes.iter().rposition(|n| n.inputs.iter().any(reads));
+        for maker in &mut maker {
+            let lasts =
+                |index: usize| self.stays(&self.nodes[index].inputs, index..last.unwrap_or(0));
+            *maker = maker.filter(|&index| lasts(index));
         }
         maker
     }
 
-    /// Whether nothing that is read later overwrites these tensors after node `index`: only what comes last may.
-    fn stay(&self, inputs: &[Tensor], index: usize) -> bool {
+    /// Whether none of these nodes overwrites one of these tensors.
+    fn stays(&self, tensors: &[Tensor], nodes: std::ops::Range<usize>) -> bool {
         let arena = |tensor: Tensor| match self.info(self.root(tensor)).place {
             Place::State { arena, .. } => Some(arena),
             _ => None,
         };
-        let last = self.nodes.len() - 1;
-        let changed = self.nodes[index..last].iter().flat_map(|n| &n.updates);
-        let mut changed = changed.map(|&t| (self.root(t), arena(t)));
-        !changed.any(|(root, place)| {
-            let mut inputs = inputs.iter();
-            inputs.any(|&t| self.root(t) == root || (place.is_some() && arena(t) == place))
+        let mut changed = self.nodes[nodes].iter().flat_map(|n| &n.updates);
+        !changed.any(|&changed| {
+            let same = |&t: &Tensor| self.root(t) == self.root(changed);
+            let near = |&t: &Tensor| arena(t).is_some() && arena(t) == arena(changed);
+            tensors.iter().any(|t| same(t) || near(t))
         })
     }
 }

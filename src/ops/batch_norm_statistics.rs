@@ -26,6 +26,8 @@ pub(super) struct Parts {
     pub parts: usize,
     pub rows_per_part: usize,
     pub c4: usize,
+    /// The activations are kept in f16.
+    f16: bool,
     /// A workgroup merges the parts of a vec4 of channels, instead of a thread: barriers are dear in software.
     wide: bool,
 }
@@ -42,6 +44,7 @@ impl Parts {
             parts: rows.div_ceil(rows_per_part),
             rows_per_part,
             c4,
+            f16: x.is_f16(),
             wide: !target.software,
         }
     }
@@ -49,6 +52,7 @@ impl Parts {
     /// Adds what every kernel wants to know.
     pub fn describe(&self, kernel: Kernel, views: usize) -> Kernel {
         kernel
+            .with("F16", self.f16)
             .with("VIEWS", views)
             .with("ROWS", self.rows)
             .with("PARTS", self.parts)
@@ -102,6 +106,10 @@ pub(super) fn statistics(x: &Shape, views: usize) -> Shape {
 impl Op for BatchNormStatistics {
     fn name(&self) -> &'static str {
         "batch_norm_statistics"
+    }
+
+    fn takes_f16(&self) -> bool {
+        true
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {

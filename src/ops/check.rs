@@ -3,12 +3,19 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use half::f16;
+
 use super::Add;
-use crate::gpu::{Gpu, Kernel};
+use crate::gpu::{Gpu, Kernel, Tier};
 use crate::graph::{
-    Array, Candidate, Choices, Graph, GraphError, Op, Program, Shape, Store, Target, Tensor,
-    interpret,
+    Array, Candidate, Choices, Graph, GraphError, Layout, Op, Precision, Program, Shape, Store,
+    Target, Tensor, interpret,
 };
+
+/// Distance of neighbours in f16, relative to the lower power of two.
+const F16_STEP: f64 = 1.0 / 1024.0;
+/// Below this f16 has fewer digits, and devices may take a number for zero.
+const F16_LEAST_NORMAL: f64 = 1.0 / 16384.0;
 
 /// What a tensor of a case holds.
 #[derive(Debug, Clone)]
@@ -100,6 +107,25 @@ impl Case {
         self
     }
 
+    /// The same with its activations in f16: images and matrices, not vectors, statistics and weights. `None` where the
+    /// operator takes none.
+    fn in_f16(&self) -> Option<Case> {
+        let mut case = self.clone();
+        case.name += " f16";
+        for (shape, _) in &mut case.inputs {
+            if shape.layout() == Layout::Rows && matches!(shape.dims().len(), 2 | 4) {
+                *shape = shape.clone().with(Precision::F16);
+            }
+        }
+        self.op.takes_f16().then_some(case)
+    }
+
+    /// Whether a device has what the case needs.
+    pub fn runs_on(&self, target: &Target) -> bool {
+        let f16 = |graph: &Graph| graph.tensors().any(|(_, info)| info.shape.is_f16());
+        target.tier >= Tier::F16 || !self.graph().is_ok_and(|built| f16(&built.graph))
+    }
+
     /// Every kernel of the operator and of its gradient that a device may run.
     pub fn kernels(&self, target: &Target) -> Result<Vec<Kernel>, GraphError> {
         let mut built = self.graph()?;
@@ -143,6 +169,14 @@ impl Case {
             outputs,
         })
     }
+}
+
+/// The cases, and the first of them with activations in f16: what differs is how a number is read and written, not where.
+pub(super) fn with_f16(cases: Vec<Case>) -> Vec<Case> {
+    const MOST: usize = 6;
+    let f16 = cases.iter().filter_map(Case::in_f16).take(MOST);
+    let f16: Vec<Case> = f16.collect();
+    [cases, f16].concat()
 }
 
 struct Built {
@@ -195,7 +229,7 @@ impl Built {
         for tensor in self.outputs.iter().chain(&self.updates) {
             let got = program.read_array(*tensor)?;
             let error = match padding_is_zero(gpu, &program, &self.graph, *tensor)? {
-                true => got.relative_error(&expected[tensor]),
+                true => error_of(&got, &expected[tensor], self.graph.shape(*tensor)),
                 false => f64::INFINITY,
             };
             // A NaN must not be lost in `max`.
@@ -222,7 +256,7 @@ fn values(shape: &Shape, fill: &Fill, seed: u64) -> Array {
     let mut state = seed.wrapping_mul(0x5851_f42d_4c95_7f2d);
     let mut next = || uniform(&mut state);
     let data: Vec<f64> = match fill {
-        // Box–Muller; rounded to f32 so that both sides see the same inputs.
+        // Box–Muller.
         Fill::Normal => (0..shape.len())
             .map(|_| (-2.0 * (1.0 - next()).ln()).sqrt() * (std::f64::consts::TAU * next()).cos())
             .collect(),
@@ -232,15 +266,36 @@ fn values(shape: &Shape, fill: &Fill, seed: u64) -> Array {
         Fill::Values(v) => v.iter().map(|&v| f64::from(v)).collect(),
         Fill::Words(v) => v.iter().map(|&v| f64::from(v)).collect(),
     };
+    // Rounded as they are stored, so that both sides see the same inputs.
     let exact = matches!(fill, Fill::Words(_));
-    let data = data
-        .into_iter()
-        .map(|v| if exact { v } else { f64::from(v as f32) })
-        .collect();
+    let rounded = |v: f64| match shape.precision() {
+        Precision::F32 => f64::from(v as f32),
+        Precision::F16 => f16::from_f64(v).to_f64(),
+    };
+    let data = data.into_iter().map(|v| if exact { v } else { rounded(v) });
     Array {
         dims: shape.dims().to_vec(),
-        data,
+        data: data.collect(),
     }
+}
+
+/// The relative error of what lies in memory as `shape`. Of f16 only what is more than rounding counts: one step of f16 at
+/// the expected value, as WGSL does not say to which side it rounds. So a case has one tolerance in every precision.
+fn error_of(got: &Array, expected: &Array, shape: &Shape) -> f64 {
+    if !shape.is_f16() {
+        return got.relative_error(expected);
+    }
+    let mut beyond = got.clone();
+    for (value, &wanted) in beyond.data.iter_mut().zip(&expected.data) {
+        let step = match wanted.abs() {
+            size if size < F16_LEAST_NORMAL => size.max(F16_LEAST_NORMAL * F16_STEP),
+            size => size * F16_STEP,
+        };
+        let difference = *value - wanted;
+        // A NaN stays one.
+        *value = wanted + difference - difference.clamp(-step, step);
+    }
+    beyond.relative_error(expected)
 }
 
 /// Kernels count on zeros in the padding of what they read.
@@ -254,9 +309,10 @@ fn padding_is_zero(
         return Ok(true);
     };
     let shape = graph.shape(tensor);
-    let stored: Vec<f32> = binding
+    let words = binding
         .buffer
         .read(gpu, binding.offset, shape.stored_len())?;
+    let stored = shape.from_words(&words);
     let clean = shape.pack(&shape.unpack(&stored));
     Ok(stored
         .iter()
@@ -298,6 +354,44 @@ pub fn candidate_errors(
     Ok(errors)
 }
 
+/// The candidate that is nearest to its limit or beyond.
+#[derive(Debug, Clone)]
+pub struct Worst {
+    /// Its name.
+    pub candidate: String,
+    /// Its error.
+    pub error: f64,
+    /// See [`limit`].
+    pub limit: f64,
+}
+
+/// [`candidate_errors`], the worst one.
+pub fn worst_candidate(gpu: &Gpu, target: &Target, case: &Case) -> Result<Worst, GraphError> {
+    let errors = candidate_errors(gpu, target, case)?;
+    let held = errors.into_iter().map(|(candidate, error)| Worst {
+        limit: limit(case, &candidate, target),
+        candidate,
+        error,
+    });
+    let beyond = |worst: &Worst| worst.error / worst.limit;
+    let worst = held.max_by(|a, b| beyond(a).total_cmp(&beyond(b)));
+    // Every operator has a candidate.
+    Ok(worst.unwrap_or(Worst {
+        candidate: String::new(),
+        error: f64::INFINITY,
+        limit: case.tolerance,
+    }))
+}
+
+/// The largest error of a case that a candidate may have. Cooperative matrices round the weights to f16, and some add in f16.
+pub fn limit(case: &Case, candidate: &str, target: &Target) -> f64 {
+    match target.coop.filter(|_| candidate.starts_with("coop")) {
+        None => case.tolerance,
+        Some(coop) if coop.f32_sum => case.tolerance.max(3e-4),
+        Some(_) => case.tolerance.max(2e-2),
+    }
+}
+
 /// The largest relative error of a gradient on the device against central differences of the CPU reference, with a
 /// random gradient coming in, as in the middle of a graph. `None` where nothing is differentiable.
 pub fn gradient_error(gpu: &Gpu, target: &Target, case: &Case) -> Result<Option<f64>, GraphError> {
@@ -316,7 +410,12 @@ pub fn gradient_error(gpu: &Gpu, target: &Target, case: &Case) -> Result<Option<
     for gradient in gradients.iter().flatten() {
         built.graph.keep(*gradient);
     }
-    let program = built.run(gpu, target)?;
+    // The rule is checked here, not the kernels: not with those that are less exact than the differences.
+    let exact = Target {
+        coop: None,
+        ..*target
+    };
+    let program = built.run(gpu, &exact)?;
     let objective = |given: &HashMap<Tensor, Array>| -> f64 {
         let y = &interpret(&forward, given)[&first];
         y.data.iter().zip(&weights.data).map(|(y, w)| y * w).sum()
@@ -342,7 +441,8 @@ pub fn gradient_error(gpu: &Gpu, target: &Target, case: &Case) -> Result<Option<
             moved(at);
             expected.data[j] = (above - below) / (2.0 * STEP);
         }
-        let error = program.read_array(gradient)?.relative_error(&expected);
+        let got = program.read_array(gradient)?;
+        let error = error_of(&got, &expected, built.graph.shape(gradient));
         worst = if error.is_nan() {
             f64::INFINITY
         } else {

@@ -33,6 +33,10 @@ impl Op for Conv2d {
         "conv2d"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let [x, w] = inputs else {
             return Err("an image and a weight are wanted".to_string());
@@ -52,7 +56,8 @@ impl Op for Conv2d {
             ));
         }
         let out = |size: usize, k: usize| (size + 2 * self.padding - k) / self.stride + 1;
-        Ok(vec![Shape::rows([n, out(h, kh), out(width, kw), oc])])
+        let y = Shape::rows([n, out(h, kh), out(width, kw), oc]);
+        Ok(vec![y.with(x.precision())])
     }
 
     fn gradient(
@@ -108,6 +113,7 @@ impl Op for Conv2d {
             n4: io.outputs[0].stored_channels() / 4,
             transposed: false,
             bias: false,
+            f16: io.inputs[0].is_f16(),
         };
         correlation::candidates(
             &[correlation],
@@ -147,16 +153,16 @@ impl Op for Conv2dGradInput {
         "conv2d_grad_input"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let [dy, w] = inputs else {
             return Err("a gradient and a weight are wanted".to_string());
         };
-        Ok(vec![Shape::rows([
-            dy.dims()[0],
-            self.size[0],
-            self.size[1],
-            w.dims()[2],
-        ])])
+        let dx = Shape::rows([dy.dims()[0], self.size[0], self.size[1], w.dims()[2]]);
+        Ok(vec![dx.with(dy.precision())])
     }
 
     fn lower(&self, io: &Io, target: &Target) -> Lowered {
@@ -176,6 +182,7 @@ impl Op for Conv2dGradInput {
                     n4: io.outputs[0].stored_channels() / 4,
                     transposed: true,
                     bias: false,
+                    f16: io.inputs[0].is_f16(),
                 });
             }
         }

@@ -1,8 +1,8 @@
 //! Convolutions (forward and input gradient), linear layers and A·Bᵀ as one kind of GEMM: this file says which pixels meet
-//! which weights. Two kernels compute it: `conv2d.wgsl` in registers (`correlation_register`), `conv2d_tiled.wgsl` in
-//! workgroup memory (`correlation_tiled`).
+//! which weights. Three kernels compute it: `conv2d.wgsl` in registers (`correlation_register`), `conv2d_tiled.wgsl` in
+//! workgroup memory (`correlation_tiled`), `conv2d_coop.wgsl` with cooperative matrices (`conv2d_coop`).
 
-use super::{correlation_register, correlation_tiled, tile};
+use super::{conv2d_coop, correlation_register, correlation_tiled, tile};
 use crate::gpu::Kernel;
 use crate::graph::{Candidate, Slot, Target};
 
@@ -89,6 +89,8 @@ pub(super) struct Correlation {
     /// The weight lies as `[tap, output, input]`.
     pub transposed: bool,
     pub bias: bool,
+    /// Input and output are kept in f16.
+    pub f16: bool,
 }
 
 impl Correlation {
@@ -111,6 +113,7 @@ impl Correlation {
         Kernel::new(shader)
             .with("TRANSPOSED", self.transposed)
             .with("BIAS", self.bias)
+            .with("F16", self.f16)
             .with("K4", self.k4)
             .with("N4", self.n4)
             .with("ROWS", self.rows())
@@ -148,6 +151,7 @@ pub(super) fn candidates(
     if target.software {
         return tile::distinct(registers);
     }
+    let coop = conv2d_coop::candidates(phases, slots, target);
     let tiled = correlation_tiled::candidates(phases, slots, target);
-    tile::distinct(tiled.into_iter().chain(registers))
+    tile::distinct(coop.into_iter().chain(tiled).chain(registers))
 }

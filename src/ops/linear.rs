@@ -44,6 +44,7 @@ fn pixels(io: &Io, transposed: bool, bias: bool) -> Correlation {
         n4: io.outputs[0].stored_channels() / 4,
         transposed,
         bias,
+        f16: io.inputs[0].is_f16(),
     }
 }
 
@@ -74,6 +75,10 @@ impl Op for Linear {
         "linear"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let (x, w) = two_matrices(inputs)?;
         if x.channels() != w.dims()[0] {
@@ -86,7 +91,8 @@ impl Op for Linear {
         if self.bias && inputs.get(2).is_none_or(|b| b.dims() != [w.channels()]) {
             return Err(format!("a bias of {} numbers is wanted", w.channels()));
         }
-        Ok(vec![Shape::rows([x.dims()[0], w.channels()])])
+        let y = Shape::rows([x.dims()[0], w.channels()]);
+        Ok(vec![y.with(x.precision())])
     }
 
     fn gradient(
@@ -150,9 +156,14 @@ impl Op for LinearGradInput {
         "linear_grad_input"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let (dy, w) = two_matrices(inputs)?;
-        Ok(vec![Shape::rows([dy.dims()[0], w.dims()[0]])])
+        let dx = Shape::rows([dy.dims()[0], w.dims()[0]]);
+        Ok(vec![dx.with(dy.precision())])
     }
 
     fn lower(&self, io: &Io, target: &Target) -> Lowered {
@@ -184,8 +195,15 @@ impl Op for LinearGradWeight {
         "linear_grad_weight"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let (x, dy) = two_matrices(inputs)?;
+        if x.precision() != dy.precision() {
+            return Err("two matrices of one precision are wanted".to_string());
+        }
         Ok(vec![Shape::weight([x.channels(), dy.channels()])])
     }
 
@@ -206,6 +224,7 @@ impl Op for LinearGradWeight {
             padding: 0,
             ic4: io.inputs[0].stored_channels() / 4,
             oc4: io.inputs[1].stored_channels() / 4,
+            f16: io.inputs[0].is_f16(),
         };
         gradient.candidates(target)
     }
@@ -230,6 +249,10 @@ impl Op for SumRows {
         "sum_rows"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         Ok(vec![Shape::rows([inputs[0].channels()])])
     }
@@ -237,6 +260,7 @@ impl Op for SumRows {
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
         let c4 = io.inputs[0].stored_channels() / 4;
         let kernel = Kernel::new("sum_rows")
+            .with("F16", io.inputs[0].is_f16())
             .with("ROWS", io.inputs[0].row_count())
             .with("C4", c4);
         Lowered::one(Launch::new(
