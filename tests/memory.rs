@@ -194,7 +194,7 @@ fn recomputation_changes_no_bit() {
     for arch in [
         &["model.blocks=[2,2]", "data.image_size=12"][..],
         &["model.blocks=[1,1,1]", "model.stem=imagenet"],
-        &["model.blocks=[1,1]", "run.precision=f16"],
+        &["model.blocks=[2,2]", "run.precision=f16"],
     ] {
         if arch.contains(&"run.precision=f16") && gpu.report().tier < Tier::F16 {
             println!("without f16: this adapter has none");
@@ -212,7 +212,10 @@ fn recomputation_changes_no_bit() {
         let (_, kept) = trained(&gpu, &built, None);
         let values = kept.iter().map(|&bits| f32::from_bits(bits));
         assert!(values.clone().all(f32::is_finite));
-        assert!(values.filter(|v| *v != 0.0).count() > kept.len() / 2);
+        // Much is padding between small tensors.
+        let some = values.filter(|v| *v != 0.0).count() as f64 / kept.len() as f64;
+        println!("{arch:?}: {:.0} % are not zero", some * 100.0);
+        assert!(some > 0.2, "nothing was trained");
         let (cheap, bits) = trained(&gpu, &built, Some(None));
         assert!(cheap.tensors > 3 && cheap.blocks.is_empty(), "{cheap:?}");
         assert!(bits == kept, "what is cheap differs when made again");
