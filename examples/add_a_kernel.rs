@@ -68,7 +68,7 @@ struct LeakyReluGradient {
 }
 
 fn launch(kernel: Kernel, slope: f32, io: &Io, slots: &[Slot]) -> Lowered {
-    let vectors = io.outputs[0].stored_len() / 4;
+    let vectors = io.outputs[0].vectors();
     let kernel = kernel.with("VECTORS", vectors).with("SLOPE", slope);
     Lowered::one(Launch::new(kernel, slots, grid(vectors.div_ceil(64))))
 }

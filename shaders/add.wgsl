@@ -1,10 +1,11 @@
 // y = a + b over VECTORS vec4s, one a thread.
 // Workgroup 64; dispatch grid(ceil(VECTORS / 64)).
 //!include common/grid
+//!include common/stored
 
-@group(0) @binding(0) var<storage, read> a: array<vec4f>;
-@group(0) @binding(1) var<storage, read> b: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(0) var<storage, read> a: array<Stored>;
+@group(0) @binding(1) var<storage, read> b: array<Stored>;
+@group(0) @binding(2) var<storage, read_write> y: array<Stored>;
 
 @compute @workgroup_size(64)
 fn main(
@@ -14,6 +15,6 @@ fn main(
 ) {
     let i = flat_workgroup(workgroup, workgroups) * 64u + lane;
     if i < VECTORS {
-        y[i] = a[i] + b[i];
+        y[i] = Stored(vec4f(a[i]) + vec4f(b[i]));
     }
 }

@@ -1,10 +1,12 @@
 // y = max(a + b, 0) over VECTORS vec4s, one a thread.
 // Workgroup 64; dispatch grid(ceil(VECTORS / 64)).
 //!include common/grid
+//!include common/relu
+//!include common/stored
 
-@group(0) @binding(0) var<storage, read> a: array<vec4f>;
-@group(0) @binding(1) var<storage, read> b: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(0) var<storage, read> a: array<Stored>;
+@group(0) @binding(1) var<storage, read> b: array<Stored>;
+@group(0) @binding(2) var<storage, read_write> y: array<Stored>;
 
 @compute @workgroup_size(64)
 fn main(
@@ -14,6 +16,6 @@ fn main(
 ) {
     let i = flat_workgroup(workgroup, workgroups) * 64u + lane;
     if i < VECTORS {
-        y[i] = max(a[i] + b[i], vec4f(0.0));
+        y[i] = Stored(relu(vec4f(a[i]) + vec4f(b[i])));
     }
 }

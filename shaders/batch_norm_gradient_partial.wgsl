@@ -4,10 +4,13 @@
 //!include common/grid
 //!include common/batch_norm_gradient
 
-//!if RELU
-@group(0) @binding(4) var<storage, read_write> partial: array<vec4f>;
-//!else
 @group(0) @binding(3) var<storage, read_write> partial: array<vec4f>;
+//!if Y
+@group(0) @binding(4) var<storage, read> y: array<Stored>;
+//!end
+//!if AFFINE
+@group(0) @binding(4) var<storage, read> weight: array<vec4f>;
+@group(0) @binding(5) var<storage, read> bias: array<vec4f>;
 //!end
 
 @compute @workgroup_size(64)
@@ -25,13 +28,15 @@ fn main(
     let view = i / (C4 * PARTS);
     let first = part * ROWS_PER_PART;
     let end = min(first + ROWS_PER_PART, ROWS);
+    let it = channels(view, c);
     var sum = vec4f();
     var product = vec4f();
     for (var row = first; row < end; row++) {
         let at = (view * ROWS + row) * C4 + c;
-        let g = incoming(at);
+        let xhat = normalised(at, it);
+        let g = incoming(at, it, xhat);
         sum += g;
-        product = fma(g, normalised(at, view, c), product);
+        product = fma(g, xhat, product);
     }
     let at = (view * PARTS + part) * 2u * C4 + c;
     partial[at] = sum;

@@ -1,9 +1,13 @@
 // Statistics of each view from those of its parts (Chan et al.): stats[view, 0, c] = mean, stats[view, 1, c] =
 // 1 / sqrt(biased variance + EPS). The running statistics move by MOMENTUM towards the mean and the unbiased variance,
-// once a view, in order.
+// once a view, in order. +F16: where an activation has left the range of f16, they stay: the step is skipped, and what is
+// not finite now would be there for ever.
 // Threads and dispatch as common/merge says.
 //!include common/grid
 //!include common/merge
+//!if F16
+//!include common/finite
+//!end
 
 @group(0) @binding(0) var<storage, read> partial: array<vec4f>;
 @group(0) @binding(1) var<storage, read_write> stats: array<vec4f>;
@@ -41,8 +45,15 @@ fn main(
             // Padding channels stay zero.
             let real = vec4u(c * 4u) + vec4u(0u, 1u, 2u, 3u) < vec4u(CHANNELS);
             stats[(view * 2u + 1u) * C4 + c] = select(vec4f(), 1.0 / sqrt(squares / f32(ROWS) + EPS), real);
-            running_mean[c] = mix(running_mean[c], mean, MOMENTUM);
-            running_var[c] = mix(running_var[c], squares / f32(ROWS - 1u), MOMENTUM);
+            var rate = vec4f(MOMENTUM);
+//!if F16
+            let good = finite(mean) & finite(squares);
+            rate = select(vec4f(), rate, good);
+            mean = select(vec4f(), mean, good);
+            squares = select(vec4f(), squares, good);
+//!end
+            running_mean[c] = mix(running_mean[c], mean, rate);
+            running_var[c] = mix(running_var[c], squares / f32(ROWS - 1u), rate);
         }
     }
 }

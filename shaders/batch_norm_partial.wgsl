@@ -4,8 +4,9 @@
 // one part and sums deviations from its first row: E[x^2] - E[x]^2 would lose a mean that is large beside the deviations.
 // Workgroup 64; dispatch grid(ceil(VIEWS * PARTS * C4 / 64)).
 //!include common/grid
+//!include common/stored
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<Stored>;
 @group(0) @binding(1) var<storage, read_write> partial: array<vec4f>;
 
 @compute @workgroup_size(64)
@@ -23,11 +24,11 @@ fn main(
     let view = i / (C4 * PARTS);
     let first = part * ROWS_PER_PART;
     let end = min(first + ROWS_PER_PART, ROWS);
-    let shift = x[(view * ROWS + first) * C4 + c];
+    let shift = vec4f(x[(view * ROWS + first) * C4 + c]);
     var sum = vec4f();
     var squares = vec4f();
     for (var row = first; row < end; row++) {
-        let d = x[(view * ROWS + row) * C4 + c] - shift;
+        let d = vec4f(x[(view * ROWS + row) * C4 + c]) - shift;
         sum += d;
         squares = fma(d, d, squares);
     }

@@ -15,14 +15,15 @@
 // Sizes with a 4 are in vec4s. Rows run over all images: row = image * OUT_H + oy.
 
 //!include common/grid
+//!include common/stored
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<Stored>;
 @group(0) @binding(1) var<storage, read> w: array<vec4f>;
 //!if BIAS
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> y: array<Stored>;
 //!else
-@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> y: array<Stored>;
 //!end
 
 // Four input channels times a 4x4 block of weights.
@@ -101,7 +102,7 @@ fn main(
             var a: array<vec4f, TY * COLUMNS>;
 //!repeat R TY
 //!repeat C COLUMNS
-            a[R * COLUMNS + C] = select(vec4f(), x[base[R] + column[C] + k], inside_x[C] && inside_y[R]);
+            a[R * COLUMNS + C] = select(vec4f(), vec4f(x[base[R] + column[C] + k]), inside_x[C] && inside_y[R]);
 //!end
 //!end
 //!if SHARE
@@ -163,9 +164,9 @@ fn main(
         if ox + P < OUT_W {
 //!repeat T TN
 //!if BIAS
-            y[(pixel + P * OUT_STRIDE) * N4 + n + T] = sum[(R * TX + P) * TN + T] + bias[n + T];
+            y[(pixel + P * OUT_STRIDE) * N4 + n + T] = Stored(sum[(R * TX + P) * TN + T] + bias[n + T]);
 //!else
-            y[(pixel + P * OUT_STRIDE) * N4 + n + T] = sum[(R * TX + P) * TN + T];
+            y[(pixel + P * OUT_STRIDE) * N4 + n + T] = Stored(sum[(R * TX + P) * TN + T]);
 //!end
 //!end
         }

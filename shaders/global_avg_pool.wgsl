@@ -1,9 +1,10 @@
 // y = mean over the PIXELS pixels of each image; a thread makes one vec4 of channels, of which an image has CHANNELS.
 // VECTORS = images * CHANNELS. Workgroup 64; dispatch grid(ceil(VECTORS / 64)).
 //!include common/grid
+//!include common/stored
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<Stored>;
+@group(0) @binding(1) var<storage, read_write> y: array<Stored>;
 
 @compute @workgroup_size(64)
 fn main(
@@ -18,7 +19,7 @@ fn main(
     let first = i / CHANNELS * PIXELS * CHANNELS + i % CHANNELS;
     var sum = vec4f(0.0);
     for (var pixel = 0u; pixel < PIXELS; pixel++) {
-        sum += x[first + pixel * CHANNELS];
+        sum += vec4f(x[first + pixel * CHANNELS]);
     }
-    y[i] = sum / f32(PIXELS);
+    y[i] = Stored(sum / f32(PIXELS));
 }

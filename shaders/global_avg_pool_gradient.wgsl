@@ -1,9 +1,10 @@
 // dx = dy / PIXELS: each of N images has PIXELS pixels of CHANNELS vec4s and one row of dy. Runs over VECTORS vec4s, one a thread.
 // Workgroup 64; dispatch grid(ceil(VECTORS / 64)).
 //!include common/grid
+//!include common/stored
 
-@group(0) @binding(0) var<storage, read> dy: array<vec4f>;
-@group(0) @binding(1) var<storage, read_write> dx: array<vec4f>;
+@group(0) @binding(0) var<storage, read> dy: array<Stored>;
+@group(0) @binding(1) var<storage, read_write> dx: array<Stored>;
 
 @compute @workgroup_size(64)
 fn main(
@@ -14,6 +15,6 @@ fn main(
     let i = flat_workgroup(workgroup, workgroups) * 64u + lane;
     if i < VECTORS {
         let image = i / (PIXELS * CHANNELS);
-        dx[i] = dy[image * CHANNELS + i % CHANNELS] / f32(PIXELS);
+        dx[i] = Stored(vec4f(dy[image * CHANNELS + i % CHANNELS]) / f32(PIXELS));
     }
 }

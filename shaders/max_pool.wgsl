@@ -2,9 +2,10 @@
 // x [N, H, W, CHANNELS vec4s], y [N, OH, OW, CHANNELS vec4s]; a thread makes one vec4 of y, of which there are VECTORS.
 // PADDING < KERNEL, so every window has a pixel. Workgroup 64; dispatch grid(ceil(VECTORS / 64)).
 //!include common/grid
+//!include common/stored
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<Stored>;
+@group(0) @binding(1) var<storage, read_write> y: array<Stored>;
 
 @compute @workgroup_size(64)
 fn main(
@@ -22,11 +23,11 @@ fn main(
     let image = i / (CHANNELS * OW * OH);
     let columns = vec2u(max(left, PADDING), min(left + KERNEL, W + PADDING)) - PADDING;
     let rows = vec2u(max(top, PADDING), min(top + KERNEL, H + PADDING)) - PADDING;
-    var best = x[((image * H + rows.x) * W + columns.x) * CHANNELS + channel];
+    var best = vec4f(x[((image * H + rows.x) * W + columns.x) * CHANNELS + channel]);
     for (var row = rows.x; row < rows.y; row++) {
         for (var column = columns.x; column < columns.y; column++) {
-            best = max(best, x[((image * H + row) * W + column) * CHANNELS + channel]);
+            best = max(best, vec4f(x[((image * H + row) * W + column) * CHANNELS + channel]));
         }
     }
-    y[i] = best;
+    y[i] = Stored(best);
 }

@@ -3,11 +3,12 @@
 // Dimensions as in max_pool; a thread makes one vec4 of dx, of which there are VECTORS.
 // Workgroup 64; dispatch grid(ceil(VECTORS / 64)).
 //!include common/grid
+//!include common/stored
 
-@group(0) @binding(0) var<storage, read> dy: array<vec4f>;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
-@group(0) @binding(2) var<storage, read> y: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> dx: array<vec4f>;
+@group(0) @binding(0) var<storage, read> dy: array<Stored>;
+@group(0) @binding(1) var<storage, read> x: array<Stored>;
+@group(0) @binding(2) var<storage, read> y: array<Stored>;
+@group(0) @binding(3) var<storage, read_write> dx: array<Stored>;
 
 // Windows [first, end) of `count` that contain the pixel at `position`, counted with padding.
 fn windows(position: u32, count: u32) -> vec2u {
@@ -50,8 +51,8 @@ fn main(
                     first = first & (x[((image * H + r) * W + c) * CHANNELS + channel] != most);
                 }
             }
-            sum += select(vec4f(0.0), dy[o], first);
+            sum += select(vec4f(0.0), vec4f(dy[o]), first);
         }
     }
-    dx[i] = sum;
+    dx[i] = Stored(sum);
 }

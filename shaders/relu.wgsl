@@ -1,9 +1,11 @@
 // y = max(x, 0) over VECTORS vec4s, one a thread.
 // Workgroup 64; dispatch grid(ceil(VECTORS / 64)).
 //!include common/grid
+//!include common/relu
+//!include common/stored
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<Stored>;
+@group(0) @binding(1) var<storage, read_write> y: array<Stored>;
 
 @compute @workgroup_size(64)
 fn main(
@@ -13,6 +15,6 @@ fn main(
 ) {
     let i = flat_workgroup(workgroup, workgroups) * 64u + lane;
     if i < VECTORS {
-        y[i] = max(x[i], vec4f(0.0));
+        y[i] = Stored(relu(vec4f(x[i])));
     }
 }

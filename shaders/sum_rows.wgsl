@@ -1,8 +1,9 @@
 // y[c] = sum over ROWS rows of x[row, c]; C4 vec4s of channels, one a thread, rows in order.
 // Workgroup 64; dispatch grid(ceil(C4 / 64)).
 //!include common/grid
+//!include common/stored
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<Stored>;
 @group(0) @binding(1) var<storage, read_write> y: array<vec4f>;
 
 @compute @workgroup_size(64)
@@ -17,7 +18,7 @@ fn main(
     }
     var sum = vec4f();
     for (var row = 0u; row < ROWS; row++) {
-        sum += x[row * C4 + c];
+        sum += vec4f(x[row * C4 + c]);
     }
     y[c] = sum;
 }

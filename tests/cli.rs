@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
+use simsiam::gpu;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
@@ -59,6 +60,32 @@ fn lines(run: &Path) -> Result<Vec<Value>> {
         .lines()
         .map(serde_json::from_str)
         .collect::<std::result::Result<_, _>>()?)
+}
+
+#[test]
+fn a_training_in_f16_runs_or_says_what_the_adapter_lacks() -> Result {
+    let folder = tempfile::tempdir()?;
+    let output = simsiam(folder.path(), &train(&["--set", "run.precision=f16"]), &[])?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    if gpu::chosen(None)?.tier < gpu::Tier::F16 {
+        assert_eq!(output.status.code(), Some(1));
+        assert!(error.contains("run.precision = f32"), "{error}");
+        return Ok(());
+    }
+    assert!(output.status.success(), "{error}");
+    let run = folder.path().join("runs/demo-001");
+    let config = std::fs::read_to_string(run.join("config.toml"))?;
+    assert!(config.contains("precision = \"f16\""), "{config}");
+    let steps: Vec<Value> = lines(&run)?;
+    let steps: Vec<&Value> = steps.iter().filter(|l| l["event"] == "step").collect();
+    assert_eq!(steps.len(), 8);
+    for step in steps {
+        assert!(
+            step["loss"].is_number() && step["loss_scale"].is_number(),
+            "{step}"
+        );
+    }
+    Ok(())
 }
 
 #[test]

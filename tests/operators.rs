@@ -206,6 +206,7 @@ fn sgd() {
             momentum: r.setting("momentum") as f32,
             weight_decay: r.setting("weight_decay") as f32,
             split,
+            scaled: false,
         };
         let mut o = optimiser(op, &parameters);
         for step in 0..4 {
@@ -260,6 +261,7 @@ fn sgd_in_parts_is_the_same() {
         momentum: 0.9,
         weight_decay: 0.01,
         split: 192,
+        scaled: false,
     };
     let values = |scale: f64| Array {
         dims: vec![331],

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Reference, Setup};
 use simsiam::graph::Array;
-use simsiam::ops::{BatchNorm, BatchNormEval, Conv2d, Linear};
+use simsiam::ops::{BatchNormApply, BatchNormEval, BatchNormStatistics, Conv2d, Linear};
 
 const TOLERANCE: f64 = 1e-5;
 
@@ -115,18 +115,23 @@ fn batch_norm(name: &str, with_affine: bool, tolerance: f64) {
     let eps = r.setting("eps") as f32;
 
     let mut setup = Setup::default();
-    let mut inputs = vec![setup.rows(r.rows("x"))];
-    inputs.extend(affine(&r, with_affine).into_iter().map(|a| setup.rows(a)));
+    let x = setup.rows(r.rows("x"));
     let running = ["running_mean", "running_var"].map(|name| setup.rows(r.plain(name)));
-    let op = BatchNorm {
+    let statistics = BatchNormStatistics {
+        views: 1,
+        eps,
+        momentum: r.setting("momentum") as f32,
+    };
+    let statistics = setup.add_updating(statistics, &[x], &running);
+    let mut inputs = vec![x, statistics];
+    inputs.extend(affine(&r, with_affine).into_iter().map(|a| setup.rows(a)));
+    let op = BatchNormApply {
         views: 1,
         relu: false,
         affine: with_affine,
         residual: false,
-        eps,
-        momentum: r.setting("momentum") as f32,
     };
-    let y = setup.add_updating(op, &inputs, &running);
+    let y = setup.add(op, &inputs);
     let gradients = setup.backward(r.rows("dy"));
     let mut expected = vec![
         ("y", y, r.rows("y")),

@@ -6,38 +6,47 @@ use std::collections::BTreeMap;
 use naga::back;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use simsiam::augment::{ViewOptions, views};
-use simsiam::config::Config;
-use simsiam::gpu::{Ceilings, Kernel, Tier, shader};
+use simsiam::config::{Config, Precision};
+use simsiam::gpu::{Ceilings, Coop, Kernel, Tier, Value, shader};
 use simsiam::graph::{Graph, Shape, Target};
 use simsiam::method::simsiam::training_step;
 use simsiam::model::Parameters;
 use simsiam::ops::{ViewRow, cases};
 
-/// Software with and without subgroups, and a GPU.
-fn targets() -> [Target; 3] {
-    let basic = Target {
-        software: true,
-        tier: Tier::Basic,
-        subgroup: None,
-        max_words: 1 << 25,
-    };
+/// Software with and without subgroups, a GPU, one that a few workgroups fill, and GPUs with cooperative matrices.
+fn targets() -> Vec<Target> {
+    let basic = Target::basic(true);
     let subgroups = Target {
         tier: Tier::Subgroups,
         subgroup: Some(8),
         ..basic
     };
-    let gpu = Target {
-        software: false,
-        ..basic
-    };
-    [basic, subgroups, gpu]
+    let gpu = Target::basic(false);
+    let small = Target { units: 1, ..gpu };
+    // NVIDIA and AMD; Apple; Mesa's software driver.
+    let coop = [(16, true, 32), (16, true, 64), (8, true, 32), (8, false, 8)];
+    let coop = coop.map(|(size, f32_sum, lanes)| Target {
+        tier: Tier::Coop,
+        coop: Some(Coop {
+            size,
+            f32_sum,
+            lanes,
+        }),
+        workgroup_memory: 32 << 10,
+        ..small
+    });
+    [&[basic, subgroups, gpu, small][..], &coop].concat()
 }
+
+/// What adapters of the higher tiers have.
+const CAPABILITIES: Capabilities = Capabilities::SUBGROUP
+    .union(Capabilities::SHADER_FLOAT16)
+    .union(Capabilities::COOPERATIVE_MATRIX);
 
 fn check(kernel: &Kernel) -> Result<(), String> {
     let source = shader::compose(kernel)?;
     let module = naga::front::wgsl::parse_str(&source).map_err(|e| e.emit_to_string(&source))?;
-    let capabilities = Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16;
-    let info = Validator::new(ValidationFlags::all(), capabilities)
+    let info = Validator::new(ValidationFlags::all(), CAPABILITIES)
         .validate(&module)
         .map_err(|e| e.emit_to_string(&source))?;
     let bindings = shader::reflect(&source)?.len();
@@ -58,12 +67,19 @@ fn check(kernel: &Kernel) -> Result<(), String> {
     }
     back::spv::write_vec(&module, &info, &back::spv::Options::default(), None)
         .map_err(|e| format!("SPIR-V: {e}"))?;
+    let coop = kernel.constants.contains(&("COOP", Value::Flag(true)));
     let msl = back::msl::Options {
+        // What has matrices has this.
+        lang_version: if coop { (2, 3) } else { (1, 0) },
         fake_missing_bindings: true,
         ..Default::default()
     };
     back::msl::write_string(&module, &info, &msl, &Default::default())
         .map_err(|e| format!("MSL: {e}"))?;
+    if coop {
+        // DX12 has none.
+        return Ok(());
+    }
     let hlsl = back::hlsl::Options {
         fake_missing_bindings: true,
         ..Default::default()
@@ -113,10 +129,13 @@ fn every_permutation_of_the_cases_is_portable() {
 
 #[test]
 fn every_kernel_of_the_presets_is_portable() {
-    for preset in Config::presets() {
-        let config = Config::preset(preset)
+    let mut kernels = BTreeMap::new();
+    let presets = Config::presets().map(|preset| (preset, Precision::F32));
+    for (preset, precision) in presets.chain([("cifar10", Precision::F16)]) {
+        let mut config = Config::preset(preset)
             .expect("presets are sound")
             .resolved();
+        config.run.precision = precision;
         let (batch, size) = (config.optim.batch_size, config.data.image_size);
         let mut parameters = Parameters::new();
         let mut training = Graph::new();
@@ -136,13 +155,13 @@ fn every_kernel_of_the_presets_is_portable() {
         )
         .expect("an evaluation");
         for target in targets() {
-            let kernels = training
-                .kernels(&target)
-                .into_iter()
-                .chain(evaluation.kernels(&target));
-            assert_portable(&kernels.map(|kernel| (kernel.key(), kernel)).collect());
+            for graph in [&training, &evaluation] {
+                let possible = graph.possible_kernels(&target).into_iter();
+                kernels.extend(possible.map(|kernel| (kernel.key(), kernel)));
+            }
         }
     }
+    assert_portable(&kernels);
 }
 
 #[test]
@@ -153,7 +172,7 @@ fn a_broken_file_or_flag_is_a_hard_error() {
             .contains("shaders/nowhere.wgsl")
     );
     // conv2d asks for the flag BIAS.
-    let error = shader::compose(&Kernel::new("conv2d").with("TX", 1u32)).unwrap_err();
+    let error = shader::compose(&Kernel::new("conv2d").with("F16", false)).unwrap_err();
     assert!(
         error.contains("BIAS") && error.contains("conv2d.wgsl"),
         "{error}"

@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, Sender};
 use simsiam::config::Config;
 use simsiam::data::{self, Dataset, Images, Limits, Spec};
 use simsiam::eval::KnnPlan;
-use simsiam::gpu::{Gpu, Options};
+use simsiam::gpu::{Gpu, Options, Tier};
 use simsiam::graph::{Store, Target};
 use simsiam::model::Parameters;
 use simsiam::train::checkpoint::Checkpoint;
@@ -80,12 +80,25 @@ fn timeless(path: &Path) -> Result<Vec<String>> {
 
 #[test]
 fn a_run_stopped_in_mid_epoch_continues_to_the_same_bits() -> Result {
-    let (gpu, config) = (gpu()?, config()?);
+    continues_to_the_same_bits(&gpu()?, &config()?)
+}
+
+#[test]
+fn a_run_in_f16_does_so_too() -> Result {
+    let (gpu, mut config) = (gpu()?, config()?);
+    if gpu.report().tier < Tier::F16 {
+        return Ok(());
+    }
+    config.set("run.precision=f16")?;
+    continues_to_the_same_bits(&gpu, &config)
+}
+
+fn continues_to_the_same_bits(gpu: &Gpu, config: &Config) -> Result {
     let parent = tempfile::tempdir()?;
 
-    let whole = RunFolder::create(&parent.path().join("whole"), &config)?;
+    let whole = RunFolder::create(&parent.path().join("whole"), config)?;
     let mut metrics = MetricsFile::create(&whole.metrics())?;
-    let mut training = trainer(&gpu, &config, Some(&whole.checkpoints()))?;
+    let mut training = trainer(gpu, config, Some(&whole.checkpoints()))?;
     let mut losses = Vec::new();
     let outcome = run(&mut training, |event, _| {
         assert!(metrics.write(event).is_ok());
@@ -102,9 +115,9 @@ fn a_run_stopped_in_mid_epoch_continues_to_the_same_bits() -> Result {
 
     // Stopped in the kNN of epoch 0, in mid-epoch, and in the kNN of the last epoch.
     let path = parent.path().join("parts");
-    let mut parts = RunFolder::create(&path, &config)?;
+    let mut parts = RunFolder::create(&path, config)?;
     let mut metrics = MetricsFile::create(&parts.metrics())?;
-    let mut training = trainer(&gpu, &config, Some(&parts.checkpoints()))?;
+    let mut training = trainer(gpu, config, Some(&parts.checkpoints()))?;
     for (stop, stopped) in [(0, 0..1), (10, 10..16), (16, 16..17)] {
         let outcome = run(&mut training, |event, sender| {
             assert!(metrics.write(event).is_ok());
@@ -131,7 +144,7 @@ fn a_run_stopped_in_mid_epoch_continues_to_the_same_bits() -> Result {
         assert_eq!(checkpoint.epoch, u64::from(step >= 8));
         parts = folder;
         metrics = MetricsFile::resume(&parts.metrics(), &checkpoint)?;
-        training = trainer(&gpu, &config, Some(&parts.checkpoints()))?;
+        training = trainer(gpu, &config, Some(&parts.checkpoints()))?;
         training.restore(&checkpoint)?;
     }
     let outcome = run(&mut training, |event, _| {
@@ -148,7 +161,7 @@ fn a_run_stopped_in_mid_epoch_continues_to_the_same_bits() -> Result {
     // A finished run has nothing left to do, and says the same.
     let (parts, config, checkpoint) = RunFolder::open(&path, None)?;
     let mut metrics = MetricsFile::resume(&parts.metrics(), &checkpoint)?;
-    let mut training = trainer(&gpu, &config, None)?;
+    let mut training = trainer(gpu, &config, None)?;
     training.restore(&checkpoint)?;
     run(&mut training, |event, _| {
         assert!(metrics.write(event).is_ok());

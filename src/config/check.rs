@@ -1,6 +1,6 @@
 //! Which values make sense: [`ranges`] looks at one key at a time, so that a file or flag can be blamed; [`relations`] at several.
 
-use super::{Arch, Config, Precision, Symmetry};
+use super::{Arch, Config, Symmetry};
 
 /// A dotted key and what is wrong with its value, mend included.
 pub(super) type Problem = (&'static str, String);
@@ -156,11 +156,6 @@ pub(super) fn ranges(config: &Config) -> Vec<Problem> {
         "run.seed",
         i64::try_from(run.seed).is_ok(),
         "a seed must be below 2^63, the largest number a TOML file holds",
-    );
-    need(
-        "run.precision",
-        run.precision != Precision::F16,
-        "not available yet; use f32",
     );
     need(
         "run.knn_k",

@@ -181,11 +181,11 @@ choices! {
 }
 
 choices! {
-    /// Number format of activations and weights on the GPU.
+    /// Number format of activations and their gradients on the GPU. Arithmetic and everything else is in f32.
     Precision {
         /// 32-bit floats.
         F32 = "f32",
-        /// 16-bit floats where they are safe.
+        /// 16-bit floats, with dynamic loss scaling.
         F16 = "f16",
     }
 }
@@ -336,7 +336,7 @@ section! {
     RunConfig = "run" {
         /// Seed of every random number, 0 to 2^63 - 1.
         seed: u64 = 0,
-        /// Number format on the GPU: f32.
+        /// Number format of activations and their gradients on the GPU: f32, or f16 for about half the memory where the adapter has it.
         precision: Precision = Precision::F32,
         /// Keep a checkpoint every so many epochs; 0 keeps only the last.
         checkpoint_every: usize = 0,

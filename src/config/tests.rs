@@ -341,10 +341,6 @@ fn values_out_of_range() {
             "the temperature must be 0.015 or more",
         ),
         (
-            "run.precision=f16",
-            "run.precision = \"f16\": not available yet; use f32",
-        ),
-        (
             "method.symmetry=asymmetric_2x",
             "method.symmetry = \"asymmetric_2x\": not available yet; use symmetric or asymmetric",
         ),
@@ -369,11 +365,6 @@ fn values_that_do_not_fit_together() {
     (config.optim.epochs, config.optim.warmup_epochs) = (6, 6);
     assert!(text(config.validate().unwrap_err()).contains("shorter than the 6 epochs"));
     config.optim.warmup_epochs = 0;
-    config.run.precision = Precision::F16;
-    assert!(
-        text(config.validate().unwrap_err()).contains("run.precision = \"f16\": not available yet")
-    );
-    config.run.precision = Precision::F32;
     config.run.seed = u64::MAX;
     assert!(
         text(config.validate().unwrap_err())

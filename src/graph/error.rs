@@ -40,6 +40,12 @@ pub enum GraphError {
         /// MiB the adapter binds.
         limit: u64,
     },
+    /// Tensors in f16 on an adapter without.
+    #[error(
+        "run.precision = f16 needs 16-bit floats and subgroups in shaders, and this adapter lacks them: set run.precision = f32 or \
+         choose another adapter with --device"
+    )]
+    NoF16,
     /// More memory than the adapter has.
     #[error(
         "the run needs about {needs} MiB and the adapter has {has} MiB: use a smaller batch_size, image_size or width"

@@ -16,6 +16,18 @@ impl Graph {
         of: &[Tensor],
         sum: &Arc<dyn Op>,
     ) -> Result<Vec<Option<Tensor>>, GraphError> {
+        let one = self.constant(1.0, self.shape(loss).clone());
+        self.gradients_from(loss, one, of, sum)
+    }
+
+    /// The same where the gradient of `output` is `incoming`, of the same shape: the backward pass of a part of a network.
+    pub fn gradients_from(
+        &mut self,
+        output: Tensor,
+        incoming: Tensor,
+        of: &[Tensor],
+        sum: &Arc<dyn Op>,
+    ) -> Result<Vec<Option<Tensor>>, GraphError> {
         let mut needed = vec![false; self.tensors.len()];
         for tensor in of {
             needed[tensor.0 as usize] = true;
@@ -29,8 +41,7 @@ impl Graph {
             }
         }
         let mut gradient: HashMap<Tensor, Tensor> = HashMap::new();
-        let one = self.constant(1.0, self.shape(loss).clone());
-        gradient.insert(loss, one);
+        gradient.insert(output, incoming);
         for index in (0..self.nodes.len()).rev() {
             let node = self.nodes[index].clone();
             let outputs: Vec<Option<Tensor>> = node

@@ -2,7 +2,7 @@
 
 use super::op::Role;
 use super::{Graph, GraphError, Lowered, Place, Slot, Target, Tensor};
-use crate::gpu::Kernel;
+use crate::gpu::{Kernel, Tier};
 
 /// What a graph needs, in bytes, before anything is allocated.
 #[derive(Debug, Clone, Default)]
@@ -96,6 +96,17 @@ impl Graph {
             .collect()
     }
 
+    /// Every kernel that a device may run, whichever candidates are chosen.
+    pub fn possible_kernels(&self, target: &Target) -> Vec<Kernel> {
+        self.nodes
+            .iter()
+            .filter(|node| node.op.alias().is_none())
+            .flat_map(|node| node.op.candidates(&self.io(node), target))
+            .flat_map(|candidate| candidate.lowered.launches)
+            .map(|launch| launch.kernel)
+            .collect()
+    }
+
     pub(super) fn assign(&self, lowered: &[Lowered]) -> Assignment {
         let mut first: Vec<Option<usize>> = vec![None; self.tensors.len()];
         let mut last = vec![0; self.tensors.len()];
@@ -138,6 +149,9 @@ impl Graph {
 
     /// What one run needs on a device, without allocating anything; an error names the tensor that does not fit.
     pub fn memory(&self, target: &Target) -> Result<Memory, GraphError> {
+        if target.tier < Tier::F16 && self.tensors.iter().any(|t| t.shape.is_f16()) {
+            return Err(GraphError::NoF16);
+        }
         let lowered = self.lower(target);
         let mut memory = Memory::default();
         for (_, info) in self.tensors() {

@@ -23,6 +23,6 @@ pub use interpret::interpret;
 pub use memory::Memory;
 pub use op::{Io, Launch, Lowered, Op, Slot, Target, grid};
 pub use program::Program;
-pub use shape::{Layout, Shape};
+pub use shape::{Layout, Precision, Shape};
 pub use store::Store;
 pub use tensor::{Graph, Node, Place, Tensor, TensorInfo};

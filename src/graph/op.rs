@@ -1,7 +1,7 @@
 //! What an operator is: a shape rule, a gradient rule, the kernels it runs, and a plain CPU reference.
 
 use super::{Array, Candidate, Graph, GraphError, Node, Shape, Tensor};
-use crate::gpu::{AdapterReport, Gpu, Kernel, Tier};
+use crate::gpu::{AdapterReport, Coop, Gpu, Kernel, Tier};
 
 /// What an operator may know of the device its kernels will run on.
 #[derive(Debug, Clone, Copy)]
@@ -14,9 +14,32 @@ pub struct Target {
     pub subgroup: Option<usize>,
     /// Largest binding in words.
     pub max_words: usize,
+    /// Cooperative matrices that kernels may use.
+    pub coop: Option<Coop>,
+    /// Threads of a workgroup.
+    pub threads: usize,
+    /// Workgroup memory in bytes.
+    pub workgroup_memory: usize,
+    /// Compute units to fill with work. Nothing tells how many a device has, so this is a guess; a tuner times several
+    /// candidates.
+    pub units: usize,
 }
 
 impl Target {
+    /// What WebGPU guarantees: no extensions, bindings of 128 MiB, workgroups of 256 threads with 16 KiB of memory.
+    pub fn basic(software: bool) -> Target {
+        Target {
+            software,
+            tier: Tier::Basic,
+            subgroup: None,
+            coop: None,
+            max_words: 1 << 25,
+            threads: 256,
+            workgroup_memory: 16 << 10,
+            units: UNITS,
+        }
+    }
+
     /// The kinds of device that kernels are chosen for, with this device's limits: every one must be right on every device
     /// that has its features.
     pub fn kinds(gpu: &Gpu) -> Vec<Target> {
@@ -24,9 +47,19 @@ impl Target {
         let kind = |software, subgroup| Target {
             software,
             subgroup,
+            coop: None,
             ..here
         };
-        let mut kinds = vec![kind(true, None), kind(false, None)];
+        // A small GPU is full with a few large tiles, so its candidates are others.
+        let small = Target {
+            units: 1,
+            ..kind(false, None)
+        };
+        let mut kinds = vec![kind(true, None), kind(false, None), small];
+        kinds.extend(gpu.report().coop.map(|coop| Target {
+            coop: Some(coop),
+            ..small
+        }));
         kinds.extend(here.subgroup.map(|lanes| kind(true, Some(lanes))));
         kinds
     }
@@ -40,10 +73,18 @@ impl Target {
             subgroup: fixed.then_some(least as usize),
             software: gpu.is_software(),
             tier: report.tier,
+            // Sums in f16 are too coarse to train with.
+            coop: report.coop.filter(|coop| coop.f32_sum),
             max_words: gpu.max_tensor_words(),
+            threads: report.workgroup_threads as usize,
+            workgroup_memory: report.workgroup_memory as usize,
+            units: UNITS,
         }
     }
 }
+
+/// Compute units of a large GPU.
+const UNITS: usize = 128;
 
 /// The shapes around a node.
 #[derive(Debug, Clone)]
@@ -166,6 +207,11 @@ pub trait Op: std::fmt::Debug + Send + Sync {
 
     /// Shapes of its outputs, or what is wrong with the inputs.
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String>;
+
+    /// Whether its kernels read activations in f16; the others are given f32 by a cast.
+    fn takes_f16(&self) -> bool {
+        false
+    }
 
     /// Adds nodes that compute the gradient of each wanted input from those of the outputs (`None`: the loss does not
     /// depend on that output).

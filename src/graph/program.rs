@@ -64,7 +64,11 @@ impl Program {
                 Place::Host => whole(Buffer::new(&gpu, &info.name, words)?),
                 Place::Constant(value) => {
                     let buffer = Buffer::new(&gpu, &info.name, words)?;
-                    buffer.write(&gpu, 0, &info.shape.pack(&vec![*value; info.shape.len()]));
+                    buffer.write(
+                        &gpu,
+                        0,
+                        &info.shape.to_words(&vec![*value; info.shape.len()]),
+                    );
                     whole(buffer)
                 }
                 Place::State { arena, offset } => match store.arena(arena) {
@@ -159,7 +163,7 @@ impl Program {
         self.bound.get(&tensor).map(|(binding, _)| binding)
     }
 
-    /// A readback of these tensors after each run; values come as they lie in memory, padded.
+    /// A readback of these tensors, none of them in f16, after each run; values come as they lie in memory, padded.
     pub fn readback(&self, tensors: &[Tensor]) -> Readback {
         Readback::new(
             &self.gpu,
@@ -175,7 +179,7 @@ impl Program {
         if let Some((binding, shape)) = self.bound.get(&tensor) {
             binding
                 .buffer
-                .write(&self.gpu, binding.offset, &shape.pack(values));
+                .write(&self.gpu, binding.offset, &shape.to_words(values));
         }
     }
 
@@ -207,11 +211,10 @@ impl Program {
                 let words: Vec<u32> = b.buffer.read(&self.gpu, b.offset, shape.len())?;
                 Ok(words.into_iter().map(|w| w as f32).collect())
             }
-            Some((b, shape)) => Ok(shape.unpack(&b.buffer.read::<f32>(
-                &self.gpu,
-                b.offset,
-                shape.stored_len(),
-            )?)),
+            Some((b, shape)) => {
+                let words = b.buffer.read(&self.gpu, b.offset, shape.stored_len())?;
+                Ok(shape.unpack(&shape.from_words(&words)))
+            }
         }
     }
 

@@ -153,7 +153,11 @@ impl Graph {
             false => format!("{} {}", self.scope.join("."), op.name()),
         };
         let shapes: Vec<Shape> = inputs.iter().map(|&t| self.shape(t).clone()).collect();
-        let outputs = op.infer(&shapes).map_err(|reason| GraphError::Shape {
+        let outputs = match shapes.iter().any(Shape::is_f16) && !op.takes_f16() {
+            true => Err("it computes with f32 tensors only: cast them before".to_string()),
+            false => op.infer(&shapes),
+        };
+        let outputs = outputs.map_err(|reason| GraphError::Shape {
             label: label.clone(),
             op: op.name(),
             inputs: shapes

@@ -1,4 +1,7 @@
 //! Self-supervised methods: which branches there are, which loss they share, what is updated how. One file a method.
 
+mod loss_scale;
 mod optimizer;
 pub mod simsiam;
+
+pub use loss_scale::LossScale;

@@ -7,17 +7,21 @@ use crate::graph::{Graph, GraphError, Op, Place, Shape, Tensor};
 use crate::model::{Arena, Parameters};
 use crate::ops;
 
-/// Adds the gradients of `loss` with respect to the trained tensors of a graph (indices of entries and their tensors), each
+/// Adds the gradients of `scale` (1 where there is none) times `loss` with respect to the trained tensors of a graph (indices of entries and their tensors), each
 /// in [`Arena::GRADIENTS`] at its parameter's offset. Returns them in the order of `trained`; a parameter that the loss
 /// does not depend on has none, and its words in the arena stay zero.
 pub(super) fn gradients(
     graph: &mut Graph,
     loss: Tensor,
+    scale: Option<Tensor>,
     trained: &[(usize, Tensor)],
     parameters: &Parameters,
 ) -> Result<Vec<Option<Tensor>>, GraphError> {
     let tensors: Vec<Tensor> = trained.iter().map(|&(_, tensor)| tensor).collect();
-    let mut gradients = ops::gradients(graph, loss, &tensors)?;
+    let mut gradients = match scale {
+        Some(scale) => ops::gradients_from(graph, loss, scale, &tensors)?,
+        None => ops::gradients(graph, loss, &tensors)?,
+    };
     let mut placed = Vec::new();
     for (gradient, &(index, _)) in gradients.iter_mut().zip(trained) {
         let Some(gradient) = gradient else { continue };
@@ -33,10 +37,12 @@ pub(super) fn gradients(
     Ok(gradients)
 }
 
-/// Adds SGD over all trained parameters, with `rates` `[2]`: that of the encoder and that of the predictor.
+/// Adds SGD over all trained parameters, with `rates` `[2]`: that of the encoder and that of the predictor. Gradients of a scaled
+/// loss are first multiplied by `inverse` `[1]`; where that is 0, the step is skipped.
 pub(super) fn sgd(
     graph: &mut Graph,
     rates: Tensor,
+    inverse: Option<Tensor>,
     config: &OptimConfig,
     parameters: &Parameters,
 ) -> Result<(), GraphError> {
@@ -48,7 +54,10 @@ pub(super) fn sgd(
         momentum: config.momentum as f32,
         weight_decay: config.weight_decay as f32,
         split: parameters.split(),
+        scaled: inverse.is_some(),
     });
-    graph.add_updating(op, &[gradients, rates], &updates)?;
+    let mut inputs = vec![gradients, rates];
+    inputs.extend(inverse);
+    graph.add_updating(op, &inputs, &updates)?;
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! SimSiam (Chen & He, "Exploring Simple Siamese Representation Learning", 2020): two views through one encoder, a predictor
 //! on one side, no gradient on the other.
 
-use super::optimizer;
-use crate::config::{Config, Similarity, Symmetry};
-use crate::graph::{Graph, GraphError, Shape, Tensor};
+use super::{LossScale, optimizer};
+use crate::config::{self, Config, Similarity, Symmetry};
+use crate::graph::{Graph, GraphError, Precision, Shape, Tensor};
 use crate::model::{self, Builder, Mode, Parameters};
 use crate::ops;
 
@@ -31,7 +31,10 @@ pub struct Step {
     pub mean_output_std: Tensor,
     /// Learning rates of encoder and predictor `[2]`, written by the host before every step.
     pub rates: Tensor,
-    /// The gradient of every trained entry (its index in [`Parameters::entries`]) that the loss depends on.
+    /// What the loss is multiplied with before the backward pass where the run is in f16, `[1]`: state, see [`LossScale`].
+    pub loss_scale: Option<Tensor>,
+    /// The gradient of every trained entry (its index in [`Parameters::entries`]) that the loss depends on, times the loss scale
+    /// of the step.
     pub gradients: Vec<(usize, Tensor)>,
 }
 
@@ -41,6 +44,9 @@ pub struct Step {
 ///
 /// (paper Eq. 4; only D(p1, stopgrad(z2)) where `method.symmetry` is `asymmetric`), its gradients, and SGD. New parameters
 /// are added to `parameters`.
+///
+/// Where `run.precision` is f16, encoder, projector and predictor keep activations and their gradients in f16. Loss and what is
+/// watched are computed in f32 from z and p, which cost little.
 pub fn training_step(
     graph: &mut Graph,
     views: Tensor,
@@ -56,8 +62,13 @@ pub fn training_step(
         ));
     }
     let images = rows / 2;
+    let precision = match config.run.precision {
+        config::Precision::F32 => Precision::F32,
+        config::Precision::F16 => Precision::F16,
+    };
     let mut builder = Builder::new(graph, parameters, Mode::Train { views: 2 });
     let (features, z) = builder.within("encoder", |builder| {
+        let views = ops::cast(builder.graph, views, precision)?;
         let features = model::features(builder, views, &config.model)?;
         let z = model::projector(builder, features, &config.model, &config.method)?;
         Ok::<_, GraphError>((features, z))
@@ -65,6 +76,11 @@ pub fn training_step(
     let p = model::predictor(&mut builder, z, &config.model, &config.method)?;
     let trained = builder.trained();
 
+    let in_f32 = |graph: &mut Graph, tensor| ops::cast(graph, tensor, Precision::F32);
+    let (p, z) = match p == z {
+        true => [in_f32(graph, z)?; 2].into(),
+        false => (in_f32(graph, p)?, in_f32(graph, z)?),
+    };
     let loss = graph.within("loss", |graph| loss(graph, p, z, images, config))?;
     let normalized_z = graph.add_one(ops::L2Normalize { eps: NORMALIZE_EPS }, &[z])?;
     let output_std = graph.add_one(ops::ColumnStd { rows: images }, &[normalized_z])?;
@@ -77,14 +93,19 @@ pub fn training_step(
         graph.keep(tensor);
     }
 
-    let gradients = optimizer::gradients(graph, loss, &trained, parameters)?;
+    let loss_scale = (precision == Precision::F16).then(|| LossScale::scale(graph));
+    let gradients = optimizer::gradients(graph, loss, loss_scale, &trained, parameters)?;
     let gradients = trained
         .iter()
         .zip(gradients)
         .filter_map(|(&(index, _), gradient)| Some((index, gradient?)))
         .collect();
     let rates = graph.input("learning rates", Shape::rows([2]));
-    optimizer::sgd(graph, rates, &config.optim, parameters)?;
+    let inverse = match loss_scale {
+        Some(scale) => Some(LossScale::follow(graph, scale, parameters)?),
+        None => None,
+    };
+    optimizer::sgd(graph, rates, inverse, &config.optim, parameters)?;
     Ok(Step {
         loss,
         z,
@@ -94,6 +115,7 @@ pub fn training_step(
         output_std,
         mean_output_std,
         rates,
+        loss_scale,
         gradients,
     })
 }
@@ -136,7 +158,9 @@ pub struct Evaluation {
     pub z: Option<Tensor>,
 }
 
-/// Adds the network in evaluation mode to a graph: `images` `[N, S, S, 3]`, batch norm with the running statistics.
+/// Adds the network in evaluation mode to a graph: `images` `[N, S, S, 3]`, batch norm with the running statistics. In f32
+/// whatever the run's precision: it keeps no activation for a backward pass, so f16 would save little memory, and figures of runs
+/// in both precisions are measured alike.
 pub fn evaluation(
     graph: &mut Graph,
     images: Tensor,

@@ -189,19 +189,23 @@ impl<'a> Builder<'a> {
         let label = self.label(name);
         match self.mode {
             Mode::Train { views } => {
-                let op: Arc<dyn Op> = Arc::new(ops::BatchNorm {
+                let statistics: Arc<dyn Op> = Arc::new(ops::BatchNormStatistics {
+                    views,
+                    eps: EPS,
+                    momentum: MOMENTUM,
+                });
+                let running = [mean, variance];
+                let made = self
+                    .graph
+                    .within(&label, |g| g.add_updating(statistics, &[x], &running))?;
+                let op = ops::BatchNormApply {
                     views,
                     relu,
                     affine,
                     residual,
-                    eps: EPS,
-                    momentum: MOMENTUM,
-                });
-                let inputs = [&[x], &operands[..]].concat();
-                let outputs = self
-                    .graph
-                    .within(&label, |g| g.add_updating(op, &inputs, &[mean, variance]))?;
-                Ok(outputs[0])
+                };
+                let inputs = [&[x, made[0]], &operands[..]].concat();
+                self.add_one(name, op, &inputs)
             }
             Mode::Eval => {
                 let op = ops::BatchNormEval {

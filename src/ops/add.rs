@@ -15,6 +15,10 @@ impl Op for Add {
         "add"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {
             [a, b] if a == b => Ok(vec![a.clone()]),
@@ -33,8 +37,10 @@ impl Op for Add {
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
-        let vectors = io.outputs[0].stored_len() / 4;
-        let kernel = Kernel::new("add").with("VECTORS", vectors);
+        let vectors = io.outputs[0].vectors();
+        let kernel = Kernel::new("add")
+            .with("F16", io.outputs[0].is_f16())
+            .with("VECTORS", vectors);
         let slots = [Slot::input(0), Slot::input(1), Slot::output(0)];
         Lowered::one(Launch::new(kernel, slots, grid(vectors.div_ceil(64))))
     }

@@ -1,6 +1,6 @@
 //! Batch normalisation with the running statistics.
 
-use super::batch_norm::{check_inputs, finish};
+use super::batch_norm_apply::{check_inputs, finish};
 use super::check::{Case, Fill};
 use crate::gpu::Kernel;
 use crate::graph::{Array, Io, Launch, Lowered, Op, Shape, Slot, Target, grid};
@@ -25,6 +25,10 @@ impl Op for BatchNormEval {
         "batch_norm_eval"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let expected = 3 + 2 * usize::from(self.affine) + usize::from(self.residual);
         if inputs.len() != expected {
@@ -42,8 +46,9 @@ impl Op for BatchNormEval {
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
         let x = &io.inputs[0];
-        let vectors = x.stored_len() / 4;
+        let vectors = x.vectors();
         let kernel = Kernel::new("batch_norm_eval")
+            .with("F16", x.is_f16())
             .with("AFFINE", self.affine)
             .with("RESIDUAL", self.residual)
             .with("RELU", self.relu)

@@ -1,14 +1,15 @@
 //! The gradient of batch normalisation, through the statistics too.
 
-use super::batch_norm::Parts;
+use super::batch_norm_apply::{by_runs, finish};
+use super::batch_norm_statistics::Parts;
 use super::check::{Case, Fill};
 use crate::gpu::Kernel;
-use crate::graph::{Array, Io, Launch, Lowered, Op, Shape, Slot, Target, grid};
+use crate::graph::{Array, Io, Launch, Lowered, Op, Shape, Slot, Target};
 
-/// Inputs dy, x, statistics `[views, 2, C]`, (y when a ReLU followed), (weight); outputs dx, (dweight, dbias),
-/// (dresidual, only where a ReLU followed: else it is dy).
+/// Inputs dy, x, statistics `[views, 2, C]`, (y, when there is a residual), (weight), (bias, when a ReLU followed without
+/// residual); outputs dx, (dweight, dbias), (dresidual).
 ///
-/// With g = dy where y > 0 and xhat = (x − mean)/σ: dx = weight/σ · (g − mean(g) − xhat·mean(g·xhat)), means over a view;
+/// With g = dy where y > 0 (y is computed again from x where there is no residual: two reads of it saved) and xhat = (x − mean)/σ: dx = weight/σ · (g − mean(g) − xhat·mean(g·xhat)), means over a view;
 /// dweight = Σ g·xhat and dbias = Σ g over all views.
 #[derive(Debug, Clone)]
 pub struct BatchNormGradient {
@@ -18,8 +19,20 @@ pub struct BatchNormGradient {
     pub relu: bool,
     /// Whether there were weight and bias.
     pub affine: bool,
-    /// Whether a residual was added before the ReLU.
+    /// Whether a residual was added and a ReLU followed. Without the ReLU the residual's gradient is dy.
     pub residual: bool,
+}
+
+impl BatchNormGradient {
+    /// Whether y is computed again, to know where the ReLU was closed.
+    fn remakes_y(&self) -> bool {
+        self.relu && !self.residual
+    }
+
+    /// Whether the bias is an input, the last.
+    pub(super) fn reads_bias(&self) -> bool {
+        self.remakes_y() && self.affine
+    }
 }
 
 impl Op for BatchNormGradient {
@@ -27,10 +40,20 @@ impl Op for BatchNormGradient {
         "batch_norm_gradient"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        let expected = 3 + usize::from(self.relu) + usize::from(self.affine);
+        let expected = 3
+            + usize::from(self.residual)
+            + usize::from(self.affine)
+            + usize::from(self.reads_bias());
         if inputs.len() != expected {
             return Err(format!("{expected} inputs are wanted"));
+        }
+        if inputs[0] != inputs[1] {
+            return Err("a gradient like the input is wanted".to_string());
         }
         let (x, vector) = (&inputs[1], Shape::rows([inputs[1].channels()]));
         let mut outputs = vec![x.clone()];
@@ -44,9 +67,11 @@ impl Op for BatchNormGradient {
     fn lower(&self, io: &Io, target: &Target) -> Lowered {
         let x = &io.inputs[1];
         let parts = Parts::new(x, self.views, target);
-        let vectors = x.stored_len() / 4;
         let partial = parts.describe(
-            Kernel::new("batch_norm_gradient_partial").with("RELU", self.relu),
+            Kernel::new("batch_norm_gradient_partial")
+                .with("Y", self.residual)
+                .with("REMAKE_Y", self.remakes_y())
+                .with("AFFINE", self.reads_bias()),
             self.views,
         );
         let merge = parts.describe_merge(
@@ -54,30 +79,35 @@ impl Op for BatchNormGradient {
             self.views,
         );
         let apply = Kernel::new("batch_norm_gradient_apply")
-            .with("RELU", self.relu)
-            .with("AFFINE", self.affine)
-            .with("RESIDUAL", self.residual)
-            .with("ROWS", parts.rows)
-            .with("C4", parts.c4)
-            .with("VECTORS", vectors);
-        // dy, x, statistics and, with a ReLU, y.
-        let read: Vec<Slot> = (0..3 + usize::from(self.relu)).map(Slot::input).collect();
-        let mut partial_slots = read.clone();
-        partial_slots.push(Slot::scratch(0));
+            .with("F16", x.is_f16())
+            .with("Y", self.residual)
+            .with("REMAKE_Y", self.remakes_y())
+            .with("AFFINE", self.affine);
+        let (apply, apply_workgroups) = by_runs(apply, x, self.views, target);
+        // dy, x, statistics; then y, weight and bias, those that there are.
+        let read = [0, 1, 2].map(Slot::input);
+        let weight = 3 + usize::from(self.residual);
+        let mut partial_slots = [&read[..], &[Slot::scratch(0)]].concat();
         let mut merge_slots = vec![Slot::scratch(0), Slot::scratch(1)];
-        let mut apply_slots = read.clone();
-        apply_slots.extend([Slot::scratch(1), Slot::output(0)]);
+        let mut apply_slots = [&read[..], &[Slot::scratch(1), Slot::output(0)]].concat();
         if self.affine {
             merge_slots.extend([Slot::output(1), Slot::output(2)]);
-            apply_slots.push(Slot::input(read.len()));
+            apply_slots.push(Slot::input(weight));
         }
-        apply_slots.extend(self.residual.then(|| Slot::output(io.outputs.len() - 1)));
+        if self.reads_bias() {
+            partial_slots.extend([Slot::input(weight), Slot::input(weight + 1)]);
+            apply_slots.push(Slot::input(weight + 1));
+        }
+        if self.residual {
+            partial_slots.push(Slot::input(3));
+            apply_slots.extend([Slot::input(3), Slot::output(io.outputs.len() - 1)]);
+        }
         Lowered {
             scratch: vec![parts.words(self.views), self.views * 2 * parts.c4 * 4],
             launches: vec![
                 Launch::new(partial, partial_slots, parts.grid(self.views)),
                 Launch::new(merge, merge_slots, parts.merge_grid()),
-                Launch::new(apply, apply_slots, grid(vectors.div_ceil(64))),
+                Launch::new(apply, apply_slots, apply_workgroups),
             ],
         }
     }
@@ -86,17 +116,24 @@ impl Op for BatchNormGradient {
         let [dy, x, stats] = [inputs[0], inputs[1], inputs[2]];
         let channels = x.channels();
         let rows = x.data.len() / channels / self.views;
-        let mut g = dy.clone();
-        if self.relu {
-            for (g, y) in g.data.iter_mut().zip(&inputs[3].data) {
-                *g = if *y > 0.0 { *g } else { 0.0 };
-            }
-        }
         let scale =
             |i: usize| stats.data[(i / (rows * channels) * 2 + 1) * channels + i % channels];
         let normalised = |i: usize| {
             (x.data[i] - stats.data[i / (rows * channels) * 2 * channels + i % channels]) * scale(i)
         };
+        let mut g = dy.clone();
+        if self.relu {
+            let y = match self.residual {
+                true => inputs[3].clone(),
+                false => {
+                    let operands = [&[x], &inputs[3..]].concat();
+                    finish(&operands, self.affine, false, true, normalised)
+                }
+            };
+            for (g, y) in g.data.iter_mut().zip(&y.data) {
+                *g = if *y > 0.0 { *g } else { 0.0 };
+            }
+        }
         let mut sums = Array::zeros(&[self.views, 2, channels]);
         for (i, g) in g.data.iter().enumerate() {
             let at = i / (rows * channels) * 2 * channels + i % channels;
@@ -108,7 +145,7 @@ impl Op for BatchNormGradient {
             let at = i / (rows * channels) * 2 * channels + i % channels;
             let mean = (sums.data[at] + normalised(i) * sums.data[at + channels]) / rows as f64;
             let weight = if self.affine {
-                inputs[inputs.len() - 1].data[i % channels]
+                inputs[3 + usize::from(self.residual)].data[i % channels]
             } else {
                 1.0
             };
@@ -141,6 +178,7 @@ pub(super) fn cases() -> Vec<Case> {
         (small, false, true, false),
         (small, false, false, false),
         (small, true, false, true),
+        (small, true, false, false),
         (tall, true, true, false),
     ]
     .into_iter()
@@ -159,11 +197,15 @@ pub(super) fn cases() -> Vec<Case> {
             .fixed(x.clone(), Fill::Normal)
             .fixed(x.clone(), Fill::Normal)
             .fixed(Shape::rows([2, 2, channels]), Fill::Uniform(0.5, 1.5));
-        if relu {
+        let vector = Shape::rows([channels]);
+        if residual {
             case = case.fixed(x, Fill::Normal);
         }
         if affine {
-            case = case.fixed(Shape::rows([channels]), Fill::Normal);
+            case = case.fixed(vector.clone(), Fill::Normal);
+        }
+        if relu && affine && !residual {
+            case = case.fixed(vector, Fill::Normal);
         }
         case
     })

@@ -3,10 +3,19 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::gpu::{Gpu, Kernel};
+use half::f16;
+
+use super::Add;
+use crate::gpu::{Gpu, Kernel, Tier};
 use crate::graph::{
-    Array, Graph, GraphError, Op, Program, Shape, Store, Target, Tensor, interpret,
+    Array, Candidate, Choices, Graph, GraphError, Layout, Op, Precision, Program, Shape, Store,
+    Target, Tensor, interpret,
 };
+
+/// Distance of neighbours in f16, relative to the lower power of two.
+const F16_STEP: f64 = 1.0 / 1024.0;
+/// Below this f16 has fewer digits, and devices may take a number for zero.
+const F16_LEAST_NORMAL: f64 = 1.0 / 16384.0;
 
 /// What a tensor of a case holds.
 #[derive(Debug, Clone)]
@@ -28,6 +37,8 @@ pub struct Case {
     pub name: String,
     /// The operator.
     pub op: Arc<dyn Op>,
+    /// An operator that runs first: what it makes of the first input is the second of the operator, and the state is its.
+    pub before: Option<Arc<dyn Op>>,
     /// Its inputs.
     pub inputs: Vec<(Shape, Fill)>,
     /// The state it updates.
@@ -44,11 +55,19 @@ impl Case {
         Case {
             name: name.to_string(),
             op: Arc::new(op),
+            before: None,
             inputs: Vec::new(),
             updates: Vec::new(),
             tolerance: 1e-5,
             differentiable: Vec::new(),
         }
+    }
+
+    /// Runs `op` on the first input before; what it makes becomes the second input.
+    #[must_use]
+    pub fn after(mut self, op: impl Op + 'static) -> Case {
+        self.before = Some(Arc::new(op));
+        self
     }
 
     /// Adds an input that has a gradient.
@@ -88,20 +107,32 @@ impl Case {
         self
     }
 
-    /// Every kernel of the operator and of its gradient on a device.
+    /// The same with its activations in f16: images and matrices, not vectors, statistics and weights. `None` where the
+    /// operator takes none.
+    fn in_f16(&self) -> Option<Case> {
+        let mut case = self.clone();
+        case.name += " f16";
+        for (shape, _) in &mut case.inputs {
+            if shape.layout() == Layout::Rows && matches!(shape.dims().len(), 2 | 4) {
+                *shape = shape.clone().with(Precision::F16);
+            }
+        }
+        self.op.takes_f16().then_some(case)
+    }
+
+    /// Whether a device has what the case needs.
+    pub fn runs_on(&self, target: &Target) -> bool {
+        let f16 = |graph: &Graph| graph.tensors().any(|(_, info)| info.shape.is_f16());
+        target.tier >= Tier::F16 || !self.graph().is_ok_and(|built| f16(&built.graph))
+    }
+
+    /// Every kernel of the operator and of its gradient that a device may run.
     pub fn kernels(&self, target: &Target) -> Result<Vec<Kernel>, GraphError> {
         let mut built = self.graph()?;
         if self.differentiable.contains(&true) {
-            let node = built.graph.nodes()[0].clone();
-            let incoming = built
-                .graph
-                .input("incoming", built.graph.shape(built.outputs[0]).clone());
-            let mut outputs = vec![None; built.outputs.len()];
-            outputs[0] = Some(incoming);
-            node.op
-                .gradient(&mut built.graph, &node, &outputs, &self.differentiable)?;
+            built.backward(&self.differentiable)?;
         }
-        Ok(built.graph.kernels(target))
+        Ok(built.graph.possible_kernels(target))
     }
 
     fn graph(&self) -> Result<Built, GraphError> {
@@ -119,7 +150,14 @@ impl Case {
         };
         let inputs = make(&mut graph, &self.inputs, 1);
         let updates = make(&mut graph, &self.updates, 101);
-        let outputs = graph.add_updating(self.op.clone(), &inputs, &updates)?;
+        let outputs = match &self.before {
+            None => graph.add_updating(self.op.clone(), &inputs, &updates)?,
+            Some(before) => {
+                let made = graph.add_updating(before.clone(), &inputs[..1], &updates)?;
+                let all = [&inputs[..1], &made[..1], &inputs[1..]].concat();
+                graph.add_updating(self.op.clone(), &all, &[])?
+            }
+        };
         for &output in &outputs {
             graph.keep(output);
         }
@@ -133,6 +171,14 @@ impl Case {
     }
 }
 
+/// The cases, and the first of them with activations in f16: what differs is how a number is read and written, not where.
+pub(super) fn with_f16(cases: Vec<Case>) -> Vec<Case> {
+    const MOST: usize = 6;
+    let f16 = cases.iter().filter_map(Case::in_f16).take(MOST);
+    let f16: Vec<Case> = f16.collect();
+    [cases, f16].concat()
+}
+
 struct Built {
     graph: Graph,
     given: HashMap<Tensor, Array>,
@@ -142,6 +188,21 @@ struct Built {
 }
 
 impl Built {
+    /// Adds the gradients of the inputs that have one, given a gradient of the first output: that tensor, and the gradients.
+    fn backward(
+        &mut self,
+        differentiable: &[bool],
+    ) -> Result<(Tensor, Vec<Option<Tensor>>), GraphError> {
+        let output = self.outputs[0];
+        let shape = self.graph.shape(output).clone();
+        let incoming = self.graph.input("incoming", shape);
+        let inputs = self.inputs.iter().zip(differentiable);
+        let of: Vec<Tensor> = inputs.filter(|(_, d)| **d).map(|(&t, _)| t).collect();
+        let sum: Arc<dyn Op> = Arc::new(Add);
+        let gradients = self.graph.gradients_from(output, incoming, &of, &sum)?;
+        Ok((incoming, gradients))
+    }
+
     fn run(&self, gpu: &Gpu, target: &Target) -> Result<Program, GraphError> {
         let mut program = Program::compile_for(&self.graph, &mut Store::new(gpu), target)?;
         // Memory of the pool holds anything; a kernel that leaves a part of its output unwritten must show.
@@ -154,6 +215,31 @@ impl Built {
         }
         program.run(None)?;
         Ok(program)
+    }
+
+    /// The largest relative error of an output or an updated state; infinite where padding is not zero.
+    fn error(
+        &self,
+        gpu: &Gpu,
+        target: &Target,
+        expected: &HashMap<Tensor, Array>,
+    ) -> Result<f64, GraphError> {
+        let program = self.run(gpu, target)?;
+        let mut worst = 0.0f64;
+        for tensor in self.outputs.iter().chain(&self.updates) {
+            let got = program.read_array(*tensor)?;
+            let error = match padding_is_zero(gpu, &program, &self.graph, *tensor)? {
+                true => error_of(&got, &expected[tensor], self.graph.shape(*tensor)),
+                false => f64::INFINITY,
+            };
+            // A NaN must not be lost in `max`.
+            worst = if error.is_nan() {
+                f64::INFINITY
+            } else {
+                worst.max(error)
+            };
+        }
+        Ok(worst)
     }
 }
 
@@ -170,7 +256,7 @@ fn values(shape: &Shape, fill: &Fill, seed: u64) -> Array {
     let mut state = seed.wrapping_mul(0x5851_f42d_4c95_7f2d);
     let mut next = || uniform(&mut state);
     let data: Vec<f64> = match fill {
-        // Box–Muller; rounded to f32 so that both sides see the same inputs.
+        // Box–Muller.
         Fill::Normal => (0..shape.len())
             .map(|_| (-2.0 * (1.0 - next()).ln()).sqrt() * (std::f64::consts::TAU * next()).cos())
             .collect(),
@@ -180,15 +266,36 @@ fn values(shape: &Shape, fill: &Fill, seed: u64) -> Array {
         Fill::Values(v) => v.iter().map(|&v| f64::from(v)).collect(),
         Fill::Words(v) => v.iter().map(|&v| f64::from(v)).collect(),
     };
+    // Rounded as they are stored, so that both sides see the same inputs.
     let exact = matches!(fill, Fill::Words(_));
-    let data = data
-        .into_iter()
-        .map(|v| if exact { v } else { f64::from(v as f32) })
-        .collect();
+    let rounded = |v: f64| match shape.precision() {
+        Precision::F32 => f64::from(v as f32),
+        Precision::F16 => f16::from_f64(v).to_f64(),
+    };
+    let data = data.into_iter().map(|v| if exact { v } else { rounded(v) });
     Array {
         dims: shape.dims().to_vec(),
-        data,
+        data: data.collect(),
     }
+}
+
+/// The relative error of what lies in memory as `shape`. Of f16 only what is more than rounding counts: one step of f16 at
+/// the expected value, as WGSL does not say to which side it rounds. So a case has one tolerance in every precision.
+fn error_of(got: &Array, expected: &Array, shape: &Shape) -> f64 {
+    if !shape.is_f16() {
+        return got.relative_error(expected);
+    }
+    let mut beyond = got.clone();
+    for (value, &wanted) in beyond.data.iter_mut().zip(&expected.data) {
+        let step = match wanted.abs() {
+            size if size < F16_LEAST_NORMAL => size.max(F16_LEAST_NORMAL * F16_STEP),
+            size => size * F16_STEP,
+        };
+        let difference = *value - wanted;
+        // A NaN stays one.
+        *value = wanted + difference - difference.clamp(-step, step);
+    }
+    beyond.relative_error(expected)
 }
 
 /// Kernels count on zeros in the padding of what they read.
@@ -202,9 +309,10 @@ fn padding_is_zero(
         return Ok(true);
     };
     let shape = graph.shape(tensor);
-    let stored: Vec<f32> = binding
+    let words = binding
         .buffer
         .read(gpu, binding.offset, shape.stored_len())?;
+    let stored = shape.from_words(&words);
     let clean = shape.pack(&shape.unpack(&stored));
     Ok(stored
         .iter()
@@ -212,27 +320,76 @@ fn padding_is_zero(
         .all(|(a, b)| a.to_bits() == b.to_bits() || (*a == 0.0 && *b == 0.0)))
 }
 
-/// The largest relative error of an output or an updated state against the CPU reference, with the kernels chosen for
+/// The largest relative error of an output or an updated state against the CPU reference, with the kernels guessed for
 /// `target`; infinite where padding is not zero.
 pub fn forward_error(gpu: &Gpu, target: &Target, case: &Case) -> Result<f64, GraphError> {
     let built = case.graph()?;
-    let program = built.run(gpu, target)?;
     let expected = interpret(&built.graph, &built.given);
-    let mut worst = 0.0f64;
-    for tensor in built.outputs.iter().chain(&built.updates) {
-        let got = program.read_array(*tensor)?;
-        let error = match padding_is_zero(gpu, &program, &built.graph, *tensor)? {
-            true => got.relative_error(&expected[tensor]),
-            false => f64::INFINITY,
-        };
-        // A NaN must not be lost in `max`.
-        worst = if error.is_nan() {
-            f64::INFINITY
-        } else {
-            worst.max(error)
-        };
+    built.error(gpu, target, &expected)
+}
+
+/// [`forward_error`] of every candidate that the operator of a case has on `target`, with its name.
+pub fn candidate_errors(
+    gpu: &Gpu,
+    target: &Target,
+    case: &Case,
+) -> Result<Vec<(String, f64)>, GraphError> {
+    let mut built = case.graph()?;
+    let node = &built.graph.nodes()[0];
+    if node.op.alias().is_some() {
+        return Ok(vec![(
+            String::from("only"),
+            forward_error(gpu, target, case)?,
+        )]);
     }
-    Ok(worst)
+    let candidates = node.op.candidates(&built.graph.io(node), target);
+    let signature = built.graph.signature(node);
+    let expected = interpret(&built.graph, &built.given);
+    let mut errors = Vec::new();
+    for Candidate { name, .. } in candidates {
+        let choice = [(signature.clone(), name.clone())];
+        built.graph.choose(&Choices(choice.into()));
+        errors.push((name, built.error(gpu, target, &expected)?));
+    }
+    Ok(errors)
+}
+
+/// The candidate that is nearest to its limit or beyond.
+#[derive(Debug, Clone)]
+pub struct Worst {
+    /// Its name.
+    pub candidate: String,
+    /// Its error.
+    pub error: f64,
+    /// See [`limit`].
+    pub limit: f64,
+}
+
+/// [`candidate_errors`], the worst one.
+pub fn worst_candidate(gpu: &Gpu, target: &Target, case: &Case) -> Result<Worst, GraphError> {
+    let errors = candidate_errors(gpu, target, case)?;
+    let held = errors.into_iter().map(|(candidate, error)| Worst {
+        limit: limit(case, &candidate, target),
+        candidate,
+        error,
+    });
+    let beyond = |worst: &Worst| worst.error / worst.limit;
+    let worst = held.max_by(|a, b| beyond(a).total_cmp(&beyond(b)));
+    // Every operator has a candidate.
+    Ok(worst.unwrap_or(Worst {
+        candidate: String::new(),
+        error: f64::INFINITY,
+        limit: case.tolerance,
+    }))
+}
+
+/// The largest error of a case that a candidate may have. Cooperative matrices round the weights to f16, and some add in f16.
+pub fn limit(case: &Case, candidate: &str, target: &Target) -> f64 {
+    match target.coop.filter(|_| candidate.starts_with("coop")) {
+        None => case.tolerance,
+        Some(coop) if coop.f32_sum => case.tolerance.max(3e-4),
+        Some(_) => case.tolerance.max(2e-2),
+    }
 }
 
 /// The largest relative error of a gradient on the device against central differences of the CPU reference, with a
@@ -242,62 +399,50 @@ pub fn gradient_error(gpu: &Gpu, target: &Target, case: &Case) -> Result<Option<
         return Ok(None);
     }
     let mut built = case.graph()?;
-    let node = built.graph.nodes()[0].clone();
-    let first = built.outputs[0];
-    let incoming = built
-        .graph
-        .input("incoming", built.graph.shape(first).clone());
-    let weights = values(built.graph.shape(first), &Fill::Normal, 977);
+    let forward = built.graph.clone();
+    let (first, shape) = (
+        built.outputs[0],
+        built.graph.shape(built.outputs[0]).clone(),
+    );
+    let (incoming, gradients) = built.backward(&case.differentiable)?;
+    let weights = values(&shape, &Fill::Normal, 977);
     built.given.insert(incoming, weights.clone());
-    let mut outputs = vec![None; built.outputs.len()];
-    outputs[0] = Some(incoming);
-    let gradients = node
-        .op
-        .gradient(&mut built.graph, &node, &outputs, &case.differentiable)?;
     for gradient in gradients.iter().flatten() {
         built.graph.keep(*gradient);
     }
-    let program = built.run(gpu, target)?;
-    let objective = |given: &[Array]| -> f64 {
-        let mut updates: Vec<Array> = built
-            .updates
-            .iter()
-            .map(|t| built.given[t].clone())
-            .collect();
-        let y = case
-            .op
-            .reference(&given.iter().collect::<Vec<_>>(), &mut updates);
-        y[0].data
-            .iter()
-            .zip(&weights.data)
-            .map(|(y, w)| y * w)
-            .sum()
+    // The rule is checked here, not the kernels: not with those that are less exact than the differences.
+    let exact = Target {
+        coop: None,
+        ..*target
     };
-    let mut given: Vec<Array> = built
-        .inputs
-        .iter()
-        .map(|t| built.given[t].clone())
-        .collect();
+    let program = built.run(gpu, &exact)?;
+    let objective = |given: &HashMap<Tensor, Array>| -> f64 {
+        let y = &interpret(&forward, given)[&first];
+        y.data.iter().zip(&weights.data).map(|(y, w)| y * w).sum()
+    };
+    let mut given = built.given.clone();
     let mut worst = 0.0f64;
-    for (i, &differentiable) in case.differentiable.iter().enumerate() {
-        if !differentiable {
-            continue;
-        }
-        let Some(gradient) = gradients[i] else {
+    let inputs = built.inputs.iter().zip(&case.differentiable);
+    for (input, gradient) in inputs.filter(|(_, d)| **d).map(|(t, _)| t).zip(gradients) {
+        let Some(gradient) = gradient else {
             return Ok(Some(f64::INFINITY));
         };
-        let mut expected = Array::zeros(&given[i].dims);
+        let mut expected = Array::zeros(&given[input].dims);
         const STEP: f64 = 1e-5;
         for j in 0..expected.data.len() {
-            let at = given[i].data[j];
-            given[i].data[j] = at + STEP;
-            let above = objective(&given);
-            given[i].data[j] = at - STEP;
-            let below = objective(&given);
-            given[i].data[j] = at;
+            let at = given[input].data[j];
+            let mut moved = |to: f64| {
+                if let Some(array) = given.get_mut(input) {
+                    array.data[j] = to;
+                }
+                objective(&given)
+            };
+            let (above, below) = (moved(at + STEP), moved(at - STEP));
+            moved(at);
             expected.data[j] = (above - below) / (2.0 * STEP);
         }
-        let error = program.read_array(gradient)?.relative_error(&expected);
+        let got = program.read_array(gradient)?;
+        let error = error_of(&got, &expected, built.graph.shape(gradient));
         worst = if error.is_nan() {
             f64::INFINITY
         } else {

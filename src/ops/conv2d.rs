@@ -2,8 +2,11 @@
 
 use super::check::{Case, Fill};
 use super::conv2d_grad_weight::Conv2dGradWeight;
-use super::correlation::{Axis, Correlation};
-use crate::graph::{Array, Graph, GraphError, Io, Lowered, Node, Op, Shape, Slot, Target, Tensor};
+use super::correlation::{self, Axis, Correlation};
+use super::tile::first;
+use crate::graph::{
+    Array, Candidate, Graph, GraphError, Io, Lowered, Node, Op, Shape, Slot, Target, Tensor,
+};
 
 /// x `[N, H, W, IC]`, w `[KH, KW, IC, OC]` → y `[N, OH, OW, OC]`, OH = (H + 2·padding − KH) / stride + 1.
 #[derive(Debug, Clone)]
@@ -30,6 +33,10 @@ impl Op for Conv2d {
         "conv2d"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let [x, w] = inputs else {
             return Err("an image and a weight are wanted".to_string());
@@ -49,7 +56,8 @@ impl Op for Conv2d {
             ));
         }
         let out = |size: usize, k: usize| (size + 2 * self.padding - k) / self.stride + 1;
-        Ok(vec![Shape::rows([n, out(h, kh), out(width, kw), oc])])
+        let y = Shape::rows([n, out(h, kh), out(width, kw), oc]);
+        Ok(vec![y.with(x.precision())])
     }
 
     fn gradient(
@@ -92,6 +100,10 @@ impl Op for Conv2d {
     }
 
     fn lower(&self, io: &Io, target: &Target) -> Lowered {
+        first(self.candidates(io, target))
+    }
+
+    fn candidates(&self, io: &Io, target: &Target) -> Vec<Candidate> {
         let (x, w) = (io.inputs[0].dims(), io.inputs[1].dims());
         let correlation = Correlation {
             images: x[0],
@@ -101,8 +113,13 @@ impl Op for Conv2d {
             n4: io.outputs[0].stored_channels() / 4,
             transposed: false,
             bias: false,
+            f16: io.inputs[0].is_f16(),
         };
-        Lowered::one(correlation.launch(&[Slot::input(0), Slot::input(1), Slot::output(0)], target))
+        correlation::candidates(
+            &[correlation],
+            &[Slot::input(0), Slot::input(1), Slot::output(0)],
+            target,
+        )
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -136,24 +153,28 @@ impl Op for Conv2dGradInput {
         "conv2d_grad_input"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let [dy, w] = inputs else {
             return Err("a gradient and a weight are wanted".to_string());
         };
-        Ok(vec![Shape::rows([
-            dy.dims()[0],
-            self.size[0],
-            self.size[1],
-            w.dims()[2],
-        ])])
+        let dx = Shape::rows([dy.dims()[0], self.size[0], self.size[1], w.dims()[2]]);
+        Ok(vec![dx.with(dy.precision())])
     }
 
     fn lower(&self, io: &Io, target: &Target) -> Lowered {
+        first(self.candidates(io, target))
+    }
+
+    fn candidates(&self, io: &Io, target: &Target) -> Vec<Candidate> {
         let w = io.inputs[1].dims();
-        let mut lowered = Lowered::default();
+        let mut phases = Vec::new();
         for phase_y in 0..self.stride.min(self.size[0]) {
             for phase_x in 0..self.stride.min(self.size[1]) {
-                let correlation = Correlation {
+                phases.push(Correlation {
                     images: io.inputs[0].dims()[0],
                     y: Axis::backward(self.size[0], w[0], self.stride, self.padding, phase_y),
                     x: Axis::backward(self.size[1], w[1], self.stride, self.padding, phase_x),
@@ -161,13 +182,15 @@ impl Op for Conv2dGradInput {
                     n4: io.outputs[0].stored_channels() / 4,
                     transposed: true,
                     bias: false,
-                };
-                lowered.launches.push(
-                    correlation.launch(&[Slot::input(0), Slot::input(1), Slot::output(0)], target),
-                );
+                    f16: io.inputs[0].is_f16(),
+                });
             }
         }
-        lowered
+        correlation::candidates(
+            &phases,
+            &[Slot::input(0), Slot::input(1), Slot::output(0)],
+            target,
+        )
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -280,6 +303,11 @@ pub(super) fn geometries() -> Vec<Geometry> {
         of("3x3 wide image", [1, 3, 35, 4], 3, 4, 1, 1),
         of("2x2 stride 3", [1, 8, 7, 2], 2, 4, 3, 0),
         of("3x3 one pixel", [5, 1, 1, 8], 3, 12, 1, 1),
+        of("1x1 one channel", [1, 1, 1, 1], 1, 1, 1, 0),
+        of("3x3 7x7 pixels", [1, 7, 7, 17], 3, 21, 1, 1),
+        // Large enough for large tiles.
+        of("2x2 many channels", [1, 24, 10, 27], 2, 123, 1, 1),
+        of("3x3 stride 2 many channels", [2, 15, 17, 123], 3, 70, 2, 1),
     ]
 }
 
@@ -295,11 +323,16 @@ pub(super) fn cases() -> Vec<Case> {
             padding,
         } = geometry;
         let weight = Shape::weight([kernel, kernel, image[3], out_channels]);
-        cases.push(
-            Case::new(&format!("conv2d {name}"), Conv2d { stride, padding })
+        let conv2d = Case::new(&format!("conv2d {name}"), Conv2d { stride, padding });
+        // Finite differences of the large ones would take minutes.
+        cases.push(match weight.len() < 5000 {
+            true => conv2d
                 .input(Shape::rows(image), Fill::Normal)
                 .input(weight.clone(), Fill::Normal),
-        );
+            false => conv2d
+                .fixed(Shape::rows(image), Fill::Normal)
+                .fixed(weight.clone(), Fill::Normal),
+        });
         let size = [image[1], image[2]];
         cases.push(
             Case::new(

@@ -1,14 +1,15 @@
 //! The weight gradient of a convolution: a GEMM whose inner dimension is all output pixels of the batch, so it is split
 //! among threads and the parts are summed in a fixed order.
-//!
-//! Measured on llvmpipe (Mesa 22.3, two cores), the kernels of a ResNet-18 step, before and after lanes share dy: 1.9 times
-//! faster. Eight vec4s of output channels instead of four: a tenth faster, twice as long to compile; two: a third slower.
+//! Three kernels compute it: `conv2d_grad_weight.wgsl` in registers, `conv2d_grad_weight_tiled.wgsl` in workgroup memory,
+//! `conv2d_grad_weight_coop.wgsl` with cooperative matrices.
 
 use super::check::{Case, Fill};
 use super::conv2d::{Geometry, Window, geometries, multiply_adds};
 use super::sum_parts::sum_parts;
+use super::tile::{self, first};
+use super::{conv2d_coop, conv2d_grad_weight_register, conv2d_grad_weight_tiled};
 use crate::gpu::Kernel;
-use crate::graph::{Array, Io, Launch, Lowered, Op, Shape, Slot, Target, grid};
+use crate::graph::{Array, Candidate, Io, Launch, Lowered, Op, Shape, Slot, Target};
 
 /// x `[N, H, W, IC]`, dy `[N, OH, OW, OC]` → dw `[KH, KW, IC, OC]`.
 #[derive(Debug, Clone)]
@@ -26,10 +27,17 @@ impl Op for Conv2dGradWeight {
         "conv2d_grad_weight"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let [x, dy] = inputs else {
             return Err("an image and a gradient are wanted".to_string());
         };
+        if x.precision() != dy.precision() {
+            return Err("image and gradient of one precision are wanted".to_string());
+        }
         Ok(vec![Shape::weight([
             self.kernel[0],
             self.kernel[1],
@@ -39,6 +47,10 @@ impl Op for Conv2dGradWeight {
     }
 
     fn lower(&self, io: &Io, target: &Target) -> Lowered {
+        first(self.candidates(io, target))
+    }
+
+    fn candidates(&self, io: &Io, target: &Target) -> Vec<Candidate> {
         let (x, dy) = (io.inputs[0].dims(), io.inputs[1].dims());
         let weight = WeightGradient {
             rows: dy[0] * dy[1],
@@ -51,8 +63,9 @@ impl Op for Conv2dGradWeight {
             padding: self.padding,
             ic4: io.inputs[0].stored_channels() / 4,
             oc4: io.inputs[1].stored_channels() / 4,
+            f16: io.inputs[0].is_f16(),
         };
-        weight.lower(target)
+        weight.candidates(target)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -75,8 +88,7 @@ impl Op for Conv2dGradWeight {
     }
 }
 
-/// The launches of `conv2d_grad_weight.wgsl` for inputs 0 (x) and 1 (dy) and output 0 (dw). A linear layer is an image of
-/// one row.
+/// What the kernels compute, for inputs 0 (x) and 1 (dy) and output 0 (dw). A linear layer is an image of one row.
 pub(super) struct WeightGradient {
     /// Output rows of all images.
     pub rows: usize,
@@ -89,86 +101,67 @@ pub(super) struct WeightGradient {
     pub padding: usize,
     pub ic4: usize,
     pub oc4: usize,
-}
-
-fn divisor(n: usize, most: usize) -> usize {
-    (1..=most).rev().find(|t| n.is_multiple_of(*t)).unwrap_or(1)
+    /// x and dy are kept in f16.
+    pub f16: bool,
 }
 
 impl WeightGradient {
-    pub fn lower(&self, target: &Target) -> Lowered {
-        let [kernel_h, kernel_w] = self.kernel;
-        // Software: large tiles, since every load is done lane by lane. A GPU: what fits its registers.
-        let share = target.subgroup.filter(|_| target.software);
-        let (most_out, lanes, threads) = match (target.software, share) {
-            (true, Some(lanes)) => (4, lanes, 128),
-            (true, None) => (2, 8, 64),
-            (false, _) => (1, 64, 32_768),
-        };
-        let (ti, to) = (1, divisor(self.oc4, most_out));
-        let inputs = kernel_h * (self.ic4 / ti);
-        let blocks = inputs * (self.oc4 / to);
-        let pixels = share.map_or(1, |lanes| (lanes / to).max(1));
-        // Spans of columns, so that one long row (a linear layer) can be split as well as many short ones.
-        let span = if self.rows == 1 {
-            self.out_w.min(64)
-        } else {
-            self.out_w
-        };
-        let spans = self.rows * self.out_w.div_ceil(span);
-        let parts = (threads / blocks).clamp(1, spans);
-        let spans_per_part = spans.div_ceil(parts);
-        let parts = spans.div_ceil(spans_per_part);
-        let words = kernel_h * kernel_w * self.ic4 * self.oc4 * 16;
-        let kernel = Kernel::new("conv2d_grad_weight")
-            .with("TI", ti)
-            .with("TO", to)
-            .with("LANES", lanes)
-            .with("BLOCKS", blocks)
-            .with("PARTS", parts)
-            .with("SPANS", spans)
-            .with("SPAN", span)
-            .with("SPANS_PER_PART", spans_per_part)
+    /// Numbers of the weight in vec4s of M (taps and input channels) and of N.
+    pub fn m4(&self) -> usize {
+        self.kernel[0] * self.kernel[1] * self.ic4
+    }
+
+    /// The ways to compute it. Software gets no tiles in workgroup memory: barriers are dear there.
+    pub fn candidates(&self, target: &Target) -> Vec<Candidate> {
+        let registers = conv2d_grad_weight_register::candidates(self, target);
+        if target.software {
+            return tile::distinct(registers);
+        }
+        let coop = conv2d_coop::weight_candidates(self, target);
+        let tiled = conv2d_grad_weight_tiled::candidates(self, target);
+        tile::distinct(coop.into_iter().chain(tiled).chain(registers))
+    }
+
+    /// A kernel of `shader`, one in tiles, with the constants that say what is computed.
+    pub fn kernel(&self, shader: &'static str) -> Kernel {
+        Kernel::new(shader)
+            .with("F16", self.f16)
+            .with("ROWS", self.rows)
             .with("IC4", self.ic4)
             .with("OC4", self.oc4)
             .with("IN_H", self.in_h)
             .with("IN_W", self.in_w)
             .with("OUT_H", self.out_h)
             .with("OUT_W", self.out_w)
-            .with("KERNEL_H", kernel_h)
-            .with("KERNEL_W", kernel_w)
-            .with("SHARE", share.is_some())
-            .with("SUBGROUP", share.unwrap_or(1))
-            .with("PIXELS", pixels)
-            .with("HELD", (pixels * to).div_ceil(share.unwrap_or(1)))
-            .with("SHARED", kernel_w.saturating_sub(self.stride))
-            .with("FRESH", kernel_w.min(self.stride))
-            .with("COLUMNS", kernel_w * ti)
+            .with("KERNEL_H", self.kernel[0])
+            .with("KERNEL_W", self.kernel[1])
             .with("STRIDE", self.stride)
-            .with("PADDING", self.padding);
-        let groups = match share {
-            Some(lanes) => parts * (self.oc4 / to) * inputs.div_ceil(lanes),
-            None => (blocks * parts).div_ceil(lanes),
-        };
-        let workgroups = grid(groups);
-        let mut lowered = Lowered::default();
-        if parts == 1 {
-            let slots = [Slot::input(0), Slot::input(1), Slot::output(0)];
-            lowered
-                .launches
-                .push(Launch::new(kernel, slots, workgroups));
-        } else {
-            let slots = [Slot::input(0), Slot::input(1), Slot::scratch(0)];
-            lowered
-                .launches
-                .push(Launch::new(kernel, slots, workgroups));
-            lowered.scratch.push(parts * words);
-            lowered
-                .launches
-                .push(sum_parts(parts, words, Slot::scratch(0), Slot::output(0)));
-        }
-        lowered
+            .with("PADDING", self.padding)
     }
+
+    /// `kernel`, which makes `parts` copies of the weight, and their sum.
+    pub fn summed(&self, kernel: Kernel, workgroups: [u32; 3], parts: usize) -> Lowered {
+        let words = self.m4() * self.oc4 * 16;
+        let slots = |to| [Slot::input(0), Slot::input(1), to];
+        if parts == 1 {
+            return Lowered::one(Launch::new(kernel, slots(Slot::output(0)), workgroups));
+        }
+        Lowered {
+            launches: vec![
+                Launch::new(kernel, slots(Slot::scratch(0)), workgroups),
+                sum_parts(parts, words, Slot::scratch(0), Slot::output(0)),
+            ],
+            scratch: vec![parts * words],
+        }
+    }
+}
+
+/// Words that all parts may take together: 64 MiB.
+const SCRATCH: usize = 1 << 24;
+
+/// How many copies of the weight may lie in scratch memory.
+pub(super) fn most_parts(weight: &WeightGradient, target: &Target) -> usize {
+    SCRATCH.min(target.max_words) / (weight.m4() * weight.oc4 * 16)
 }
 
 pub(super) fn cases() -> Vec<Case> {

@@ -1,15 +1,10 @@
-//! The launch of `conv2d.wgsl`: one kernel serves the forward pass and the input gradient of convolutions, linear layers
-//! and A·Bᵀ. This file says which pixels meet which weights, and chooses the tile.
-//!
-//! Tried on llvmpipe (Mesa 22.3, two cores) on the 3x3 convolutions of a small ResNet, before lanes shared weights: 16x2
-//! tiles written out by `//!repeat` 12–20 GFLOP/s and 0.4 s to compile; the same in loops over a private array 1–4 and
-//! five seconds, since the driver stops unrolling and the array goes to memory; 8x4 11–14; 32x2 19–25, but 1.2 s.
-//!
-//! That driver loads lane by lane, so loads and not multiplications decide: sharing the weights among the lanes of a
-//! subgroup took a ResNet-18 step (width 16, batch 64) from 24 to 52 images/s.
+//! Convolutions (forward and input gradient), linear layers and A·Bᵀ as one kind of GEMM: this file says which pixels meet
+//! which weights. Three kernels compute it: `conv2d.wgsl` in registers (`correlation_register`), `conv2d_tiled.wgsl` in
+//! workgroup memory (`correlation_tiled`), `conv2d_coop.wgsl` with cooperative matrices (`conv2d_coop`).
 
+use super::{conv2d_coop, correlation_register, correlation_tiled, tile};
 use crate::gpu::Kernel;
-use crate::graph::{Launch, Slot, Target, grid};
+use crate::graph::{Candidate, Slot, Target};
 
 /// One axis of an image: output pixel `t` reads inputs `t * in_stride + tap + in_offset`, `tap` below `taps`, with weight
 /// tap `tap_0 + tap * tap_step`, and is written at `t * out_stride + out_offset`.
@@ -81,7 +76,8 @@ impl Axis {
     }
 }
 
-/// What the kernel computes.
+/// What a kernel computes.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Correlation {
     pub images: usize,
     pub y: Axis,
@@ -93,98 +89,31 @@ pub(super) struct Correlation {
     /// The weight lies as `[tap, output, input]`.
     pub transposed: bool,
     pub bias: bool,
-}
-
-/// Rows, columns and vec4s of channels that a thread makes, and threads of a workgroup by pixels and channels.
-#[derive(Debug, Clone, Copy)]
-struct Tile {
-    ty: usize,
-    tx: usize,
-    tn: usize,
-    lanes_p: usize,
-    lanes_n: usize,
-    /// Lanes that share the weights they load.
-    share: Option<usize>,
-}
-
-/// The size in `1..=most` that splits `n` with the least waste; the largest of those.
-fn even(n: usize, most: usize) -> usize {
-    let waste = |t: usize| n.div_ceil(t) * t - n;
-    (1..=most.min(n.max(1)))
-        .rev()
-        .min_by_key(|&t| waste(t) * 1000 / n.max(1))
-        .unwrap_or(1)
-}
-
-fn divisor(n: usize, most: usize) -> usize {
-    (1..=most).rev().find(|t| n.is_multiple_of(*t)).unwrap_or(1)
+    /// Input and output are kept in f16.
+    pub f16: bool,
 }
 
 impl Correlation {
-    fn rows(&self) -> usize {
+    /// Output rows of all images.
+    pub fn rows(&self) -> usize {
         self.images * self.y.output
     }
 
-    fn tile(&self, target: &Target) -> Tile {
-        // Software: large tiles, since every load is done lane by lane, and smaller ones where a single tap reuses
-        // little. A GPU: what fits its registers.
-        let single = self.x.taps * self.y.taps <= 1;
-        let share = target
-            .subgroup
-            .filter(|&lanes| target.software && lanes % 4 == 0);
-        let (pixels, tn, lanes) = match (target.software, share, single) {
-            (true, Some(lanes), false) => (16, 4, lanes),
-            (true, Some(lanes), true) => (8, 4, lanes),
-            (true, None, false) => (16, 2, 8),
-            (true, None, true) => (8, 2, 8),
-            (false, _, _) => (4, 2, 64),
-        };
-        let tx = even(self.x.output, pixels);
-        let ty = even(self.rows(), pixels / tx);
-        let tn = divisor(self.n4, tn);
-        let lanes_n = if target.software {
-            1
-        } else {
-            divisor(self.n4 / tn, 8)
-        };
-        Tile {
-            ty,
-            tx,
-            tn,
-            lanes_p: lanes / lanes_n,
-            lanes_n,
-            share,
+    /// Taps of each axis. A phase of the input gradient that no tap reaches is all zeros: no rows of taps.
+    pub fn taps(&self) -> [usize; 2] {
+        match self.y.taps * self.x.taps {
+            0 => [0, 1],
+            _ => [self.y.taps, self.x.taps],
         }
     }
 
-    /// The launch: `slots` are input, weight, (bias), output.
-    pub fn launch(&self, slots: &[Slot], target: &Target) -> Launch {
-        // A phase of the input gradient that no tap reaches is all zeros: no rows of taps.
-        let nothing = self.y.taps * self.x.taps == 0;
-        let (taps_y, taps_x) = if nothing {
-            (0, 1)
-        } else {
-            (self.y.taps, self.x.taps)
-        };
-        let Tile {
-            ty,
-            tx,
-            tn,
-            lanes_p,
-            lanes_n,
-            share,
-        } = self.tile(target);
-        let (tiles_y, tiles_x) = (self.rows().div_ceil(ty), self.x.output.div_ceil(tx));
-        let kernel = Kernel::new("conv2d")
+    /// A kernel of `shader` with the constants that say what is computed.
+    pub fn kernel(&self, shader: &'static str) -> Kernel {
+        let [taps_y, taps_x] = self.taps();
+        Kernel::new(shader)
             .with("TRANSPOSED", self.transposed)
             .with("BIAS", self.bias)
-            .with("TY", ty)
-            .with("TX", tx)
-            .with("TN", tn)
-            .with("LANES_P", lanes_p)
-            .with("LANES_N", lanes_n)
-            .with("TILES_Y", tiles_y)
-            .with("TILES_X", tiles_x)
+            .with("F16", self.f16)
             .with("K4", self.k4)
             .with("N4", self.n4)
             .with("ROWS", self.rows())
@@ -197,11 +126,6 @@ impl Correlation {
             .with("KERNEL_W", self.x.kernel)
             .with("TAPS_Y", taps_y)
             .with("TAPS_X", taps_x)
-            .with("SHARE", share.is_some())
-            .with("SHARED", taps_x * tn * 4)
-            .with("SUBGROUP", share.unwrap_or(1))
-            .with("HELD", (taps_x * tn * 4).div_ceil(share.unwrap_or(1)))
-            .with("COLUMNS", (tx - 1) * self.x.in_stride + taps_x)
             .with("TAP_0Y", self.y.tap_0)
             .with("TAP_0X", self.x.tap_0)
             .with("TAP_STEP", self.x.tap_step)
@@ -210,9 +134,24 @@ impl Correlation {
             .with("IN_OFFSET_X", self.x.in_offset)
             .with("OUT_STRIDE", self.x.out_stride)
             .with("OUT_OFFSET_Y", self.y.out_offset)
-            .with("OUT_OFFSET_X", self.x.out_offset);
-        let [groups_x, groups_y, _] = grid((tiles_y * tiles_x).div_ceil(lanes_p));
-        let workgroups = [groups_x, groups_y, (self.n4 / tn).div_ceil(lanes_n) as u32];
-        Launch::new(kernel, slots, workgroups)
+            .with("OUT_OFFSET_X", self.x.out_offset)
     }
+}
+
+/// The ways to compute a node that is one or several (the phases of a stride) of these; `slots` are input, weight, (bias),
+/// output.
+///
+/// Software gets no tiles in workgroup memory: barriers are dear there.
+pub(super) fn candidates(
+    phases: &[Correlation],
+    slots: &[Slot],
+    target: &Target,
+) -> Vec<Candidate> {
+    let registers = correlation_register::candidates(phases, slots, target);
+    if target.software {
+        return tile::distinct(registers);
+    }
+    let coop = conv2d_coop::candidates(phases, slots, target);
+    let tiled = correlation_tiled::candidates(phases, slots, target);
+    tile::distinct(coop.into_iter().chain(tiled).chain(registers))
 }

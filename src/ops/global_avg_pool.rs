@@ -22,6 +22,7 @@ pub struct GlobalAvgPoolGradient {
 fn kernel(shader: &'static str, images: &Shape, vectors: usize) -> Kernel {
     let dims = images.dims();
     Kernel::new(shader)
+        .with("F16", images.is_f16())
         .with("PIXELS", dims[1] * dims[2])
         .with("CHANNELS", images.stored_channels() / 4)
         .with("VECTORS", vectors)
@@ -32,10 +33,15 @@ impl Op for GlobalAvgPool {
         "global_avg_pool"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {
             [x] if x.dims().len() == 4 && !x.is_empty() => {
-                Ok(vec![Shape::rows([x.dims()[0], x.channels()])])
+                let y = Shape::rows([x.dims()[0], x.channels()]);
+                Ok(vec![y.with(x.precision())])
             }
             _ => Err("one tensor [N, H, W, C] is wanted".to_string()),
         }
@@ -60,7 +66,7 @@ impl Op for GlobalAvgPool {
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
-        let vectors = io.outputs[0].stored_len() / 4;
+        let vectors = io.outputs[0].vectors();
         let kernel = kernel("global_avg_pool", &io.inputs[0], vectors);
         let slots = [Slot::input(0), Slot::output(0)];
         Lowered::one(Launch::new(kernel, slots, grid(vectors.div_ceil(64))))
@@ -84,20 +90,22 @@ impl Op for GlobalAvgPoolGradient {
         "global_avg_pool_gradient"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {
-            [dy] if dy.dims().len() == 2 => Ok(vec![Shape::rows([
-                dy.dims()[0],
-                self.height,
-                self.width,
-                dy.channels(),
-            ])]),
+            [dy] if dy.dims().len() == 2 => {
+                let dx = Shape::rows([dy.dims()[0], self.height, self.width, dy.channels()]);
+                Ok(vec![dx.with(dy.precision())])
+            }
             _ => Err("one tensor [N, C] is wanted".to_string()),
         }
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
-        let vectors = io.outputs[0].stored_len() / 4;
+        let vectors = io.outputs[0].vectors();
         let kernel = kernel("global_avg_pool_gradient", &io.outputs[0], vectors);
         let slots = [Slot::input(0), Slot::output(0)];
         Lowered::one(Launch::new(kernel, slots, grid(vectors.div_ceil(64))))

@@ -2,10 +2,12 @@
 
 use super::check::{Case, Fill};
 use super::conv2d_grad_weight::WeightGradient;
-use super::correlation::{Axis, Correlation};
+use super::correlation::{self, Axis, Correlation};
+use super::tile::first;
 use crate::gpu::Kernel;
 use crate::graph::{
-    Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid,
+    Array, Candidate, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target,
+    Tensor, grid,
 };
 
 /// x `[M, IN]`, w `[IN, OUT]`, (bias `[OUT]`) → y = x·w + bias `[M, OUT]`, as `torch.nn.functional.linear` with the
@@ -32,17 +34,17 @@ pub struct SumRows;
 #[derive(Debug, Clone)]
 pub struct MatmulTransposed;
 
-/// One row of `m` pixels, `k4` and `n4` vec4s of channels.
-fn pixels(m: usize, k4: usize, n4: usize, transposed: bool, bias: bool) -> Correlation {
-    let (y, x) = (Axis::forward(1, 1, 1, 0), Axis::forward(m, 1, 1, 0));
+/// The rows of the first input as one row of pixels.
+fn pixels(io: &Io, transposed: bool, bias: bool) -> Correlation {
     Correlation {
         images: 1,
-        y,
-        x,
-        k4,
-        n4,
+        y: Axis::forward(1, 1, 1, 0),
+        x: Axis::forward(io.inputs[0].dims()[0], 1, 1, 0),
+        k4: io.inputs[0].stored_channels() / 4,
+        n4: io.outputs[0].stored_channels() / 4,
         transposed,
         bias,
+        f16: io.inputs[0].is_f16(),
     }
 }
 
@@ -73,6 +75,10 @@ impl Op for Linear {
         "linear"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let (x, w) = two_matrices(inputs)?;
         if x.channels() != w.dims()[0] {
@@ -85,7 +91,8 @@ impl Op for Linear {
         if self.bias && inputs.get(2).is_none_or(|b| b.dims() != [w.channels()]) {
             return Err(format!("a bias of {} numbers is wanted", w.channels()));
         }
-        Ok(vec![Shape::rows([x.dims()[0], w.channels()])])
+        let y = Shape::rows([x.dims()[0], w.channels()]);
+        Ok(vec![y.with(x.precision())])
     }
 
     fn gradient(
@@ -113,15 +120,14 @@ impl Op for Linear {
     }
 
     fn lower(&self, io: &Io, target: &Target) -> Lowered {
-        let (k4, n4) = (
-            io.inputs[0].stored_channels() / 4,
-            io.outputs[0].stored_channels() / 4,
-        );
-        let product = pixels(io.inputs[0].dims()[0], k4, n4, false, self.bias);
+        first(self.candidates(io, target))
+    }
+
+    fn candidates(&self, io: &Io, target: &Target) -> Vec<Candidate> {
         let mut slots = vec![Slot::input(0), Slot::input(1)];
         slots.extend(self.bias.then(|| Slot::input(2)));
         slots.push(Slot::output(0));
-        Lowered::one(product.launch(&slots, target))
+        correlation::candidates(&[pixels(io, false, self.bias)], &slots, target)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -150,18 +156,23 @@ impl Op for LinearGradInput {
         "linear_grad_input"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let (dy, w) = two_matrices(inputs)?;
-        Ok(vec![Shape::rows([dy.dims()[0], w.dims()[0]])])
+        let dx = Shape::rows([dy.dims()[0], w.dims()[0]]);
+        Ok(vec![dx.with(dy.precision())])
     }
 
     fn lower(&self, io: &Io, target: &Target) -> Lowered {
-        let (k4, n4) = (
-            io.inputs[0].stored_channels() / 4,
-            io.outputs[0].stored_channels() / 4,
-        );
-        let product = pixels(io.inputs[0].dims()[0], k4, n4, true, false);
-        Lowered::one(product.launch(&[Slot::input(0), Slot::input(1), Slot::output(0)], target))
+        first(self.candidates(io, target))
+    }
+
+    fn candidates(&self, io: &Io, target: &Target) -> Vec<Candidate> {
+        let slots = [Slot::input(0), Slot::input(1), Slot::output(0)];
+        correlation::candidates(&[pixels(io, true, false)], &slots, target)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -184,12 +195,23 @@ impl Op for LinearGradWeight {
         "linear_grad_weight"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let (x, dy) = two_matrices(inputs)?;
+        if x.precision() != dy.precision() {
+            return Err("two matrices of one precision are wanted".to_string());
+        }
         Ok(vec![Shape::weight([x.channels(), dy.channels()])])
     }
 
     fn lower(&self, io: &Io, target: &Target) -> Lowered {
+        first(self.candidates(io, target))
+    }
+
+    fn candidates(&self, io: &Io, target: &Target) -> Vec<Candidate> {
         let m = io.inputs[0].dims()[0];
         let gradient = WeightGradient {
             rows: 1,
@@ -202,8 +224,9 @@ impl Op for LinearGradWeight {
             padding: 0,
             ic4: io.inputs[0].stored_channels() / 4,
             oc4: io.inputs[1].stored_channels() / 4,
+            f16: io.inputs[0].is_f16(),
         };
-        gradient.lower(target)
+        gradient.candidates(target)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -226,6 +249,10 @@ impl Op for SumRows {
         "sum_rows"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         Ok(vec![Shape::rows([inputs[0].channels()])])
     }
@@ -233,6 +260,7 @@ impl Op for SumRows {
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
         let c4 = io.inputs[0].stored_channels() / 4;
         let kernel = Kernel::new("sum_rows")
+            .with("F16", io.inputs[0].is_f16())
             .with("ROWS", io.inputs[0].row_count())
             .with("C4", c4);
         Lowered::one(Launch::new(
@@ -270,6 +298,10 @@ impl Op for MatmulTransposed {
         LinearGradInput.lower(io, target)
     }
 
+    fn candidates(&self, io: &Io, target: &Target) -> Vec<Candidate> {
+        LinearGradInput.candidates(io, target)
+    }
+
     fn reference(&self, inputs: &[&Array], updates: &mut [Array]) -> Vec<Array> {
         LinearGradInput.reference(inputs, updates)
     }
@@ -281,7 +313,13 @@ impl Op for MatmulTransposed {
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (m, k, n) in [(6, 37, 19), (67, 5, 33), (130, 64, 12), (2, 3, 1)] {
+    for (m, k, n) in [
+        (6, 37, 19),
+        (67, 5, 33),
+        (130, 64, 12),
+        (2, 3, 1),
+        (251, 122, 123),
+    ] {
         let name = |op: &str| format!("{op} {m}x{k}x{n}");
         let (x, w, y) = (
             Shape::rows([m, k]),
@@ -289,15 +327,23 @@ pub(super) fn cases() -> Vec<Case> {
             Shape::rows([m, n]),
         );
         let linear = |bias| {
-            Case::new(
+            let mut case = Case::new(
                 &name(if bias { "linear with bias" } else { "linear" }),
                 Linear { bias },
-            )
-            .input(x.clone(), Fill::Normal)
-            .input(w.clone(), Fill::Normal)
+            );
+            let mut inputs = vec![x.clone(), w.clone()];
+            inputs.extend(bias.then(|| Shape::rows([n])));
+            for shape in inputs {
+                // Finite differences of the large one would take minutes.
+                case = match w.len() < 5000 {
+                    true => case.input(shape, Fill::Normal),
+                    false => case.fixed(shape, Fill::Normal),
+                };
+            }
+            case
         };
         cases.push(linear(false));
-        cases.push(linear(true).input(Shape::rows([n]), Fill::Normal));
+        cases.push(linear(true));
         cases.push(
             Case::new(&name("linear_grad_input"), LinearGradInput)
                 .fixed(y.clone(), Fill::Normal)

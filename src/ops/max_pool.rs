@@ -43,12 +43,13 @@ impl MaxPool {
                 .map(|room| room / self.stride + 1)
                 .ok_or_else(|| format!("an image of {h}x{w} is smaller than the window"))
         };
-        Ok(Shape::rows([n, side(h)?, side(w)?, c]))
+        Ok(Shape::rows([n, side(h)?, side(w)?, c]).with(x.precision()))
     }
 
     fn build(&self, shader: &'static str, x: &Shape, y: &Shape, vectors: usize) -> Kernel {
         let (x_dims, y_dims) = (x.dims(), y.dims());
         Kernel::new(shader)
+            .with("F16", x.is_f16())
             .with("KERNEL", self.kernel)
             .with("STRIDE", self.stride)
             .with("PADDING", self.padding)
@@ -95,6 +96,10 @@ impl Op for MaxPool {
         "max_pool"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {
             [x] => Ok(vec![self.output_shape(x)?]),
@@ -119,7 +124,7 @@ impl Op for MaxPool {
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
         let (x, y) = (&io.inputs[0], &io.outputs[0]);
-        let vectors = y.stored_len() / 4;
+        let vectors = y.vectors();
         let kernel = self.build("max_pool", x, y, vectors);
         let slots = [Slot::input(0), Slot::output(0)];
         Lowered::one(Launch::new(kernel, slots, grid(vectors.div_ceil(64))))
@@ -144,6 +149,10 @@ impl Op for MaxPoolGradient {
         "max_pool_gradient"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {
             [dy, x, y] if dy == y && *y == self.pool.output_shape(x)? => Ok(vec![x.clone()]),
@@ -153,7 +162,7 @@ impl Op for MaxPoolGradient {
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
         let (x, y) = (&io.inputs[1], &io.inputs[2]);
-        let vectors = x.stored_len() / 4;
+        let vectors = x.vectors();
         let kernel = self.pool.build("max_pool_gradient", x, y, vectors);
         let slots = [
             Slot::input(0),

@@ -90,7 +90,7 @@ impl Op for MeanGradient {
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
-        let vectors = io.outputs[0].stored_len() / 4;
+        let vectors = io.outputs[0].vectors();
         let kernel = Kernel::new("mean_gradient")
             .with("COUNT", self.mean.count)
             .with("SCALE", self.mean.scale / self.mean.count as f32)

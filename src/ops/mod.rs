@@ -4,15 +4,22 @@
 //! cases in the list of [`cases`]; the kernel, gradient and shader tests and `simsiam devices --self-test` pick it up there.
 
 mod add;
-mod batch_norm;
+mod batch_norm_apply;
 mod batch_norm_eval;
 mod batch_norm_gradient;
+mod batch_norm_statistics;
+mod cast;
 pub mod check;
 mod color_jitter;
 mod column_std;
 mod conv2d;
+mod conv2d_coop;
 mod conv2d_grad_weight;
+mod conv2d_grad_weight_register;
+mod conv2d_grad_weight_tiled;
 mod correlation;
+mod correlation_register;
+mod correlation_tiled;
 mod cosine;
 mod crop;
 mod cross_entropy;
@@ -21,20 +28,24 @@ mod global_avg_pool;
 mod knn_vote;
 mod l2_normalize;
 mod linear;
+mod loss_scale;
 mod max_pool;
 mod mean;
 mod relu;
 mod sgd;
 mod sum_parts;
+mod tile;
 mod view_row;
 mod views;
 
 use std::sync::Arc;
 
 pub use add::Add;
-pub use batch_norm::BatchNorm;
+pub use batch_norm_apply::BatchNormApply;
 pub use batch_norm_eval::BatchNormEval;
 pub use batch_norm_gradient::BatchNormGradient;
+pub use batch_norm_statistics::BatchNormStatistics;
+pub use cast::{Cast, cast};
 pub use color_jitter::ColorJitter;
 pub use column_std::ColumnStd;
 pub use conv2d::{Conv2d, Conv2dGradInput};
@@ -47,6 +58,7 @@ pub use global_avg_pool::{GlobalAvgPool, GlobalAvgPoolGradient};
 pub use knn_vote::KnnVote;
 pub use l2_normalize::{L2Normalize, L2NormalizeGradient};
 pub use linear::{Linear, LinearGradInput, LinearGradWeight, MatmulTransposed, SumRows};
+pub use loss_scale::LossScale;
 pub use max_pool::{MaxPool, MaxPoolGradient};
 pub use mean::{Mean, MeanGradient};
 pub use relu::{AddRelu, Relu, ReluGradient};
@@ -55,36 +67,50 @@ pub use view_row::{Normalize, RowJitter, ViewRow};
 pub use views::{StopGradient, SwapViews};
 
 use crate::graph::{Graph, GraphError, Op, Tensor};
-use check::Case;
+use check::{Case, with_f16};
 
-/// The cases of every operator, on shapes that no tile divides.
+/// The cases of every operator, on shapes that no tile divides, in every precision it takes.
 pub fn cases() -> Vec<Case> {
     [
-        add::cases(),
-        batch_norm::cases(),
-        batch_norm_eval::cases(),
-        batch_norm_gradient::cases(),
+        with_f16(add::cases()),
+        with_f16(batch_norm_apply::cases()),
+        with_f16(batch_norm_eval::cases()),
+        with_f16(batch_norm_gradient::cases()),
+        with_f16(batch_norm_statistics::cases()),
+        cast::cases(),
         color_jitter::cases(),
         column_std::cases(),
-        conv2d::cases(),
-        conv2d_grad_weight::cases(),
+        with_f16(conv2d::cases()),
+        with_f16(conv2d_grad_weight::cases()),
         cosine::cases(),
         crop::cases(),
         cross_entropy::cases(),
         gaussian_blur::cases(),
-        global_avg_pool::cases(),
+        with_f16(global_avg_pool::cases()),
         knn_vote::cases(),
         l2_normalize::cases(),
-        linear::cases(),
-        max_pool::cases(),
+        with_f16(linear::cases()),
+        with_f16(max_pool::cases()),
+        loss_scale::cases(),
         mean::cases(),
-        relu::cases(),
+        with_f16(relu::cases()),
         sgd::cases(),
         views::cases(),
     ]
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// The gradient of `start` times `loss`, where `start` has the shape of `loss`; see [`Graph::gradients_from`].
+pub fn gradients_from(
+    graph: &mut Graph,
+    loss: Tensor,
+    start: Tensor,
+    of: &[Tensor],
+) -> Result<Vec<Option<Tensor>>, GraphError> {
+    let sum: Arc<dyn Op> = Arc::new(Add);
+    graph.gradients_from(loss, start, of, &sum)
 }
 
 /// The gradient of `loss` with respect to each tensor; see [`Graph::gradients`].

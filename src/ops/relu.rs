@@ -28,8 +28,10 @@ fn same_shape(inputs: &[Shape]) -> Result<Vec<Shape>, String> {
 
 /// One thread a vec4.
 fn lower(shader: &'static str, io: &Io, slots: &[Slot]) -> Lowered {
-    let vectors = io.outputs[0].stored_len() / 4;
-    let kernel = Kernel::new(shader).with("VECTORS", vectors);
+    let vectors = io.outputs[0].vectors();
+    let kernel = Kernel::new(shader)
+        .with("F16", io.outputs[0].is_f16())
+        .with("VECTORS", vectors);
     Lowered::one(Launch::new(kernel, slots, grid(vectors.div_ceil(64))))
 }
 
@@ -44,6 +46,10 @@ fn zip(a: &Array, b: &Array, f: impl Fn(f64, f64) -> f64) -> Vec<Array> {
 impl Op for Relu {
     fn name(&self) -> &'static str {
         "relu"
+    }
+
+    fn takes_f16(&self) -> bool {
+        true
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
@@ -81,6 +87,10 @@ impl Op for AddRelu {
         "add_relu"
     }
 
+    fn takes_f16(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         same_shape(inputs)
     }
@@ -112,6 +122,10 @@ impl Op for AddRelu {
 impl Op for ReluGradient {
     fn name(&self) -> &'static str {
         "relu_gradient"
+    }
+
+    fn takes_f16(&self) -> bool {
+        true
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {

@@ -4,8 +4,9 @@ use super::check::{Case, Fill};
 use crate::gpu::Kernel;
 use crate::graph::{Array, Io, Launch, Lowered, Op, Shape, Slot, Target, grid};
 
-/// `torch.optim.SGD` with dampening 0, over flat arenas: inputs gradients `[n]` and rates `[2]`; updates parameters `[n]` and
-/// momentum `[n]`. m = momentum · m + gradient + weight_decay · w, then w = w - rate · m, where m starts as zero.
+/// `torch.optim.SGD` with dampening 0, over flat arenas: inputs gradients `[n]`, rates `[2]` and, where the gradients are those of a
+/// scaled loss, the factor `[1]` that undoes it ([`LossScale`](super::LossScale)); updates parameters `[n]` and momentum `[n]`,
+/// neither where the factor is 0. m = momentum · m + gradient + weight_decay · w, then w = w - rate · m, where m starts as zero.
 #[derive(Debug, Clone)]
 pub struct Sgd {
     /// What is kept of the last step.
@@ -14,6 +15,8 @@ pub struct Sgd {
     pub weight_decay: f32,
     /// Elements before this one, a multiple of 64, take `rates[0]`; the others `rates[1]` (a predictor with its own rate).
     pub split: usize,
+    /// Whether there is a factor on the gradients.
+    pub scaled: bool,
 }
 
 /// Bindings start at multiples of this many words.
@@ -26,7 +29,12 @@ impl Op for Sgd {
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {
-            [gradients, rates] if gradients.dims().len() == 1 && rates.dims() == [2] => {
+            [gradients, rates, factor @ ..]
+                if gradients.dims().len() == 1
+                    && rates.dims() == [2]
+                    && factor.len() == usize::from(self.scaled)
+                    && factor.iter().all(|f| f.dims() == [1]) =>
+            {
                 // A split inside a vec4 could not be honoured.
                 match self.split.is_multiple_of(ALIGNMENT) {
                     true => Ok(Vec::new()),
@@ -36,7 +44,7 @@ impl Op for Sgd {
                     )),
                 }
             }
-            _ => Err("gradients [n] and rates [2] are wanted".to_string()),
+            _ => Err("gradients [n], rates [2] and perhaps a factor [1] are wanted".to_string()),
         }
     }
 
@@ -50,16 +58,18 @@ impl Op for Sgd {
                 let words = most.min(all - first);
                 let vectors = words / 4;
                 let kernel = Kernel::new("sgd")
+                    .with("SCALED", self.scaled)
                     .with("VECTORS", vectors)
                     .with("SPLIT", self.split.saturating_sub(first).min(words) / 4)
                     .with("MOMENTUM", self.momentum)
                     .with("WEIGHT_DECAY", self.weight_decay);
-                let slots = [
+                let mut slots = vec![
                     Slot::input(0).part(first, words),
                     Slot::input(1),
                     Slot::update(0).part(first, words),
                     Slot::update(1).part(first, words),
                 ];
+                slots.extend(self.scaled.then(|| Slot::input(2)));
                 Launch::new(kernel, slots, grid(vectors.div_ceil(64)))
             })
             .collect();
@@ -74,6 +84,10 @@ impl Op for Sgd {
         let [parameters, momentum] = updates else {
             return Vec::new();
         };
+        let factor = if self.scaled { inputs[2].data[0] } else { 1.0 };
+        if factor == 0.0 {
+            return Vec::new();
+        }
         for (i, (w, m)) in parameters
             .data
             .iter_mut()
@@ -82,7 +96,7 @@ impl Op for Sgd {
         {
             let rate = rates.data[usize::from(i >= self.split)];
             *m = f64::from(self.momentum) * *m
-                + gradients.data[i]
+                + factor * gradients.data[i]
                 + f64::from(self.weight_decay) * *w;
             *w -= rate * *m;
         }
@@ -91,13 +105,14 @@ impl Op for Sgd {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    [(0, 203), (128, 331), (640, 331)]
+    let mut cases: Vec<Case> = [(0, 203), (128, 331), (640, 331)]
         .into_iter()
         .map(|(split, n)| {
             let op = Sgd {
                 momentum: 0.9,
                 weight_decay: 0.01,
                 split,
+                scaled: false,
             };
             Case::new(&format!("sgd {n} split {split}"), op)
                 .fixed(Shape::rows([n]), Fill::Normal)
@@ -105,13 +120,29 @@ pub(super) fn cases() -> Vec<Case> {
                 .update(Shape::rows([n]), Fill::Normal)
                 .update(Shape::rows([n]), Fill::Normal)
         })
-        .collect()
+        .collect();
+    for (name, gradient, factor) in [("scaled", 2.0, 0.25), ("skipped", f32::INFINITY, 0.0)] {
+        let op = Sgd {
+            momentum: 0.9,
+            weight_decay: 0.01,
+            split: 128,
+            scaled: true,
+        };
+        cases.push(
+            Case::new(&format!("sgd {name}"), op)
+                .fixed(Shape::rows([203]), Fill::Values(vec![gradient; 203]))
+                .fixed(Shape::rows([2]), Fill::Uniform(0.1, 0.9))
+                .fixed(Shape::rows([1]), Fill::Values(vec![factor]))
+                .update(Shape::rows([203]), Fill::Normal)
+                .update(Shape::rows([203]), Fill::Normal),
+        );
+    }
+    cases
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::Tier;
 
     #[test]
     fn arenas_larger_than_a_binding_take_several_launches() {
@@ -119,6 +150,7 @@ mod tests {
             momentum: 0.9,
             weight_decay: 0.0,
             split: 192,
+            scaled: false,
         };
         let io = Io {
             inputs: vec![Shape::rows([300]), Shape::rows([2])],
@@ -126,10 +158,8 @@ mod tests {
             updates: vec![Shape::rows([300]), Shape::rows([300])],
         };
         let target = Target {
-            subgroup: None,
-            software: true,
-            tier: Tier::Basic,
             max_words: 130,
+            ..Target::basic(true)
         };
         let launches = op.lower(&io, &target).launches;
         let value = |launch: &Launch, name: &str| {

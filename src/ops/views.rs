@@ -43,7 +43,7 @@ impl Op for SwapViews {
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
-        let vectors = io.outputs[0].stored_len() / 4;
+        let vectors = io.outputs[0].vectors();
         let kernel = Kernel::new("swap_views")
             .with("HALF", vectors / 2)
             .with("VECTORS", vectors);

@@ -25,6 +25,19 @@ pub enum TrainError {
         /// Where the last good weights are.
         resume: String,
     },
+    /// The loss scale of a run in f16 has fallen as low as it can.
+    #[error(
+        "the loss scale has fallen to {scale:e} at step {step}: activations or gradients leave the range of 16-bit floats in every \
+         step; set run.precision = f32, or try a smaller optim.lr or a few optim.warmup_epochs{resume}"
+    )]
+    LossScale {
+        /// The step.
+        step: u64,
+        /// The scale.
+        scale: f32,
+        /// Where the last good weights are.
+        resume: String,
+    },
     /// A checkpoint is to be continued with other images than it began with.
     #[error(
         "the run was trained on {had} images and the data now holds {has}; give the same data with --data"

@@ -64,6 +64,9 @@ pub struct Step {
     pub lr: f64,
     /// Learning rate of the predictor.
     pub predictor_lr: f64,
+    /// What the loss will be multiplied with in the next step, where the run is in f16.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss_scale: Option<f32>,
     /// Images (not views) a second, over the last steps.
     pub images_per_second: f64,
 }

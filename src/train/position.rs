@@ -9,6 +9,8 @@ pub(super) struct Position {
     pub step: u64,
     loss_sum: f64,
     output_std_sum: f64,
+    /// Steps of the epoch under way without numbers.
+    lost: u64,
     /// Effective rank of an epoch whose steps are done and which has not been classified and told yet. At step 0 that is epoch 0.
     pub pending: Option<f64>,
     /// kNN of the untrained network.
@@ -19,6 +21,7 @@ pub(super) struct Position {
 
 const LOSS_SUM: &str = "epoch.loss_sum";
 const OUTPUT_STD_SUM: &str = "epoch.output_std_sum";
+const LOST: &str = "epoch.lost_steps";
 const PENDING: &str = "epoch.effective_rank";
 const KNN_UNTRAINED: &str = "knn.untrained";
 const KNN: &str = "knn.last";
@@ -29,6 +32,12 @@ impl Position {
         self.step = step;
         self.loss_sum += f64::from(loss);
         self.output_std_sum += f64::from(output_std);
+    }
+
+    /// Counts a step that was skipped because its numbers had left the range of f16.
+    pub fn skip(&mut self, step: u64) {
+        self.step = step;
+        self.lost += 1;
     }
 
     /// Epochs that have been told, epoch 0 not counted.
@@ -43,11 +52,12 @@ impl Position {
         checkpoint.epoch + u64::from(!untold)
     }
 
-    /// Means of loss and output std over an epoch of `steps` steps; the next begins.
+    /// Means of loss and output std over those of an epoch's `steps` steps that had numbers; the next begins.
     pub fn end_epoch(&mut self, steps: u64) -> [f64; 2] {
         self.pending = None;
+        let counted = steps.saturating_sub(std::mem::take(&mut self.lost)).max(1);
         let sums = [&mut self.loss_sum, &mut self.output_std_sum];
-        sums.map(|sum| std::mem::take(sum) / steps as f64)
+        sums.map(|sum| std::mem::take(sum) / counted as f64)
     }
 
     /// Puts it into a checkpoint.
@@ -56,6 +66,7 @@ impl Position {
         let values = [
             (LOSS_SUM, Some(self.loss_sum)),
             (OUTPUT_STD_SUM, Some(self.output_std_sum)),
+            (LOST, (self.lost > 0).then_some(self.lost as f64)),
             (PENDING, self.pending),
             (KNN_UNTRAINED, self.knn_untrained),
             (KNN, self.knn),
@@ -77,6 +88,7 @@ impl Position {
             step: checkpoint.step,
             loss_sum: number(LOSS_SUM).unwrap_or(0.0),
             output_std_sum: number(OUTPUT_STD_SUM).unwrap_or(0.0),
+            lost: number(LOST).unwrap_or(0.0) as u64,
             pending: number(PENDING),
             knn_untrained: number(KNN_UNTRAINED),
             knn: number(KNN),
@@ -96,7 +108,10 @@ mod tests {
             ..Position::default()
         };
         for step in 1..100 {
-            position.add(step, -0.1 / step as f32, 1e-9);
+            match step {
+                50 => position.skip(step),
+                _ => position.add(step, -0.1 / step as f32, 1e-9),
+            }
         }
         let mut checkpoint = Checkpoint::default();
         position.write(&mut checkpoint);

@@ -22,7 +22,7 @@ use crate::data::{Dataset, order};
 use crate::eval::Knn;
 use crate::gpu::{Plan, Readback};
 use crate::graph::{Program, Store};
-use crate::method::simsiam;
+use crate::method::{LossScale, simsiam};
 use crate::model::Parameters;
 
 /// The newest checkpoint is never older, also where an epoch takes hours.
@@ -30,6 +30,8 @@ const CHECKPOINT_AFTER: Duration = Duration::from_secs(600);
 
 /// Metadata of a checkpoint.
 const TRAIN_IMAGES: &str = "data.train_images";
+const LOSS_SCALE: &str = "loss_scale.scale";
+const GOOD_STEPS: &str = "loss_scale.good_steps";
 
 /// How a training ended.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -100,9 +102,12 @@ impl Trainer {
             None => None,
         };
         parameters.write(&store, &parameters.initialize(config.run.seed));
+        LossScale::INITIAL.write(&store);
+        let mut watched = vec![nodes.loss, nodes.mean_output_std];
+        watched.extend(nodes.loss_scale);
         let steps_per_epoch = start.steps as usize / config.optim.epochs.max(1);
         Ok(Trainer {
-            readback: program.readback(&[nodes.loss, nodes.mean_output_std]),
+            readback: program.readback(&watched),
             rates: LearningRates::new(&config.optim, steps_per_epoch),
             config,
             data,
@@ -135,6 +140,10 @@ impl Trainer {
             return Err(TrainError::OtherData { had, has });
         }
         checkpoint.restore(&self.parameters, &self.store)?;
+        let number = |key: &str| checkpoint.extra.get(key).and_then(|text| text.parse().ok());
+        if let (Some(scale), Some(good_steps)) = (number(LOSS_SCALE), number(GOOD_STEPS)) {
+            LossScale { scale, good_steps }.write(&self.store);
+        }
         self.position = Position::read(checkpoint);
         self.sent = self.position.step;
         self.restored = true;
@@ -250,13 +259,33 @@ impl Trainer {
         listener: &mut Listener,
     ) -> Result<(), TrainError> {
         let [loss, output_std] = [values[0][0], values[1][0]];
+        let loss_scale = values.get(2).map(|scale| scale[0]);
         let [lr, predictor_lr] = self.rates.at(step - 1);
         let batch = self.config.optim.batch_size;
         self.meter.tick();
-        if !loss.is_finite() {
-            return Err(self.diverged(step, loss));
+        if let Some(scale) = loss_scale
+            && scale <= LossScale::LEAST
+        {
+            let resume = self.resume();
+            return Err(TrainError::LossScale {
+                step,
+                scale,
+                resume,
+            });
         }
-        self.position.add(step, loss, output_std);
+        match (loss.is_finite(), loss_scale) {
+            (true, _) => self.position.add(step, loss, output_std),
+            (false, None) => return Err(self.diverged(step, loss)),
+            // Such a step has moved nothing, and the scale falls with every further one.
+            (false, Some(_)) => {
+                self.position.skip(step);
+                let message = format!(
+                    "step {step} was skipped: an activation has left the range of 16-bit floats"
+                );
+                listener(&Event::Warning(Warning { message }));
+                return Ok(());
+            }
+        }
         listener(&Event::Step(Step {
             step,
             epoch: (step - 1) / self.steps_per_epoch() + 1,
@@ -264,21 +293,22 @@ impl Trainer {
             output_std,
             lr,
             predictor_lr,
+            loss_scale,
             images_per_second: self.meter.steps_per_second() * batch as f64,
         }));
         Ok(())
     }
 
     fn diverged(&self, step: u64, loss: f32) -> TrainError {
-        let resume = self.checkpoints.as_ref().map(|folder| {
-            let last = folder.join(LAST);
-            format!(" (the weights before are in {})", last.display())
-        });
-        TrainError::Diverged {
-            step,
-            loss,
-            resume: resume.unwrap_or_default(),
-        }
+        let resume = self.resume();
+        TrainError::Diverged { step, loss, resume }
+    }
+
+    /// Where the last good weights are, as errors say it.
+    fn resume(&self) -> String {
+        let last = self.checkpoints.as_ref().map(|folder| folder.join(LAST));
+        last.map(|last| format!(" (the weights before are in {})", last.display()))
+            .unwrap_or_default()
     }
 
     /// Waits for the numbers of all steps sent.
@@ -340,6 +370,11 @@ impl Trainer {
         checkpoint.epoch = self.position.epochs(self.steps_per_epoch());
         let images = self.data.train.len().to_string();
         checkpoint.extra.insert(TRAIN_IMAGES.to_owned(), images);
+        if let Some(LossScale { scale, good_steps }) = LossScale::read(&self.store)? {
+            let values = [(LOSS_SCALE, scale), (GOOD_STEPS, good_steps)];
+            let values = values.map(|(key, value)| (key.to_owned(), format!("{value:?}")));
+            checkpoint.extra.extend(values);
+        }
         self.position.write(&mut checkpoint);
         for name in names {
             let path = folder.join(name);

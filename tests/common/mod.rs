@@ -168,11 +168,12 @@ impl Setup {
         outputs[0]
     }
 
-    /// The gradients of the inputs of the last node, where `dy` is that of its first output.
+    /// The gradients of those inputs of the last node that were given, where `dy` is that of its first output.
     pub fn backward(&mut self, dy: Array) -> Vec<Tensor> {
         let node = self.graph.nodes().last().expect("a node").clone();
         let mut outputs = vec![None; node.outputs.len()];
         outputs[0] = Some(self.rows(dy));
+        let given: Vec<Tensor> = self.given.iter().map(|(tensor, _)| *tensor).collect();
         let wanted = vec![true; node.inputs.len()];
         let gradients = node
             .op
@@ -180,7 +181,9 @@ impl Setup {
             .expect("a gradient rule");
         gradients
             .into_iter()
-            .map(|g| g.expect("a gradient for every input"))
+            .zip(&node.inputs)
+            .filter(|(_, input)| given.contains(input))
+            .map(|(g, _)| g.expect("a gradient for every input"))
             .collect()
     }
 

@@ -35,7 +35,7 @@ pub struct Args {
     /// Width of the output z, of the projector's hidden layers, and four times that of the predictor.
     #[arg(long, value_name = "N", default_value = "2048")]
     dim: String,
-    /// f32.
+    /// f32, or f16 for activations and their gradients.
     #[arg(long, value_name = "P", default_value = "f32")]
     precision: String,
     /// Steps timed, after four that are not.

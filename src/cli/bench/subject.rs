@@ -8,6 +8,7 @@ use simsiam::config::Config;
 use simsiam::data::Images;
 use simsiam::gpu::{Gpu, Plan, Readback};
 use simsiam::graph::{Graph, Program, Shape, Store};
+use simsiam::method::LossScale;
 use simsiam::method::simsiam::{Step, training_step};
 use simsiam::model::Parameters;
 use simsiam::random::{Draw, Purpose};
@@ -63,6 +64,7 @@ impl Subject {
         parameters.allocate(&mut store)?;
         parameters.write(&store, &parameters.initialize(0));
         let mut program = Program::compile(&graph, &mut store)?;
+        LossScale::INITIAL.write(&store);
         if !gpu.is_software() {
             program.plan().bound_submits(Plan::HEADLESS);
         }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::{LAST, Listener, Trainer};
 use crate::data::order;
+use crate::method::LossScale;
 use crate::model::Arena;
 use crate::train::TrainError;
 use crate::train::event::{Command, Epoch, Event, Warning};
@@ -31,6 +32,7 @@ impl Trainer {
         self.position.pending = Some(self.effective_rank()?);
         let first = self.parameters.initialize(self.config.run.seed);
         self.parameters.write(&self.store, &first);
+        LossScale::INITIAL.write(&self.store);
         let zeros: Vec<Vec<f32>> = self
             .parameters
             .of(Arena::Parameters)
