@@ -3,12 +3,12 @@
 // As a GEMM: M = taps x input channels, N = output channels, K = all output pixels of the batch. K is huge and the result
 // small, so K is cut into PARTS, each summed by other threads into its own copy of dw (sum_parts adds them).
 //
-// A thread makes, for one ky and all kx, TI vec4 of input channels x TO vec4 of output channels in registers, walking
-// along output rows in spans of SPAN columns. Its window of KERNEL_W input columns slides: neighbouring pixels share SHARED
-// of them and FRESH are loaded. No workgroup memory.
+// A thread makes, for one ky and all kx, a vec4 of input channels x TO vec4 of output channels in registers, walking along
+// output rows in spans of SPAN columns, PIXELS at a time. Its window of COLUMNS input columns slides: SHARED of them stay and
+// FRESH are loaded. No workgroup memory.
 // Workgroup LANES; dispatch grid(ceil(BLOCKS * PARTS / LANES)). Sizes with a 4 are in vec4s.
-// +SHARE: the SUBGROUP lanes of a workgroup want the same dy and differ in (ky, c), so each loads some of the next PIXELS
-// pixels' dy and the others read them from its register; dispatch grid(PARTS * OC4 / TO * ceil(INPUTS / SUBGROUP)).
+// +SHARE: the SUBGROUP lanes of a workgroup want the same dy and differ in (ky, c), so each loads some of it and the others
+// read it from its register; dispatch grid(PARTS * OC4 / TO * ceil(INPUTS / SUBGROUP)).
 
 //!include common/grid
 //!include common/stored
@@ -18,8 +18,8 @@
 @group(0) @binding(2) var<storage, read_write> dw: array<vec4f>;
 
 const SPANS_X: u32 = (OUT_W + SPAN - 1u) / SPAN;
-// Pairs of ky and a block of input channels.
-const INPUTS: u32 = KERNEL_H * (IC4 / TI);
+// Pairs of ky and a vec4 of input channels.
+const INPUTS: u32 = KERNEL_H * IC4;
 
 // A vec4 of channels of an input column; zero outside of the image.
 fn column(in_row: u32, inside_y: bool, ix: i32, c: u32) -> vec4f {
@@ -59,10 +59,11 @@ fn main(
     let o = thread % BLOCKS % (OC4 / TO) * TO;
     let input = thread % BLOCKS / (OC4 / TO);
 //!end
-    let c = input % (IC4 / TI) * TI;
-    let ky = input / (IC4 / TI);
+    let c = input % IC4;
+    let ky = input / IC4;
 
-    var sum: array<vec4f, KERNEL_W * TI * 4u * TO>;
+    // sum[O * KERNEL_W + KX]: the four input channels c, output channel o * 4 + O.
+    var sum: array<vec4f, TO * 4u * KERNEL_W>;
     let end = min((part + 1u) * SPANS_PER_PART, SPANS);
     for (var span = part * SPANS_PER_PART; span < end; span++) {
         let row = span / SPANS_X;
@@ -77,52 +78,48 @@ fn main(
         }
 //!end
         let in_row = select(0u, ((row / OUT_H) * IN_H + u32(iy)) * IN_W, inside_y);
-        // Column kx of the window at pixel ox is input column ox * STRIDE + kx - PADDING. Before the first pixel: the
-        // columns that it shares with the pixel before.
-        var window: array<vec4f, KERNEL_W * TI>;
+        // Input columns from ox * STRIDE - PADDING on. Before the first pixels: those that they share with the pixels before.
+        var window: array<vec4f, COLUMNS>;
 //!repeat KX SHARED
-//!repeat T TI
-        window[(KX + STRIDE) * TI + T] = column(in_row, inside_y, i32(first * STRIDE + KX) - i32(PADDING), c + T);
-//!end
+        window[PIXELS * STRIDE + KX] = column(in_row, inside_y, i32(first * STRIDE + KX) - i32(PADDING), c);
 //!end
         for (var ox = first; ox < last; ox += PIXELS) {
-//!if SHARE
-            var held: array<vec4f, HELD>;
+//!repeat KX SHARED
+            window[KX] = window[PIXELS * STRIDE + KX];
+//!end
+//!repeat KX FRESH
+            window[SHARED + KX] = column(in_row, inside_y, i32(ox * STRIDE + SHARED + KX) - i32(PADDING), c);
+//!end
+            // dy of pixel P and the vec4 of channels o + S is entry P * TO + S; past the end it is zero.
+            var mine: array<vec4f, HELD>;
 //!repeat H HELD
             {
-                let e = H * SUBGROUP + lane;
-                let there = ox + e / TO < last && e < PIXELS * TO;
-                held[H] = select(vec4f(), vec4f(dy[select(0u, (row * OUT_W + ox + e / TO) * OC4 + o + e % TO, there)]), there);
+//!if SHARE
+                let e = min(H * SUBGROUP + lane, PIXELS * TO - 1u);
+//!else
+                const e: u32 = H;
+//!end
+                let there = ox + e / TO < last;
+                mine[H] = select(vec4f(), vec4f(dy[select(0u, (row * OUT_W + ox + e / TO) * OC4 + o + e % TO, there)]), there);
             }
 //!end
-//!end
-//!repeat PIXEL PIXELS
-            {
-//!repeat KX SHARED
-//!repeat T TI
-                window[KX * TI + T] = window[(KX + STRIDE) * TI + T];
-//!end
-//!end
-                let ix = i32((ox + PIXEL) * STRIDE + SHARED) - i32(PADDING);
-//!repeat KX FRESH
-//!repeat T TI
-                window[(SHARED + KX) * TI + T] = column(in_row, inside_y, ix + i32(KX), c + T);
-//!end
-//!end
 //!repeat S TO
-                {
+            {
+                var g: array<vec4f, PIXELS>;
+//!repeat P PIXELS
 //!if SHARE
-                    let g = subgroupBroadcast(held[(PIXEL * TO + S) / SUBGROUP], (PIXEL * TO + S) % SUBGROUP);
+                g[P] = subgroupBroadcast(mine[(P * TO + S) / SUBGROUP], (P * TO + S) % SUBGROUP);
 //!else
-                    let g = vec4f(dy[(row * OUT_W + ox) * OC4 + o + S]);
+                g[P] = mine[P * TO + S];
 //!end
-//!repeat I COLUMNS
-                    sum[I * 4u * TO + S] = fma(window[I].xxxx, g, sum[I * 4u * TO + S]);
-                    sum[(I * 4u + 1u) * TO + S] = fma(window[I].yyyy, g, sum[(I * 4u + 1u) * TO + S]);
-                    sum[(I * 4u + 2u) * TO + S] = fma(window[I].zzzz, g, sum[(I * 4u + 2u) * TO + S]);
-                    sum[(I * 4u + 3u) * TO + S] = fma(window[I].wwww, g, sum[(I * 4u + 3u) * TO + S]);
 //!end
-                }
+                // One output channel at a time, all pixels: its sums stay in registers meanwhile.
+//!repeat Q 4
+//!repeat P PIXELS
+//!repeat KX KERNEL_W
+                sum[(S * 4u + Q) * KERNEL_W + KX] = fma(window[P * STRIDE + KX], vec4f(g[P][Q]), sum[(S * 4u + Q) * KERNEL_W + KX]);
+//!end
+//!end
 //!end
             }
 //!end
@@ -136,11 +133,14 @@ fn main(
 //!end
     let tap = (part * KERNEL_H + ky) * KERNEL_W;
 //!repeat KX KERNEL_W
-//!repeat T TI
 //!repeat Q 4
 //!repeat S TO
-    dw[(((tap + KX) * IC4 + c + T) * 4u + Q) * OC4 + o + S] = sum[((KX * TI + T) * 4u + Q) * TO + S];
-//!end
+    dw[((tap + KX) * IC4 + c) * 4u * OC4 + Q * OC4 + o + S] = vec4f(
+        sum[S * 4u * KERNEL_W + KX][Q],
+        sum[(S * 4u + 1u) * KERNEL_W + KX][Q],
+        sum[(S * 4u + 2u) * KERNEL_W + KX][Q],
+        sum[(S * 4u + 3u) * KERNEL_W + KX][Q],
+    );
 //!end
 //!end
 //!end

@@ -144,6 +144,7 @@ impl PlanBuilder {
             longest: f64::INFINITY,
             in_flight: VecDeque::new(),
             waited: Duration::ZERO,
+            submitting: Duration::ZERO,
             last_done: None,
             marks: None,
         }
@@ -159,6 +160,7 @@ pub struct Plan {
     /// Submits under way, oldest first, and the dispatches in each.
     in_flight: VecDeque<(wgpu::SubmissionIndex, Range<usize>)>,
     waited: Duration,
+    submitting: Duration,
     /// When the last submit that was waited for ended, if the device was busy until then.
     last_done: Option<Instant>,
     pub(super) marks: Option<Marks>,
@@ -173,6 +175,11 @@ const FLOPS_A_BYTE: f64 = 4.0;
 const DEVICE_LATE: Duration = Duration::from_micros(100);
 
 impl Plan {
+    /// Longest submit where nothing is painted: a driver that shows pictures resets itself when one takes seconds.
+    pub const HEADLESS: Duration = Duration::from_millis(50);
+    /// Longest submit where a window shares the GPU: it cannot paint meanwhile.
+    pub const SHARED: Duration = Duration::from_millis(4);
+
     /// Number of dispatches.
     pub fn len(&self) -> usize {
         self.recorded.len()
@@ -183,9 +190,8 @@ impl Plan {
         self.recorded.is_empty()
     }
 
-    /// Cuts replays into submits that take at most about so long, as far as their dispatches allow. A driver that shows pictures
-    /// resets itself when one submit takes seconds (50 ms is far from that), and a window that shares the GPU cannot paint
-    /// meanwhile (4 ms leaves it most of a frame). The first cuts are guessed; from then on they follow the time that submits took.
+    /// Cuts replays into submits that take at most about so long, as far as their dispatches allow. The first cuts are guessed; from
+    /// then on they follow the time that submits took.
     pub fn bound_submits(&mut self, longest: Duration) {
         self.longest = longest.as_secs_f64();
     }
@@ -212,6 +218,11 @@ impl Plan {
         self.waited
     }
 
+    /// Time that [`Plan::run`] has spent handing submits to the driver, in all. Some software drivers do the work itself in there.
+    pub fn submitting(&self) -> Duration {
+        self.submitting
+    }
+
     /// Sends one replay to the device and returns; waits only while the replay before the last is unfinished.
     /// `after` is copied back when it is done.
     pub fn run(&mut self, mut after: Option<(&mut Readback, u64)>) -> Result<(), GpuError> {
@@ -230,18 +241,17 @@ impl Plan {
             let begin = mark.filter(|_| i == 0);
             let end = mark.filter(|_| last).map(|mark| mark + 1);
             let mut encoder = self.encode(part.clone(), begin, end);
-            let after = after.as_mut().filter(|_| last);
-            let submit =
-                |encoder: wgpu::CommandEncoder| self.gpu.queue().submit([encoder.finish()]);
-            let submission = match after {
-                Some((readback, tag)) => {
-                    readback.copy(&mut encoder);
-                    let submission = submit(encoder);
-                    readback.map(*tag);
-                    submission
-                }
-                None => submit(encoder),
-            };
+            let mut after = after.as_mut().filter(|_| last);
+            if let Some((readback, _)) = &mut after {
+                readback.copy(&mut encoder);
+            }
+            let commands = encoder.finish();
+            let began = Instant::now();
+            let submission = self.gpu.queue().submit([commands]);
+            self.submitting += began.elapsed();
+            if let Some((readback, tag)) = after {
+                readback.map(*tag);
+            }
             self.in_flight.push_back((submission, part.clone()));
         }
         Ok(())

@@ -88,8 +88,11 @@ impl Program {
         }
         let mut builder = PlanBuilder::new(&gpu);
         for (index, (node, lowered)) in graph.nodes().iter().zip(&lowered).enumerate() {
-            let flops =
-                node.op.flops(&graph.io(node)) as f64 / lowered.launches.len().max(1) as f64;
+            // The node's work is that of its first kernel and of the others of that family: what sums their parts is overhead.
+            let family = lowered.launches.first().map_or("", |l| l.kernel.shader);
+            let working = |shader: &str| shader == family;
+            let workers = lowered.launches.iter().filter(|l| working(l.kernel.shader));
+            let flops = node.op.flops(&graph.io(node)) as f64 / workers.count().max(1) as f64;
             for launch in &lowered.launches {
                 let bindings: Vec<Binding> = launch
                     .slots
@@ -119,7 +122,11 @@ impl Program {
                     bindings,
                     workgroups: launch.workgroups,
                     label: node.label.clone(),
-                    flops,
+                    flops: if working(launch.kernel.shader) {
+                        flops
+                    } else {
+                        0.0
+                    },
                 })?;
             }
         }

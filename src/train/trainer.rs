@@ -20,13 +20,11 @@ use crate::augment::{Feed, draws};
 use crate::config::Config;
 use crate::data::{Dataset, order};
 use crate::eval::Knn;
-use crate::gpu::Readback;
+use crate::gpu::{Plan, Readback};
 use crate::graph::{Program, Store};
 use crate::method::{LossScale, simsiam};
 use crate::model::Parameters;
 
-/// A submit should take no longer.
-const SUBMIT: Duration = Duration::from_millis(50);
 /// The newest checkpoint is never older, also where an epoch takes hours.
 const CHECKPOINT_AFTER: Duration = Duration::from_secs(600);
 
@@ -96,7 +94,7 @@ impl Trainer {
         parameters.allocate(&mut store)?;
         let mut program = Program::compile(&graph, &mut store)?;
         if !gpu.is_software() {
-            program.plan().bound_submits(SUBMIT);
+            program.plan().bound_submits(Plan::HEADLESS);
         }
         feed.load(&program, &data.train);
         let knn = match knn {

@@ -1,6 +1,9 @@
 //! `simsiam bench`: how fast this adapter is, and how close to its limit a training step comes.
 
+mod gemm;
+mod profile;
 mod step;
+mod subject;
 
 use std::process::ExitCode;
 

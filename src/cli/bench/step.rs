@@ -1,44 +1,53 @@
-//! `simsiam bench step`: what a training step costs on this adapter.
+//! `simsiam bench step`: what a training step costs on this adapter, and what share of the adapter's limit that is.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
 
-use anyhow::Result;
-use serde_json::json;
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
 use simsiam::config::Config;
-use simsiam::gpu::{Gpu, Options};
-use simsiam::graph::{Graph, Program, Shape, Store};
-use simsiam::method::LossScale;
-use simsiam::method::simsiam::training_step;
-use simsiam::model::Parameters;
-use simsiam::random::{Draw, Purpose};
+use simsiam::gpu::{Ceilings, Gpu, GpuError, Options};
+use simsiam::graph::GraphError;
 
+use super::gemm;
+use super::profile::Profile;
+use super::subject::{Pace, Subject};
 use crate::cli::{UsageError, say};
+
+/// Side of the matrices that the step's rate is held against.
+const SQUARE: usize = 512;
+const MIB: f64 = (1 << 20) as f64;
 
 #[derive(clap::Args)]
 pub struct Args {
     /// resnet18, resnet34, resnet50, resnet101 or resnet_tiny.
     #[arg(long, value_name = "NAME", default_value = "resnet18")]
     arch: String,
-    /// Channels of the first stage.
-    #[arg(long, value_name = "N", default_value = "64")]
-    width: String,
+    /// Channels of the first stage; several, as in 16,32,64, make a table.
+    #[arg(long, value_name = "N", default_value = "64", value_delimiter = ',')]
+    width: Vec<String>,
     /// Side of a view in pixels.
     #[arg(long, value_name = "N", default_value = "32")]
     image_size: String,
-    /// Images a step; each gives two views.
-    #[arg(long, value_name = "N", default_value = "64")]
-    batch_size: String,
+    /// Images a step, each gives two views; several make a table.
+    #[arg(long, value_name = "N", default_value = "64", value_delimiter = ',')]
+    batch_size: Vec<String>,
     /// Width of the output z, of the projector's hidden layers, and four times that of the predictor.
     #[arg(long, value_name = "N", default_value = "2048")]
     dim: String,
     /// f32, or f16 for activations and their gradients.
     #[arg(long, value_name = "P", default_value = "f32")]
     precision: String,
-    /// Steps timed, after two that are not.
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    /// Steps timed, after four that are not.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=2_000))]
     steps: u32,
-    /// One JSON object instead of lines.
+    /// Also show the time of every kernel and every layer, by the device's clock.
+    #[arg(long)]
+    profile: bool,
+    /// Write the dispatches of one step as a Chrome trace, for chrome://tracing or ui.perfetto.dev.
+    #[arg(long, value_name = "FILE.json")]
+    trace: Option<PathBuf>,
+    /// One JSON object a measurement instead of lines.
     #[arg(long)]
     json: bool,
     /// The adapter: its number in `simsiam devices` or a part of its name.
@@ -46,14 +55,83 @@ pub struct Args {
     device: Option<String>,
 }
 
+/// What the adapter reaches where nothing is in the way, in operations and bytes a second.
+struct Limits {
+    ceilings: Ceilings,
+    gemm: f64,
+}
+
+impl Limits {
+    fn measure(gpu: &Gpu) -> Result<Limits> {
+        Ok(Limits {
+            ceilings: Ceilings::measure(gpu)?,
+            gemm: gemm::flops(gpu, SQUARE)?,
+        })
+    }
+
+    /// The ceiling of a precision.
+    fn peak(&self, precision: &str) -> f64 {
+        match (precision, self.ceilings.f16_flops) {
+            ("f16", Some(flops)) => flops,
+            _ => self.ceilings.f32_flops,
+        }
+    }
+}
+
+struct Row {
+    config: Config,
+    parameters: usize,
+    dispatches: usize,
+    flops: u64,
+    memory: u64,
+    pace: Pace,
+    profile: Option<Profile>,
+}
+
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let mut configs = Vec::new();
+    for width in &args.width {
+        for batch in &args.batch_size {
+            configs.push(configuration(args, width, batch)?);
+        }
+    }
+    let table = configs.len() > 1;
+    if table && (args.profile || args.trace.is_some()) {
+        let what = "--profile and --trace want one --width and one --batch-size".to_owned();
+        return Err(UsageError(what).into());
+    }
+    let gpu = Gpu::open(args.device.as_deref(), Options { checked: false })?;
+    let limits = Limits::measure(&gpu)?;
+    if table && !args.json {
+        head(&gpu, &limits, &configs[0]);
+    }
+    for config in configs {
+        let row = match measure(args, &gpu, config.clone(), &limits) {
+            Ok(row) => row,
+            // A table says which of its rows this adapter cannot hold, and goes on.
+            Err(error) if table && is_too_large(&error) => {
+                refused(args, &config, &error);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        match (args.json, table) {
+            (true, _) => say!("{}", object(args, &gpu, &limits, &row)),
+            (false, true) => line(&limits, &row),
+            (false, false) => text(args, &gpu, &limits, &row),
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 /// The paper's CIFAR network with another shape: ResNet with the CIFAR stem, 3-layer projector, predictor.
-fn configuration(args: &Args) -> Result<Config> {
+fn configuration(args: &Args, width: &str, batch: &str) -> Result<Config> {
     let mut config = Config::default();
     for (flag, key, value) in [
         ("--arch", "model.arch", args.arch.as_str()),
-        ("--width", "model.width", &args.width),
+        ("--width", "model.width", width),
         ("--image-size", "data.image_size", &args.image_size),
-        ("--batch-size", "optim.batch_size", &args.batch_size),
+        ("--batch-size", "optim.batch_size", batch),
         ("--dim", "model.dim", &args.dim),
         ("--dim", "model.projector_hidden", &args.dim),
         ("--precision", "run.precision", &args.precision),
@@ -69,91 +147,201 @@ fn configuration(args: &Args) -> Result<Config> {
     Ok(config)
 }
 
-pub fn run(args: &Args) -> Result<ExitCode> {
-    let config = configuration(args)?;
-    let gpu = Gpu::open(args.device.as_deref(), Options { checked: false })?;
-    let (batch, size) = (config.optim.batch_size, config.data.image_size);
-
-    let mut graph = Graph::new();
-    let mut parameters = Parameters::new();
-    let views = graph.input("views", Shape::rows([2 * batch, size, size, 3]));
-    let nodes = training_step(&mut graph, views, &config, &mut parameters)?;
-    let mut store = Store::new(&gpu);
-    parameters.allocate(&mut store)?;
-    parameters.write(&store, &parameters.initialize(0));
-    let mut program = Program::compile(&graph, &mut store)?;
-    LossScale::INITIAL.write(&store);
-    let mut draw = Draw::new(0, Purpose::Benchmark, 0, 0, 0);
-    let pixels: Vec<f32> = (0..graph.shape(views).len())
-        .map(|_| draw.normal() as f32)
-        .collect();
-    program.write(views, &pixels);
-    program.write(nodes.rates, &[0.03, 0.03]);
-
-    let mut seconds = Vec::new();
-    for index in 0..args.steps + 2 {
-        let began = Instant::now();
-        program.run(None)?;
-        gpu.wait()?;
-        // The first compiles inside the driver, the second fills its caches.
-        if index >= 2 {
-            seconds.push(began.elapsed().as_secs_f64());
-        }
+fn measure(args: &Args, gpu: &Gpu, config: Config, limits: &Limits) -> Result<Row> {
+    let mut subject = Subject::new(gpu, &config)?;
+    let pace = subject.pace(args.steps as usize, gpu.has_timestamps())?;
+    let wanted = args.profile || args.trace.is_some();
+    let profile = wanted.then(|| {
+        let peak = limits.peak(config.run.precision.name());
+        Profile::take(&mut subject.program, peak, limits.ceilings.copy_bytes)
+    });
+    let profile = profile.transpose()?;
+    if let (Some(path), Some(profile)) = (&args.trace, &profile) {
+        let text = profile.trace(&gpu.report().name).to_string();
+        std::fs::write(path, text)
+            .with_context(|| format!("{} was not written", path.display()))?;
     }
-    seconds.sort_by(f64::total_cmp);
-    let median = seconds[seconds.len() / 2];
-    let flops = graph.flops();
-    let memory = program.memory().total() + store.bytes();
-    let loss = program.read(nodes.loss)?[0];
-    if args.json {
-        let line = json!({
-            "adapter": gpu.report().name,
-            "backend": gpu.report().backend,
-            "driver": gpu.report().driver,
-            "arch": config.model.arch.name(),
-            "width": config.model.width,
-            "image_size": size,
-            "batch_size": batch,
-            "dim": config.model.dim,
-            "precision": config.run.precision.name(),
-            "parameters": parameters.trained(),
-            "steps": args.steps,
-            "step_seconds": median,
-            "step_seconds_least": seconds[0],
-            "images_per_second": batch as f64 / median,
-            "flops": flops,
-            "gflops_per_second": flops as f64 / median * 1e-9,
-            "memory_bytes": memory,
-            "loss": loss,
-        });
-        say!("{line}");
-        return Ok(ExitCode::SUCCESS);
+    Ok(Row {
+        parameters: subject.parameters,
+        dispatches: subject.program.dispatches(),
+        flops: subject.flops,
+        memory: subject.memory,
+        config,
+        pace,
+        profile,
+    })
+}
+
+impl Row {
+    fn rate(&self) -> f64 {
+        self.flops as f64 / self.pace.median
     }
+
+    fn images_per_second(&self) -> f64 {
+        self.config.optim.batch_size as f64 / self.pace.median
+    }
+
+    fn share_of_peak(&self, limits: &Limits) -> f64 {
+        self.rate() / limits.peak(self.config.run.precision.name())
+    }
+}
+
+fn object(args: &Args, gpu: &Gpu, limits: &Limits, row: &Row) -> Value {
+    let (config, pace) = (&row.config, &row.pace);
+    json!({
+        "adapter": gpu.report().name,
+        "backend": gpu.report().backend,
+        "driver": gpu.report().driver,
+        "arch": config.model.arch.name(),
+        "width": config.model.width,
+        "image_size": config.data.image_size,
+        "batch_size": config.optim.batch_size,
+        "dim": config.model.dim,
+        "precision": config.run.precision.name(),
+        "parameters": row.parameters,
+        "dispatches": row.dispatches,
+        "steps": args.steps,
+        "step_seconds": pace.median,
+        "step_seconds_least": pace.least,
+        "images_per_second": row.images_per_second(),
+        "flops": row.flops,
+        "gflops_per_second": row.rate() * 1e-9,
+        "share_of_peak": row.share_of_peak(limits),
+        "share_of_gemm_512": row.rate() / limits.gemm,
+        "gemm_512_gflops": limits.gemm * 1e-9,
+        "ceilings": {
+            "f32_gflops": limits.ceilings.f32_flops * 1e-9,
+            "f16_gflops": limits.ceilings.f16_flops.map(|flops| flops * 1e-9),
+            "copy_gb_per_second": limits.ceilings.copy_bytes * 1e-9,
+        },
+        "host_share": pace.host / pace.median,
+        "idle_share": pace.idle.map(|idle| idle / pace.median),
+        "memory_bytes": row.memory,
+        "loss": pace.loss,
+        "profile": row.profile.as_ref().map(Profile::object),
+    })
+}
+
+fn limits_in_words(limits: &Limits) -> String {
+    let f16 = match limits.ceilings.f16_flops {
+        Some(flops) => format!(", in f16 {:.0}", flops * 1e-9),
+        None => String::new(),
+    };
+    format!(
+        "{:.0} GFLOP/s of multiply-adds in registers{f16}; a copy {:.1} GB/s; product of {SQUARE}x{SQUARE} matrices {:.1} GFLOP/s",
+        limits.ceilings.f32_flops * 1e-9,
+        limits.ceilings.copy_bytes * 1e-9,
+        limits.gemm * 1e-9,
+    )
+}
+
+fn text(args: &Args, gpu: &Gpu, limits: &Limits, row: &Row) {
+    let (report, config, pace) = (gpu.report(), &row.config, &row.pace);
     say!(
         "device   {} ({}, driver {})",
-        gpu.report().name,
-        gpu.report().backend,
-        gpu.report().driver
+        report.name,
+        report.backend,
+        report.driver
     );
+    say!("limits   {}", limits_in_words(limits));
     say!(
-        "step     {} of width {}, {size}x{size} pixels, batch {batch}, d {}: {} parameters, {} dispatches",
+        "step     {} of width {}, {size}x{size} pixels, batch {}, d {}, {}: {} parameters, {} dispatches",
         config.model.arch,
         config.model.width,
+        config.optim.batch_size,
         config.model.dim,
-        parameters.trained(),
-        program.dispatches()
+        config.run.precision.name(),
+        row.parameters,
+        row.dispatches,
+        size = config.data.image_size,
     );
     say!(
         "time     {:.1} ms a step (median of {}, least {:.1} ms)",
-        median * 1e3,
+        pace.median * 1e3,
         args.steps,
-        seconds[0] * 1e3
+        pace.least * 1e3
     );
     say!(
-        "rate     {:.1} images/s, {:.1} GFLOP/s",
-        batch as f64 / median,
-        flops as f64 / median * 1e-9
+        "rate     {:.1} images/s, {:.1} GFLOP/s: {:.0} % of the limit, {:.0} % of the matrix product",
+        row.images_per_second(),
+        row.rate() * 1e-9,
+        row.share_of_peak(limits) * 1e2,
+        row.rate() / limits.gemm * 1e2
     );
-    say!("memory   {:.1} MiB", memory as f64 / f64::from(1 << 20));
-    Ok(ExitCode::SUCCESS)
+    let idle = match pace.idle {
+        Some(idle) => format!("idle {:.2} % of it", idle / pace.median * 1e2),
+        None => "without a clock".to_owned(),
+    };
+    say!(
+        "host     busy {:.2} % of a step; device between steps {idle}",
+        pace.host / pace.median * 1e2
+    );
+    say!("memory   {:.1} MiB", row.memory as f64 / MIB);
+    if let (true, Some(profile)) = (args.profile, &row.profile) {
+        profile.print();
+    }
+}
+
+fn head(gpu: &Gpu, limits: &Limits, config: &Config) {
+    let report = gpu.report();
+    say!(
+        "{} ({}, driver {}): {}",
+        report.name,
+        report.backend,
+        report.driver,
+        limits_in_words(limits)
+    );
+    say!(
+        "{}, {size}x{size} pixels, d {}, {}",
+        config.model.arch,
+        config.model.dim,
+        config.run.precision.name(),
+        size = config.data.image_size,
+    );
+    say!(
+        "width batch   ms a step  ms an image  images/s  GFLOP/s  of peak       MiB  host %  idle %"
+    );
+}
+
+fn line(limits: &Limits, row: &Row) {
+    let (config, pace) = (&row.config, &row.pace);
+    let batch = config.optim.batch_size;
+    let idle = match pace.idle {
+        Some(idle) => format!("{:.2}", idle / pace.median * 1e2),
+        None => "-".to_owned(),
+    };
+    say!(
+        "{:5} {batch:5}  {:10.1}  {:11.2}  {:8.1}  {:7.1}  {:5.0} %  {:8.1}  {:6.2}  {idle:>6}",
+        config.model.width,
+        pace.median * 1e3,
+        pace.median * 1e3 / batch as f64,
+        row.images_per_second(),
+        row.rate() * 1e-9,
+        row.share_of_peak(limits) * 1e2,
+        row.memory as f64 / MIB,
+        pace.host / pace.median * 1e2,
+    );
+}
+
+fn is_too_large(error: &anyhow::Error) -> bool {
+    let gpu = |e: &GpuError| matches!(e, GpuError::OutOfMemory { .. });
+    error.chain().any(|cause| {
+        match cause.downcast_ref::<GraphError>() {
+            Some(GraphError::TensorTooLarge { .. } | GraphError::Memory { .. }) => return true,
+            Some(GraphError::Gpu(error)) => return gpu(error),
+            _ => {}
+        }
+        cause.downcast_ref().is_some_and(gpu)
+    })
+}
+
+fn refused(args: &Args, config: &Config, error: &anyhow::Error) {
+    let (width, batch) = (config.model.width, config.optim.batch_size);
+    match args.json {
+        true => say!(
+            "{}",
+            json!({"width": width, "batch_size": batch, "refused": error.to_string()})
+        ),
+        false => say!("{width:5} {batch:5}  refused: {error}"),
+    }
 }

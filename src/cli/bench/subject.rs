@@ -1,0 +1,157 @@
+//! The step that is measured, and the loop that paces it as the trainer does.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use simsiam::augment::{Feed, draws};
+use simsiam::config::Config;
+use simsiam::data::Images;
+use simsiam::gpu::{Gpu, Plan, Readback};
+use simsiam::graph::{Graph, Program, Shape, Store};
+use simsiam::method::LossScale;
+use simsiam::method::simsiam::{Step, training_step};
+use simsiam::model::Parameters;
+use simsiam::random::{Draw, Purpose};
+
+/// Steps that are not timed: the first compiles inside the driver, the second fills its caches.
+const WARM_UP: usize = 2;
+/// [`Plan::run`] returns when the replay before the last is done, so the first two returns time nothing.
+const AHEAD: usize = 2;
+
+/// A compiled training step on random views.
+pub struct Subject {
+    pub program: Program,
+    /// Values of all parameters that are trained.
+    pub parameters: usize,
+    /// Operations of a step by its definition: a kernel that does more or fewer, or does some twice, changes nothing here.
+    pub flops: u64,
+    /// Bytes of device memory.
+    pub memory: u64,
+    software: bool,
+    config: Config,
+    nodes: Step,
+    readback: Readback,
+    feed: Feed,
+    image: Images,
+}
+
+/// What its steps took.
+pub struct Pace {
+    /// Seconds from one step's end to the next one's: the median, and the least.
+    pub median: f64,
+    pub least: f64,
+    /// Seconds that the host was busy in a step: drawing views, uploads, recording, submits and readback. The median. A software
+    /// driver computes in the submit, which is left out there.
+    pub host: f64,
+    /// Seconds between the end of a step on the device and the begin of the next, the median; `None` where it has no clock.
+    pub idle: Option<f64>,
+    pub loss: f32,
+}
+
+impl Subject {
+    pub fn new(gpu: &Gpu, config: &Config) -> Result<Subject> {
+        let (batch, size) = (config.optim.batch_size, config.data.image_size);
+        let mut graph = Graph::new();
+        let mut parameters = Parameters::new();
+        let views = graph.input("views", Shape::rows([2 * batch, size, size, 3]));
+        let nodes = training_step(&mut graph, views, config, &mut parameters)?;
+        let flops = graph.flops();
+        // What the host draws and uploads for a step of training is drawn and uploaded here too, though no kernel reads it.
+        let side = size as u32;
+        let image = Images::new(side, side, 3, vec![0; size * size * 3], None)?;
+        let feed = Feed::resident(&mut graph, &image, 2 * batch);
+        let mut store = Store::new(gpu);
+        parameters.allocate(&mut store)?;
+        parameters.write(&store, &parameters.initialize(0));
+        let mut program = Program::compile(&graph, &mut store)?;
+        LossScale::INITIAL.write(&store);
+        if !gpu.is_software() {
+            program.plan().bound_submits(Plan::HEADLESS);
+        }
+        let mut draw = Draw::new(0, Purpose::Benchmark, 0, 0, 0);
+        let pixels: Vec<f32> = (0..graph.shape(views).len())
+            .map(|_| draw.normal() as f32)
+            .collect();
+        program.write(views, &pixels);
+        feed.load(&program, &image);
+        Ok(Subject {
+            parameters: parameters.trained(),
+            flops,
+            memory: program.memory().total() + store.bytes(),
+            readback: program.readback(&[nodes.loss, nodes.mean_output_std]),
+            software: gpu.is_software(),
+            config: config.clone(),
+            program,
+            nodes,
+            feed,
+            image,
+        })
+    }
+
+    /// Sends one step to the device, with all that the trainer does for one.
+    fn send(&mut self, tag: usize) -> Result<()> {
+        let batch = self.config.optim.batch_size;
+        let augment = &self.config.augment;
+        let side = self.config.data.image_size as u32;
+        let views = (0..2u8).flat_map(|view| (0..batch as u32).map(move |image| (image, view)));
+        let drawn = views.map(|(image, view)| {
+            let mut draws = draws::draw(augment, side, side, 0, tag as u32, image, view);
+            // All draws are of the one image that is there.
+            draws.image = 0;
+            draws
+        });
+        let indices = vec![0; batch];
+        self.feed.write(&self.program, &self.image, &indices, drawn);
+        self.program.write(self.nodes.rates, &[0.03, 0.03]);
+        self.program.run(Some((&mut self.readback, tag as u64)))?;
+        while self.readback.poll()?.is_some() {}
+        Ok(())
+    }
+
+    /// Time so far in which the host waited or, with a software driver, was the device itself.
+    fn device_time(&mut self) -> Duration {
+        let plan = self.program.plan();
+        match self.software {
+            true => plan.waited() + plan.submitting(),
+            false => plan.waited(),
+        }
+    }
+
+    /// Runs and times `steps` steps, pipelined.
+    pub fn pace(&mut self, steps: usize, clock: bool) -> Result<Pace> {
+        let (mut intervals, mut busy) = (Vec::new(), Vec::new());
+        if clock {
+            self.program.plan().mark_replays(WARM_UP + AHEAD + steps)?;
+        }
+        let mut before = (Instant::now(), self.device_time());
+        for index in 0..WARM_UP + AHEAD + steps {
+            self.send(index)?;
+            let now = (Instant::now(), self.device_time());
+            if index >= WARM_UP + AHEAD {
+                let interval = now.0 - before.0;
+                intervals.push(interval.as_secs_f64());
+                busy.push(interval.saturating_sub(now.1 - before.1));
+            }
+            before = now;
+        }
+        let replays = self.program.plan().replays()?;
+        let gaps: Vec<f64> = replays[WARM_UP.min(replays.len())..]
+            .windows(2)
+            .map(|pair| (pair[1][0] - pair[0][1]).max(0.0))
+            .collect();
+        let busy: Vec<f64> = busy.iter().map(Duration::as_secs_f64).collect();
+        Ok(Pace {
+            least: intervals.iter().copied().fold(f64::INFINITY, f64::min),
+            median: median(intervals),
+            host: median(busy),
+            idle: (!gaps.is_empty()).then(|| median(gaps)),
+            loss: self.program.read(self.nodes.loss)?[0],
+        })
+    }
+}
+
+/// The middle one, the upper of two; NaN where there is none.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
