@@ -130,6 +130,12 @@ impl Gpu {
         (self.inner.limits.max_storage_buffer_binding_size / 4) as usize
     }
 
+    /// Bytes that are allocated on the device now; `None` where the back end does not count them.
+    pub fn allocated_bytes(&self) -> Option<u64> {
+        let report = self.inner.device.generate_allocator_report()?;
+        Some(report.total_allocated_bytes)
+    }
+
     /// Whether the device can say when it did what.
     pub fn has_timestamps(&self) -> bool {
         let features = self.inner.device.features();

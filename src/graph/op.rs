@@ -253,6 +253,12 @@ pub trait Op: std::fmt::Debug + Send + Sync {
     /// The same in plain f64 loops; `updates` holds the state before and is left as the state after.
     fn reference(&self, inputs: &[&Array], updates: &mut [Array]) -> Vec<Array>;
 
+    /// Whether running it once more costs about as much as reading its inputs and writing its output, so that the output is
+    /// rather made again than kept for the backward pass.
+    fn cheap(&self) -> bool {
+        false
+    }
+
     /// Floating-point operations (a multiply-add is two).
     fn flops(&self, _io: &Io) -> u64 {
         0

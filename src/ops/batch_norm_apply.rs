@@ -108,6 +108,10 @@ impl Op for BatchNormApply {
         Ok(gradients)
     }
 
+    fn cheap(&self) -> bool {
+        true
+    }
+
     fn lower(&self, io: &Io, target: &Target) -> Lowered {
         let x = &io.inputs[0];
         let kernel = Kernel::new("batch_norm_apply")

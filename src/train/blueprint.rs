@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::data::{Dataset, steps_per_epoch};
 use crate::eval::KnnPlan;
 use crate::gpu::Gpu;
-use crate::graph::{Graph, GraphError, Target};
+use crate::graph::{Graph, Memory, Target, refuse_above};
 use crate::method::simsiam;
 use crate::model::{Arena, Parameters};
 
@@ -66,14 +66,27 @@ impl Blueprint {
             }
         };
 
-        let mut memory = graph.memory(&target)?.total();
-        if let Some(knn) = &knn {
-            memory += knn.memory(&target)?;
-        }
         let words = |arena| parameters.words(arena) as u64;
         // Parameters, their gradients and their momentum.
-        memory += 4 * (3 * words(Arena::Parameters) + words(Arena::Frozen) + words(Arena::Running));
-        refuse_above(memory, report.memory)?;
+        let state =
+            4 * (3 * words(Arena::Parameters) + words(Arena::Frozen) + words(Arena::Running));
+        // What is written before the first step waits beside its destination.
+        let uploads = 4 * words(Arena::Parameters) + feed.resident_bytes(&data.train);
+        let evaluation = knn.as_ref().map(|knn| knn.memory(&target)).transpose()?;
+        let besides = |training: Memory| match &evaluation {
+            None => state + uploads + training.total(),
+            Some([features, vote]) => {
+                state + uploads + training.beside(features).total() + vote.total()
+            }
+        };
+        let fixed = besides(Memory::default()) - evaluation.as_ref().map_or(0, |[f, _]| f.pool);
+        let allowed = config.run.memory.0;
+        let mut recomputed =
+            graph.recompute(&target, allowed.map(|bytes| bytes.saturating_sub(fixed)))?;
+        recomputed.before += fixed;
+        recomputed.after += fixed;
+        let memory = besides(graph.memory(&target)?);
+        refuse_above(memory, allowed, report.memory)?;
 
         let steps = steps_per_epoch(data.train.len(), batch) * config.optim.epochs;
         let start = Start {
@@ -82,6 +95,7 @@ impl Blueprint {
             driver: report.driver.clone(),
             parameters: parameters.trained(),
             memory_bytes: memory,
+            recomputed,
             train_images: data.train.len(),
             test_images: data.test.len(),
             batch_size: batch,
@@ -111,28 +125,5 @@ impl Blueprint {
     /// Whether kNN will classify the test images.
     pub fn has_knn(&self) -> bool {
         self.knn.is_some()
-    }
-}
-
-fn refuse_above(needs: u64, has: Option<u64>) -> Result<(), GraphError> {
-    match has {
-        Some(has) if needs > has => Err(GraphError::Memory {
-            needs: needs >> 20,
-            has: has >> 20,
-        }),
-        _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::refuse_above;
-
-    #[test]
-    fn more_than_there_is_is_refused() {
-        assert!(refuse_above(1 << 30, None).is_ok());
-        assert!(refuse_above(1 << 30, Some(1 << 30)).is_ok());
-        let error = refuse_above(3 << 30, Some(2 << 30)).map_err(|e| e.to_string());
-        assert!(error.is_err_and(|e| e.contains("3072 MiB") && e.contains("2048 MiB")));
     }
 }

@@ -7,11 +7,12 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use simsiam::config::Config;
 use simsiam::gpu::{Ceilings, Gpu, GpuError, Options};
-use simsiam::graph::GraphError;
+use simsiam::graph::{GraphError, Recomputed};
 
 use super::gemm;
 use super::profile::Profile;
 use super::subject::{Pace, Subject};
+use crate::cli::train::recomputation;
 use crate::cli::{UsageError, say};
 
 /// Side of the matrices that the step's rate is held against.
@@ -38,6 +39,9 @@ pub struct Args {
     /// f32, or f16 for activations and their gradients.
     #[arg(long, value_name = "P", default_value = "f32")]
     precision: String,
+    /// Device memory that the step may take, such as 4GiB; where it needs more, blocks are computed twice.
+    #[arg(long, value_name = "SIZE", default_value = "none")]
+    memory: String,
     /// Steps timed, after four that are not.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=2_000))]
     steps: u32,
@@ -84,6 +88,7 @@ struct Row {
     dispatches: usize,
     flops: u64,
     memory: u64,
+    recomputed: Recomputed,
     pace: Pace,
     profile: Option<Profile>,
 }
@@ -135,6 +140,7 @@ fn configuration(args: &Args, width: &str, batch: &str) -> Result<Config> {
         ("--dim", "model.dim", &args.dim),
         ("--dim", "model.projector_hidden", &args.dim),
         ("--precision", "run.precision", &args.precision),
+        ("--memory", "run.memory", &args.memory),
     ] {
         config.assign(flag, key, value)?;
     }
@@ -166,6 +172,7 @@ fn measure(args: &Args, gpu: &Gpu, config: Config, limits: &Limits) -> Result<Ro
         dispatches: subject.program.dispatches(),
         flops: subject.flops,
         memory: subject.memory,
+        recomputed: subject.recomputed,
         config,
         pace,
         profile,
@@ -217,6 +224,7 @@ fn object(args: &Args, gpu: &Gpu, limits: &Limits, row: &Row) -> Value {
         "host_share": pace.host / pace.median,
         "idle_share": pace.idle.map(|idle| idle / pace.median),
         "memory_bytes": row.memory,
+        "recomputed": row.recomputed,
         "loss": pace.loss,
         "profile": row.profile.as_ref().map(Profile::object),
     })
@@ -277,6 +285,9 @@ fn text(args: &Args, gpu: &Gpu, limits: &Limits, row: &Row) {
         pace.host / pace.median * 1e2
     );
     say!("memory   {:.1} MiB", row.memory as f64 / MIB);
+    if let Some(line) = recomputation(&row.recomputed) {
+        say!("         {line}");
+    }
     if let (true, Some(profile)) = (args.profile, &row.profile) {
         profile.print();
     }
@@ -327,7 +338,11 @@ fn is_too_large(error: &anyhow::Error) -> bool {
     let gpu = |e: &GpuError| matches!(e, GpuError::OutOfMemory { .. });
     error.chain().any(|cause| {
         match cause.downcast_ref::<GraphError>() {
-            Some(GraphError::TensorTooLarge { .. } | GraphError::Memory { .. }) => return true,
+            Some(
+                GraphError::TensorTooLarge { .. }
+                | GraphError::Memory { .. }
+                | GraphError::MemoryLimit { .. },
+            ) => return true,
             Some(GraphError::Gpu(error)) => return gpu(error),
             _ => {}
         }
