@@ -154,9 +154,13 @@ fn every_kernel_of_the_presets_is_portable() {
             true,
         )
         .expect("an evaluation");
-        for target in targets() {
+        // The other kinds of device choose among the same kernels.
+        for target in &targets()[..5] {
+            if target.units == 1 && target.coop.is_none() {
+                continue;
+            }
             for graph in [&training, &evaluation] {
-                let possible = graph.possible_kernels(&target).into_iter();
+                let possible = graph.possible_kernels(target).into_iter();
                 kernels.extend(possible.map(|kernel| (kernel.key(), kernel)));
             }
         }

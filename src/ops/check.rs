@@ -388,7 +388,7 @@ pub fn limit(case: &Case, candidate: &str, target: &Target) -> f64 {
     match target.coop.filter(|_| candidate.starts_with("coop")) {
         None => case.tolerance,
         Some(coop) if coop.f32_sum => case.tolerance.max(3e-4),
-        Some(_) => case.tolerance.max(2e-2),
+        Some(_) => case.tolerance.max(2e-3),
     }
 }
 
