@@ -1,5 +1,6 @@
 // y = relu?((x - mean) / sqrt(var + eps) * weight + bias + residual), the statistics of the row's view.
-// One vec4 of VECTORS a thread, ROWS rows a view. Workgroup 64; dispatch grid(ceil(VECTORS / 64)).
+// A thread takes one vec4 of channels of RUN rows of a view's ROWS, so that it reads what belongs to the channels once.
+// Workgroup 64; dispatch grid(ceil(VIEWS * RUNS * C4 / 64)), RUNS = ceil(ROWS / RUN).
 //!include common/grid
 //!include common/relu
 //!include common/stored
@@ -25,21 +26,31 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3u,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let i = flat_workgroup(workgroup, workgroups) * 64u + lane;
-    if i >= VECTORS {
+    let thread = flat_workgroup(workgroup, workgroups) * 64u + lane;
+    if thread >= VIEWS * RUNS * C4 {
         return;
     }
-    let c = i % C4;
-    let view = i / (ROWS * C4);
-    var v = (vec4f(x[i]) - stats[view * 2u * C4 + c]) * stats[(view * 2u + 1u) * C4 + c];
+    let c = thread % C4;
+    let first = thread / C4 % RUNS * RUN;
+    let view = thread / (C4 * RUNS);
+    let mean = stats[view * 2u * C4 + c];
+    let deviation = stats[(view * 2u + 1u) * C4 + c];
 //!if AFFINE
-    v = fma(v, weight[c], bias[c]);
+    let scale = weight[c];
+    let shift = bias[c];
+//!end
+    for (var row = first; row < min(first + RUN, ROWS); row++) {
+        let i = (view * ROWS + row) * C4 + c;
+        var v = (vec4f(x[i]) - mean) * deviation;
+//!if AFFINE
+        v = fma(v, scale, shift);
 //!end
 //!if RESIDUAL
-    v += vec4f(residual[i]);
+        v += vec4f(residual[i]);
 //!end
 //!if RELU
-    v = relu(v);
+        v = relu(v);
 //!end
-    y[i] = Stored(v);
+        y[i] = Stored(v);
+    }
 }

@@ -1,6 +1,6 @@
 // dx = weight / sqrt(var + eps) * (g - mean(g) - xhat * mean(g * xhat)), means over the view's ROWS rows; the residual's
 // gradient is g itself.
-// One vec4 of VECTORS a thread. Workgroup 64; dispatch grid(ceil(VECTORS / 64)).
+// Threads as in batch_norm_apply. Workgroup 64; dispatch grid(ceil(VIEWS * RUNS * C4 / 64)).
 //!include common/grid
 //!include common/batch_norm_gradient
 
@@ -28,21 +28,27 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3u,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let i = flat_workgroup(workgroup, workgroups) * 64u + lane;
-    if i >= VECTORS {
+    let thread = flat_workgroup(workgroup, workgroups) * 64u + lane;
+    if thread >= VIEWS * RUNS * C4 {
         return;
     }
-    let c = i % C4;
-    let view = i / (ROWS * C4);
-    let g = incoming(i, view, c);
+    let c = thread % C4;
+    let first = thread / C4 % RUNS * RUN;
+    let view = thread / (C4 * RUNS);
+    let it = channels(view, c);
     let sum = sums[view * 2u * C4 + c];
     let product = sums[(view * 2u + 1u) * C4 + c];
-    var d = stats[(view * 2u + 1u) * C4 + c] * (g - (sum + normalised(i, view, c) * product) / f32(ROWS));
+    for (var row = first; row < min(first + RUN, ROWS); row++) {
+        let i = (view * ROWS + row) * C4 + c;
+        let xhat = normalised(i, it);
+        let g = incoming(i, it, xhat);
+        var d = it.deviation * (g - (sum + xhat * product) / f32(ROWS));
 //!if AFFINE
-    d *= weight[c];
+        d *= it.weight;
 //!end
-    dx[i] = Stored(d);
+        dx[i] = Stored(d);
 //!if Y
-    dresidual[i] = Stored(g);
+        dresidual[i] = Stored(g);
 //!end
+    }
 }

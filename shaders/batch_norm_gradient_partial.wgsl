@@ -28,13 +28,15 @@ fn main(
     let view = i / (C4 * PARTS);
     let first = part * ROWS_PER_PART;
     let end = min(first + ROWS_PER_PART, ROWS);
+    let it = channels(view, c);
     var sum = vec4f();
     var product = vec4f();
     for (var row = first; row < end; row++) {
         let at = (view * ROWS + row) * C4 + c;
-        let g = incoming(at, view, c);
+        let xhat = normalised(at, it);
+        let g = incoming(at, it, xhat);
         sum += g;
-        product = fma(g, normalised(at, view, c), product);
+        product = fma(g, xhat, product);
     }
     let at = (view * PARTS + part) * 2u * C4 + c;
     partial[at] = sum;

@@ -9,12 +9,14 @@
 mod check;
 mod error;
 mod sections;
+mod size;
 
 pub use error::ConfigError;
 pub use sections::{
     Arch, AugmentConfig, BatchNormPlacement, DataConfig, Key, Method, MethodConfig, ModelConfig,
     OptimConfig, Precision, Predictor, RunConfig, Schedule, Similarity, Stem, Symmetry,
 };
+pub use size::MemoryLimit;
 
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};

@@ -11,8 +11,9 @@
 //!                              cli ─ train::Event ─ readback ─ Sgd ─ gradients ───────────────┘
 //! ```
 //!
-//! A step is recorded once and replayed: shapes are static, so a [`graph::Graph`] is differentiated, its memory planned by
-//! liveness, its kernels compiled and bound, and from then on a step is one replay of the recorded [`gpu::Plan`]. What
+//! A step is recorded once and replayed: shapes are static, so a [`graph::Graph`] is differentiated, what need not be kept for
+//! the backward pass is made again there, memory is planned by liveness, kernels are compiled and bound, and from then on a step
+//! is one replay of the recorded [`gpu::Plan`]. What
 //! changes from step to step (learning rates, the batch's images and draws) lies in small buffers.
 //!
 //! Modules, from the ground up; arrows point down only:

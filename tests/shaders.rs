@@ -7,38 +7,41 @@ use naga::back;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use simsiam::augment::{ViewOptions, views};
 use simsiam::config::{Config, Precision};
-use simsiam::gpu::{Ceilings, Kernel, Tier, shader};
+use simsiam::gpu::{Ceilings, Coop, Kernel, Tier, Value, shader};
 use simsiam::graph::{Graph, Shape, Target};
 use simsiam::method::simsiam::training_step;
 use simsiam::model::Parameters;
 use simsiam::ops::{ViewRow, cases};
 
-/// Software with and without subgroups, a GPU, and one that a few workgroups fill.
-fn targets() -> [Target; 4] {
-    let basic = Target {
-        software: true,
-        tier: Tier::Basic,
-        subgroup: None,
-        max_words: 1 << 25,
-        threads: 256,
-        workgroup_memory: 16 << 10,
-        units: 128,
-    };
+/// Software with and without subgroups, a GPU, one that a few workgroups fill, and GPUs with cooperative matrices.
+fn targets() -> Vec<Target> {
+    let basic = Target::basic(true);
     let subgroups = Target {
         tier: Tier::Subgroups,
         subgroup: Some(8),
         ..basic
     };
-    let gpu = Target {
-        software: false,
-        ..basic
-    };
+    let gpu = Target::basic(false);
     let small = Target { units: 1, ..gpu };
-    [basic, subgroups, gpu, small]
+    // NVIDIA and AMD; Apple; Mesa's software driver.
+    let coop = [(16, true, 32), (16, true, 64), (8, true, 32), (8, false, 8)];
+    let coop = coop.map(|(size, f32_sum, lanes)| Target {
+        tier: Tier::Coop,
+        coop: Some(Coop {
+            size,
+            f32_sum,
+            lanes,
+        }),
+        workgroup_memory: 32 << 10,
+        ..small
+    });
+    [&[basic, subgroups, gpu, small][..], &coop].concat()
 }
 
 /// What adapters of the higher tiers have.
-const CAPABILITIES: Capabilities = Capabilities::SUBGROUP.union(Capabilities::SHADER_FLOAT16);
+const CAPABILITIES: Capabilities = Capabilities::SUBGROUP
+    .union(Capabilities::SHADER_FLOAT16)
+    .union(Capabilities::COOPERATIVE_MATRIX);
 
 fn check(kernel: &Kernel) -> Result<(), String> {
     let source = shader::compose(kernel)?;
@@ -64,12 +67,19 @@ fn check(kernel: &Kernel) -> Result<(), String> {
     }
     back::spv::write_vec(&module, &info, &back::spv::Options::default(), None)
         .map_err(|e| format!("SPIR-V: {e}"))?;
+    let coop = kernel.constants.contains(&("COOP", Value::Flag(true)));
     let msl = back::msl::Options {
+        // What has matrices has this.
+        lang_version: if coop { (2, 3) } else { (1, 0) },
         fake_missing_bindings: true,
         ..Default::default()
     };
     back::msl::write_string(&module, &info, &msl, &Default::default())
         .map_err(|e| format!("MSL: {e}"))?;
+    if coop {
+        // DX12 has none.
+        return Ok(());
+    }
     let hlsl = back::hlsl::Options {
         fake_missing_bindings: true,
         ..Default::default()
@@ -99,9 +109,11 @@ fn every_permutation_of_the_cases_is_portable() {
             }
         }
     }
-    for half in [false, true] {
-        for kernel in Ceilings::kernels(half) {
-            kernels.insert(kernel.key(), kernel);
+    for target in targets() {
+        for half in [false, true] {
+            for kernel in Ceilings::kernels(half, target.coop) {
+                kernels.insert(kernel.key(), kernel);
+            }
         }
     }
     assert_portable(&kernels);
@@ -119,6 +131,7 @@ fn every_permutation_of_the_cases_is_portable() {
 
 #[test]
 fn every_kernel_of_the_presets_is_portable() {
+    let mut kernels = BTreeMap::new();
     let presets = Config::presets().map(|preset| (preset, Precision::F32));
     for (preset, precision) in presets.chain([("cifar10", Precision::F16)]) {
         let mut config = Config::preset(preset)
@@ -143,14 +156,18 @@ fn every_kernel_of_the_presets_is_portable() {
             true,
         )
         .expect("an evaluation");
-        for target in targets() {
-            let kernels = training
-                .possible_kernels(&target)
-                .into_iter()
-                .chain(evaluation.possible_kernels(&target));
-            assert_portable(&kernels.map(|kernel| (kernel.key(), kernel)).collect());
+        // The other kinds of device choose among the same kernels.
+        for target in &targets()[..5] {
+            if target.units == 1 && target.coop.is_none() {
+                continue;
+            }
+            for graph in [&training, &evaluation] {
+                let possible = graph.possible_kernels(target).into_iter();
+                kernels.extend(possible.map(|kernel| (kernel.key(), kernel)));
+            }
         }
     }
+    assert_portable(&kernels);
 }
 
 #[test]

@@ -7,22 +7,45 @@
 @group(0) @binding(1) var<storage, read> x: array<Stored>;
 @group(0) @binding(2) var<storage, read> stats: array<vec4f>;
 
-fn incoming(i: u32, view: u32, c: u32) -> vec4f {
+// What belongs to a vec4 of channels of a view.
+struct Channels {
+    mean: vec4f,
+    // 1 / sqrt(var + eps)
+    deviation: vec4f,
+    weight: vec4f,
+    bias: vec4f,
+}
+
+fn channels(view: u32, c: u32) -> Channels {
+    var it: Channels;
+    it.mean = stats[view * 2u * C4 + c];
+    it.deviation = stats[(view * 2u + 1u) * C4 + c];
+//!if AFFINE
+    it.weight = weight[c];
+//!if REMAKE_Y
+    it.bias = bias[c];
+//!end
+//!end
+    return it;
+}
+
+fn normalised(i: u32, it: Channels) -> vec4f {
+    return (vec4f(x[i]) - it.mean) * it.deviation;
+}
+
+// g where xhat is the normalised input.
+fn incoming(i: u32, it: Channels, xhat: vec4f) -> vec4f {
 //!if Y
     return select(vec4f(), vec4f(dy[i]), vec4f(y[i]) > vec4f());
 //!else
 //!if REMAKE_Y
-    var v = normalised(i, view, c);
+    var v = xhat;
 //!if AFFINE
-    v = fma(v, weight[c], bias[c]);
+    v = fma(v, it.weight, it.bias);
 //!end
     return select(vec4f(), vec4f(dy[i]), v > vec4f());
 //!else
     return vec4f(dy[i]);
 //!end
 //!end
-}
-
-fn normalised(i: u32, view: u32, c: u32) -> vec4f {
-    return (vec4f(x[i]) - stats[view * 2u * C4 + c]) * stats[(view * 2u + 1u) * C4 + c];
 }

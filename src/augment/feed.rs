@@ -46,6 +46,14 @@ impl Feed {
         }
     }
 
+    /// Bytes that [`Feed::load`] brings.
+    pub fn resident_bytes(&self, images: &Images) -> u64 {
+        match self.batch {
+            None => Self::resident_words(images) as u64 * 4,
+            Some(_) => 0,
+        }
+    }
+
     /// Brings all images to the device where they stay there.
     pub fn load(&self, program: &Program, images: &Images) {
         if self.batch.is_none() {

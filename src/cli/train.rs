@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use simsiam::config::Config;
 use simsiam::data::{self, Dataset, Limits, Spec};
 use simsiam::gpu::{Gpu, Options};
+use simsiam::graph::Recomputed;
 use simsiam::graph::tune::Cache;
 use simsiam::train::checkpoint::Checkpoint;
 use simsiam::train::{
@@ -65,6 +66,9 @@ pub struct Args {
     /// Use only the first N test images.
     #[arg(long, value_name = "N")]
     limit_test: Option<String>,
+    /// Device memory that the run may take, such as 4GiB; where it needs more, blocks are computed twice.
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<String>,
     /// Set any key of the configuration, such as optim.lr=0.1; may be given several times.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -246,6 +250,7 @@ fn new_job(args: &Args) -> Result<Job> {
         ("--seed", "run.seed", &args.seed),
         ("--limit-train", "data.limit_train", &args.limit_train),
         ("--limit-test", "data.limit_test", &args.limit_test),
+        ("--memory", "run.memory", &args.memory),
     ] {
         match (key, value) {
             (_, None) => {}
@@ -280,7 +285,10 @@ fn preset_for(data: Option<&str>) -> Result<&'static str> {
 }
 
 fn continued(path: &Path, args: &Args) -> Result<Job> {
-    let (folder, config, checkpoint) = RunFolder::open(path, args.data.as_deref())?;
+    let (folder, mut config, checkpoint) = RunFolder::open(path, args.data.as_deref())?;
+    if let Some(memory) = &args.memory {
+        config.assign("--memory", "run.memory", memory)?;
+    }
     Ok(Job {
         config,
         settings: format!("of {}", path.display()),
@@ -324,11 +332,28 @@ fn introduce(start: &Start, job: &Job, data: &Dataset) {
         job.config.run.seed,
         size(start.memory_bytes)
     );
+    if let Some(line) = recomputation(&start.recomputed) {
+        say!("         {line}");
+    }
     let path = match &job.place {
         Place::New(path) => path,
         Place::Continued(folder, _) => folder.path(),
     };
     say!("run      {}", path.display());
+}
+
+/// Which blocks are computed twice, with what that costs and saves; `None` where none is.
+pub fn recomputation(recomputed: &Recomputed) -> Option<String> {
+    (!recomputed.blocks.is_empty()).then(|| {
+        format!(
+            "recomputes {} of {} blocks: {:.0} % more work, {} instead of {}",
+            recomputed.blocks.len(),
+            recomputed.of_blocks,
+            100.0 * recomputed.work,
+            size(recomputed.after),
+            size(recomputed.before)
+        )
+    })
 }
 
 /// 1234567 → 1,234,567.

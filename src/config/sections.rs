@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::MemoryLimit;
+
 /// One configuration key and what it means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
@@ -338,6 +340,8 @@ section! {
         seed: u64 = 0,
         /// Number format of activations and their gradients on the GPU: f32, or f16 for about half the memory where the adapter has it.
         precision: Precision = Precision::F32,
+        /// Device memory that the run may take, such as 4GiB, or none: where it needs more, blocks are computed twice, to the same bits.
+        memory: MemoryLimit = MemoryLimit(None),
         /// Keep a checkpoint every so many epochs; 0 keeps only the last.
         checkpoint_every: usize = 0,
         /// Classify the test images by kNN every so many epochs and before the first; 0 is never.

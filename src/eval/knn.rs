@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::data::{Dataset, Images};
 use crate::gpu::{Binding, Gpu, GpuError};
 use crate::graph::tune::Work;
-use crate::graph::{Choices, Graph, GraphError, Program, Shape, Store, Target, Tensor};
+use crate::graph::{Choices, Graph, GraphError, Memory, Program, Shape, Store, Target, Tensor};
 use crate::method::simsiam;
 use crate::model::Parameters;
 use crate::ops;
@@ -135,9 +135,10 @@ impl KnnPlan {
         }))
     }
 
-    /// Bytes on the device, without the network's parameters.
-    pub fn memory(&self, target: &Target) -> Result<u64, GraphError> {
-        Ok(self.features.memory(target)?.total() + self.vote.memory(target)?.total())
+    /// What the features take, which take turns with training, and what the vote takes besides, without the network's
+    /// parameters.
+    pub fn memory(&self, target: &Target) -> Result<[Memory; 2], GraphError> {
+        Ok([self.features.memory(target)?, self.vote.memory(target)?])
     }
 
     /// Its graphs, and how often they are replayed in `evaluations` classifications of `data`.
@@ -165,7 +166,8 @@ impl KnnPlan {
     /// Compiles both graphs; the network's state is that of `store`.
     pub fn compile(self, store: &mut Store, data: &Dataset) -> Result<Knn, GraphError> {
         let features = Program::compile(&self.features, store)?;
-        let vote = Program::compile(&self.vote, store)?;
+        // A store of its own: the features must outlast the votes for them.
+        let vote = Program::compile(&self.vote, &mut Store::new(store.gpu()))?;
         let labels = data.train.labels.iter().flatten();
         vote.write(self.labels, &labels.map(|&l| l as f32).collect::<Vec<_>>());
         Ok(Knn {

@@ -42,6 +42,17 @@ impl std::fmt::Display for Tier {
     }
 }
 
+/// Cooperative matrices of f16 that a subgroup multiplies as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Coop {
+    /// Rows and columns: 8 or 16.
+    pub size: usize,
+    /// Products are summed in f32, not in f16.
+    pub f32_sum: bool,
+    /// Lanes of the largest subgroup.
+    pub lanes: usize,
+}
+
 /// One adapter as `simsiam devices` shows it.
 #[derive(Debug, Clone)]
 pub struct AdapterReport {
@@ -67,6 +78,8 @@ pub struct AdapterReport {
     pub storage_buffers: u32,
     /// Smallest and largest subgroup.
     pub subgroup: (u32, u32),
+    /// The best of its cooperative matrices that kernels know, in [`Tier::Coop`].
+    pub coop: Option<Coop>,
     /// Device memory in bytes where the backend tells (Vulkan); free memory of the system for a software driver.
     pub memory: Option<u64>,
     /// Whether it is chosen when nobody says otherwise.
@@ -129,6 +142,8 @@ fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
         workgroup_threads: limits.max_compute_invocations_per_workgroup,
         storage_buffers: limits.max_storage_buffers_per_shader_stage,
         subgroup: (info.subgroup_min_size, info.subgroup_max_size),
+        coop: coop(adapter, info.subgroup_max_size as usize)
+            .filter(|_| Tier::of(adapter.features()) == Tier::Coop),
         memory: match rank(&info).0 {
             // What a software driver calls its heap is a number of its own.
             SOFTWARE => free_system_memory().or_else(|| device_memory(adapter)),
@@ -137,6 +152,26 @@ fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
         default: false,
         name: info.name,
     }
+}
+
+/// The square kind of f16 matrices that sums in f32, or else in f16; the largest of those.
+fn coop(adapter: &wgpu::Adapter, lanes: usize) -> Option<Coop> {
+    use wgpu::CooperativeScalarType::{F16, F32};
+    let kinds = adapter.cooperative_matrix_properties();
+    let known = kinds.iter().filter(|kind| {
+        kind.ab_type == F16
+            && matches!(kind.cr_type, F16 | F32)
+            && matches!(kind.m_size, 8 | 16)
+            && kind.m_size == kind.n_size
+            && kind.m_size == kind.k_size
+    });
+    known
+        .map(|kind| Coop {
+            size: kind.m_size as usize,
+            f32_sum: kind.cr_type == F32,
+            lanes,
+        })
+        .max_by_key(|coop| (coop.f32_sum, coop.size))
 }
 
 /// Bytes that programs can still take, where the system tells.
@@ -288,6 +323,7 @@ mod tests {
             workgroup_threads: 256,
             storage_buffers: 8,
             subgroup: (32, 32),
+            coop: None,
             memory: None,
             default: false,
         };

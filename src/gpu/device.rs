@@ -78,15 +78,24 @@ impl Gpu {
         let candidate = choose(wanted)?;
         let (adapter, report) = (candidate.adapter, candidate.report);
         let limits = adapter.limits();
-        let useful = wgpu::Features::SUBGROUP
+        let mut useful = wgpu::Features::SUBGROUP
             | wgpu::Features::SHADER_F16
             | wgpu::Features::TIMESTAMP_QUERY
             | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES;
+        let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
+        if report.coop.is_some() {
+            useful |= wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+            // SAFETY: wgpu asks users of such a feature to accept that its validation may have gaps. Cooperative matrices
+            // are used by kernels of ours only: their loads and stores stay inside workgroup memory of fixed size, in
+            // uniform control flow, and they run only in sizes that the adapter lists.
+            experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
+        }
         let request = adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("simsiam"),
             required_features: adapter.features() & useful,
             required_limits: limits.clone(),
             memory_hints: wgpu::MemoryHints::MemoryUsage,
+            experimental_features,
             ..Default::default()
         });
         let (device, queue) = pollster::block_on(request).map_err(|e| GpuError::Open {
@@ -140,6 +149,12 @@ impl Gpu {
     /// Largest storage binding in 32-bit words: no tensor may be larger.
     pub fn max_tensor_words(&self) -> usize {
         (self.inner.limits.max_storage_buffer_binding_size / 4) as usize
+    }
+
+    /// Bytes that are allocated on the device now; `None` where the back end does not count them.
+    pub fn allocated_bytes(&self) -> Option<u64> {
+        let report = self.inner.device.generate_allocator_report()?;
+        Some(report.total_allocated_bytes)
     }
 
     /// Whether the device can say when it did what.

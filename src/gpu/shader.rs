@@ -5,7 +5,8 @@
 //! - `//!repeat I COUNT`, `//!end` writes the lines out once for each value below a constant of the kernel (or a
 //!   literal), with the identifier `I` replaced by it: an array indexed by constants stays in registers on every driver,
 //!   one indexed in a loop may not.
-//! - The flag `F16` puts `enable f16;` at the top.
+//!   In a name such as `sum__I`, `__I` is replaced too: names for what cannot be an array.
+//! - The flag `F16` puts `enable f16;` at the top, `COOP` the same for cooperative matrices.
 //! - Constants of the kernel become `const NAME: u32 = ..;` lines at the top.
 
 use super::{Kernel, Value};
@@ -28,11 +29,13 @@ shaders! {
     "batch_norm_merge",
     "batch_norm_partial",
     "cast",
+    "ceiling_coop",
     "ceiling_copy",
     "ceiling_fma",
     "color_jitter",
     "column_std",
     "common/batch_norm_gradient",
+    "common/coop",
     "common/finite",
     "common/grid",
     "common/merge",
@@ -43,7 +46,9 @@ shaders! {
     "common/stored",
     "common/view_row",
     "conv2d",
+    "conv2d_coop",
     "conv2d_grad_weight",
+    "conv2d_grad_weight_coop",
     "conv2d_grad_weight_tiled",
     "conv2d_tiled",
     "cosine_similarity",
@@ -103,9 +108,11 @@ impl Fnv {
 /// The WGSL of a kernel, or what is wrong with its file.
 pub fn compose(kernel: &Kernel) -> Result<String, String> {
     let mut out = String::new();
-    if kernel.constants.contains(&("F16", Value::Flag(true))) {
-        // WGSL wants it before everything else.
-        out.push_str("enable f16;\n");
+    // WGSL wants these before everything else.
+    for (flag, extension) in [("F16", "f16"), ("COOP", "wgpu_cooperative_matrix")] {
+        if kernel.constants.contains(&(flag, Value::Flag(true))) {
+            out.push_str(&format!("enable {extension};\n"));
+        }
     }
     for (name, value) in &kernel.constants {
         match value {
@@ -252,11 +259,25 @@ fn substitute(line: &str, repeats: &[(String, u32)]) -> String {
         let (identifier, after) = rest.split_at(length);
         match repeats.iter().rev().find(|(name, _)| name == identifier) {
             Some((_, value)) => out.push_str(&format!("{value}u")),
-            None => out.push_str(identifier),
+            None => out.push_str(&indexed(identifier, repeats)),
         }
         let other = after.find(word).unwrap_or(after.len());
         out.push_str(&after[..other]);
         rest = &after[other..];
+    }
+    out
+}
+
+/// `name__I` with the parts after each `__` replaced, as parts of the name.
+fn indexed(identifier: &str, repeats: &[(String, u32)]) -> String {
+    let mut parts = identifier.split("__");
+    let mut out = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        match repeats.iter().rev().find(|(name, _)| name == part) {
+            // One underscore: two are reserved in the languages that WGSL is translated to.
+            Some((_, value)) => out.push_str(&format!("_{value}")),
+            None => out.push_str(&format!("__{part}")),
+        }
     }
     out
 }

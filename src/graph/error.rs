@@ -56,6 +56,17 @@ pub enum GraphError {
         /// MiB there.
         has: u64,
     },
+    /// More memory than was allowed.
+    #[error(
+        "the run needs at least {needs} MiB, also where blocks are computed twice, and may take {limit} MiB: allow --memory \
+         {needs}MiB, or use a smaller batch_size, image_size or width"
+    )]
+    MemoryLimit {
+        /// MiB needed, rounded up.
+        needs: u64,
+        /// MiB allowed.
+        limit: u64,
+    },
     /// From below.
     #[error(transparent)]
     Gpu(#[from] GpuError),

@@ -40,6 +40,7 @@ impl Graph {
                 }
             }
         }
+        self.backward.get_or_insert(self.nodes.len());
         let mut gradient: HashMap<Tensor, Tensor> = HashMap::new();
         gradient.insert(output, incoming);
         for index in (0..self.nodes.len()).rev() {

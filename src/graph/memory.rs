@@ -1,6 +1,14 @@
-//! Memory planning by liveness: tensors that are never alive together share a buffer.
+//! Memory planning by liveness: tensors that are never alive together share memory.
+//!
+//! A few buffers, not one arena: a device binds no buffer for reading and for writing in one dispatch. Tried and rejected: one
+//! tensor at a time in each buffer. On five ResNets of widths 16 to 64 that took 1.07 to 1.23 times what is alive at once, because
+//! tensors of late stages hold buffers too small for those of early ones; with parts of buffers it is 1.00 to 1.02.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use super::op::Role;
+use super::store::claim;
 use super::{Graph, GraphError, Lowered, Place, Slot, Target, Tensor};
 use crate::gpu::{Kernel, Tier};
 
@@ -9,10 +17,14 @@ use crate::gpu::{Kernel, Tier};
 pub struct Memory {
     /// Tensors of the step that share memory.
     pub pool: u64,
-    /// The same without sharing.
+    /// What is alive at once at the most: no plan needs less.
+    pub alive: u64,
+    /// The pool without sharing.
     pub unshared: u64,
     /// Inputs and constants.
     pub fixed: u64,
+    /// Words of every buffer of the pool.
+    buffers: Vec<usize>,
 }
 
 impl Memory {
@@ -20,10 +32,30 @@ impl Memory {
     pub fn total(&self) -> u64 {
         self.pool + self.fixed
     }
+
+    /// Of this graph and one compiled after it with the same [`Store`](super::Store): they take turns with their pools.
+    #[must_use]
+    pub fn beside(mut self, other: &Memory) -> Memory {
+        let claims = claim(&self.buffers, &other.buffers);
+        let new = claims
+            .iter()
+            .zip(&other.buffers)
+            .filter(|(c, _)| c.is_none());
+        self.buffers.extend(new.map(|(_, words)| *words));
+        self.pool = self.buffers.iter().map(|&words| words as u64 * 4).sum();
+        self.alive = self.alive.max(other.alive);
+        self.unshared += other.unshared;
+        self.fixed += other.fixed;
+        self
+    }
 }
 
+/// Bindings begin at multiples of this many words.
+const ALIGNMENT: usize = 64;
+
 /// Something that needs pool memory from one node to another.
-struct Span {
+#[derive(Clone)]
+pub(super) struct Span {
     what: Item,
     words: usize,
     first: usize,
@@ -37,35 +69,81 @@ pub(super) enum Item {
     Scratch(usize, usize),
 }
 
-/// Which buffer of the pool each item uses, and the size of every buffer in words.
+/// The size in words of every buffer of the pool, and the buffer and first word of each item.
 pub(super) struct Assignment {
-    pub slots: Vec<usize>,
-    pub of: std::collections::HashMap<Item, usize>,
+    pub buffers: Vec<usize>,
+    pub of: HashMap<Item, (usize, usize)>,
 }
 
-/// Places items in buffers, largest first: each takes the first buffer that is free during its life. The first item of a
-/// buffer is its largest, so no buffer grows.
-fn assign(mut spans: Vec<Span>) -> Assignment {
-    spans.sort_by(|a, b| b.words.cmp(&a.words).then(a.first.cmp(&b.first)));
-    let mut slots: Vec<(usize, Vec<(usize, usize)>)> = Vec::new();
-    let mut of = std::collections::HashMap::new();
+/// Places items, in an order that puts the largest first, in the first buffer that has room during their life and holds nothing they must be apart from.
+/// The first item of a buffer is its largest, so no buffer grows.
+fn assign(
+    mut spans: Vec<Span>,
+    apart: &HashMap<Item, Vec<Item>>,
+    order: impl FnMut(&Span, &Span) -> Ordering,
+) -> Assignment {
+    spans.sort_by(order);
+    let mut buffers: Vec<usize> = Vec::new();
+    // Items of each buffer with their first word.
+    let mut placed: Vec<Vec<(usize, &Span)>> = Vec::new();
+    let mut of: HashMap<Item, (usize, usize)> = HashMap::new();
+    for span in &spans {
+        let forbidden: Vec<usize> = apart
+            .get(&span.what)
+            .into_iter()
+            .flatten()
+            .filter_map(|other| Some(of.get(other)?.0))
+            .collect();
+        let found = (0..buffers.len()).find_map(|buffer| match forbidden.contains(&buffer) {
+            true => None,
+            false => Some((buffer, gap(buffers[buffer], &placed[buffer], span)?)),
+        });
+        let (buffer, offset) = found.unwrap_or_else(|| {
+            buffers.push(span.words);
+            placed.push(Vec::new());
+            (buffers.len() - 1, 0)
+        });
+        placed[buffer].push((offset, span));
+        of.insert(span.what, (buffer, offset));
+    }
+    Assignment { buffers, of }
+}
+
+/// The first word of a buffer of `words` from which `span` fits among what is placed there.
+fn gap(words: usize, placed: &[(usize, &Span)], span: &Span) -> Option<usize> {
+    let mut taken: Vec<(usize, usize)> = placed
+        .iter()
+        .filter(|(_, other)| other.last >= span.first && span.last >= other.first)
+        .map(|(offset, other)| (*offset, offset + other.words))
+        .collect();
+    taken.sort_unstable();
+    let mut at = 0;
+    for (begin, end) in taken {
+        if at + span.words <= begin {
+            break;
+        }
+        at = at.max(end.next_multiple_of(ALIGNMENT));
+    }
+    (at + span.words <= words).then_some(at)
+}
+
+/// The words alive at every node.
+fn alive(spans: &[Span], nodes: usize) -> Vec<usize> {
+    let mut change = vec![0isize; nodes + 2];
     for span in spans {
-        let free =
-            |lives: &[(usize, usize)]| lives.iter().all(|&(a, b)| span.last < a || b < span.first);
-        let slot = slots
-            .iter()
-            .position(|(_, lives)| free(lives))
-            .unwrap_or_else(|| {
-                slots.push((span.words, Vec::new()));
-                slots.len() - 1
-            });
-        slots[slot].1.push((span.first, span.last));
-        of.insert(span.what, slot);
+        change[span.first] += span.words as isize;
+        change[span.last + 1] -= span.words as isize;
     }
-    Assignment {
-        slots: slots.into_iter().map(|(words, _)| words).collect(),
-        of,
-    }
+    let sums = change.iter().scan(0, |now, change| {
+        *now += change;
+        Some(*now as usize)
+    });
+    sums.collect()
+}
+
+/// The words of every node's scratch memory.
+pub(super) fn scratch_of(lowered: &[Lowered]) -> Vec<&[usize]> {
+    lowered.iter().map(|node| &node.scratch[..]).collect()
 }
 
 impl Graph {
@@ -107,7 +185,8 @@ impl Graph {
             .collect()
     }
 
-    pub(super) fn assign(&self, lowered: &[Lowered]) -> Assignment {
+    /// The life of everything that needs pool memory; `scratch` holds the words of each node's.
+    fn spans(&self, scratch: &[&[usize]]) -> Vec<Span> {
         let mut first: Vec<Option<usize>> = vec![None; self.tensors.len()];
         let mut last = vec![0; self.tensors.len()];
         for (index, node) in self.nodes.iter().enumerate() {
@@ -134,8 +213,8 @@ impl Graph {
                 last,
             });
         }
-        for (index, node) in lowered.iter().enumerate() {
-            for (i, &words) in node.scratch.iter().enumerate() {
+        for (index, scratch) in scratch.iter().enumerate() {
+            for (i, &words) in scratch.iter().enumerate() {
                 spans.push(Span {
                     what: Item::Scratch(index, i),
                     words: words.max(4),
@@ -144,7 +223,63 @@ impl Graph {
                 });
             }
         }
-        assign(spans)
+        spans
+    }
+
+    /// What may not share a buffer: whatever a node binds beside what it reads.
+    fn apart(&self, scratch: &[&[usize]]) -> HashMap<Item, Vec<Item>> {
+        let mut apart: HashMap<Item, Vec<Item>> = HashMap::new();
+        for (index, node) in self.nodes.iter().enumerate() {
+            let item = |&tensor: &Tensor| Item::Tensor(self.root(tensor));
+            let read: Vec<Item> = node.inputs.iter().map(item).collect();
+            let mut written: Vec<Item> = node.outputs.iter().map(item).collect();
+            written.extend(node.updates.iter().map(item));
+            written.extend((0..scratch[index].len()).map(|i| Item::Scratch(index, i)));
+            for &a in &written {
+                for &b in read.iter().chain(&written) {
+                    if a != b {
+                        apart.entry(a).or_default().push(b);
+                        apart.entry(b).or_default().push(a);
+                    }
+                }
+            }
+        }
+        apart
+    }
+
+    pub(super) fn assign(&self, lowered: &[Lowered]) -> Assignment {
+        self.assign_with(&scratch_of(lowered))
+    }
+
+    fn assign_with(&self, scratch: &[&[usize]]) -> Assignment {
+        let (spans, apart) = (self.spans(scratch), self.apart(scratch));
+        // No order is best for all graphs: among equals the first to come, or the longest to stay.
+        let by_first = |a: &Span, b: &Span| b.words.cmp(&a.words).then(a.first.cmp(&b.first));
+        let by_life = |a: &Span, b: &Span| {
+            let life = |span: &Span| span.last - span.first;
+            b.words.cmp(&a.words).then(life(b).cmp(&life(a)))
+        };
+        let size = |assignment: &Assignment| assignment.buffers.iter().sum::<usize>();
+        let [first, second] = [
+            assign(spans.clone(), &apart, by_first),
+            assign(spans, &apart, by_life),
+        ];
+        match size(&second) < size(&first) {
+            true => second,
+            false => first,
+        }
+    }
+
+    /// Bytes of the pool; `scratch` holds the words of each node's.
+    pub(super) fn pool(&self, scratch: &[&[usize]]) -> u64 {
+        let words: usize = self.assign_with(scratch).buffers.iter().sum();
+        words as u64 * 4
+    }
+
+    /// Bytes of the pool that are alive at every node.
+    pub(super) fn alive(&self, scratch: &[&[usize]]) -> Vec<u64> {
+        let words = alive(&self.spans(scratch), self.nodes.len());
+        words.into_iter().map(|words| words as u64 * 4).collect()
     }
 
     /// What one run needs on a device, without allocating anything; an error names the tensor that does not fit.
@@ -171,12 +306,10 @@ impl Graph {
                 _ => {}
             }
         }
-        memory.pool = self
-            .assign(&lowered)
-            .slots
-            .iter()
-            .map(|&words| words as u64 * 4)
-            .sum();
+        let scratch = scratch_of(&lowered);
+        memory.buffers = self.assign_with(&scratch).buffers;
+        memory.pool = memory.buffers.iter().map(|&words| words as u64 * 4).sum();
+        memory.alive = self.alive(&scratch).into_iter().max().unwrap_or(0);
         Ok(memory)
     }
 }
@@ -191,5 +324,47 @@ impl Slot {
             Role::Update(i) => Item::Tensor(node.updates[i]),
             Role::Scratch(i) => Item::Scratch(index, i),
         }
+    }
+}
+
+/// Refuses a run that `needs` more bytes than are `allowed` or than the adapter `has`, where either is known.
+pub fn refuse_above(needs: u64, allowed: Option<u64>, has: Option<u64>) -> Result<(), GraphError> {
+    if let Some(limit) = allowed.filter(|&limit| needs > limit) {
+        return Err(GraphError::MemoryLimit {
+            needs: needs.div_ceil(1 << 20),
+            limit: limit >> 20,
+        });
+    }
+    match has {
+        Some(has) if needs > has => Err(GraphError::Memory {
+            needs: needs >> 20,
+            has: has >> 20,
+        }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::refuse_above;
+
+    #[test]
+    fn more_than_there_is_is_refused() {
+        assert!(refuse_above(1 << 30, None, None).is_ok());
+        assert!(refuse_above(1 << 30, Some(1 << 30), Some(1 << 30)).is_ok());
+        let text = |needs, allowed, has| match refuse_above(needs, allowed, has) {
+            Ok(()) => String::new(),
+            Err(error) => error.to_string(),
+        };
+        let error = text(3 << 30, None, Some(2 << 30));
+        assert!(
+            error.contains("3072 MiB") && error.contains("2048 MiB"),
+            "{error}"
+        );
+        let error = text((3 << 30) + 1, Some(1 << 30), Some(2 << 30));
+        assert!(
+            error.contains("--memory 3073MiB") && error.contains("1024 MiB"),
+            "{error}"
+        );
     }
 }

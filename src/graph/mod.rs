@@ -1,5 +1,5 @@
-//! What is computed: tensors of static shape, nodes in execution order, reverse-mode gradients, memory planning, and the
-//! way down to a recorded plan.
+//! What is computed: tensors of static shape, nodes in execution order, reverse-mode gradients, recomputation,
+//! memory planning, and the way down to a recorded plan.
 //!
 //! The graph knows what an operator is ([`Op`]), not which ones there are. Nodes run in the order they were added, so a
 //! graph reads like a straight-line program; a node may also update state (a parameter, a running mean) in place.
@@ -12,6 +12,7 @@ mod interpret;
 mod memory;
 mod op;
 mod program;
+mod recompute;
 mod shape;
 mod store;
 mod tensor;
@@ -21,9 +22,10 @@ pub use array::Array;
 pub use choice::{Candidate, Choices};
 pub use error::GraphError;
 pub use interpret::interpret;
-pub use memory::Memory;
+pub use memory::{Memory, refuse_above};
 pub use op::{Io, Launch, Lowered, Op, Slot, Target, grid};
 pub use program::Program;
+pub use recompute::Recomputed;
 pub use shape::{Layout, Precision, Shape};
 pub use store::Store;
 pub use tensor::{Graph, Node, Place, Tensor, TensorInfo};

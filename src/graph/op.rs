@@ -1,7 +1,7 @@
 //! What an operator is: a shape rule, a gradient rule, the kernels it runs, and a plain CPU reference.
 
 use super::{Array, Candidate, Graph, GraphError, Node, Shape, Tensor};
-use crate::gpu::{AdapterReport, Gpu, Kernel, Tier};
+use crate::gpu::{AdapterReport, Coop, Gpu, Kernel, Tier};
 
 /// What an operator may know of the device its kernels will run on.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +14,8 @@ pub struct Target {
     pub subgroup: Option<usize>,
     /// Largest binding in words.
     pub max_words: usize,
+    /// Cooperative matrices that kernels may use.
+    pub coop: Option<Coop>,
     /// Threads of a workgroup.
     pub threads: usize,
     /// Workgroup memory in bytes.
@@ -24,6 +26,20 @@ pub struct Target {
 }
 
 impl Target {
+    /// What WebGPU guarantees: no extensions, bindings of 128 MiB, workgroups of 256 threads with 16 KiB of memory.
+    pub fn basic(software: bool) -> Target {
+        Target {
+            software,
+            tier: Tier::Basic,
+            subgroup: None,
+            coop: None,
+            max_words: 1 << 25,
+            threads: 256,
+            workgroup_memory: 16 << 10,
+            units: UNITS,
+        }
+    }
+
     /// The kinds of device that kernels are chosen for, with this device's limits: every one must be right on every device
     /// that has its features.
     pub fn kinds(gpu: &Gpu) -> Vec<Target> {
@@ -31,6 +47,7 @@ impl Target {
         let kind = |software, subgroup| Target {
             software,
             subgroup,
+            coop: None,
             ..here
         };
         // A small GPU is full with a few large tiles, so its candidates are others.
@@ -39,6 +56,10 @@ impl Target {
             ..kind(false, None)
         };
         let mut kinds = vec![kind(true, None), kind(false, None), small];
+        kinds.extend(gpu.report().coop.map(|coop| Target {
+            coop: Some(coop),
+            ..small
+        }));
         kinds.extend(here.subgroup.map(|lanes| kind(true, Some(lanes))));
         kinds
     }
@@ -52,13 +73,18 @@ impl Target {
             subgroup: fixed.then_some(least as usize),
             software: gpu.is_software(),
             tier: report.tier,
+            // Sums in f16 are too coarse to train with.
+            coop: report.coop.filter(|coop| coop.f32_sum),
             max_words: gpu.max_tensor_words(),
             threads: report.workgroup_threads as usize,
             workgroup_memory: report.workgroup_memory as usize,
-            units: 128,
+            units: UNITS,
         }
     }
 }
+
+/// Compute units of a large GPU.
+const UNITS: usize = 128;
 
 /// The shapes around a node.
 #[derive(Debug, Clone)]
@@ -226,6 +252,12 @@ pub trait Op: std::fmt::Debug + Send + Sync {
 
     /// The same in plain f64 loops; `updates` holds the state before and is left as the state after.
     fn reference(&self, inputs: &[&Array], updates: &mut [Array]) -> Vec<Array>;
+
+    /// Whether running it once more costs about as much as reading its inputs and writing its output, so that the output is
+    /// rather made again than kept for the backward pass.
+    fn cheap(&self) -> bool {
+        false
+    }
 
     /// Floating-point operations (a multiply-add is two).
     fn flops(&self, _io: &Io) -> u64 {

@@ -30,12 +30,7 @@ impl Program {
         let memory = graph.memory(target)?;
         let lowered = graph.lower(target);
         let assignment = graph.assign(&lowered);
-        let pool = assignment
-            .slots
-            .iter()
-            .enumerate()
-            .map(|(i, &words)| Buffer::new(&gpu, &format!("pool {i}"), words))
-            .collect::<Result<Vec<_>, _>>()?;
+        let pool = store.pool(&assignment.buffers)?;
         let mut extent: HashMap<&'static str, usize> = HashMap::new();
         for (_, info) in graph.tensors() {
             if let Place::State { arena, offset } = info.place {
@@ -58,7 +53,11 @@ impl Program {
             };
             let binding = match &info.place {
                 Place::Pool => match assignment.of.get(&Item::Tensor(tensor)) {
-                    Some(&slot) => whole(pool[slot].clone()),
+                    Some(&(buffer, offset)) => Binding {
+                        buffer: pool[buffer].clone(),
+                        offset,
+                        words,
+                    },
                     None => continue, // made by nobody, read by nobody
                 },
                 Place::Host => whole(Buffer::new(&gpu, &info.name, words)?),
@@ -101,11 +100,14 @@ impl Program {
                         let item = slot.item(graph, index);
                         let mut binding = match item {
                             Item::Tensor(t) => bound[&t].0.clone(),
-                            Item::Scratch(_, i) => Binding {
-                                buffer: pool[assignment.of[&item]].clone(),
-                                offset: 0,
-                                words: lowered.scratch[i].max(4),
-                            },
+                            Item::Scratch(_, i) => {
+                                let (buffer, offset) = assignment.of[&item];
+                                Binding {
+                                    buffer: pool[buffer].clone(),
+                                    offset,
+                                    words: lowered.scratch[i].max(4),
+                                }
+                            }
                         };
                         if let Some((offset, words)) = slot.part {
                             binding = Binding {

@@ -6,10 +6,29 @@ use crate::gpu::{Buffer, Gpu, GpuError};
 
 /// Named buffers. Parameters, their gradients, momentum and running statistics each lie in one, so that the optimiser is
 /// one kernel over all of them.
+///
+/// Programs of one store take turns: they share the memory of what lives inside a run, so what one of them keeps is there until
+/// another runs.
 #[derive(Clone)]
 pub struct Store {
     gpu: Gpu,
     arenas: BTreeMap<&'static str, Buffer>,
+    pool: Vec<Buffer>,
+}
+
+/// Which buffer of a pool each of the wanted sizes, the largest first, takes: the smallest that is large enough. `None` where a
+/// new one must be made.
+pub(super) fn claim(pool: &[usize], wanted: &[usize]) -> Vec<Option<usize>> {
+    let mut free: Vec<bool> = vec![true; pool.len()];
+    let claims = wanted.iter().map(|&words| {
+        let fitting = (0..pool.len()).filter(|&i| free[i] && pool[i] >= words);
+        let taken = fitting.min_by_key(|&i| pool[i]);
+        if let Some(taken) = taken {
+            free[taken] = false;
+        }
+        taken
+    });
+    claims.collect()
 }
 
 impl Store {
@@ -18,6 +37,7 @@ impl Store {
         Store {
             gpu: gpu.clone(),
             arenas: BTreeMap::new(),
+            pool: Vec::new(),
         }
     }
 
@@ -33,6 +53,24 @@ impl Store {
         self.arenas.get(arena)
     }
 
+    /// Buffers of these sizes in words, the largest first, shared with the programs compiled before.
+    pub(super) fn pool(&mut self, wanted: &[usize]) -> Result<Vec<Buffer>, GpuError> {
+        let sizes: Vec<usize> = self.pool.iter().map(Buffer::words).collect();
+        let mut buffers = Vec::new();
+        for (claimed, &words) in claim(&sizes, wanted).into_iter().zip(wanted) {
+            let index = match claimed {
+                Some(index) => index,
+                None => {
+                    let name = format!("pool {}", self.pool.len());
+                    self.pool.push(Buffer::new(&self.gpu, &name, words)?);
+                    self.pool.len() - 1
+                }
+            };
+            buffers.push(self.pool[index].clone());
+        }
+        Ok(buffers)
+    }
+
     /// The device it is on.
     pub fn gpu(&self) -> &Gpu {
         &self.gpu
@@ -41,5 +79,19 @@ impl Store {
     /// Bytes of all arenas.
     pub fn bytes(&self) -> u64 {
         self.arenas.values().map(|b| b.words() as u64 * 4).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::claim;
+
+    #[test]
+    fn a_pool_gives_the_smallest_that_fits_once() {
+        assert_eq!(
+            claim(&[8, 20, 10], &[9, 9, 9, 1]),
+            [Some(2), Some(1), None, Some(0)]
+        );
+        assert_eq!(claim(&[], &[4]), [None]);
     }
 }

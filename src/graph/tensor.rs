@@ -63,7 +63,18 @@ pub struct Node {
 pub struct Graph {
     pub(super) tensors: Vec<TensorInfo>,
     pub(super) nodes: Vec<Node>,
+    pub(super) blocks: Vec<Block>,
+    /// The first node of the backward pass.
+    pub(super) backward: Option<usize>,
     scope: Vec<String>,
+}
+
+/// Nodes of the forward pass that may be run again as a whole in the backward pass.
+#[derive(Debug, Clone)]
+pub(super) struct Block {
+    pub name: String,
+    pub nodes: std::ops::Range<usize>,
+    pub output: Tensor,
 }
 
 impl Graph {
@@ -72,7 +83,7 @@ impl Graph {
         Graph::default()
     }
 
-    fn tensor(&mut self, name: String, shape: Shape, place: Place) -> Tensor {
+    pub(super) fn tensor(&mut self, name: String, shape: Shape, place: Place) -> Tensor {
         let id = Tensor(self.tensors.len() as u32);
         self.tensors.push(TensorInfo {
             name,
@@ -113,6 +124,15 @@ impl Graph {
     pub fn keep(&mut self, tensor: Tensor) {
         let root = self.root(tensor);
         self.tensors[root.0 as usize].kept = true;
+    }
+
+    /// Makes a block of the nodes from `first` on, whose result is `output`: what [`Graph::recompute`] may run again as a whole.
+    pub fn block(&mut self, name: &str, first: usize, output: Tensor) {
+        self.blocks.push(Block {
+            name: name.to_string(),
+            nodes: first..self.nodes.len(),
+            output,
+        });
     }
 
     /// Runs `f` with a name added to the label of every node it adds.

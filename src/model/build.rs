@@ -98,6 +98,20 @@ impl<'a> Builder<'a> {
         result
     }
 
+    /// Runs `build`, whose nodes may be run again as a whole in the backward pass: see [`Graph::recompute`]. `name` tells it
+    /// from others in the module.
+    pub fn block(
+        &mut self,
+        name: &str,
+        build: impl FnOnce(&mut Self) -> Result<Tensor, GraphError>,
+    ) -> Result<Tensor, GraphError> {
+        let first = self.graph.nodes().len();
+        let output = build(self)?;
+        let name = self.label(name);
+        self.graph.block(&name, first, output);
+        Ok(output)
+    }
+
     /// Runs `build` with weights that keep their first values.
     pub fn frozen<T>(&mut self, build: impl FnOnce(&mut Self) -> T) -> T {
         let before = std::mem::replace(&mut self.frozen, true);

@@ -15,14 +15,16 @@ pub fn features(
     images: Tensor,
     config: &ModelConfig,
 ) -> Result<Tensor, GraphError> {
-    let mut x = stem(builder, images, config)?;
+    let mut x = builder.block("stem", |builder| stem(builder, images, config))?;
     let expansion = config.arch.expansion();
     for (stage, &blocks) in config.blocks().iter().enumerate() {
         x = builder.within(&format!("layer{}", stage + 1), |builder| {
             for block in 0..blocks {
                 let stride = if block == 0 && stage > 0 { 2 } else { 1 };
                 x = builder.within(&block.to_string(), |builder| {
-                    residual_block(builder, x, config.width << stage, stride, expansion)
+                    builder.block("", |builder| {
+                        residual_block(builder, x, config.width << stage, stride, expansion)
+                    })
                 })?;
             }
             Ok::<_, GraphError>(x)

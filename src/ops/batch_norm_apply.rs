@@ -108,20 +108,21 @@ impl Op for BatchNormApply {
         Ok(gradients)
     }
 
-    fn lower(&self, io: &Io, _target: &Target) -> Lowered {
+    fn cheap(&self) -> bool {
+        true
+    }
+
+    fn lower(&self, io: &Io, target: &Target) -> Lowered {
         let x = &io.inputs[0];
-        let vectors = x.vectors();
         let kernel = Kernel::new("batch_norm_apply")
             .with("F16", x.is_f16())
             .with("AFFINE", self.affine)
             .with("RESIDUAL", self.residual)
-            .with("RELU", self.relu)
-            .with("ROWS", x.row_count() / self.views)
-            .with("C4", x.stored_channels() / 4)
-            .with("VECTORS", vectors);
+            .with("RELU", self.relu);
+        let (kernel, workgroups) = by_runs(kernel, x, self.views, target);
         let mut slots = vec![Slot::input(0), Slot::input(1), Slot::output(0)];
         slots.extend((2..io.inputs.len()).map(Slot::input));
-        Lowered::one(Launch::new(kernel, slots, grid(vectors.div_ceil(64))))
+        Lowered::one(Launch::new(kernel, slots, workgroups))
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -143,6 +144,27 @@ impl Op for BatchNormApply {
             normalised,
         )]
     }
+}
+
+/// Cuts the rows of each view into runs of one thread: what such a kernel wants to know, and its workgroups.
+///
+/// A software driver loads lane by lane, so what is read once a run is worth long runs; a GPU wants many threads.
+pub(super) fn by_runs(
+    kernel: Kernel,
+    x: &Shape,
+    views: usize,
+    target: &Target,
+) -> (Kernel, [u32; 3]) {
+    let (rows, c4) = (x.row_count() / views, x.stored_channels() / 4);
+    let run = if target.software { 16 } else { 4 };
+    let runs = rows.div_ceil(run);
+    let kernel = kernel
+        .with("VIEWS", views)
+        .with("ROWS", rows)
+        .with("RUN", run)
+        .with("RUNS", runs)
+        .with("C4", c4);
+    (kernel, grid((views * runs * c4).div_ceil(64)))
 }
 
 /// relu?(normalised·weight + bias + residual)

@@ -1,10 +1,10 @@
 //! The gradient of batch normalisation, through the statistics too.
 
-use super::batch_norm_apply::finish;
+use super::batch_norm_apply::{by_runs, finish};
 use super::batch_norm_statistics::Parts;
 use super::check::{Case, Fill};
 use crate::gpu::Kernel;
-use crate::graph::{Array, Io, Launch, Lowered, Op, Shape, Slot, Target, grid};
+use crate::graph::{Array, Io, Launch, Lowered, Op, Shape, Slot, Target};
 
 /// Inputs dy, x, statistics `[views, 2, C]`, (y, when there is a residual), (weight), (bias, when a ReLU followed without
 /// residual); outputs dx, (dweight, dbias), (dresidual).
@@ -67,7 +67,6 @@ impl Op for BatchNormGradient {
     fn lower(&self, io: &Io, target: &Target) -> Lowered {
         let x = &io.inputs[1];
         let parts = Parts::new(x, self.views, target);
-        let vectors = x.vectors();
         let partial = parts.describe(
             Kernel::new("batch_norm_gradient_partial")
                 .with("Y", self.residual)
@@ -83,10 +82,8 @@ impl Op for BatchNormGradient {
             .with("F16", x.is_f16())
             .with("Y", self.residual)
             .with("REMAKE_Y", self.remakes_y())
-            .with("AFFINE", self.affine)
-            .with("ROWS", parts.rows)
-            .with("C4", parts.c4)
-            .with("VECTORS", vectors);
+            .with("AFFINE", self.affine);
+        let (apply, apply_workgroups) = by_runs(apply, x, self.views, target);
         // dy, x, statistics; then y, weight and bias, those that there are.
         let read = [0, 1, 2].map(Slot::input);
         let weight = 3 + usize::from(self.residual);
@@ -110,7 +107,7 @@ impl Op for BatchNormGradient {
             launches: vec![
                 Launch::new(partial, partial_slots, parts.grid(self.views)),
                 Launch::new(merge, merge_slots, parts.merge_grid()),
-                Launch::new(apply, apply_slots, grid(vectors.div_ceil(64))),
+                Launch::new(apply, apply_slots, apply_workgroups),
             ],
         }
     }

@@ -1,12 +1,13 @@
 //! The weight gradient of a convolution: a GEMM whose inner dimension is all output pixels of the batch, so it is split
 //! among threads and the parts are summed in a fixed order.
-//! Two kernels compute it: `conv2d_grad_weight.wgsl` in registers, `conv2d_grad_weight_tiled.wgsl` in workgroup memory.
+//! Three kernels compute it: `conv2d_grad_weight.wgsl` in registers, `conv2d_grad_weight_tiled.wgsl` in workgroup memory,
+//! `conv2d_grad_weight_coop.wgsl` with cooperative matrices.
 
 use super::check::{Case, Fill};
 use super::conv2d::{Geometry, Window, geometries, multiply_adds};
 use super::sum_parts::sum_parts;
 use super::tile::{self, first};
-use super::{conv2d_grad_weight_register, conv2d_grad_weight_tiled};
+use super::{conv2d_coop, conv2d_grad_weight_register, conv2d_grad_weight_tiled};
 use crate::gpu::Kernel;
 use crate::graph::{Array, Candidate, Io, Launch, Lowered, Op, Shape, Slot, Target};
 
@@ -116,8 +117,26 @@ impl WeightGradient {
         if target.software {
             return tile::distinct(registers);
         }
+        let coop = conv2d_coop::weight_candidates(self, target);
         let tiled = conv2d_grad_weight_tiled::candidates(self, target);
-        tile::distinct(tiled.into_iter().chain(registers))
+        tile::distinct(coop.into_iter().chain(tiled).chain(registers))
+    }
+
+    /// A kernel of `shader`, one in tiles, with the constants that say what is computed.
+    pub fn kernel(&self, shader: &'static str) -> Kernel {
+        Kernel::new(shader)
+            .with("F16", self.f16)
+            .with("ROWS", self.rows)
+            .with("IC4", self.ic4)
+            .with("OC4", self.oc4)
+            .with("IN_H", self.in_h)
+            .with("IN_W", self.in_w)
+            .with("OUT_H", self.out_h)
+            .with("OUT_W", self.out_w)
+            .with("KERNEL_H", self.kernel[0])
+            .with("KERNEL_W", self.kernel[1])
+            .with("STRIDE", self.stride)
+            .with("PADDING", self.padding)
     }
 
     /// `kernel`, which makes `parts` copies of the weight, and their sum.
@@ -135,6 +154,14 @@ impl WeightGradient {
             scratch: vec![parts * words],
         }
     }
+}
+
+/// Words that all parts may take together: 64 MiB.
+const SCRATCH: usize = 1 << 24;
+
+/// How many copies of the weight may lie in scratch memory.
+pub(super) fn most_parts(weight: &WeightGradient, target: &Target) -> usize {
+    SCRATCH.min(target.max_words) / (weight.m4() * weight.oc4 * 16)
 }
 
 pub(super) fn cases() -> Vec<Case> {

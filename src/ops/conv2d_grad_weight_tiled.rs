@@ -1,8 +1,7 @@
 //! The launch of `conv2d_grad_weight_tiled.wgsl`: tiles in workgroup memory, for GPUs.
 
-use super::conv2d_grad_weight::WeightGradient;
+use super::conv2d_grad_weight::{WeightGradient, most_parts};
 use super::tile::{Tile, choose};
-use crate::gpu::Kernel;
 use crate::graph::{Candidate, Lowered, Target, grid};
 
 /// Every thread loads the same vec4 of M and of N of one or several pixels: threads are a multiple of `m / 4` and of
@@ -22,15 +21,15 @@ const TILES: &[Tile] = &[
 /// A tuner times each.
 const MOST: usize = 7;
 
-/// Words that all parts may take together: 64 MiB.
-const SCRATCH: usize = 1 << 24;
-
 /// The candidates of a node, the best guess first.
 pub(super) fn candidates(weight: &WeightGradient, target: &Target) -> Vec<Candidate> {
     let [m, n] = [weight.m4() * 4, weight.oc4 * 4];
     let pixels = weight.rows * weight.out_w;
-    let most = SCRATCH.min(target.max_words) / (m * n);
-    let parts = |tile: &Tile| tile.parts([m, n, pixels], most, target);
+    let most = most_parts(weight, target);
+    let parts = |tile: &Tile| {
+        let inner = [pixels, tile.k];
+        tile.cover().parts([m, n], inner, most, target)
+    };
     choose(TILES, [m, n], parts, target)
         .into_iter()
         .take(MOST)
@@ -47,8 +46,8 @@ fn lower(weight: &WeightGradient, tile: &Tile, parts: usize) -> Lowered {
     let pixels = weight.rows * weight.out_w;
     let pixels_per_part = pixels.div_ceil(parts).next_multiple_of(tile.k);
     let parts = pixels.div_ceil(pixels_per_part);
-    let kernel = Kernel::new("conv2d_grad_weight_tiled")
-        .with("F16", weight.f16)
+    let kernel = weight
+        .kernel("conv2d_grad_weight_tiled")
         .with("BM4", m4)
         .with("BN4", n4)
         .with("BK", tile.k)
@@ -59,18 +58,7 @@ fn lower(weight: &WeightGradient, tile: &Tile, parts: usize) -> Lowered {
         .with("TILES_M", tiles_m)
         .with("TILES_N", tiles_n)
         .with("PARTS", parts)
-        .with("PIXELS", pixels_per_part)
-        .with("ROWS", weight.rows)
-        .with("IC4", weight.ic4)
-        .with("OC4", weight.oc4)
-        .with("IN_H", weight.in_h)
-        .with("IN_W", weight.in_w)
-        .with("OUT_H", weight.out_h)
-        .with("OUT_W", weight.out_w)
-        .with("KERNEL_H", weight.kernel[0])
-        .with("KERNEL_W", weight.kernel[1])
-        .with("STRIDE", weight.stride)
-        .with("PADDING", weight.padding);
+        .with("PIXELS", pixels_per_part);
     weight.summed(kernel, grid(parts * tiles_m * tiles_n), parts)
 }
 

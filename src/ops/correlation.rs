@@ -1,8 +1,8 @@
 //! Convolutions (forward and input gradient), linear layers and A·Bᵀ as one kind of GEMM: this file says which pixels meet
-//! which weights. Two kernels compute it: `conv2d.wgsl` in registers (`correlation_register`), `conv2d_tiled.wgsl` in
-//! workgroup memory (`correlation_tiled`).
+//! which weights. Three kernels compute it: `conv2d.wgsl` in registers (`correlation_register`), `conv2d_tiled.wgsl` in
+//! workgroup memory (`correlation_tiled`), `conv2d_coop.wgsl` with cooperative matrices (`conv2d_coop`).
 
-use super::{correlation_register, correlation_tiled, tile};
+use super::{conv2d_coop, correlation_register, correlation_tiled, tile};
 use crate::gpu::Kernel;
 use crate::graph::{Candidate, Slot, Target};
 
@@ -151,6 +151,7 @@ pub(super) fn candidates(
     if target.software {
         return tile::distinct(registers);
     }
+    let coop = conv2d_coop::candidates(phases, slots, target);
     let tiled = correlation_tiled::candidates(phases, slots, target);
-    tile::distinct(tiled.into_iter().chain(registers))
+    tile::distinct(coop.into_iter().chain(tiled).chain(registers))
 }

@@ -76,6 +76,20 @@ fn launch(phase: &Correlation, tile: &Tile, slots: &[Slot]) -> Launch {
 mod tests {
     use super::*;
 
+    /// A large problem takes tiles that read little; a small one takes small tiles, so that more of the device works.
+    #[test]
+    fn tiles_are_as_large_as_fills_the_device() {
+        let gpu = Target::basic(false);
+        let guess = |size| choose(TILES, size, |_| 1, &gpu)[0];
+        // ResNet-18 of width 64 on 1,024 images of 32 x 32, first and last stage; the last one of 128 images; a head.
+        assert_eq!(guess([1 << 20, 64]), Tile::new([128, 64, 16], [8, 8]));
+        assert_eq!(guess([1 << 14, 512]), Tile::new([128, 128, 16], [8, 8]));
+        assert_eq!(guess([1 << 11, 512]), Tile::new([128, 64, 16], [8, 4]));
+        assert_eq!(guess([128, 512]), Tile::new([32, 16, 16], [2, 4]));
+        // No device without a tile, however small the result.
+        assert_eq!(guess([1, 4]), Tile::new([32, 16, 16], [2, 4]));
+    }
+
     #[test]
     fn threads_share_the_loads_evenly() {
         for tile in TILES {

@@ -126,7 +126,6 @@ pub(super) fn cases() -> Vec<Case> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::Tier;
 
     #[test]
     fn arenas_larger_than_a_binding_take_several_launches() {
@@ -142,13 +141,8 @@ mod tests {
             updates: vec![one(), one()],
         };
         let target = Target {
-            subgroup: None,
-            software: true,
-            tier: Tier::Basic,
             max_words: 130,
-            workgroup_memory: 16 << 10,
-            threads: 256,
-            units: 1,
+            ..Target::basic(true)
         };
         let lowered = op.lower(&io, &target);
         let value = |launch: &Launch, name: &str| {

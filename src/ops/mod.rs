@@ -13,6 +13,7 @@ pub mod check;
 mod color_jitter;
 mod column_std;
 mod conv2d;
+mod conv2d_coop;
 mod conv2d_grad_weight;
 mod conv2d_grad_weight_register;
 mod conv2d_grad_weight_tiled;

@@ -73,6 +73,10 @@ impl Op for Relu {
         Ok(vec![Some(dx)])
     }
 
+    fn cheap(&self) -> bool {
+        true
+    }
+
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
         lower("relu", io, &[Slot::input(0), Slot::output(0)])
     }
@@ -107,6 +111,10 @@ impl Op for AddRelu {
         };
         let both = graph.add_one(ReluGradient, &[dy, node.outputs[0]])?;
         Ok(vec![Some(both), Some(both)])
+    }
+
+    fn cheap(&self) -> bool {
+        true
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {

@@ -143,7 +143,6 @@ pub(super) fn cases() -> Vec<Case> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::Tier;
 
     #[test]
     fn arenas_larger_than_a_binding_take_several_launches() {
@@ -159,13 +158,8 @@ mod tests {
             updates: vec![Shape::rows([300]), Shape::rows([300])],
         };
         let target = Target {
-            subgroup: None,
-            software: true,
-            tier: Tier::Basic,
             max_words: 130,
-            workgroup_memory: 16 << 10,
-            threads: 256,
-            units: 1,
+            ..Target::basic(true)
         };
         let launches = op.lower(&io, &target).launches;
         let value = |launch: &Launch, name: &str| {

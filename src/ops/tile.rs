@@ -30,35 +30,62 @@ impl Tile {
         format!("tiled {m}x{n}x{k} {tm}x{tn}")
     }
 
+    pub fn cover(&self) -> Cover {
+        Cover {
+            size: [self.m, self.n],
+            threads: self.threads(),
+            reads: (self.tm + self.tn) as f64 / (self.tm * self.tn) as f64,
+        }
+    }
+
     /// Whether a device can run it: f32 tiles of both factors in workgroup memory.
     fn runs_on(&self, target: &Target) -> bool {
         self.threads() <= target.threads
             && (self.m + self.n) * self.k * 4 <= target.workgroup_memory
     }
+}
 
-    /// Not many more rows and columns than the problem has; what is small enough is always sensible.
-    fn suits(&self, m: usize, n: usize) -> bool {
-        let sensible = |tile: usize, size: usize, least: usize| tile <= least || tile < size * 2;
-        sensible(self.m, m, 32) && sensible(self.n, n, 16)
+/// Whether a tile has not many more rows and columns than the result; what is small enough is always sensible.
+pub(super) fn suits(tile: [usize; 2], result: [usize; 2], least: [usize; 2]) -> bool {
+    (0..2).all(|i| tile[i] <= least[i] || tile[i] < result[i] * 2)
+}
+
+/// How a kernel covers its result: tiles of `size` by workgroups of `threads`, reading `reads` numbers from workgroup memory
+/// for each multiply-add.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cover {
+    pub size: [usize; 2],
+    pub threads: usize,
+    pub reads: f64,
+}
+
+impl Cover {
+    fn groups(&self, [m, n]: [usize; 2]) -> usize {
+        m.div_ceil(self.size[0]) * n.div_ceil(self.size[1])
     }
 
     /// A guess of the time of an `m` x `n` problem whose inner dimension is cut into `parts`, for comparing tiles: each
-    /// multiply-add pays for its share of reads from workgroup memory, and a GPU that is not full waits.
-    fn cost(&self, [m, n]: [usize; 2], parts: usize, target: &Target) -> f64 {
-        let groups = m.div_ceil(self.m) * n.div_ceil(self.n);
-        let work = (groups * self.m * self.n) as f64;
-        let reads = (self.tm + self.tn) as f64 / (self.tm * self.tn) as f64;
+    /// multiply-add pays for its reads, and a GPU that is not full waits.
+    pub fn cost(&self, result: [usize; 2], parts: usize, target: &Target) -> f64 {
+        let groups = self.groups(result);
+        let work = (groups * self.size[0] * self.size[1]) as f64;
         let full = target.units * THREADS_PER_UNIT;
-        let filled = (groups * parts * self.threads()) as f64 / full as f64;
-        work * (1.0 + reads) / filled.min(1.0)
+        let filled = (groups * parts * self.threads) as f64 / full as f64;
+        work * (1.0 + self.reads) / filled.min(1.0)
     }
 
-    /// Into how many parts to cut an inner dimension of `k`, so that a GPU is full but a part is worth its start and `most`
-    /// is not exceeded.
-    pub fn parts(&self, [m, n, k]: [usize; 3], most: usize, target: &Target) -> usize {
-        let threads = m.div_ceil(self.m) * n.div_ceil(self.n) * self.threads();
+    /// Into how many parts to cut an inner dimension of `k`, walked in `steps`, so that a GPU is full but a part is worth
+    /// its start and `most` is not exceeded.
+    pub fn parts(
+        &self,
+        result: [usize; 2],
+        [k, step]: [usize; 2],
+        most: usize,
+        target: &Target,
+    ) -> usize {
+        let threads = self.groups(result) * self.threads;
         let wanted = (target.units * THREADS_PER_UNIT).div_ceil(threads);
-        wanted.min(k / (8 * self.k)).min(most).max(1)
+        wanted.min(k / (8 * step)).min(most).max(1)
     }
 }
 
@@ -72,10 +99,10 @@ pub(super) fn choose(
 ) -> Vec<Tile> {
     let mut chosen: Vec<Tile> = tiles
         .iter()
-        .filter(|tile| tile.runs_on(target) && tile.suits(m, n))
+        .filter(|tile| tile.runs_on(target) && suits([tile.m, tile.n], [m, n], [32, 16]))
         .copied()
         .collect();
-    let cost = |tile: &Tile| tile.cost([m, n], parts(tile), target);
+    let cost = |tile: &Tile| tile.cover().cost([m, n], parts(tile), target);
     chosen.sort_by(|a, b| cost(a).total_cmp(&cost(b)));
     chosen
 }

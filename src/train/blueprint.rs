@@ -12,7 +12,7 @@ use crate::eval::KnnPlan;
 use crate::gpu::Gpu;
 use crate::gpu::shader::Fnv;
 use crate::graph::tune::{self, Budget, Cache, Tuned, Work};
-use crate::graph::{Choices, Graph, GraphError, Target};
+use crate::graph::{Choices, Graph, GraphError, Memory, Recomputed, Target, refuse_above};
 use crate::method::simsiam;
 use crate::model::{Arena, Parameters};
 
@@ -25,6 +25,9 @@ pub struct Blueprint {
     pub(super) config: Config,
     pub(super) data: Arc<Dataset>,
     pub(super) parameters: Parameters,
+    /// The step as it was built.
+    plain: Graph,
+    /// The same with its kernels, and with what is computed twice to need less memory.
     pub(super) graph: Graph,
     pub(super) feed: Feed,
     pub(super) step: simsiam::Step,
@@ -77,7 +80,9 @@ impl Blueprint {
             backend: report.backend.clone(),
             driver: report.driver.clone(),
             parameters: parameters.trained(),
-            memory_bytes: 0, // below
+            // Both follow from the kernels: see `choose`.
+            memory_bytes: 0,
+            recomputed: Recomputed::default(),
             train_images: data.train.len(),
             test_images: data.test.len(),
             batch_size: batch,
@@ -90,6 +95,7 @@ impl Blueprint {
             config: config.clone(),
             data,
             parameters,
+            plain: graph.clone(),
             graph,
             feed,
             step,
@@ -117,28 +123,41 @@ impl Blueprint {
         work
     }
 
-    /// Bytes on the device, with the candidates chosen.
-    fn memory(&self) -> Result<u64, GraphError> {
-        let target = Target::of(&self.gpu);
-        let mut memory = self.graph.memory(&target)?.total();
-        if let Some(knn) = &self.knn {
-            memory += knn.memory(&target)?;
-        }
-        let words = |arena| self.parameters.words(arena) as u64;
-        // Parameters, their gradients and their momentum.
-        memory += 4 * (3 * words(Arena::Parameters) + words(Arena::Frozen) + words(Arena::Running));
-        Ok(memory)
-    }
-
-    /// Sets the kernels of all graphs, and with them the memory estimate.
+    /// Sets the kernels of all graphs, and what is computed twice, and with them the memory estimate. Fails where a run needs more
+    /// than `run.memory` or the device has.
     fn choose(&mut self, choices: Choices) -> Result<(), GraphError> {
-        self.graph.choose(&choices);
+        let target = Target::of(&self.gpu);
+        let mut graph = self.plain.clone();
+        graph.choose(&choices);
         if let Some(knn) = &mut self.knn {
             knn.choose(&choices);
         }
+        let words = |arena| self.parameters.words(arena) as u64;
+        // Parameters, their gradients and their momentum.
+        let state =
+            4 * (3 * words(Arena::Parameters) + words(Arena::Frozen) + words(Arena::Running));
+        // What is written before the first step waits beside its destination.
+        let uploads = 4 * words(Arena::Parameters) + self.feed.resident_bytes(&self.data.train);
+        let evaluation = self.knn.as_ref().map(|knn| knn.memory(&target));
+        let evaluation = evaluation.transpose()?;
+        let besides = |training: Memory| match &evaluation {
+            None => state + uploads + training.total(),
+            Some([features, vote]) => {
+                state + uploads + training.beside(features).total() + vote.total()
+            }
+        };
+        let fixed = besides(Memory::default()) - evaluation.as_ref().map_or(0, |[f, _]| f.pool);
+        let allowed = self.config.run.memory.0;
+        let left = allowed.map(|bytes| bytes.saturating_sub(fixed));
+        let mut recomputed = graph.recompute(&target, left)?;
+        recomputed.before += fixed;
+        recomputed.after += fixed;
+        let memory = besides(graph.memory(&target)?);
+        self.graph = graph;
         self.choices = choices;
-        self.start.memory_bytes = self.memory()?;
-        refuse_above(self.start.memory_bytes, self.gpu.report().memory)
+        self.start.recomputed = recomputed;
+        self.start.memory_bytes = memory;
+        refuse_above(memory, allowed, self.gpu.report().memory)
     }
 
     /// Chooses, for every kind of node with several candidates, the one that is fastest on this device, by what `cache` knows and by
@@ -209,16 +228,6 @@ impl Blueprint {
     /// Whether kNN will classify the test images.
     pub fn has_knn(&self) -> bool {
         self.knn.is_some()
-    }
-}
-
-fn refuse_above(needs: u64, has: Option<u64>) -> Result<(), GraphError> {
-    match has {
-        Some(has) if needs > has => Err(GraphError::Memory {
-            needs: needs >> 20,
-            has: has >> 20,
-        }),
-        _ => Ok(()),
     }
 }
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::graph::Recomputed;
+
 /// Something that happened. As JSON it has the field `event` with the kind's name.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
@@ -46,6 +48,8 @@ pub struct Start {
     pub parameters: usize,
     /// Estimate of the device memory that the run takes.
     pub memory_bytes: u64,
+    /// What is computed twice to need so little.
+    pub recomputed: Recomputed,
     /// Training images.
     pub train_images: usize,
     /// Test images.

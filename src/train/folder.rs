@@ -58,7 +58,7 @@ impl RunFolder {
     }
 
     /// Opens the folder of an earlier run to continue it: its configuration and its newest checkpoint. `source` replaces where the
-    /// data is (it may have been moved); nothing else can change on the way.
+    /// data is (it may have been moved); nothing else that counts can change on the way.
     pub fn open(
         path: &Path,
         source: Option<&str>,
@@ -87,6 +87,7 @@ impl RunFolder {
         if let Some(text) = &checkpoint.config {
             let mut trained = Config::from_toml(text, &last.display().to_string())?;
             trained.data.source.clone_from(&config.data.source);
+            trained.run.memory = config.run.memory;
             if trained.resolved() != config.resolved() {
                 return Err(FolderError::ConfigChanged { file }.into());
             }

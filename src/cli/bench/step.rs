@@ -5,15 +5,16 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use simsiam::config::Config;
+use simsiam::config::{self, Config};
 use simsiam::gpu::{Ceilings, Gpu, GpuError, Options};
-use simsiam::graph::GraphError;
 use simsiam::graph::tune::Tuned;
+use simsiam::graph::{GraphError, Precision, Recomputed};
 
 use super::gemm;
 use super::network::Network;
 use super::profile::Profile;
 use super::subject::{Pace, Subject};
+use crate::cli::train::recomputation;
 use crate::cli::tuning::tell;
 use crate::cli::{UsageError, say};
 
@@ -41,6 +42,9 @@ pub struct Args {
     /// f32, or f16 for activations and their gradients.
     #[arg(long, value_name = "P", default_value = "f32")]
     precision: String,
+    /// Device memory that the step may take, such as 4GiB; where it needs more, blocks are computed twice.
+    #[arg(long, value_name = "SIZE", default_value = "none")]
+    memory: String,
     /// Steps timed, after four that are not.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=2_000))]
     steps: u32,
@@ -68,19 +72,21 @@ struct Limits {
 }
 
 impl Limits {
-    fn measure(gpu: &Gpu) -> Result<Limits> {
+    fn measure(gpu: &Gpu, precision: config::Precision) -> Result<Limits> {
+        let activations = match precision {
+            config::Precision::F32 => Precision::F32,
+            config::Precision::F16 => Precision::F16,
+        };
         Ok(Limits {
             ceilings: Ceilings::measure(gpu)?,
-            gemm: gemm::flops(gpu, SQUARE)?,
+            gemm: gemm::flops(gpu, SQUARE, activations)?,
         })
     }
 
-    /// The ceiling of a precision.
-    fn peak(&self, precision: &str) -> f64 {
-        match (precision, self.ceilings.f16_flops) {
-            ("f16", Some(flops)) => flops,
-            _ => self.ceilings.f32_flops,
-        }
+    /// The ceiling for the precision of a step.
+    fn peak(&self, config: &Config) -> f64 {
+        self.ceilings
+            .flops(config.run.precision == config::Precision::F16)
     }
 }
 
@@ -90,6 +96,7 @@ struct Row {
     dispatches: usize,
     flops: u64,
     memory: u64,
+    recomputed: Recomputed,
     pace: Pace,
     profile: Option<Profile>,
     /// What was chosen, unless nothing was to be.
@@ -109,7 +116,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         return Err(UsageError(what).into());
     }
     let gpu = Gpu::open(args.device.as_deref(), Options { checked: false })?;
-    let limits = Limits::measure(&gpu)?;
+    let limits = Limits::measure(&gpu, configs[0].run.precision)?;
     if table && !args.json {
         head(&gpu, &limits, &configs[0]);
     }
@@ -142,7 +149,9 @@ fn configuration(args: &Args, width: &str, batch: &str) -> Result<Config> {
         dim: args.dim.clone(),
         precision: args.precision.clone(),
     };
-    network.config()
+    let mut config = network.config()?;
+    config.assign("--memory", "run.memory", &args.memory)?;
+    Ok(config)
 }
 
 fn measure(args: &Args, gpu: &Gpu, config: Config, limits: &Limits) -> Result<Row> {
@@ -150,7 +159,7 @@ fn measure(args: &Args, gpu: &Gpu, config: Config, limits: &Limits) -> Result<Ro
     let pace = subject.pace(args.steps as usize, gpu.has_timestamps())?;
     let wanted = args.profile || args.trace.is_some();
     let profile = wanted.then(|| {
-        let peak = limits.peak(config.run.precision.name());
+        let peak = limits.peak(&config);
         Profile::take(&mut subject.program, peak, limits.ceilings.copy_bytes)
     });
     let profile = profile.transpose()?;
@@ -164,6 +173,7 @@ fn measure(args: &Args, gpu: &Gpu, config: Config, limits: &Limits) -> Result<Ro
         dispatches: subject.program.dispatches(),
         flops: subject.flops,
         memory: subject.memory,
+        recomputed: subject.recomputed,
         tuned: subject.tuned,
         config,
         pace,
@@ -181,7 +191,7 @@ impl Row {
     }
 
     fn share_of_peak(&self, limits: &Limits) -> f64 {
-        self.rate() / limits.peak(self.config.run.precision.name())
+        self.rate() / limits.peak(&self.config)
     }
 }
 
@@ -212,24 +222,28 @@ fn object(args: &Args, gpu: &Gpu, limits: &Limits, row: &Row) -> Value {
         "ceilings": {
             "f32_gflops": limits.ceilings.f32_flops * 1e-9,
             "f16_gflops": limits.ceilings.f16_flops.map(|flops| flops * 1e-9),
+            "coop_gflops": limits.ceilings.coop_flops.map(|flops| flops * 1e-9),
             "copy_gb_per_second": limits.ceilings.copy_bytes * 1e-9,
         },
         "host_share": pace.host / pace.median,
         "idle_share": pace.idle.map(|idle| idle / pace.median),
         "memory_bytes": row.memory,
+        "recomputed": row.recomputed,
         "loss": pace.loss,
         "profile": row.profile.as_ref().map(Profile::object),
     })
 }
 
 fn limits_in_words(limits: &Limits) -> String {
-    let f16 = match limits.ceilings.f16_flops {
-        Some(flops) => format!(", in f16 {:.0}", flops * 1e-9),
+    let also = |what: &str, flops: Option<f64>| match flops {
+        Some(flops) => format!(", {what} {:.0}", flops * 1e-9),
         None => String::new(),
     };
     format!(
-        "{:.0} GFLOP/s of multiply-adds in registers{f16}; a copy {:.1} GB/s; product of {SQUARE}x{SQUARE} matrices {:.1} GFLOP/s",
+        "{:.0} GFLOP/s of multiply-adds in registers{}{}; a copy {:.1} GB/s; product of {SQUARE}x{SQUARE} matrices {:.1} GFLOP/s",
         limits.ceilings.f32_flops * 1e-9,
+        also("in f16", limits.ceilings.f16_flops),
+        also("with cooperative matrices", limits.ceilings.coop_flops),
         limits.ceilings.copy_bytes * 1e-9,
         limits.gemm * 1e-9,
     )
@@ -280,6 +294,9 @@ fn text(args: &Args, gpu: &Gpu, limits: &Limits, row: &Row) {
         pace.host / pace.median * 1e2
     );
     say!("memory   {:.1} MiB", row.memory as f64 / MIB);
+    if let Some(line) = recomputation(&row.recomputed) {
+        say!("         {line}");
+    }
     if let (true, Some(profile)) = (args.profile, &row.profile) {
         profile.print();
     }
@@ -330,7 +347,11 @@ fn is_too_large(error: &anyhow::Error) -> bool {
     let gpu = |e: &GpuError| matches!(e, GpuError::OutOfMemory { .. });
     error.chain().any(|cause| {
         match cause.downcast_ref::<GraphError>() {
-            Some(GraphError::TensorTooLarge { .. } | GraphError::Memory { .. }) => return true,
+            Some(
+                GraphError::TensorTooLarge { .. }
+                | GraphError::Memory { .. }
+                | GraphError::MemoryLimit { .. },
+            ) => return true,
             Some(GraphError::Gpu(error)) => return gpu(error),
             _ => {}
         }

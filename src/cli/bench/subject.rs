@@ -8,7 +8,7 @@ use simsiam::config::Config;
 use simsiam::data::Images;
 use simsiam::gpu::{Gpu, Plan, Readback};
 use simsiam::graph::tune::{Budget, Cache, Tuned, Work, tune};
-use simsiam::graph::{Graph, Program, Shape, Store, Target};
+use simsiam::graph::{Graph, Program, Recomputed, Shape, Store, Target, refuse_above};
 use simsiam::method::LossScale;
 use simsiam::method::simsiam::{Step, training_step};
 use simsiam::model::Parameters;
@@ -34,6 +34,8 @@ pub struct Subject {
     pub memory: u64,
     /// How its kernels were chosen.
     pub tuned: Option<Tuned>,
+    /// What is computed twice to need so little.
+    pub recomputed: Recomputed,
     software: bool,
     config: Config,
     nodes: Step,
@@ -74,6 +76,12 @@ impl Subject {
         };
         let mut store = Store::new(gpu);
         parameters.allocate(&mut store)?;
+        let allowed = config.run.memory.0;
+        let left = allowed.map(|bytes| bytes.saturating_sub(store.bytes()));
+        let mut recomputed = graph.recompute(&Target::of(gpu), left)?;
+        recomputed.before += store.bytes();
+        recomputed.after += store.bytes();
+        refuse_above(recomputed.after, allowed, gpu.report().memory)?;
         parameters.write(&store, &parameters.initialize(0));
         let mut program = Program::compile(&graph, &mut store)?;
         LossScale::INITIAL.write(&store);
@@ -90,6 +98,7 @@ impl Subject {
             parameters: parameters.trained(),
             flops,
             memory: program.memory().total() + store.bytes(),
+            recomputed,
             readback: program.readback(&[nodes.loss, nodes.mean_output_std]),
             tuned,
             software: gpu.is_software(),
