@@ -15,10 +15,16 @@ const SUBMIT_SECONDS: f64 = 3e-3;
 const MOST_REPETITIONS: usize = 1000;
 /// Turns that the candidates take; the least of their times counts.
 const TURNS: usize = 5;
-/// A candidate that is so much slower than the best in its first runs, and takes longer than a submit should, gets no turn …
+/// A candidate that is so much slower than the best, and takes longer than a submit should, in each of its first runs gets no turn …
 const HOPELESS: f64 = 3.0;
-/// … and one that is so much slower after a turn gets no other. On a machine that does other work one time says little.
+/// … of which there are so many: on a machine that does other work one time says little, but …
+const FIRST_RUNS: usize = 5;
+/// … not for so many seconds.
+const FIRST_SECONDS: f64 = 0.1;
+/// A candidate that is so much slower after some turns gets no other.
 const BEHIND: f64 = 1.5;
+/// Turns that everyone gets who gets one.
+const SURE_TURNS: usize = 2;
 /// The first of the candidates within this of the best is chosen: noise must not choose.
 const MARGIN: f64 = 1.03;
 /// Relative L2 distance from the first candidate's result above which a result is wrong: orders of summation differ by less.
@@ -178,6 +184,8 @@ struct Racer {
     plan: Plan,
     /// Seconds of one repetition in a submit of its own.
     single: f64,
+    /// Whether that is far behind the best.
+    hopeless: bool,
     repetitions: usize,
     seconds: f64,
 }
@@ -274,9 +282,12 @@ impl<'a> Bench<'a> {
                 }
             }
         }
-        for _ in 1..TURNS {
-            let best = least(racers.iter().map(|r| r.seconds));
-            racers.retain(|r| r.seconds <= best * BEHIND);
+        racers.retain(|racer| !racer.hopeless);
+        for turn in 1..TURNS {
+            if turn > SURE_TURNS {
+                let best = least(racers.iter().map(|r| r.seconds));
+                racers.retain(|r| r.seconds <= best * BEHIND);
+            }
             let decided = racers.len() < candidates.len().min(2);
             if decided || ends.is_none_or(|ends| Instant::now() >= ends) {
                 break;
@@ -372,9 +383,14 @@ impl<'a> Bench<'a> {
     }
 
     fn time(&self, index: usize, plan: Plan, racers: &[Racer]) -> Result<Racer, GpuError> {
-        let mut single = plan.seconds(1)?;
+        let began = Instant::now();
         let slow = HOPELESS * least(racers.iter().map(|r| r.single)).max(SUBMIT_SECONDS);
-        if single > slow {
+        let mut single = plan.seconds(1)?;
+        for run in 1..FIRST_RUNS {
+            let enough = run > 1 && single <= slow;
+            if enough || began.elapsed().as_secs_f64() > FIRST_SECONDS {
+                break;
+            }
             single = single.min(plan.seconds(1)?);
         }
         let (mut repetitions, mut seconds) = (1, single);
@@ -392,6 +408,7 @@ impl<'a> Bench<'a> {
             index,
             plan,
             single,
+            hopeless: single > slow,
             repetitions,
             seconds: seconds / repetitions as f64,
         })
