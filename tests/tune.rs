@@ -280,17 +280,6 @@ fn the_cache_knows_what_was_measured() -> Result {
     let second = graph_of(&[4097, 515])?;
     let tuned = run(&second, 1, ENOUGH)?;
     assert_eq!(counts(&tuned), (2, 1, 1));
-    for kind in kinds(&[Work {
-        graph: &second,
-        runs: 1,
-    }]) {
-        let candidates = kind.candidates(&Target::of(&gpu));
-        eprintln!(
-            "{:?}",
-            measure(&gpu, &kind, &candidates, ENOUGH.bytes, &mut |_| 60.0)?
-        );
-    }
-    eprintln!("{:?}", tuned);
     assert_eq!(names(&second, &tuned.choices), ["Fast"; 2]);
     assert_eq!(counts(&run(&second, 1, ENOUGH)?), (2, 2, 0));
 

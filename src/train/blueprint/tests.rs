@@ -86,8 +86,10 @@ fn blueprint(gpu: &Gpu) -> Result<(Blueprint, String)> {
     let spec: Spec = config.data.source.parse()?;
     let data = Arc::new(data::open(&spec, Limits::from(&config.data))?);
     let mut blueprint = Blueprint::new(gpu, &config, data)?;
-    let x = blueprint.graph.constant(1.0, Shape::rows([1025, 32]));
-    blueprint.graph.add_one(Copy, &[x])?;
+    for graph in [&mut blueprint.plain, &mut blueprint.graph] {
+        let x = graph.constant(1.0, Shape::rows([1025, 32]));
+        graph.add_one(Copy, &[x])?;
+    }
     blueprint.start.steps = 1 << 40;
     let signature = match blueprint.graph.nodes().last() {
         Some(node) => blueprint.graph.signature(node),
