@@ -109,9 +109,11 @@ fn every_permutation_of_the_cases_is_portable() {
             }
         }
     }
-    for half in [false, true] {
-        for kernel in Ceilings::kernels(half) {
-            kernels.insert(kernel.key(), kernel);
+    for target in targets() {
+        for half in [false, true] {
+            for kernel in Ceilings::kernels(half, target.coop) {
+                kernels.insert(kernel.key(), kernel);
+            }
         }
     }
     assert_portable(&kernels);

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Binding, Buffer, Dispatch, Gpu, GpuError, Kernel, Plan, PlanBuilder, Tier};
+use super::{Binding, Buffer, Coop, Dispatch, Gpu, GpuError, Kernel, Plan, PlanBuilder, Tier};
 
 /// Accumulators a thread, in vec4s. Eight AVX registers hide the latency of a CPU's two units and sixteen hold no more; a GPU
 /// hides it by other threads too, and each wants another number.
@@ -25,6 +25,8 @@ pub struct Ceilings {
     pub f32_flops: f64,
     /// The same in f16, where shaders have it.
     pub f16_flops: Option<f64>,
+    /// Operations of cooperative matrices of f16, where the adapter has them.
+    pub coop_flops: Option<f64>,
     /// Bytes of a large copy, read and written.
     pub copy_bytes: f64,
 }
@@ -33,23 +35,40 @@ impl Ceilings {
     /// Measures them, within some seconds.
     pub fn measure(gpu: &Gpu) -> Result<Ceilings, GpuError> {
         let half = gpu.report().tier >= Tier::F16;
+        let coop = gpu.report().coop;
         Ok(Ceilings {
-            f32_flops: flops(gpu, false)?,
-            f16_flops: half.then(|| flops(gpu, true)).transpose()?,
+            f32_flops: fma_flops(gpu, false)?,
+            f16_flops: half.then(|| fma_flops(gpu, true)).transpose()?,
+            coop_flops: coop.map(|coop| coop_flops(gpu, &coop)).transpose()?,
             copy_bytes: copy(gpu)?,
         })
     }
 
-    /// The kernels of every kind of device, for tests.
-    pub fn kernels(half: bool) -> Vec<Kernel> {
+    /// The most operations a second that kernels of a step can do: in f16 whatever the adapter has for it.
+    pub fn flops(&self, half: bool) -> f64 {
+        let f16 = [self.f16_flops, self.coop_flops].into_iter().flatten();
+        f16.filter(|_| half).fold(self.f32_flops, f64::max)
+    }
+
+    /// The kernels of every kind of device in one precision, for tests.
+    pub fn kernels(half: bool, coop: Option<Coop>) -> Vec<Kernel> {
         let copies = COPY_EACH.map(|each| copy_kernel(1 << 20, each));
+        let coop = coop
+            .into_iter()
+            .flat_map(|c| COOP_CHAINS.map(|chains| coop_kernel(&c, chains, threads(false))));
         [true, false]
             .into_iter()
             .flat_map(|software| fma_kernels(software, half))
             .map(|(kernel, _, _)| kernel)
             .chain(copies)
+            .chain(coop)
             .collect()
     }
+}
+
+/// Enough threads to fill any device several times over.
+fn threads(software: bool) -> u32 {
+    if software { 1 << 12 } else { 1 << 20 }
 }
 
 /// Kernels, their chains and lanes.
@@ -69,34 +88,88 @@ fn fma_kernels(software: bool, half: bool) -> Vec<(Kernel, u32, u32)> {
     shapes.map(|(c, l)| (kernel(c, l), c, l)).collect()
 }
 
-fn flops(gpu: &Gpu, half: bool) -> Result<f64, GpuError> {
-    // Enough threads to fill any device several times over.
-    let threads: u32 = if gpu.is_software() { 1 << 12 } else { 1 << 20 };
+fn fma_flops(gpu: &Gpu, half: bool) -> Result<f64, GpuError> {
+    let threads = threads(gpu.is_software());
     let params = Buffer::new(gpu, "params of a ceiling", 4)?;
     let sums = Buffer::new(gpu, "sums of a ceiling", threads as usize)?;
     let mut best: f64 = 0.0;
     for (kernel, chains, lanes) in fma_kernels(gpu.is_software(), half) {
         let mut plan = single(gpu, kernel, &[&params, &sums], threads / lanes)?;
-        let mut run = |rounds: u32| {
-            params.write(gpu, 0, &[rounds as f32, 0.5, 0.5, 0.0]);
-            seconds(gpu, &mut plan)
-        };
-        let mut rounds = 4;
-        run(rounds)?;
-        let mut least = run(rounds)?;
-        while least < RUN_SECONDS / 2.0 && rounds < 1 << 20 {
-            let wanted = f64::from(rounds) * RUN_SECONDS / least;
-            rounds = (wanted as u32).clamp(rounds + 1, rounds * 16);
-            least = run(rounds)?;
-        }
-        for _ in 0..RUNS {
-            least = least.min(run(rounds)?);
-        }
-        let operations =
-            8.0 * f64::from(chains) * f64::from(UNROLL) * f64::from(rounds) * f64::from(threads);
-        best = best.max(operations / least);
+        let rate = rounds_a_second(gpu, &mut plan, &params, [0.5, 0.5])?;
+        let a_round = 8.0 * f64::from(chains) * f64::from(UNROLL) * f64::from(threads);
+        best = best.max(a_round * rate);
     }
     Ok(best)
+}
+
+/// Sums a subgroup.
+const COOP_CHAINS: [u32; 3] = [2, 4, 8];
+
+/// Subgroups of a workgroup, and their threads.
+fn coop_waves(coop: &Coop) -> (u32, u32) {
+    let lanes = coop.lanes as u32;
+    let waves = (256 / lanes).clamp(1, 4);
+    (waves, waves * lanes)
+}
+
+fn coop_kernel(coop: &Coop, chains: u32, in_all: u32) -> Kernel {
+    let (waves, threads) = coop_waves(coop);
+    Kernel::new("ceiling_coop")
+        .with("COOP", true)
+        .with("F16", true)
+        .with("SIZE_16", coop.size == 16)
+        .with("F32_SUM", coop.f32_sum)
+        .with("SIZE", coop.size)
+        .with("WAVES", waves)
+        .with("THREADS", threads)
+        .with("THREADS_IN_ALL", in_all)
+        .with("CHAINS", chains)
+        .with("UNROLL", UNROLL)
+}
+
+fn coop_flops(gpu: &Gpu, coop: &Coop) -> Result<f64, GpuError> {
+    let threads = threads(gpu.is_software());
+    let params = Buffer::new(gpu, "params of a ceiling", 4)?;
+    let sums = Buffer::new(gpu, "sums of a ceiling", threads as usize + 4)?;
+    let groups = threads / coop_waves(coop).1;
+    let mut best: f64 = 0.0;
+    for chains in COOP_CHAINS {
+        let kernel = coop_kernel(coop, chains, threads);
+        let mut plan = single(gpu, kernel, &[&params, &sums], groups)?;
+        // Small enough that sums in f16 stay finite for long.
+        let rate = rounds_a_second(gpu, &mut plan, &params, [0.01, 0.01])?;
+        // A driver may make smaller subgroups than its largest, and so more of them.
+        let subgroups: Vec<f32> = sums.read(gpu, threads as usize, 1)?;
+        let product = 2.0 * (coop.size as f64).powi(3);
+        let chains = f64::from(chains) * f64::from(UNROLL);
+        best = best.max(product * chains * f64::from(subgroups[0]) * f64::from(groups) * rate);
+    }
+    Ok(best)
+}
+
+/// Rounds of a ceiling's loop a second, with as many in a run that the submit does not count.
+fn rounds_a_second(
+    gpu: &Gpu,
+    plan: &mut Plan,
+    params: &Buffer,
+    factors: [f32; 2],
+) -> Result<f64, GpuError> {
+    let mut run = |rounds: u32| {
+        params.write(gpu, 0, &[rounds as f32, factors[0], factors[1], 0.0]);
+        seconds(gpu, plan)
+    };
+    let mut rounds = 4;
+    run(rounds)?;
+    let mut least = run(rounds)?;
+    while least < RUN_SECONDS / 2.0 && rounds < 1 << 20 {
+        let wanted = f64::from(rounds) * RUN_SECONDS / least;
+        rounds = (wanted as u32).clamp(rounds + 1, rounds * 16);
+        least = run(rounds)?;
+    }
+    for _ in 0..RUNS {
+        least = least.min(run(rounds)?);
+    }
+    Ok(f64::from(rounds) / least)
 }
 
 /// Vec4s that a thread of the copy moves.

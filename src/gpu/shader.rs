@@ -29,6 +29,7 @@ shaders! {
     "batch_norm_merge",
     "batch_norm_partial",
     "cast",
+    "ceiling_coop",
     "ceiling_copy",
     "ceiling_fma",
     "color_jitter",

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use simsiam::gpu::Gpu;
-use simsiam::graph::{Choices, Graph, Program, Shape, Store, Target};
+use simsiam::graph::{Choices, Graph, Precision, Program, Shape, Store, Target};
 use simsiam::ops::Linear;
 use simsiam::random::{Draw, Purpose};
 
@@ -13,13 +13,13 @@ const RUNS: usize = 5;
 /// No candidate is begun after so long; the best guesses come first.
 const SECONDS: f64 = 4.0;
 
-/// Operations a second of the best candidate for `[side, side]`·`[side, side]`.
-pub fn flops(gpu: &Gpu, side: usize) -> Result<f64> {
+/// Operations a second of the best candidate for `[side, side]`·`[side, side]`, with activations in this precision.
+pub fn flops(gpu: &Gpu, side: usize, precision: Precision) -> Result<f64> {
     let began = Instant::now();
     // A fast GPU is through with one before a submit is through the driver.
     let products = if gpu.is_software() { 1 } else { 64 };
     let mut graph = Graph::new();
-    let x = graph.input("x", Shape::rows([side, side]));
+    let x = graph.input("x", Shape::rows([side, side]).with(precision));
     let w = graph.input("w", Shape::weight([side, side]));
     for _ in 0..products {
         graph.add_one(Linear { bias: false }, &[x, w])?;

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use simsiam::config::Config;
+use simsiam::config::{self, Config};
 use simsiam::gpu::{Ceilings, Gpu, GpuError, Options};
-use simsiam::graph::{GraphError, Recomputed};
+use simsiam::graph::{GraphError, Precision, Recomputed};
 
 use super::gemm;
 use super::profile::Profile;
@@ -66,19 +66,21 @@ struct Limits {
 }
 
 impl Limits {
-    fn measure(gpu: &Gpu) -> Result<Limits> {
+    fn measure(gpu: &Gpu, precision: config::Precision) -> Result<Limits> {
+        let activations = match precision {
+            config::Precision::F32 => Precision::F32,
+            config::Precision::F16 => Precision::F16,
+        };
         Ok(Limits {
             ceilings: Ceilings::measure(gpu)?,
-            gemm: gemm::flops(gpu, SQUARE)?,
+            gemm: gemm::flops(gpu, SQUARE, activations)?,
         })
     }
 
-    /// The ceiling of a precision.
-    fn peak(&self, precision: &str) -> f64 {
-        match (precision, self.ceilings.f16_flops) {
-            ("f16", Some(flops)) => flops,
-            _ => self.ceilings.f32_flops,
-        }
+    /// The ceiling for the precision of a step.
+    fn peak(&self, config: &Config) -> f64 {
+        self.ceilings
+            .flops(config.run.precision == config::Precision::F16)
     }
 }
 
@@ -106,7 +108,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         return Err(UsageError(what).into());
     }
     let gpu = Gpu::open(args.device.as_deref(), Options { checked: false })?;
-    let limits = Limits::measure(&gpu)?;
+    let limits = Limits::measure(&gpu, configs[0].run.precision)?;
     if table && !args.json {
         head(&gpu, &limits, &configs[0]);
     }
@@ -158,7 +160,7 @@ fn measure(args: &Args, gpu: &Gpu, config: Config, limits: &Limits) -> Result<Ro
     let pace = subject.pace(args.steps as usize, gpu.has_timestamps())?;
     let wanted = args.profile || args.trace.is_some();
     let profile = wanted.then(|| {
-        let peak = limits.peak(config.run.precision.name());
+        let peak = limits.peak(&config);
         Profile::take(&mut subject.program, peak, limits.ceilings.copy_bytes)
     });
     let profile = profile.transpose()?;
@@ -189,7 +191,7 @@ impl Row {
     }
 
     fn share_of_peak(&self, limits: &Limits) -> f64 {
-        self.rate() / limits.peak(self.config.run.precision.name())
+        self.rate() / limits.peak(&self.config)
     }
 }
 
@@ -219,6 +221,7 @@ fn object(args: &Args, gpu: &Gpu, limits: &Limits, row: &Row) -> Value {
         "ceilings": {
             "f32_gflops": limits.ceilings.f32_flops * 1e-9,
             "f16_gflops": limits.ceilings.f16_flops.map(|flops| flops * 1e-9),
+            "coop_gflops": limits.ceilings.coop_flops.map(|flops| flops * 1e-9),
             "copy_gb_per_second": limits.ceilings.copy_bytes * 1e-9,
         },
         "host_share": pace.host / pace.median,
@@ -231,13 +234,15 @@ fn object(args: &Args, gpu: &Gpu, limits: &Limits, row: &Row) -> Value {
 }
 
 fn limits_in_words(limits: &Limits) -> String {
-    let f16 = match limits.ceilings.f16_flops {
-        Some(flops) => format!(", in f16 {:.0}", flops * 1e-9),
+    let also = |what: &str, flops: Option<f64>| match flops {
+        Some(flops) => format!(", {what} {:.0}", flops * 1e-9),
         None => String::new(),
     };
     format!(
-        "{:.0} GFLOP/s of multiply-adds in registers{f16}; a copy {:.1} GB/s; product of {SQUARE}x{SQUARE} matrices {:.1} GFLOP/s",
+        "{:.0} GFLOP/s of multiply-adds in registers{}{}; a copy {:.1} GB/s; product of {SQUARE}x{SQUARE} matrices {:.1} GFLOP/s",
         limits.ceilings.f32_flops * 1e-9,
+        also("in f16", limits.ceilings.f16_flops),
+        also("with cooperative matrices", limits.ceilings.coop_flops),
         limits.ceilings.copy_bytes * 1e-9,
         limits.gemm * 1e-9,
     )
