@@ -118,14 +118,16 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let gpu = Gpu::open(args.device.as_deref(), Options { checked: false })?;
     // A step that does not fit is refused before anything is measured.
     let mut first = (!table)
-        .then(|| Subject::new(&gpu, &configs[0]))
+        .then(|| Subject::new(&gpu, &configs[0], !args.no_tune))
         .transpose()?;
     let limits = Limits::measure(&gpu, configs[0].run.precision)?;
     if table && !args.json {
         head(&gpu, &limits, &configs[0]);
     }
     for config in configs {
-        let subject = first.take().map_or_else(|| Subject::new(&gpu, &config, !args.no_tune), Ok);
+        let subject = first
+            .take()
+            .map_or_else(|| Subject::new(&gpu, &config, !args.no_tune), Ok);
         let row = match subject.and_then(|subject| measure(args, &gpu, &config, subject, &limits)) {
             Ok(row) => row,
             // A table says which of its rows this adapter cannot hold, and goes on.
