@@ -27,6 +27,11 @@ const BEHIND: f64 = 1.5;
 const SURE_TURNS: usize = 2;
 /// The first of the candidates within this of the best is chosen: noise must not choose.
 const MARGIN: f64 = 1.03;
+/// In the end the best runs against the first in pairs, one right after the other, which a machine that is now slow and now fast
+/// does not disturb; to be chosen it must win …
+const PAIRS: usize = 5;
+/// … so many.
+const WINS: usize = 4;
 /// Relative L2 distance from the first candidate's result above which a result is wrong: orders of summation differ by less.
 const TOLERANCE: f64 = 1e-3;
 /// The same where something is rounded to f16, which may be an input inside a kernel.
@@ -135,8 +140,11 @@ pub fn measure(
         })
         .collect();
     let mut first_compiled = 0.0;
+    let mut chosen = 0;
     match Bench::new(gpu, kind, candidates, &trials) {
-        Ok(bench) => bench.race(candidates, &mut trials, afford, &mut first_compiled)?,
+        Ok(bench) => {
+            chosen = bench.race(candidates, &mut trials, afford, &mut first_compiled)?;
+        }
         Err(_) => {
             gpu.check()?;
             trials
@@ -144,11 +152,9 @@ pub fn measure(
                 .for_each(|t| t.outcome = Outcome::TooLarge);
         }
     }
-    let best = least(trials.iter().filter_map(Trial::seconds));
-    let near = |trial: &Trial| trial.seconds().is_some_and(|s| s <= best * MARGIN);
     Ok(Measured {
-        chosen: trials.iter().position(near).unwrap_or(0),
         trials,
+        chosen,
         spent: began.elapsed().as_secs_f64() - first_compiled,
     })
 }
@@ -190,6 +196,20 @@ struct Racer {
     seconds: f64,
 }
 
+impl Racer {
+    fn run(&self) -> Result<f64, GpuError> {
+        Ok(self.plan.seconds(self.repetitions)? / self.repetitions as f64)
+    }
+
+    fn beats(&self, other: &Racer) -> Result<bool, GpuError> {
+        let mut wins = 0;
+        for _ in 0..PAIRS {
+            wins += usize::from(self.run()? * MARGIN <= other.run()?);
+        }
+        Ok(wins >= WINS)
+    }
+}
+
 impl<'a> Bench<'a> {
     fn new(
         gpu: &'a Gpu,
@@ -228,13 +248,14 @@ impl<'a> Bench<'a> {
         Ok(bench)
     }
 
+    /// Times the candidates; which to run.
     fn race(
         &self,
         candidates: &[Candidate],
         trials: &mut [Trial],
         afford: &mut dyn FnMut(f64) -> f64,
         first_compiled: &mut f64,
-    ) -> Result<(), GpuError> {
+    ) -> Result<usize, GpuError> {
         let mut compiled: Vec<Option<Result<Plan, GpuError>>> = Vec::new();
         compiled.resize_with(candidates.len(), || None);
         let mut racers: Vec<Racer> = Vec::new();
@@ -282,23 +303,29 @@ impl<'a> Bench<'a> {
                 }
             }
         }
+        let Some(first) = racers.first().map(|racer| racer.index) else {
+            return Ok(0);
+        };
         racers.retain(|racer| !racer.hopeless);
         for turn in 1..TURNS {
             if turn > SURE_TURNS {
                 let best = least(racers.iter().map(|r| r.seconds));
-                racers.retain(|r| r.seconds <= best * BEHIND);
+                racers.retain(|r| r.index == first || r.seconds <= best * BEHIND);
             }
             let decided = racers.len() < candidates.len().min(2);
             if decided || ends.is_none_or(|ends| Instant::now() >= ends) {
                 break;
             }
             for racer in &mut racers {
-                let seconds = racer.plan.seconds(racer.repetitions)? / racer.repetitions as f64;
-                racer.seconds = racer.seconds.min(seconds);
+                racer.seconds = racer.seconds.min(racer.run()?);
                 trials[racer.index].outcome = Outcome::Seconds(racer.seconds);
             }
         }
-        Ok(())
+        let best = least(racers.iter().map(|r| r.seconds));
+        match racers.iter().find(|r| r.seconds <= best * MARGIN) {
+            Some(best) if best.index == first || best.beats(&racers[0])? => Ok(best.index),
+            _ => Ok(first),
+        }
     }
 
     fn tolerance(&self) -> f64 {
