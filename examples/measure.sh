@@ -52,7 +52,7 @@ part() {
 }
 
 # field FILE KEY: the first value of that key in a JSON file, or nothing.
-field() { grep -o "\"$2\": *[^,}]*" "$1" 2>/dev/null | head -n 1 | sed 's/^[^:]*: *//; s/"//g; s/^null$//'; }
+field() { grep -o "\"$2\": *\(\"[^\"]*\"\|[^,}]*\)" "$1" 2>/dev/null | head -n 1 | sed 's/^"[^"]*": *//; s/"//g; s/^null$//'; }
 
 if [ -z "${SIMSIAM:-}" ]; then
     part build 240 cargo build --release --locked || exit 1

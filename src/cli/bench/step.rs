@@ -116,12 +116,19 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         return Err(UsageError(what).into());
     }
     let gpu = Gpu::open(args.device.as_deref(), Options { checked: false })?;
+    // A step that does not fit is refused before anything is measured.
+    let mut first = (!table)
+        .then(|| Subject::new(&gpu, &configs[0], !args.no_tune))
+        .transpose()?;
     let limits = Limits::measure(&gpu, configs[0].run.precision)?;
     if table && !args.json {
         head(&gpu, &limits, &configs[0]);
     }
     for config in configs {
-        let row = match measure(args, &gpu, config.clone(), &limits) {
+        let subject = first
+            .take()
+            .map_or_else(|| Subject::new(&gpu, &config, !args.no_tune), Ok);
+        let row = match subject.and_then(|subject| measure(args, &gpu, &config, subject, &limits)) {
             Ok(row) => row,
             // A table says which of its rows this adapter cannot hold, and goes on.
             Err(error) if table && is_too_large(&error) => {
@@ -154,12 +161,17 @@ fn configuration(args: &Args, width: &str, batch: &str) -> Result<Config> {
     Ok(config)
 }
 
-fn measure(args: &Args, gpu: &Gpu, config: Config, limits: &Limits) -> Result<Row> {
-    let mut subject = Subject::new(gpu, &config, !args.no_tune)?;
+fn measure(
+    args: &Args,
+    gpu: &Gpu,
+    config: &Config,
+    mut subject: Subject,
+    limits: &Limits,
+) -> Result<Row> {
     let pace = subject.pace(args.steps as usize, gpu.has_timestamps())?;
     let wanted = args.profile || args.trace.is_some();
     let profile = wanted.then(|| {
-        let peak = limits.peak(&config);
+        let peak = limits.peak(config);
         Profile::take(&mut subject.program, peak, limits.ceilings.copy_bytes)
     });
     let profile = profile.transpose()?;
@@ -175,7 +187,7 @@ fn measure(args: &Args, gpu: &Gpu, config: Config, limits: &Limits) -> Result<Ro
         memory: subject.memory,
         recomputed: subject.recomputed,
         tuned: subject.tuned,
-        config,
+        config: config.clone(),
         pace,
         profile,
     })
