@@ -75,7 +75,7 @@ fn sentence(tuned: &Tuned) -> String {
     let guessed = kinds - known - measured;
     let parts = [
         (known, "known from before"),
-        (guessed, "too short to measure"),
+        (guessed, "not measured for want of time"),
     ];
     let parts: Vec<String> = parts
         .into_iter()
@@ -106,7 +106,7 @@ mod tests {
         assert_eq!(text(41, 0, 41), "chosen for 41 shapes in 3.2 s");
         assert_eq!(
             text(41, 12, 20),
-            "chosen for 41 shapes in 3.2 s (12 known from before, 9 too short to measure)"
+            "chosen for 41 shapes in 3.2 s (12 known from before, 9 not measured for want of time)"
         );
         assert_eq!(text(1, 1, 0), "known for 1 shape from before");
     }

@@ -6,6 +6,7 @@
 //! afforded keeps its first candidate, the operator's guess. A [`Cache`] keeps what was measured, so that the next run neither
 //! measures nor chooses otherwise.
 
+mod bench;
 mod cache;
 mod measure;
 mod noise;

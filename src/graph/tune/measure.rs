@@ -1,12 +1,11 @@
 //! Measures the candidates of one kind of node: each alone, on noise, again and again in one submit, in turns.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
+use super::bench::Bench;
 use super::{Kind, noise};
-use crate::gpu::{Binding, Buffer, Dispatch, Gpu, GpuError, Plan, PlanBuilder};
-use crate::graph::op::Role;
-use crate::graph::{Candidate, Shape, Slot};
+use crate::gpu::{Gpu, GpuError, Plan};
+use crate::graph::{Candidate, Shape};
 
 /// A submit is made of so many repetitions that it takes about so long: the cost of a submit and a wait, some tens of
 /// microseconds, then counts for little.
@@ -27,6 +26,11 @@ const BEHIND: f64 = 1.5;
 const SURE_TURNS: usize = 2;
 /// The first of the candidates within this of the best is chosen: noise must not choose.
 const MARGIN: f64 = 1.03;
+/// In the end the best runs against the first in pairs, one right after the other, which a machine that is now slow and now fast
+/// does not disturb; to be chosen it must win …
+const PAIRS: usize = 5;
+/// … so many.
+const WINS: usize = 4;
 /// Relative L2 distance from the first candidate's result above which a result is wrong: orders of summation differ by less.
 const TOLERANCE: f64 = 1e-3;
 /// The same where something is rounded to f16, which may be an input inside a kernel.
@@ -135,8 +139,11 @@ pub fn measure(
         })
         .collect();
     let mut first_compiled = 0.0;
+    let mut chosen = 0;
     match Bench::new(gpu, kind, candidates, &trials) {
-        Ok(bench) => bench.race(candidates, &mut trials, afford, &mut first_compiled)?,
+        Ok(bench) => {
+            chosen = bench.race(candidates, &mut trials, afford, &mut first_compiled)?;
+        }
         Err(_) => {
             gpu.check()?;
             trials
@@ -144,11 +151,9 @@ pub fn measure(
                 .for_each(|t| t.outcome = Outcome::TooLarge);
         }
     }
-    let best = least(trials.iter().filter_map(Trial::seconds));
-    let near = |trial: &Trial| trial.seconds().is_some_and(|s| s <= best * MARGIN);
     Ok(Measured {
-        chosen: trials.iter().position(near).unwrap_or(0),
         trials,
+        chosen,
         spent: began.elapsed().as_secs_f64() - first_compiled,
     })
 }
@@ -168,16 +173,6 @@ fn fits(gpu: &Gpu, kind: &Kind, candidate: &Candidate, bytes: u64) -> bool {
     scratch.iter().all(|&words| words <= gpu.max_tensor_words()) && words as u64 * 4 <= bytes
 }
 
-/// The memory of a node, shared by its candidates.
-struct Bench<'a> {
-    gpu: &'a Gpu,
-    kind: &'a Kind,
-    inputs: Vec<Buffer>,
-    outputs: Vec<Buffer>,
-    updates: Vec<Buffer>,
-    scratch: Vec<Buffer>,
-}
-
 /// A candidate that may still be the fastest.
 struct Racer {
     index: usize,
@@ -190,51 +185,29 @@ struct Racer {
     seconds: f64,
 }
 
-impl<'a> Bench<'a> {
-    fn new(
-        gpu: &'a Gpu,
-        kind: &'a Kind,
-        candidates: &[Candidate],
-        trials: &[Trial],
-    ) -> Result<Bench<'a>, GpuError> {
-        let make = |shapes: &[Shape]| -> Result<Vec<Buffer>, GpuError> {
-            let buffer = |shape: &Shape| Buffer::new(gpu, &kind.label, shape.stored_len());
-            shapes.iter().map(buffer).collect()
-        };
-        let mut scratch: Vec<usize> = Vec::new();
-        for (candidate, trial) in candidates.iter().zip(trials) {
-            if trial.outcome == Outcome::TooLarge {
-                continue;
-            }
-            for (i, &words) in candidate.lowered.scratch.iter().enumerate() {
-                scratch.resize(scratch.len().max(i + 1), 0);
-                scratch[i] = scratch[i].max(words);
-            }
-        }
-        let bench = Bench {
-            gpu,
-            kind,
-            inputs: make(&kind.io.inputs)?,
-            outputs: make(&kind.io.outputs)?,
-            updates: make(&kind.io.updates)?,
-            scratch: scratch
-                .into_iter()
-                .map(|words| Buffer::new(gpu, "scratch", words))
-                .collect::<Result<_, _>>()?,
-        };
-        for (seed, (buffer, shape)) in bench.inputs.iter().zip(&kind.io.inputs).enumerate() {
-            noise::fill(gpu, buffer, shape, seed as u32)?;
-        }
-        Ok(bench)
+impl Racer {
+    fn run(&self) -> Result<f64, GpuError> {
+        Ok(self.plan.seconds(self.repetitions)? / self.repetitions as f64)
     }
 
+    fn beats(&self, other: &Racer) -> Result<bool, GpuError> {
+        let mut wins = 0;
+        for _ in 0..PAIRS {
+            wins += usize::from(self.run()? * MARGIN <= other.run()?);
+        }
+        Ok(wins >= WINS)
+    }
+}
+
+impl Bench<'_> {
+    /// Times the candidates; which to run.
     fn race(
         &self,
         candidates: &[Candidate],
         trials: &mut [Trial],
         afford: &mut dyn FnMut(f64) -> f64,
         first_compiled: &mut f64,
-    ) -> Result<(), GpuError> {
+    ) -> Result<usize, GpuError> {
         let mut compiled: Vec<Option<Result<Plan, GpuError>>> = Vec::new();
         compiled.resize_with(candidates.len(), || None);
         let mut racers: Vec<Racer> = Vec::new();
@@ -282,23 +255,29 @@ impl<'a> Bench<'a> {
                 }
             }
         }
+        let Some(first) = racers.first().map(|racer| racer.index) else {
+            return Ok(0);
+        };
         racers.retain(|racer| !racer.hopeless);
         for turn in 1..TURNS {
             if turn > SURE_TURNS {
                 let best = least(racers.iter().map(|r| r.seconds));
-                racers.retain(|r| r.seconds <= best * BEHIND);
+                racers.retain(|r| r.index == first || r.seconds <= best * BEHIND);
             }
             let decided = racers.len() < candidates.len().min(2);
             if decided || ends.is_none_or(|ends| Instant::now() >= ends) {
                 break;
             }
             for racer in &mut racers {
-                let seconds = racer.plan.seconds(racer.repetitions)? / racer.repetitions as f64;
-                racer.seconds = racer.seconds.min(seconds);
+                racer.seconds = racer.seconds.min(racer.run()?);
                 trials[racer.index].outcome = Outcome::Seconds(racer.seconds);
             }
         }
-        Ok(())
+        let best = least(racers.iter().map(|r| r.seconds));
+        match racers.iter().find(|r| r.seconds <= best * MARGIN) {
+            Some(best) if best.index == first || best.beats(&racers[0])? => Ok(best.index),
+            _ => Ok(first),
+        }
     }
 
     fn tolerance(&self) -> f64 {
@@ -307,79 +286,6 @@ impl<'a> Bench<'a> {
             true => TOLERANCE_F16,
             false => TOLERANCE,
         }
-    }
-
-    /// Compiles what is not compiled yet on all threads: a GPU's driver takes longer to compile a kernel than the kernel runs.
-    fn compile(
-        &self,
-        candidates: &[Candidate],
-        trials: &[Trial],
-        compiled: &mut [Option<Result<Plan, GpuError>>],
-    ) {
-        let mut jobs: Vec<_> = candidates
-            .iter()
-            .zip(trials)
-            .zip(compiled)
-            .filter(|((_, trial), _)| trial.outcome == Outcome::Untried)
-            .map(|((candidate, _), place)| (candidate, place))
-            .collect();
-        let threads = thread::available_parallelism().map_or(1, |n| n.get());
-        let each = jobs.len().div_ceil(threads).max(1);
-        thread::scope(|scope| {
-            for jobs in jobs.chunks_mut(each) {
-                scope.spawn(|| {
-                    for (candidate, place) in jobs {
-                        **place = Some(self.plan(candidate));
-                    }
-                });
-            }
-        });
-    }
-
-    fn plan(&self, candidate: &Candidate) -> Result<Plan, GpuError> {
-        let (io, lowered) = (&self.kind.io, &candidate.lowered);
-        let mut builder = PlanBuilder::new(self.gpu);
-        for launch in &lowered.launches {
-            let binding = |slot: &Slot| {
-                let (buffer, words) = match slot.role {
-                    Role::Input(i) => (&self.inputs[i], io.inputs[i].stored_len()),
-                    Role::Output(i) => (&self.outputs[i], io.outputs[i].stored_len()),
-                    Role::Update(i) => (&self.updates[i], io.updates[i].stored_len()),
-                    Role::Scratch(i) => (&self.scratch[i], lowered.scratch[i]),
-                };
-                let (offset, words) = slot.part.unwrap_or((0, words.max(4)));
-                Binding {
-                    buffer: buffer.clone(),
-                    offset,
-                    words,
-                }
-            };
-            builder.push(&Dispatch {
-                kernel: launch.kernel.clone(),
-                bindings: launch.slots.iter().map(binding).collect(),
-                workgroups: launch.workgroups,
-                label: format!("measuring `{}` of {}", candidate.name, self.kind.label),
-                flops: 0.0,
-            })?;
-        }
-        Ok(builder.finish())
-    }
-
-    /// Runs a candidate for the first time, when some drivers compile, and takes its results.
-    fn first_run(&self, plan: &Plan) -> Result<Vec<Vec<f32>>, GpuError> {
-        let io = &self.kind.io;
-        for (buffer, shape) in self.outputs.iter().zip(&io.outputs) {
-            noise::spoil(self.gpu, buffer, shape.stored_len())?;
-        }
-        for (i, (buffer, shape)) in self.updates.iter().zip(&io.updates).enumerate() {
-            noise::fill(self.gpu, buffer, shape, 100 + i as u32)?;
-        }
-        plan.seconds(1)?;
-        let outputs = self.outputs.iter().zip(&io.outputs);
-        outputs
-            .chain(self.updates.iter().zip(&io.updates))
-            .map(|(buffer, shape)| noise::sample(self.gpu, buffer, shape))
-            .collect()
     }
 
     fn time(&self, index: usize, plan: Plan, racers: &[Racer]) -> Result<Racer, GpuError> {
