@@ -87,8 +87,11 @@ impl Program {
         }
         let mut builder = PlanBuilder::new(&gpu);
         for (index, (node, lowered)) in graph.nodes().iter().zip(&lowered).enumerate() {
-            // The node's work is that of its first kernel and of the others of that family: what sums their parts is overhead.
-            let family = lowered.launches.first().map_or("", |l| l.kernel.shader);
+            // The node's work is that of the family it launches most often, the first of equals: what sums its parts or brings them
+            // into another form is overhead.
+            let shaders = lowered.launches.iter().map(|l| l.kernel.shader);
+            let launches = |shader: &&str| shaders.clone().filter(|s| s == shader).count();
+            let family = shaders.clone().rev().max_by_key(launches).unwrap_or("");
             let working = |shader: &str| shader == family;
             let workers = lowered.launches.iter().filter(|l| working(l.kernel.shader));
             let flops = node.op.flops(&graph.io(node)) as f64 / workers.count().max(1) as f64;
