@@ -74,6 +74,9 @@ shaders! {
     "sum_parts",
     "sum_rows",
     "swap_views",
+    "winograd_input",
+    "winograd_output",
+    "winograd_weight",
 }
 
 /// A hash of every file: results that were kept are worth nothing once a kernel has changed.

@@ -297,6 +297,8 @@ pub(super) fn geometries() -> Vec<Geometry> {
     vec![
         of("3x3", [2, 5, 7, 3], 3, 6, 1, 1),
         of("3x3 stride 2", [3, 7, 6, 5], 3, 9, 2, 1),
+        // With channels enough for Winograd's tiles.
+        of("3x3 many channels", [3, 5, 7, 67], 3, 70, 1, 1),
         of("1x1", [2, 3, 5, 9], 1, 7, 1, 0),
         of("1x1 stride 2", [2, 5, 5, 4], 1, 13, 2, 0),
         of("7x7 stride 2", [1, 11, 9, 3], 7, 5, 2, 3),
@@ -307,6 +309,7 @@ pub(super) fn geometries() -> Vec<Geometry> {
         of("3x3 7x7 pixels", [1, 7, 7, 17], 3, 21, 1, 1),
         // Large enough for large tiles.
         of("2x2 many channels", [1, 24, 10, 27], 2, 123, 1, 1),
+        of("3x3 many channels unpadded", [3, 8, 3, 64], 3, 129, 1, 0),
         of("3x3 stride 2 many channels", [2, 15, 17, 123], 3, 70, 2, 1),
     ]
 }

@@ -1,8 +1,9 @@
 //! Convolutions (forward and input gradient), linear layers and A·Bᵀ as one kind of GEMM: this file says which pixels meet
 //! which weights. Three kernels compute it: `conv2d.wgsl` in registers (`correlation_register`), `conv2d_tiled.wgsl` in
-//! workgroup memory (`correlation_tiled`), `conv2d_coop.wgsl` with cooperative matrices (`conv2d_coop`).
+//! workgroup memory (`correlation_tiled`), `conv2d_coop.wgsl` with cooperative matrices (`conv2d_coop`); a convolution of 3x3
+//! taps may also go through products of transformed tiles (`correlation_winograd`).
 
-use super::{conv2d_coop, correlation_register, correlation_tiled, tile};
+use super::{conv2d_coop, correlation_register, correlation_tiled, correlation_winograd, tile};
 use crate::gpu::Kernel;
 use crate::graph::{Candidate, Slot, Target};
 
@@ -141,6 +142,7 @@ impl Correlation {
 /// The ways to compute a node that is one or several (the phases of a stride) of these; `slots` are input, weight, (bias),
 /// output.
 ///
+/// Winograd's tiles come last: they need memory, so only a measurement chooses them.
 /// Software gets no tiles in workgroup memory: barriers are dear there.
 pub(super) fn candidates(
     phases: &[Correlation],
@@ -148,10 +150,16 @@ pub(super) fn candidates(
     target: &Target,
 ) -> Vec<Candidate> {
     let registers = correlation_register::candidates(phases, slots, target);
+    let winograd = correlation_winograd::candidates(phases, slots, target);
     if target.software {
-        return tile::distinct(registers);
+        return tile::distinct(registers.into_iter().chain(winograd));
     }
     let coop = conv2d_coop::candidates(phases, slots, target);
     let tiled = correlation_tiled::candidates(phases, slots, target);
-    tile::distinct(coop.into_iter().chain(tiled).chain(registers))
+    tile::distinct(
+        coop.into_iter()
+            .chain(tiled)
+            .chain(registers)
+            .chain(winograd),
+    )
 }

@@ -20,6 +20,7 @@ mod conv2d_grad_weight_tiled;
 mod correlation;
 mod correlation_register;
 mod correlation_tiled;
+mod correlation_winograd;
 mod cosine;
 mod crop;
 mod cross_entropy;
