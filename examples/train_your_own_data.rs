@@ -41,13 +41,13 @@ fn gratings(count: u32, first: u32) -> Result<Images, Box<dyn std::error::Error>
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let (train, test) = (gratings(2048, 0)?, gratings(512, 1 << 20)?);
     let data = Dataset {
         name: "gratings".to_string(),
-        train: gratings(2048, 0)?,
-        test: gratings(512, 1 << 20)?,
         classes: (0..DIRECTIONS)
             .map(|i| format!("{} degrees", i * 180 / DIRECTIONS))
             .collect(),
+        ..Dataset::new(Arc::new(train), Arc::new(test))
     };
 
     // Any key of the configuration, as in a file or on the command line.

@@ -22,13 +22,14 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 /// Names and texts of the presets in the binary, in the order in which they are listed to users.
-const PRESETS: [(&str, &str); 4] = [
+const PRESETS: [(&str, &str); 5] = [
     ("demo", include_str!("../assets/presets/demo.toml")),
     (
         "fashion-mnist",
         include_str!("../assets/presets/fashion-mnist.toml"),
     ),
     ("cifar10", include_str!("../assets/presets/cifar10.toml")),
+    ("photos", include_str!("../assets/presets/photos.toml")),
     ("imagenet", include_str!("../assets/presets/imagenet.toml")),
 ];
 
@@ -169,7 +170,7 @@ impl Config {
     ///
     /// A `run.knn_k` above `train_len` is no error, because small data sets would otherwise need a second setting: the vote
     /// uses [`RunConfig::neighbours`] of them. A test set is needed only where kNN is on (`run.knn_every` above 0).
-    pub fn check_against(&self, train_len: usize, test_len: usize) -> Result<(), ConfigError> {
+    pub fn check_against(&self, train_len: usize) -> Result<(), ConfigError> {
         let batch = self.optim.batch_size;
         if train_len < 2 {
             let problem = format!(
@@ -182,10 +183,6 @@ impl Config {
                 "a batch is larger than the {train_len} training images; set it to {train_len} or less (--batch-size {train_len})"
             );
             return Err(self.problem("data", "optim.batch_size", &problem));
-        }
-        if test_len == 0 && self.run.knn_every > 0 {
-            let problem = "there are no test images for kNN; give some or set it to 0";
-            return Err(self.problem("data", "run.knn_every", problem));
         }
         Ok(())
     }

@@ -241,7 +241,11 @@ fn a_diverged_training_says_where_and_keeps_its_checkpoint() -> Result {
 fn without_labels_knn_is_off_and_says_so_once() -> Result {
     let (gpu, config) = (gpu()?, config()?);
     let mut data = (*dataset(&config)?).clone();
-    data.train.labels = None;
+    let images = data.train.in_memory().ok_or("the demo is in memory")?;
+    data.train = Arc::new(Images {
+        labels: None,
+        ..images.clone()
+    });
     let blueprint = Blueprint::new(&gpu, &config, Arc::new(data))?;
     assert!(!blueprint.has_knn());
     let mut training = Trainer::new(blueprint, None)?;
@@ -271,7 +275,7 @@ fn knn_does_not_depend_on_the_batch() -> Result {
         let mut store = Store::new(&gpu);
         parameters.allocate(&mut store)?;
         parameters.write(&store, &parameters.initialize(3));
-        let top1 = plan.compile(&mut store, &data)?.top1(&data, &mut || true)?;
+        let top1 = plan.compile(&mut store)?.top1(&data, &mut || true)?;
         Ok(top1.ok_or("nobody stopped it")?)
     };
     let whole = top1(133, 1 << 20)?;
@@ -285,39 +289,61 @@ fn knn_does_not_depend_on_the_batch() -> Result {
     Ok(())
 }
 
-/// Images that stay on the device and images that come with their batch make the same views.
+/// Images that stay on the device and patches that come with their batch make the same views, whoever decodes them.
 #[test]
 fn both_ways_of_feeding_make_the_same_views() -> Result {
-    use simsiam::augment::{Feed, ViewOptions, draws, views};
+    use simsiam::augment::{Feed, Loader, Pace, ViewOptions, Views, draws, views};
+    use simsiam::data::Sequence;
     use simsiam::graph::{Graph, Program};
     let (gpu, config) = (gpu()?, config()?);
     // An odd number of bytes an image, so that most begin inside a word.
     let pixels = (0..9 * 5 * 7u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8);
     let images = Images::new(5, 7, 1, pixels.collect(), None)?;
-    let indices = [8, 0, 3, 5];
-    let made = |resident: bool| -> Result<Vec<f32>> {
+    let sequence = || Sequence::new(1, 9, 4);
+    let made = |threads: Option<usize>| -> Result<Vec<f32>> {
         let mut graph = Graph::new();
-        let feed = match resident {
-            true => Feed::resident(&mut graph, &images, 8),
-            false => Feed::streamed(&mut graph, &images, 4, 8),
+        let feed = match threads {
+            None => Feed::resident(&mut graph, &images, 8),
+            Some(_) => Feed::streamed(&mut graph, Some((5, 7)), 8, 6),
         };
         let options = ViewOptions::training(&config.augment);
         let y = views(&mut graph, feed.bytes, feed.table, 6, &options)?;
         graph.keep(y);
         let mut program = Program::compile(&graph, &mut Store::new(&gpu))?;
         feed.load(&program, &images);
-        let drawn = (0..2).flat_map(|view| {
-            let of = |&image: &u32| draws::draw(&config.augment, 5, 7, 1, 0, image, view);
-            indices.iter().map(of).collect::<Vec<_>>()
+        let mut made = Vec::new();
+        let mut loader = threads.map(|threads| {
+            let views = Views::Training {
+                sequence: sequence(),
+                seed: 1,
+                augment: Box::new(config.augment.clone()),
+            };
+            let pace = Pace { threads, ahead: 3 };
+            Loader::new(Arc::new(images.clone()), views, 6, 0.0, pace, 0..20)
         });
-        feed.write(&program, &images, &indices, drawn);
-        program.run(None)?;
-        Ok(program.read(y)?)
+        for batch in 0..5 {
+            match &mut loader {
+                Some(loader) => feed.write(&program, &loader.next_batch(4)?),
+                None => {
+                    let drawn =
+                        (0..2).flat_map(|view| (4 * batch..4 * batch + 4).map(move |n| (view, n)));
+                    let drawn = drawn.map(|(view, n)| {
+                        let (epoch, image) = sequence().at(n);
+                        draws::draw(&config.augment, 5, 7, 1, epoch, image, view)
+                    });
+                    feed.write_draws(&program, &images, drawn);
+                }
+            }
+            program.run(None)?;
+            made.extend(program.read(y)?);
+        }
+        Ok(made)
     };
-    let resident = made(true)?;
-    assert_eq!(resident.len(), 8 * 6 * 6 * 3);
+    let resident = made(None)?;
+    assert_eq!(resident.len(), 5 * 8 * 6 * 6 * 3);
     assert!(resident.iter().any(|v| *v != resident[0]));
-    assert_eq!(made(false)?, resident);
+    assert_eq!(made(Some(1))?, resident);
+    assert_eq!(made(Some(5))?, resident);
     Ok(())
 }
 

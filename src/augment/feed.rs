@@ -1,19 +1,20 @@
-//! How the bytes of images reach the kernels that make views: the whole data set stays on the device, or every step brings its batch.
+//! How the bytes of images reach the kernels that make views: the whole data set stays on the device, or every step brings its patches.
 
-use super::{Source, ViewDraws, table_rows};
+use super::{Batch, Patch, Source, ViewDraws, table_rows};
 use crate::data::Images;
 use crate::graph::{Graph, Program, Shape, Tensor};
 use crate::ops::ViewRow;
 
-/// The two tensors that the kernels read, and where an image lies in the first.
+/// The two tensors that the kernels read.
 #[derive(Debug, Clone)]
 pub struct Feed {
     /// Packed bytes of images.
     pub bytes: Tensor,
     /// A row of [`ViewRow::WORDS`] words a view.
     pub table: Tensor,
-    /// Images that one batch brings; `None` where all of them stay on the device.
-    batch: Option<usize>,
+    /// Views a run.
+    rows: usize,
+    resident: bool,
 }
 
 /// Words that hold so many bytes.
@@ -32,60 +33,63 @@ impl Feed {
         Feed {
             bytes: graph.input("images", Shape::words(Self::resident_words(images))),
             table: graph.input("views", Shape::words(rows * ViewRow::WORDS)),
-            batch: None,
+            rows,
+            resident: true,
         }
     }
 
-    /// Every run brings the bytes of its `batch` images. For `rows` views a run.
-    pub fn streamed(graph: &mut Graph, images: &Images, batch: usize, rows: usize) -> Feed {
-        let size = words(batch.saturating_mul(images.image_bytes()));
+    /// Every run brings a [`Patch`] for each of its `rows` views of `size` pixels, cut from images of width and height `one_size` where all
+    /// share it.
+    pub fn streamed(
+        graph: &mut Graph,
+        one_size: Option<(u32, u32)>,
+        rows: usize,
+        size: usize,
+    ) -> Feed {
+        let patch = Patch::most_bytes(size, one_size);
+        let bytes = words(rows.saturating_mul(patch));
         Feed {
-            bytes: graph.input("images of a batch", Shape::words(size)),
+            bytes: graph.input("patches of a batch", Shape::words(bytes)),
             table: graph.input("views", Shape::words(rows * ViewRow::WORDS)),
-            batch: Some(batch),
+            rows,
+            resident: false,
         }
+    }
+
+    /// Whether all images stay on the device.
+    pub fn is_resident(&self) -> bool {
+        self.resident
     }
 
     /// Bytes that [`Feed::load`] brings.
-    pub fn resident_bytes(&self, images: &Images) -> u64 {
-        match self.batch {
-            None => Self::resident_words(images) as u64 * 4,
-            Some(_) => 0,
+    pub fn resident_bytes(&self, images: Option<&Images>) -> u64 {
+        match (self.resident, images) {
+            (true, Some(images)) => Self::resident_words(images) as u64 * 4,
+            _ => 0,
         }
     }
 
     /// Brings all images to the device where they stay there.
     pub fn load(&self, program: &Program, images: &Images) {
-        if self.batch.is_none() {
-            program.write_words(self.bytes, &packed(images.pixels.iter().copied()));
+        if self.resident {
+            program.write_words(self.bytes, &packed(&images.pixels));
         }
     }
 
-    /// Writes what the next run reads: `indices` are the images of the batch, `draws` their views, row by row, where row r is of
-    /// image `indices[r % indices.len()]`.
-    pub fn write(
+    /// Writes which views of resident images the next run makes.
+    pub fn write_draws(
         &self,
         program: &Program,
         images: &Images,
-        indices: &[u32],
         draws: impl Iterator<Item = ViewDraws>,
     ) {
         let size = images.image_bytes();
-        if self.batch.is_some() {
-            let of = |&index: &u32| images.image(index as usize).unwrap_or_default();
-            let bytes = indices.iter().flat_map(of).copied();
-            program.write_words(self.bytes, &packed(bytes));
-        }
         let table: Vec<u32> = draws
-            .enumerate()
-            .flat_map(|(row, draw)| {
-                let place = match self.batch {
-                    None => draw.image as usize,
-                    Some(_) => row % indices.len().max(1),
-                };
+            .take(self.rows)
+            .flat_map(|draw| {
                 table_rows(&[draw], |_| Source {
                     // Below 2^32: a tensor has fewer bytes.
-                    offset: (place * size) as u32,
+                    offset: (draw.image as usize * size) as u32,
                     width: images.width,
                     height: images.height,
                     channels: images.channels,
@@ -94,20 +98,30 @@ impl Feed {
             .collect();
         program.write_words(self.table, &table);
     }
+
+    /// Writes what the next run reads. A batch of fewer views than a run makes repeats its last one.
+    pub fn write(&self, program: &Program, batch: &Batch) {
+        program.write_words(self.bytes, &packed(&batch.bytes));
+        let mut table = batch.table.clone();
+        let last = table.len().saturating_sub(ViewRow::WORDS)..table.len();
+        while table.len() < self.rows * ViewRow::WORDS && !last.is_empty() {
+            table.extend_from_within(last.clone());
+        }
+        program.write_words(self.table, &table);
+    }
 }
 
 /// Four bytes a word, the first lowest.
-fn packed(bytes: impl Iterator<Item = u8>) -> Vec<u32> {
-    let mut packed = Vec::new();
-    let mut bytes = bytes.peekable();
-    while bytes.peek().is_some() {
-        let mut word = [0; 4];
-        for byte in &mut word {
-            *byte = bytes.next().unwrap_or(0);
-        }
-        packed.push(u32::from_le_bytes(word));
-    }
-    packed
+fn packed(bytes: &[u8]) -> Vec<u32> {
+    let whole = bytes.chunks_exact(4);
+    let mut rest = [0; 4];
+    rest[..whole.remainder().len()].copy_from_slice(whole.remainder());
+    let has_rest = !whole.remainder().is_empty();
+    let word = |four: &[u8]| u32::from_le_bytes([four[0], four[1], four[2], four[3]]);
+    whole
+        .map(word)
+        .chain(has_rest.then(|| u32::from_le_bytes(rest)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -116,7 +130,8 @@ mod tests {
 
     #[test]
     fn bytes_fill_words_from_the_lowest() {
-        assert_eq!(packed([1, 2, 3, 4, 5].into_iter()), [0x0403_0201, 5]);
-        assert!(packed(std::iter::empty()).is_empty());
+        assert_eq!(packed(&[1, 2, 3, 4, 5]), [0x0403_0201, 5]);
+        assert_eq!(packed(&[1, 2, 3, 4]), [0x0403_0201]);
+        assert!(packed(&[]).is_empty());
     }
 }

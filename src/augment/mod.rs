@@ -1,9 +1,16 @@
-//! From an image to a view: what is drawn at random ([`draws`]), and the kernels that apply it ([`views()`]).
+//! From an image to a view: what is drawn at random ([`draws`]), the pixels that it needs ([`Patch`]), made ahead by a [`Loader`], and
+//! the kernels that apply it ([`views()`]).
 
+mod batches;
 pub mod draws;
 mod feed;
+mod loader;
+mod patch;
 mod views;
 
+pub use batches::Batches;
 pub use draws::{Jitter, JitterOp, ViewDraws};
 pub use feed::Feed;
+pub use loader::{Batch, Loader, Pace, Views};
+pub use patch::Patch;
 pub use views::{Source, ViewOptions, blur_kernel_size, table_rows, views};

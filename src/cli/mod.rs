@@ -69,12 +69,7 @@ pub fn run() -> ExitCode {
 
 fn is_usage(error: &anyhow::Error) -> bool {
     let config = |_: &ConfigError| true;
-    let data = |e: &DataError| {
-        matches!(
-            e,
-            DataError::NoData | DataError::UnknownKind { .. } | DataError::KindNotYet { .. }
-        )
-    };
+    let data = |e: &DataError| matches!(e, DataError::NoData | DataError::UnknownKind { .. });
     let gpu = |e: &GpuError| matches!(e, GpuError::NoSuchAdapter { .. });
     let folder = |e: &FolderError| {
         matches!(

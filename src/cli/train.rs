@@ -29,16 +29,16 @@ const RUNS: &str = "runs";
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Without --preset and --config the data chooses: demo, fashion-mnist for idx data, cifar10 for CIFAR.
+Without --preset and --config the data chooses: demo, fashion-mnist for idx data, cifar10 for CIFAR, photos for image files.
 Flags go over the preset or file, --set over all. Ctrl-C writes a checkpoint and ends with exit code 0.")]
 pub struct Args {
-    /// Start from a preset: demo, fashion-mnist, cifar10 or imagenet.
+    /// Start from a preset: demo, fashion-mnist, cifar10, photos or imagenet.
     #[arg(long, value_name = "NAME", conflicts_with = "config")]
     preset: Option<String>,
     /// Start from a TOML file.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The images: demo, a folder, or KIND:FOLDER with idx, cifar10 or cifar100.
+    /// The images: demo, a folder, or KIND:FOLDER with folder, idx, cifar10 or cifar100.
     #[arg(long, value_name = "SPEC")]
     data: Option<String>,
     /// The folder of the new run; the first free runs/NAME-NNN where it is not given.
@@ -103,8 +103,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let dataset = Arc::new(data::open(&spec, Limits::from(&job.config.data))?);
     // Cheap to say before a device is opened.
     job.config.validate()?;
-    job.config
-        .check_against(dataset.train.len(), dataset.test.len())?;
+    job.config.check_against(dataset.train.len())?;
     let gpu = Gpu::open(args.device.as_deref(), Options { checked: false })?;
     let report = gpu.report();
     say!(
@@ -280,7 +279,8 @@ fn preset_for(data: Option<&str>) -> Result<&'static str> {
     Ok(match spec.recognise()? {
         Spec::Demo => "demo",
         Spec::Cifar10(_) | Spec::Cifar100(_) => "cifar10",
-        Spec::Idx(_) | Spec::Folder(_) => "fashion-mnist",
+        Spec::Idx(_) => "fashion-mnist",
+        Spec::Images(_) | Spec::Folder(_) => "photos",
     })
 }
 
@@ -303,17 +303,19 @@ fn introduce(start: &Start, job: &Job, data: &Dataset) {
         optim,
         ..
     } = &job.config;
-    let classes = match (&data.train.labels, data.classes.len()) {
+    let classes = match (data.bank().labels(), data.classes.len()) {
         (None, _) => "no labels".to_owned(),
         (Some(_), n) => format!("{n} classes, used by kNN only"),
     };
+    let pixels = match data.train.size() {
+        Some((width, height)) => format!("{width}x{height} pixels"),
+        None => "any size".to_owned(),
+    };
     say!(
-        "data     {}: {} training and {} test images of {}x{} pixels, {classes}",
+        "data     {}: {} training and {} test images of {pixels}, {classes}",
         data.name,
         start.train_images,
         start.test_images,
-        data.train.width,
-        data.train.height
     );
     say!(
         "model    {} of width {} on {} pixels, d {}: {} parameters; settings: {}",
@@ -413,9 +415,7 @@ fn summarize(done: Option<&Done>, config: &Config, start: &Start, folder: &RunFo
         say!("         to see it collapse: {again} --set method.stop_gradient=false");
     }
     if config.data.source == "demo" {
-        say!(
-            "         on your images:     simsiam train --data FOLDER (MNIST's or CIFAR's binary files)"
-        );
+        say!("         on your images:     simsiam train --data FOLDER");
     }
 }
 

@@ -28,6 +28,17 @@ pub(super) fn ranges(config: &Config) -> Vec<Problem> {
         "the side of a view must be 1 to 4096 pixels",
     );
 
+    need(
+        "data.max_unreadable",
+        (0.0..=1.0).contains(&data.max_unreadable),
+        "a part must be 0 to 1",
+    );
+    need(
+        "data.threads",
+        data.threads <= 1024,
+        "use 0 (all cores but one) to 1024 threads",
+    );
+
     let [low, high] = augment.crop_scale;
     need(
         "augment.crop_scale",

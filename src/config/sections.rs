@@ -195,14 +195,18 @@ choices! {
 section! {
     /// Section `[data]`.
     DataConfig = "data" {
-        /// Where the images come from: demo, a folder, or KIND:FOLDER (idx, cifar10, cifar100).
+        /// Where the images come from: demo, a folder, or KIND:FOLDER (folder, idx, cifar10, cifar100).
         source: String = String::new(),
-        /// Use only the first so many training images; 0 is all.
+        /// Use only so many training images, the first ones, or of files evenly spread ones; 0 is all.
         limit_train: usize = 0,
-        /// Use only the first so many test images; 0 is all.
+        /// Use only so many test images, as limit_train; 0 is all.
         limit_test: usize = 0,
         /// Side in pixels of the square views that the network sees, 1 to 4096.
         image_size: usize = 32,
+        /// Largest part of the images that may be unreadable, 0 to 1; those are left out.
+        max_unreadable: f64 = 0.01,
+        /// Threads that decode images; 0 is all cores but one.
+        threads: usize = 0,
     }
 }
 

@@ -5,6 +5,7 @@
 //! a set can be cut down; more, or a part of a record, is an error.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::source::{Source, lines};
 use super::{DataError, Dataset, Images, Limits};
@@ -133,9 +134,8 @@ pub(super) fn open(
     let test = read(kind, &place, &[kind.test_file()], 10_000, limits.test)?;
     Ok(Dataset {
         name,
-        train,
-        test,
         classes,
+        ..Dataset::new(Arc::new(train), Arc::new(test))
     })
 }
 

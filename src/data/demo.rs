@@ -1,6 +1,8 @@
 //! The built-in data: the first 5,000 training and 1,000 test images of Fashion-MNIST (Copyright (c) 2017 Zalando SE, MIT licence, see
 //! `assets/demo/LICENSE`), read by the same code as any idx file.
 
+use std::sync::Arc;
+
 use super::source::Source;
 use super::{DataError, Dataset, Limits, idx};
 
@@ -43,8 +45,7 @@ pub(super) fn open(name: String, limits: Limits) -> Result<Dataset, DataError> {
     )?;
     Ok(Dataset {
         name,
-        train,
-        test,
         classes: CLASSES.map(str::to_owned).to_vec(),
+        ..Dataset::new(Arc::new(train), Arc::new(test))
     })
 }

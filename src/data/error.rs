@@ -9,24 +9,18 @@ use thiserror::Error;
 pub enum DataError {
     /// An empty specification.
     #[error(
-        "no data given; use --data with demo, a folder, or KIND:FOLDER (idx, cifar10, cifar100)"
+        "no data given; use --data with demo, a folder, or KIND:FOLDER (folder, idx, cifar10, cifar100)"
     )]
     NoData,
     /// `KIND:FOLDER` with a kind that does not exist.
     #[error(
-        "unknown kind of data {kind:?} in {spec:?}; choose idx, cifar10 or cifar100 (a folder of this name: ./{spec})"
+        "unknown kind of data {kind:?} in {spec:?}; choose folder, idx, cifar10 or cifar100 (a folder of this name: ./{spec})"
     )]
     UnknownKind {
         /// Before the colon.
         kind: String,
         /// The whole.
         spec: String,
-    },
-    /// A kind that is planned.
-    #[error("data of kind {kind:?} cannot be read yet; choose idx, cifar10 or cifar100")]
-    KindNotYet {
-        /// Before the colon.
-        kind: String,
     },
     /// The folder does not exist.
     #[error("{}: no such folder; check the path", folder.display())]
@@ -40,9 +34,44 @@ pub enum DataError {
         /// As given.
         folder: PathBuf,
     },
+    /// No image below a folder.
+    #[error(
+        "{}: no image files (jpg, png, webp, bmp, tif, gif) in it or below; check the path{}",
+        folder.display(),
+        if why.is_empty() { String::new() } else { format!(" ({why})") }
+    )]
+    NoImageFiles {
+        /// As given.
+        folder: PathBuf,
+        /// What could not be entered.
+        why: String,
+    },
+    /// An image that cannot be decoded.
+    #[error("{file}: cannot be decoded: {problem}")]
+    Unreadable {
+        /// Path, or where it lies in a larger file.
+        file: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// More images are damaged than may be.
+    #[error(
+        "{bad} of {of} images cannot be read, more than {percent} %: remove them, or allow more with --set data.max_unreadable \
+         ({named})"
+    )]
+    TooManyUnreadable {
+        /// Unreadable ones.
+        bad: usize,
+        /// Images looked at.
+        of: usize,
+        /// Share that is allowed.
+        percent: f64,
+        /// The first of them, with what is wrong.
+        named: String,
+    },
     /// A folder without the files of any known set.
     #[error(
-        "{}: no data set recognised; expected train-images-idx3-ubyte[.gz] (idx), data_batch_1.bin (cifar10) or train.bin (cifar100)",
+        "{}: no data set recognised; expected train-images-idx3-ubyte[.gz] (idx), data_batch_1.bin (cifar10), train.bin (cifar100) or image files (folder)",
         folder.display()
     )]
     Unrecognised {

@@ -5,6 +5,7 @@
 //! in the folder, one name a line (1 to 256), gives another number, and names in place of digits.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::source::Source;
 use super::spec::find;
@@ -63,9 +64,8 @@ pub(super) fn open(name: String, folder: &Path, limits: Limits) -> Result<Datase
     let test = part(&paths[2], &paths[3], limits.test)?;
     Ok(Dataset {
         name,
-        train,
-        test,
         classes,
+        ..Dataset::new(Arc::new(train), Arc::new(test))
     })
 }
 

@@ -1,19 +1,32 @@
-//! Where the images come from. A [`Spec`] says which data set (`demo`, a folder, or `KIND:FOLDER`), [`open`] reads it into memory as
-//! bytes, [`order()`] says in which order an epoch sees the training images.
+//! Where the images come from. A [`Spec`] says which data set (`demo`, a folder, or `KIND:FOLDER`), [`open`] finds its parts, each an
+//! [`ImageSet`]: in memory where they are small by nature, else decoded when they are wanted. A [`Sequence`] says in which order a
+//! training sees them, a [`Prefetch`] reads ahead.
 //!
 //! A file is never trusted: what a header promises is held against the file's length before anything of that size is allocated, and
 //! everything that can be wrong with it has its own [`DataError`]. To add a format, write a file beside `idx.rs` and name it in `spec.rs`.
 
+mod check;
 mod cifar;
+mod decode;
 mod demo;
 mod error;
+mod folder;
 mod idx;
+mod image_set;
 mod order;
+mod prefetch;
 mod source;
 mod spec;
 
+use std::sync::Arc;
+
+pub(crate) use check::too_many;
+pub use check::{NAMED, Unreadable, allowed, unreadable};
+pub use decode::decode;
 pub use error::DataError;
-pub use order::{batches, order, steps_per_epoch};
+pub use image_set::{Image, ImageSet, Subset};
+pub use order::{Sequence, batches, order, steps_per_epoch};
+pub use prefetch::{Prefetch, threads};
 pub use spec::Spec;
 
 /// Images of one size as bytes.
@@ -137,26 +150,57 @@ impl Images {
     }
 }
 
-/// A data set in memory.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A data set.
+#[derive(Clone, Debug)]
 pub struct Dataset {
     /// Its [`Spec`] as text.
     pub name: String,
-    /// Images to train on, also the bank of the kNN vote.
-    pub train: Images,
-    /// Images to classify; same size and channels as `train`.
-    pub test: Images,
+    /// Images to train on.
+    pub train: Arc<dyn ImageSet>,
+    /// Labelled images that vote in kNN, where they are not those of `train`.
+    pub bank: Option<Arc<dyn ImageSet>>,
+    /// Images to classify; there may be none.
+    pub test: Arc<dyn ImageSet>,
     /// Names of the classes: label n means `classes[n]`.
     pub classes: Vec<String>,
+    /// What the user should know of it: files that were left out, labels that are missing.
+    pub remarks: Vec<String>,
 }
 
-/// How many images to keep of each part: the first so many, 0 for all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+impl Dataset {
+    /// Without a name, classes, or remarks.
+    pub fn new(train: Arc<dyn ImageSet>, test: Arc<dyn ImageSet>) -> Dataset {
+        Dataset {
+            name: String::new(),
+            train,
+            bank: None,
+            test,
+            classes: Vec::new(),
+            remarks: Vec::new(),
+        }
+    }
+
+    /// The images whose labels vote in kNN.
+    pub fn bank(&self) -> &Arc<dyn ImageSet> {
+        self.bank.as_ref().unwrap_or(&self.train)
+    }
+}
+
+/// How many images to keep of each part, and how many may be damaged.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
-    /// Training images.
+    /// Training images; 0 for all.
     pub train: usize,
-    /// Test images.
+    /// Test images; 0 for all.
     pub test: usize,
+    /// Largest part of the images that may be unreadable, 0 to 1.
+    pub unreadable: f64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::from(&crate::config::DataConfig::default())
+    }
 }
 
 impl From<&crate::config::DataConfig> for Limits {
@@ -164,26 +208,40 @@ impl From<&crate::config::DataConfig> for Limits {
         Self {
             train: config.limit_train,
             test: config.limit_test,
+            unreadable: config.max_unreadable,
         }
     }
 }
 
-/// Reads a data set into memory, or says in one line which file is wrong and what to do about it.
+/// Opens a data set, or says in one line which file is wrong and what to do about it. Of files that are decoded later a sample is
+/// decoded now: those that cannot be are left out, and where they are many it fails.
 pub fn open(spec: &Spec, limits: Limits) -> Result<Dataset, DataError> {
+    let mut dataset = open_unchecked(spec, limits)?;
+    let parts = [&mut dataset.train, &mut dataset.test].into_iter();
+    for part in parts.chain(dataset.bank.as_mut()) {
+        *part = check::readable(part.clone(), limits.unreadable, &mut dataset.remarks)?;
+    }
+    Ok(dataset)
+}
+
+/// The same without decoding anything that is not decoded for good: files that cannot be read are still in it.
+pub fn open_unchecked(spec: &Spec, limits: Limits) -> Result<Dataset, DataError> {
     let name = spec.to_string();
     let dataset = match spec.recognise()? {
         Spec::Demo => demo::open(name, limits)?,
         Spec::Cifar10(folder) => cifar::open(cifar::Kind::Cifar10, name, &folder, limits)?,
         Spec::Cifar100(folder) => cifar::open(cifar::Kind::Cifar100, name, &folder, limits)?,
-        Spec::Idx(folder) | Spec::Folder(folder) => idx::open(name, &folder, limits)?,
+        Spec::Idx(folder) => idx::open(name, &folder, limits)?,
+        Spec::Images(folder) | Spec::Folder(folder) => folder::open(name, &folder, limits)?,
     };
-    let size = |images: &Images| (images.width, images.height, images.channels);
-    if size(&dataset.train) != size(&dataset.test) {
-        let text = |images: &Images| format!("{}x{}", images.width, images.height);
+    if let (Some(train), Some(test)) = (dataset.train.size(), dataset.test.size())
+        && train != test
+    {
+        let text = |(width, height)| format!("{width}x{height}");
         return Err(DataError::SizesDiffer {
             data: dataset.name,
-            train: text(&dataset.train),
-            test: text(&dataset.test),
+            train: text(train),
+            test: text(test),
         });
     }
     Ok(dataset)

@@ -1,5 +1,7 @@
 //! In which order an epoch sees the training images.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use crate::random::{Draw, Purpose};
 
 /// A random permutation of `0..len` for an epoch (Fisher-Yates), a pure function of its arguments. `len` is an image count, so at most
@@ -25,6 +27,50 @@ pub fn batches(order: &[u32], batch_size: usize) -> impl Iterator<Item = &[u32]>
 /// Number of full batches.
 pub fn steps_per_epoch(len: usize, batch_size: usize) -> usize {
     len.checked_div(batch_size).unwrap_or(0)
+}
+
+/// The images of a whole training, one after the other: those of the full batches of its epochs.
+#[derive(Debug)]
+pub struct Sequence {
+    seed: u64,
+    len: usize,
+    per_epoch: u64,
+    /// The orders used last: threads that read ahead are at the end of one epoch and at the begin of the next.
+    recent: Mutex<[Option<Epoch>; 2]>,
+}
+
+/// An epoch's number and its order.
+type Epoch = (u32, Arc<[u32]>);
+
+impl Sequence {
+    /// Over `len` images in batches of `batch_size`, of which at least one is full.
+    pub fn new(seed: u64, len: usize, batch_size: usize) -> Sequence {
+        let per_epoch = steps_per_epoch(len, batch_size) * batch_size;
+        Sequence {
+            seed,
+            len,
+            per_epoch: per_epoch.max(1) as u64,
+            recent: Mutex::default(),
+        }
+    }
+
+    /// Epoch, from 0, and image of place `n`, from 0; image 0 where there is none.
+    pub fn at(&self, n: u64) -> (u32, u32) {
+        let epoch = (n / self.per_epoch) as u32;
+        let place = (n % self.per_epoch) as usize;
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = recent.iter().flatten().find(|(known, _)| *known == epoch);
+        let order = match known {
+            Some((_, order)) => order.clone(),
+            None => {
+                let order: Arc<[u32]> = order(self.seed, epoch, self.len).into();
+                recent.rotate_right(1);
+                recent[0] = Some((epoch, order.clone()));
+                order
+            }
+        };
+        (epoch, order.get(place).copied().unwrap_or(0))
+    }
 }
 
 #[cfg(test)]
@@ -79,5 +125,20 @@ mod tests {
             (0, 0)
         );
         assert_eq!((steps_per_epoch(10, 5), steps_per_epoch(10, 0)), (2, 0));
+    }
+
+    #[test]
+    fn a_sequence_is_its_epochs_full_batches() {
+        let sequence = Sequence::new(5, 10, 4);
+        let expected = (0..3).flat_map(|epoch| {
+            let order = order(5, epoch, 10);
+            order.into_iter().take(8).map(move |image| (epoch, image))
+        });
+        let expected: Vec<(u32, u32)> = expected.collect();
+        assert!((0..24).map(|n| sequence.at(n)).eq(expected.iter().copied()));
+        // In any order, too.
+        for n in [23, 0, 9, 8, 16, 7] {
+            assert_eq!(sequence.at(n), expected[n as usize]);
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::{DataError, cifar, idx};
+use super::{DataError, cifar, folder, idx};
 
 /// Which data set, as after `--data` and in `data.source`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub enum Spec {
     Cifar10(PathBuf),
     /// CIFAR-100, binary version.
     Cifar100(PathBuf),
+    /// Image files, in subfolders or not.
+    Images(PathBuf),
     /// A folder whose files will tell.
     Folder(PathBuf),
 }
@@ -47,9 +49,7 @@ impl FromStr for Spec {
             "idx" => Ok(Self::Idx(folder)),
             "cifar10" => Ok(Self::Cifar10(folder)),
             "cifar100" => Ok(Self::Cifar100(folder)),
-            "stl10" | "folder" => Err(DataError::KindNotYet {
-                kind: kind.to_owned(),
-            }),
+            "folder" => Ok(Self::Images(folder)),
             _ => Err(DataError::UnknownKind {
                 kind: kind.to_owned(),
                 spec: text.to_owned(),
@@ -65,6 +65,7 @@ impl fmt::Display for Spec {
             Self::Idx(folder) => write!(f, "idx:{}", folder.display()),
             Self::Cifar10(folder) => write!(f, "cifar10:{}", folder.display()),
             Self::Cifar100(folder) => write!(f, "cifar100:{}", folder.display()),
+            Self::Images(folder) => write!(f, "folder:{}", folder.display()),
             Self::Folder(folder) => write!(f, "{}", folder.display()),
         }
     }
@@ -79,6 +80,7 @@ impl Spec {
             Self::Idx(folder)
             | Self::Cifar10(folder)
             | Self::Cifar100(folder)
+            | Self::Images(folder)
             | Self::Folder(folder) => folder.clone(),
         };
         if !folder.exists() {
@@ -108,6 +110,8 @@ impl Spec {
                 first,
             }),
             _ if cifar::is_python_version(&folder) => Err(DataError::PythonCifar { folder }),
+            // Asked last: it looks through the whole tree.
+            _ if folder::is_here(&folder) => Ok(Self::Images(folder)),
             _ => Err(DataError::Unrecognised { folder }),
         }
     }

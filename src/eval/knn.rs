@@ -4,9 +4,12 @@
 //! class with weight exp(similarity / temperature) (Wu et al. 2018, "Unsupervised Feature Learning via Non-Parametric Instance
 //! Discrimination", §3.4). The bank of training features stays on the device; only votes come back.
 
-use crate::augment::{Feed, ViewDraws, ViewOptions, views};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::augment::{Feed, Loader, Pace, ViewOptions, Views, views};
 use crate::config::Config;
-use crate::data::{Dataset, Images};
+use crate::data::{DataError, Dataset, ImageSet};
 use crate::gpu::{Binding, Gpu, GpuError};
 use crate::graph::tune::Work;
 use crate::graph::{Choices, Graph, GraphError, Memory, Program, Shape, Store, Target, Tensor};
@@ -38,6 +41,9 @@ pub enum EvalError {
     /// From below.
     #[error(transparent)]
     Graph(#[from] GraphError),
+    /// Images cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// From below.
     #[error(transparent)]
     Gpu(#[from] GpuError),
@@ -59,6 +65,11 @@ pub struct KnnPlan {
     /// Queries a vote.
     chunk: usize,
     classes: usize,
+    /// Side of the views.
+    size: usize,
+    /// Part of the images that may be unreadable.
+    unreadable: f64,
+    pace: Pace,
 }
 
 impl KnnPlan {
@@ -70,7 +81,7 @@ impl KnnPlan {
         target: &Target,
         batch: usize,
     ) -> Result<Option<KnnPlan>, EvalError> {
-        let (Some(train), Some(test)) = (&data.train.labels, &data.test.labels) else {
+        let (Some(train), Some(test)) = (data.bank().labels(), data.test.labels()) else {
             return Ok(None);
         };
         if train.is_empty() || test.is_empty() {
@@ -85,9 +96,10 @@ impl KnnPlan {
         let batch = batch.clamp(1, train.len().max(test.len()));
 
         let mut features = Graph::new();
-        let feed = Feed::streamed(&mut features, &data.train, batch, batch);
-        let options = ViewOptions::evaluation(&config.augment);
         let size = config.data.image_size;
+        let one_size = data.bank().size().filter(|_| data.test.size().is_some());
+        let feed = Feed::streamed(&mut features, one_size, batch, size);
+        let options = ViewOptions::evaluation(&config.augment);
         let images = views(&mut features, feed.bytes, feed.table, size, &options)?;
         let network = simsiam::evaluation(&mut features, images, config, parameters, false)?;
         let eps = NORMALIZE_EPS;
@@ -132,6 +144,9 @@ impl KnnPlan {
             votes,
             chunk,
             classes,
+            size,
+            unreadable: config.data.max_unreadable,
+            pace: Pace::new(config, batch),
         }))
     }
 
@@ -143,18 +158,30 @@ impl KnnPlan {
 
     /// Its graphs, and how often they are replayed in `evaluations` classifications of `data`.
     pub fn work(&self, data: &Dataset, evaluations: u64) -> [Work<'_>; 2] {
-        let batches = |images: &Images| images.len().div_ceil(self.batch) as u64;
-        let votes = batches(&data.test) * self.batch.div_ceil(self.chunk) as u64;
+        let batches = |images: &dyn ImageSet| images.len().div_ceil(self.batch) as u64;
+        let votes = batches(&*data.test) * self.batch.div_ceil(self.chunk) as u64;
         [
             Work {
                 graph: &self.features,
-                runs: evaluations * (batches(&data.train) + batches(&data.test)),
+                runs: evaluations * (batches(&**data.bank()) + batches(&*data.test)),
             },
             Work {
                 graph: &self.vote,
                 runs: evaluations * votes,
             },
         ]
+    }
+
+    /// All images of a set, as they are evaluated.
+    fn loader(&self, set: &Arc<dyn ImageSet>) -> Loader {
+        Loader::new(
+            set.clone(),
+            Views::Evaluation,
+            self.size,
+            self.unreadable,
+            self.pace,
+            0..set.len() as u64,
+        )
     }
 
     /// See [`Graph::choose`].
@@ -164,14 +191,13 @@ impl KnnPlan {
     }
 
     /// Compiles both graphs; the network's state is that of `store`.
-    pub fn compile(self, store: &mut Store, data: &Dataset) -> Result<Knn, GraphError> {
+    pub fn compile(self, store: &mut Store) -> Result<Knn, GraphError> {
         let features = Program::compile(&self.features, store)?;
         // A store of its own: the features must outlast the votes for them.
         let vote = Program::compile(&self.vote, &mut Store::new(store.gpu()))?;
-        let labels = data.train.labels.iter().flatten();
-        vote.write(self.labels, &labels.map(|&l| l as f32).collect::<Vec<_>>());
         Ok(Knn {
             gpu: store.gpu().clone(),
+            remarks: BTreeMap::new(),
             plan: self,
             features,
             vote,
@@ -185,16 +211,18 @@ pub struct Knn {
     plan: KnnPlan,
     features: Program,
     vote: Program,
+    /// Images that could not be read, and whether that has been told.
+    remarks: BTreeMap<String, bool>,
 }
 
 impl Knn {
-    /// Share of all test images whose class wins the vote, with the network as it is in the store. Of classes with equally many
+    /// Share of all readable test images whose class wins the vote, with the network as it is in the store. Of classes with equally many
     /// votes the lowest wins. `go_on` is asked after every batch; `None` where it said no.
     pub fn top1(
         &mut self,
         data: &Dataset,
         go_on: &mut dyn FnMut() -> bool,
-    ) -> Result<Option<f64>, GpuError> {
+    ) -> Result<Option<f64>, EvalError> {
         let (plan, gpu) = (&self.plan, &self.gpu);
         let (Some(unit), Some(bank), Some(queries)) = (
             self.features.binding(plan.unit).cloned(),
@@ -204,38 +232,56 @@ impl Knn {
             return Ok(None); // cannot be: all three are used
         };
         let width = plan.features.shape(plan.unit).stored_channels();
-        for start in (0..data.train.len()).step_by(plan.batch) {
-            let rows = run_batch(plan, &mut self.features, &data.train, start)?;
-            copy_rows(gpu, &unit, 0, &bank, start, rows, width);
+        let set = data.bank();
+        let labels = set.labels().unwrap_or_default();
+        let mut voters = Vec::with_capacity(set.len());
+        let mut loader = plan.loader(set);
+        for start in (0..set.len()).step_by(plan.batch) {
+            let images = run_batch(plan, &mut self.features, &mut loader)?;
+            copy_rows(gpu, &unit, 0, &bank, start, images.len(), width);
+            let label = |&image: &u32| labels.get(image as usize).map_or(0.0, |&l| l as f32);
+            voters.extend(images.iter().map(label));
             if !go_on() {
                 return Ok(None);
             }
         }
+        note(&mut self.remarks, &loader);
+        self.vote.write(plan.labels, &voters);
         let mut readback = self.vote.readback(&[plan.votes]);
-        let mut correct = 0;
-        let labels = data.test.labels.as_deref().unwrap_or_default();
+        let (mut correct, mut of) = (0_usize, 0_usize);
+        let labels = data.test.labels().unwrap_or_default();
+        // The image that each query is of: another than its place says where that one could not be read.
+        let mut queried: Vec<u32> = Vec::with_capacity(data.test.len());
         // A tag says which queries a vote was for: the first in its upper half, how many in its lower.
         let stored = plan.vote.shape(plan.votes).stored_channels();
-        let mut count = |tag: u64, votes: &[Vec<f32>]| {
+        let mut count = |tag: u64, votes: &[Vec<f32>], queried: &[u32]| {
             let (first, rows) = ((tag >> 32) as usize, tag as u32 as usize);
-            let labels = labels.iter().skip(first).take(rows);
-            for (votes, &label) in votes
+            for (row, votes) in votes
                 .iter()
                 .flat_map(|v| v.chunks_exact(stored))
-                .zip(labels)
+                .take(rows)
+                .enumerate()
             {
-                correct += usize::from(winner(&votes[..plan.classes]) == label as usize);
+                let place = first + row;
+                if queried[place] as usize == place {
+                    of += 1;
+                    let class = winner(&votes[..plan.classes]) as u32;
+                    correct += usize::from(labels.get(place) == Some(&class));
+                }
             }
         };
+        let mut loader = plan.loader(&data.test);
         for start in (0..data.test.len()).step_by(plan.batch) {
-            let rows = run_batch(plan, &mut self.features, &data.test, start)?;
+            let images = run_batch(plan, &mut self.features, &mut loader)?;
+            let rows = images.len();
+            queried.extend(images);
             for part in (0..rows).step_by(plan.chunk) {
                 let rows = plan.chunk.min(rows - part);
                 copy_rows(gpu, &unit, part, &queries, 0, rows, width);
                 let tag = ((start + part) as u64) << 32 | rows as u64;
                 self.vote.run(Some((&mut readback, tag)))?;
                 while let Some((tag, votes)) = readback.poll()? {
-                    count(tag, &votes);
+                    count(tag, &votes, &queried);
                 }
             }
             if !go_on() {
@@ -243,29 +289,39 @@ impl Knn {
             }
         }
         while let Some((tag, votes)) = readback.wait()? {
-            count(tag, &votes);
+            count(tag, &votes, &queried);
         }
-        Ok(Some(correct as f64 / data.test.len().max(1) as f64))
+        note(&mut self.remarks, &loader);
+        Ok(Some(correct as f64 / of.max(1) as f64))
+    }
+
+    /// What is wrong with images that could not be read, each told once.
+    pub fn remarks(&mut self) -> Vec<String> {
+        let new = self.remarks.iter_mut().filter(|(_, told)| !**told);
+        new.map(|(remark, told)| {
+            *told = true;
+            remark.clone()
+        })
+        .collect()
     }
 }
 
-/// Computes the features of the images from `start` on, and says of how many. A last batch that is not full repeats its last image.
+fn note(remarks: &mut BTreeMap<String, bool>, loader: &Loader) {
+    for remark in loader.remarks() {
+        remarks.entry(remark).or_insert(false);
+    }
+}
+
+/// Computes the features of the next images, and says which these are.
 fn run_batch(
     plan: &KnnPlan,
     program: &mut Program,
-    images: &Images,
-    start: usize,
-) -> Result<usize, GpuError> {
-    let rows = plan.batch.min(images.len() - start);
-    let indices: Vec<u32> = (0..plan.batch)
-        .map(|i| (start + i.min(rows - 1)) as u32)
-        .collect();
-    let draws = indices
-        .iter()
-        .map(|&i| ViewDraws::evaluation(images.width, images.height, i));
-    plan.feed.write(program, images, &indices, draws);
+    loader: &mut Loader,
+) -> Result<Vec<u32>, EvalError> {
+    let batch = loader.next_batch(plan.batch)?;
+    plan.feed.write(program, &batch);
     program.run(None)?;
-    Ok(rows)
+    Ok(batch.images)
 }
 
 /// Copies `rows` rows of `width` words, from row `from` on to row `to` on.

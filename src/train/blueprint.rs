@@ -7,12 +7,12 @@ use super::event::{Event, Start, Tuning};
 use super::kernels::Kernels;
 use crate::augment::{Feed, ViewOptions, views};
 use crate::config::Config;
-use crate::data::{Dataset, steps_per_epoch};
+use crate::data::{Dataset, Images, steps_per_epoch};
 use crate::eval::KnnPlan;
 use crate::gpu::Gpu;
 use crate::gpu::shader::Fnv;
 use crate::graph::tune::{self, Budget, Cache, Tuned, Work};
-use crate::graph::{Choices, Graph, GraphError, Memory, Recomputed, Target, refuse_above};
+use crate::graph::{Choices, Graph, GraphError, Memory, Recomputed, Target, Tensor, refuse_above};
 use crate::method::simsiam;
 use crate::model::{Arena, Parameters};
 
@@ -30,6 +30,8 @@ pub struct Blueprint {
     /// The same with its kernels, and with what is computed twice to need less memory.
     pub(super) graph: Graph,
     pub(super) feed: Feed,
+    /// The views of a step.
+    pub(super) views: Tensor,
     pub(super) step: simsiam::Step,
     pub(super) knn: Option<KnnPlan>,
     pub(super) remarks: Vec<String>,
@@ -43,32 +45,41 @@ impl Blueprint {
     /// first candidate until [`Blueprint::tune`] or [`Blueprint::continue_with`].
     pub fn new(gpu: &Gpu, config: &Config, data: Arc<Dataset>) -> Result<Blueprint, TrainError> {
         config.validate()?;
-        config.check_against(data.train.len(), data.test.len())?;
+        config.check_against(data.train.len())?;
         let target = Target::of(gpu);
         let report = gpu.report();
         let batch = config.optim.batch_size;
 
         let mut parameters = Parameters::new();
         let mut graph = Graph::new();
-        let words = Feed::resident_words(&data.train);
         let share = report.memory.map_or(u64::MAX, |m| m / RESIDENT_SHARE);
-        let feed = match words <= target.max_words && words as u64 * 4 <= share {
-            true => Feed::resident(&mut graph, &data.train, 2 * batch),
-            false => Feed::streamed(&mut graph, &data.train, batch, 2 * batch),
+        let fits = |images: &&Images| {
+            let words = Feed::resident_words(images);
+            words <= target.max_words && words as u64 * 4 <= share
+        };
+        let size = config.data.image_size;
+        let feed = match data.train.in_memory().filter(fits) {
+            Some(images) => Feed::resident(&mut graph, images, 2 * batch),
+            None => Feed::streamed(&mut graph, data.train.size(), 2 * batch, size),
         };
         let options = ViewOptions::training(&config.augment);
-        let size = config.data.image_size;
         let images = views(&mut graph, feed.bytes, feed.table, size, &options)?;
+        // The first convolution's gradient, the last of the step, reads them: kept for people they cost nothing.
+        graph.keep(images);
         let step = simsiam::training_step(&mut graph, images, config, &mut parameters)?;
 
-        let mut remarks = Vec::new();
+        let mut remarks = data.remarks.clone();
         let knn = match config.run.knn_every {
             0 => None,
             // As many images at once as training has views, so that evaluation needs no more memory.
             _ => {
                 let plan = KnnPlan::new(config, &data, &mut parameters, &target, 2 * batch)?;
                 if plan.is_none() {
-                    remarks.push("the data has no labels: kNN is off".to_owned());
+                    let missing = match data.test.is_empty() {
+                        true => "test images",
+                        false => "labels",
+                    };
+                    remarks.push(format!("the data has no {missing}: kNN is off"));
                 }
                 plan
             }
@@ -98,6 +109,7 @@ impl Blueprint {
             plain: graph.clone(),
             graph,
             feed,
+            views: images,
             step,
             knn,
             remarks,
@@ -137,7 +149,8 @@ impl Blueprint {
         let state =
             4 * (3 * words(Arena::Parameters) + words(Arena::Frozen) + words(Arena::Running));
         // What is written before the first step waits beside its destination.
-        let uploads = 4 * words(Arena::Parameters) + self.feed.resident_bytes(&self.data.train);
+        let uploads =
+            4 * words(Arena::Parameters) + self.feed.resident_bytes(self.data.train.in_memory());
         let evaluation = self.knn.as_ref().map(|knn| knn.memory(&target));
         let evaluation = evaluation.transpose()?;
         let besides = |training: Memory| match &evaluation {

@@ -16,12 +16,12 @@ use super::folder::LAST;
 use super::meter::Meter;
 use super::position::Position;
 use super::schedule::LearningRates;
-use crate::augment::{Feed, draws};
+use crate::augment::Batches;
 use crate::config::Config;
-use crate::data::{Dataset, order};
-use crate::eval::Knn;
+use crate::data::Dataset;
+use crate::eval::{EvalError, Knn};
 use crate::gpu::{Plan, Readback};
-use crate::graph::{Program, Store};
+use crate::graph::{Program, Store, Tensor};
 use crate::method::{LossScale, simsiam};
 use crate::model::Parameters;
 
@@ -52,7 +52,8 @@ pub struct Trainer {
     parameters: Parameters,
     store: Store,
     program: Program,
-    feed: Feed,
+    batches: Batches,
+    views: Tensor,
     nodes: simsiam::Step,
     knn: Option<Knn>,
     rates: LearningRates,
@@ -75,6 +76,12 @@ pub struct Trainer {
 
 type Listener<'a> = dyn FnMut(&Event) + 'a;
 
+fn warn(messages: Vec<String>, listener: &mut Listener) {
+    for message in messages {
+        listener(&Event::Warning(Warning { message }));
+    }
+}
+
 impl Trainer {
     /// Allocates, compiles the kernels that the blueprint has chosen, and gives the parameters their first values. Checkpoints go to the folder `checkpoints`, if one is given.
     pub fn new(blueprint: Blueprint, checkpoints: Option<&Path>) -> Result<Trainer, TrainError> {
@@ -85,6 +92,7 @@ impl Trainer {
             parameters,
             graph,
             feed,
+            views,
             step: nodes,
             knn,
             remarks,
@@ -97,9 +105,12 @@ impl Trainer {
         if !gpu.is_software() {
             program.plan().bound_submits(Plan::HEADLESS);
         }
-        feed.load(&program, &data.train);
+        if let Some(images) = data.train.in_memory() {
+            feed.load(&program, images);
+        }
+        let batches = Batches::new(&config, data.train.clone(), feed, start.steps);
         let knn = match knn {
-            Some(plan) => Some(plan.compile(&mut store, &data)?),
+            Some(plan) => Some(plan.compile(&mut store)?),
             None => None,
         };
         parameters.write(&store, &parameters.initialize(config.run.seed));
@@ -115,7 +126,8 @@ impl Trainer {
             parameters,
             store,
             program,
-            feed,
+            batches,
+            views,
             nodes,
             knn,
             start,
@@ -157,6 +169,12 @@ impl Trainer {
         self.position.step
     }
 
+    /// The views of the step that ran last, the first views of all its images before the second ones: `[2 * batch, size, size, 3]`,
+    /// normalised, as the network got them.
+    pub fn views(&self) -> Result<Vec<f32>, TrainError> {
+        Ok(self.program.read(self.views)?)
+    }
+
     /// The table of parameters and the store that holds them.
     pub fn state(&self) -> (&Parameters, &Store) {
         (&self.parameters, &self.store)
@@ -168,18 +186,28 @@ impl Trainer {
         commands: &Receiver<Command>,
         listener: &mut Listener,
     ) -> Result<Outcome, TrainError> {
+        let outcome = self.steps(commands, listener);
+        if let Err(TrainError::Data(_) | TrainError::Eval(EvalError::Data(_))) = outcome {
+            // The network is as good as before its images went away.
+            self.stop(listener)?;
+        }
+        outcome
+    }
+
+    fn steps(
+        &mut self,
+        commands: &Receiver<Command>,
+        listener: &mut Listener,
+    ) -> Result<Outcome, TrainError> {
         let began = Instant::now();
         listener(&Event::Start(self.start.clone()));
-        for message in std::mem::take(&mut self.remarks) {
-            listener(&Event::Warning(Warning { message }));
-        }
+        warn(std::mem::take(&mut self.remarks), listener);
         if !self.restored {
             self.measure_untrained()?;
             self.save(&[LAST.to_owned()], listener)?;
         }
         let per_epoch = self.steps_per_epoch();
         let mut epoch_began = began;
-        let mut images: (u64, Vec<u32>) = (u64::MAX, Vec::new());
         self.meter.restart();
         loop {
             if self.position.pending.is_some() {
@@ -195,15 +223,9 @@ impl Trainer {
             if !self.obey(commands, listener)? {
                 return self.stop(listener);
             }
-            let epoch = self.sent / per_epoch;
-            if images.0 != epoch {
-                let seed = self.config.run.seed;
-                images = (epoch, order(seed, epoch as u32, self.data.train.len()));
-            }
-            let batch = self.config.optim.batch_size;
-            let first = (self.sent % per_epoch) as usize * batch;
             let rates = self.rates.at(self.sent);
-            self.send(epoch as u32, &images.1[first..first + batch], rates)?;
+            self.send(rates)?;
+            warn(self.batches.remarks(), listener);
             while let Some((tag, values)) = self.readback.poll()? {
                 self.arrived(tag, &values, listener)?;
             }
@@ -237,15 +259,9 @@ impl Trainer {
         (self.start.steps / self.start.epochs.max(1)).max(1)
     }
 
-    /// Sends one step to the device.
-    fn send(&mut self, epoch: u32, images: &[u32], rates: [f64; 2]) -> Result<(), TrainError> {
-        let (train, seed) = (&self.data.train, self.config.run.seed);
-        let views = (0..2u8).flat_map(|view| images.iter().map(move |&image| (image, view)));
-        let config = &self.config.augment;
-        let drawn = views.map(|(image, view)| {
-            draws::draw(config, train.width, train.height, seed, epoch, image, view)
-        });
-        self.feed.write(&self.program, train, images, drawn);
+    /// Sends the next step to the device.
+    fn send(&mut self, rates: [f64; 2]) -> Result<(), TrainError> {
+        self.batches.write(&self.program, self.sent)?;
         let rates = rates.map(|rate| rate as f32);
         self.program.write(self.nodes.rates, &rates);
         self.sent += 1;

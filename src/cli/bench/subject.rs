@@ -122,8 +122,7 @@ impl Subject {
             draws.image = 0;
             draws
         });
-        let indices = vec![0; batch];
-        self.feed.write(&self.program, &self.image, &indices, drawn);
+        self.feed.write_draws(&self.program, &self.image, drawn);
         self.program.write(self.nodes.rates, &[0.03, 0.03]);
         self.program.run(Some((&mut self.readback, tag as u64)))?;
         while self.readback.poll()?.is_some() {}

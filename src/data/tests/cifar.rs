@@ -33,22 +33,33 @@ fn cifar10_becomes_interleaved() {
     let folder = cifar10_folder();
     let data = open(&Spec::Cifar10(folder.path().to_owned()), Limits::default()).unwrap();
     assert_eq!(
-        (data.train.len(), data.test.len(), data.train.channels),
+        (
+            data.train.len(),
+            data.test.len(),
+            images(&data.train).channels
+        ),
         (10, 1, 3)
     );
     assert_eq!(
-        data.train.labels.as_deref(),
+        images(&data.train).labels.as_deref(),
         Some(&[1, 2, 2, 3, 3, 4, 4, 5, 5, 6][..])
     );
-    assert_eq!(data.train.image(3).unwrap()[..6], [25, 26, 27, 26, 27, 28]);
+    assert_eq!(
+        images(&data.train).image(3).unwrap()[..6],
+        [25, 26, 27, 26, 27, 28]
+    );
     assert_eq!(data.classes[6], "frog");
 
     let few = open(
         &Spec::Cifar10(folder.path().to_owned()),
-        Limits { train: 3, test: 0 },
+        Limits {
+            train: 3,
+            test: 0,
+            ..Limits::default()
+        },
     )
     .unwrap();
-    assert_eq!(few.train.labels.as_deref(), Some(&[1, 2, 2][..]));
+    assert_eq!(images(&few.train).labels.as_deref(), Some(&[1, 2, 2][..]));
 
     let outer = TempDir::new().unwrap();
     fs::rename(folder.path(), outer.path().join("cifar-10-batches-bin")).unwrap();
@@ -58,7 +69,8 @@ fn cifar10_becomes_interleaved() {
     )
     .unwrap();
     let inner = open(&Spec::Folder(outer.path().to_owned()), Limits::default()).unwrap();
-    assert_eq!((inner.train, inner.classes[9].as_str()), (data.train, "j"));
+    assert_eq!(images(&inner.train), images(&data.train));
+    assert_eq!(inner.classes[9], "j");
     let file = outer.path().join("cifar-10-batches-bin/batches.meta.txt");
     fs::write(&file, "a\nb\n").unwrap();
     assert!(
@@ -85,13 +97,16 @@ fn cifar100_uses_the_fine_label() {
     )
     .unwrap();
     assert_eq!(
-        (data.train.labels.as_deref(), data.test.labels.as_deref()),
+        (
+            images(&data.train).labels.as_deref(),
+            images(&data.test).labels.as_deref()
+        ),
         (Some(&[99, 3][..]), Some(&[42][..]))
     );
     assert_eq!(
         (
             data.classes.len(),
-            data.train.image(1).unwrap()[..3].to_vec()
+            images(&data.train).image(1).unwrap()[..3].to_vec()
         ),
         (100, vec![7, 8, 9])
     );
@@ -115,7 +130,11 @@ fn bad_cifar_files() {
         text(
             open(
                 &Spec::Cifar10(folder.path().to_owned()),
-                Limits { train: 1, test: 0 },
+                Limits {
+                    train: 1,
+                    test: 0,
+                    ..Limits::default()
+                },
             ),
             &file,
         )

@@ -22,6 +22,11 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// The images of a part that is in memory.
+fn images(part: &Arc<dyn ImageSet>) -> &Images {
+    part.in_memory().expect("in memory")
+}
+
 /// The error's text, which must be one line that names `file`.
 fn text(result: Result<Dataset, DataError>, file: &Path) -> String {
     let text = result.expect_err("the data is wrong").to_string();
@@ -37,36 +42,51 @@ fn demo_is_the_start_of_fashion_mnist() {
     let demo = open(&Spec::Demo, Limits::default()).unwrap();
     assert_eq!((demo.train.len(), demo.test.len()), (5000, 1000));
     assert_eq!(
-        (demo.train.width, demo.train.height, demo.train.channels),
+        (
+            images(&demo.train).width,
+            images(&demo.train).height,
+            images(&demo.train).channels
+        ),
         (28, 28, 1)
     );
     assert_eq!(
         (demo.name.as_str(), demo.classes[9].as_str()),
         ("demo", "Ankle boot")
     );
-    let labels = demo.train.labels.as_deref().unwrap();
+    let labels = images(&demo.train).labels.as_deref().unwrap();
     assert_eq!(labels[..10], [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]);
     assert_eq!(
-        demo.test.labels.as_deref().unwrap()[..10],
+        images(&demo.test).labels.as_deref().unwrap()[..10],
         [9, 2, 1, 1, 6, 1, 4, 6, 5, 7]
     );
     // The fourth row of the first image, the ankle boot's top.
     assert_eq!(
-        demo.train.image(0).unwrap()[84..112],
+        images(&demo.train).image(0).unwrap()[84..112],
         [
             0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 13, 73, 0, 0, 1, 4, 0, 0, 0, 0, 1, 1, 0
         ]
     );
-    let (mean, std) = demo.train.mean_std();
+    let (mean, std) = images(&demo.train).mean_std();
     assert!(
         (mean[0] - 0.2860).abs() < 2e-3 && (std[2] - 0.3530).abs() < 2e-3,
         "{mean:?} {std:?}"
     );
 
-    let few = open(&Spec::Demo, Limits { train: 70, test: 9 }).unwrap();
+    let few = open(
+        &Spec::Demo,
+        Limits {
+            train: 70,
+            test: 9,
+            ..Limits::default()
+        },
+    )
+    .unwrap();
     assert_eq!((few.train.len(), few.test.len()), (70, 9));
-    assert_eq!(few.train.pixels[..], demo.train.pixels[..70 * 784]);
-    assert_eq!(few.train.labels.unwrap(), labels[..70]);
+    assert_eq!(
+        images(&few.train).pixels[..],
+        images(&demo.train).pixels[..70 * 784]
+    );
+    assert_eq!(images(&few.train).labels.as_deref().unwrap(), &labels[..70]);
 }
 
 #[test]
@@ -86,7 +106,14 @@ fn specifications() {
         parse("./odd:name"),
         Ok(Spec::Folder(PathBuf::from("./odd:name")))
     );
-    for text in ["demo", "idx:/a", "cifar10:b", "cifar100:c d", "./e"] {
+    for text in [
+        "demo",
+        "idx:/a",
+        "cifar10:b",
+        "cifar100:c d",
+        "folder:d",
+        "./e",
+    ] {
         assert_eq!(parse(text).unwrap().to_string(), text);
     }
     assert!(
@@ -95,9 +122,8 @@ fn specifications() {
             .starts_with("no data given; use --data")
     );
     assert!(parse("mnist:x").unwrap_err().starts_with(
-        "unknown kind of data \"mnist\" in \"mnist:x\"; choose idx, cifar10 or cifar100"
+        "unknown kind of data \"mnist\" in \"mnist:x\"; choose folder, idx, cifar10 or cifar100"
     ));
-    assert!(parse("stl10:x").unwrap_err().contains("cannot be read yet"));
     assert!(parse("idx:").unwrap_err().contains("no such folder"));
 }
 

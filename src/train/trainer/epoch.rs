@@ -3,8 +3,7 @@
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
-use super::{LAST, Listener, Trainer};
-use crate::data::order;
+use super::{LAST, Listener, Trainer, warn};
 use crate::method::LossScale;
 use crate::model::Arena;
 use crate::train::TrainError;
@@ -17,9 +16,7 @@ impl Trainer {
     /// Epoch 0: the loss of the untrained network on the first batch. The step that shows it runs with a rate of zero, and what it
     /// leaves in momentum and running statistics is taken back.
     pub(super) fn measure_untrained(&mut self) -> Result<(), TrainError> {
-        let batch = self.config.optim.batch_size;
-        let images = order(self.config.run.seed, 0, self.data.train.len());
-        self.send(0, &images[..batch], [0.0; 2])?;
+        self.send([0.0; 2])?;
         self.sent = 0;
         let Some((_, values)) = self.readback.wait()? else {
             return Ok(()); // cannot be: one was sent
@@ -62,6 +59,7 @@ impl Trainer {
                 !deferred.contains(&Command::Stop)
             };
             knn_top1 = knn.top1(&self.data, &mut go_on)?;
+            warn(knn.remarks(), listener);
             if knn_top1.is_none() {
                 return Ok(false);
             }

@@ -1,0 +1,104 @@
+//! The views of a training, step after step.
+
+use std::sync::Arc;
+
+use super::{Feed, Loader, Pace, Views, draws};
+use crate::config::Config;
+use crate::data::{DataError, ImageSet, Sequence};
+use crate::graph::Program;
+
+/// Brings the source of the views of one step after the other to the device: of resident images only what was drawn, else patches that
+/// a [`Loader`] has made ahead.
+pub struct Batches {
+    config: Config,
+    set: Arc<dyn ImageSet>,
+    feed: Feed,
+    sequence: Sequence,
+    steps: u64,
+    /// Reads from the step beside it on.
+    loader: Option<(u64, Loader)>,
+    /// What the device holds.
+    written: Option<u64>,
+}
+
+impl Batches {
+    /// For the `steps` steps of a training on `set`.
+    pub fn new(config: &Config, set: Arc<dyn ImageSet>, feed: Feed, steps: u64) -> Batches {
+        Batches {
+            sequence: Self::sequence(config, &*set),
+            config: config.clone(),
+            set,
+            feed,
+            steps,
+            loader: None,
+            written: None,
+        }
+    }
+
+    fn sequence(config: &Config, set: &dyn ImageSet) -> Sequence {
+        Sequence::new(config.run.seed, set.len(), config.optim.batch_size)
+    }
+
+    /// Writes what `step`, from 0, reads. Steps are best asked for in order: another one makes the loader begin anew.
+    pub fn write(&mut self, program: &Program, step: u64) -> Result<(), DataError> {
+        if self.written == Some(step) {
+            return Ok(());
+        }
+        let batch = self.config.optim.batch_size;
+        match (self.feed.is_resident(), self.set.in_memory()) {
+            (true, Some(images)) => {
+                let (augment, seed) = (&self.config.augment, self.config.run.seed);
+                let (width, height) = (images.width, images.height);
+                let places = step * batch as u64..(step + 1) * batch as u64;
+                let items: Vec<(u32, u32)> = places.map(|n| self.sequence.at(n)).collect();
+                let views = [0, 1].into_iter().flat_map(|view| {
+                    let draw = move |&(epoch, image): &(u32, u32)| {
+                        draws::draw(augment, width, height, seed, epoch, image, view)
+                    };
+                    items.iter().map(draw)
+                });
+                self.feed.write_draws(program, images, views);
+            }
+            _ => {
+                let loaded = match &mut self.loader {
+                    Some((next, loader)) if *next == step => loader.next_batch(batch)?,
+                    _ => {
+                        let (_, loader) = self.loader.insert((step, self.loader_from(step)));
+                        loader.next_batch(batch)?
+                    }
+                };
+                if let Some((next, _)) = &mut self.loader {
+                    *next = step + 1;
+                }
+                self.feed.write(program, &loaded);
+            }
+        }
+        self.written = Some(step);
+        Ok(())
+    }
+
+    fn loader_from(&self, step: u64) -> Loader {
+        let batch = self.config.optim.batch_size;
+        let views = Views::Training {
+            sequence: Self::sequence(&self.config, &*self.set),
+            seed: self.config.run.seed,
+            augment: Box::new(self.config.augment.clone()),
+        };
+        Loader::new(
+            self.set.clone(),
+            views,
+            self.config.data.image_size,
+            self.config.data.max_unreadable,
+            Pace::new(&self.config, batch),
+            step * batch as u64..self.steps * batch as u64,
+        )
+    }
+
+    /// See [`Loader::remarks`].
+    pub fn remarks(&self) -> Vec<String> {
+        self.loader
+            .as_ref()
+            .map(|(_, loader)| loader.remarks())
+            .unwrap_or_default()
+    }
+}
