@@ -188,7 +188,8 @@ fn unknown_names_get_a_suggestion() {
         set_error("optim.lr"),
         "--set optim.lr: write it as section.key=value, such as optim.lr=0.1"
     );
-    let unknown = "unknown preset \"cifar\"; choose one of demo, fashion-mnist, cifar10, photos, imagenet";
+    let unknown =
+        "unknown preset \"cifar\"; choose one of demo, fashion-mnist, cifar10, photos, imagenet";
     assert_eq!(text(Config::preset("cifar").unwrap_err()), unknown);
     assert_eq!(file_error("preset = \"cifar\"\n"), unknown);
     assert!(file_error("preset = 3\n").contains("preset = 3: expected a preset's name"));

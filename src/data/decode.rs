@@ -74,14 +74,14 @@ fn jpeg_ends(bytes: &[u8]) -> bool {
     let mut at = 2;
     while let Some(&[marker, kind, high, low]) = bytes.get(at..at + 4) {
         match (marker, kind) {
-            (0xff, START_OF_SCAN) => {
-                return bytes[at..].windows(2).any(|pair| pair == END_OF_IMAGE);
-            }
+            (0xff, START_OF_SCAN) => break,
             (0xff, 0xff) => at += 1, // filling
             (0xff, _) => at += 2 + usize::from(u16::from_be_bytes([high, low])),
             // Not where a segment should begin: the decoder will say what it makes of it.
-            _ => return bytes[at..].windows(2).any(|pair| pair == END_OF_IMAGE),
+            _ => break,
         }
     }
-    false
+    // From behind: it is nearly always the last thing there is.
+    let scans = bytes.get(at..).unwrap_or_default();
+    scans.windows(2).rev().any(|pair| pair == END_OF_IMAGE)
 }

@@ -1,5 +1,6 @@
 //! `simsiam bench`: how fast this adapter is, and how close to its limit a training step comes.
 
+mod data;
 mod gemm;
 mod kernels;
 mod network;
@@ -23,11 +24,14 @@ enum What {
     Step(step::Args),
     /// Every kernel that could run a training step, timed on each of its shapes.
     Kernels(kernels::Args),
+    /// Decoding and cutting out of images, alone and in front of a training step.
+    Data(data::Args),
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
     match &args.what {
         What::Step(args) => step::run(args),
         What::Kernels(args) => kernels::run(args),
+        What::Data(args) => data::run(args),
     }
 }
