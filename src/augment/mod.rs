@@ -6,6 +6,7 @@ pub mod draws;
 mod feed;
 mod loader;
 mod patch;
+mod preview;
 mod views;
 
 pub use batches::Batches;
@@ -13,4 +14,5 @@ pub use draws::{Jitter, JitterOp, ViewDraws};
 pub use feed::Feed;
 pub use loader::{Batch, Loader, Pace, Views};
 pub use patch::Patch;
+pub use preview::{Preview, PreviewError, Seen};
 pub use views::{Source, ViewOptions, blur_kernel_size, table_rows, views};
