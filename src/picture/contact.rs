@@ -29,12 +29,14 @@ pub struct ContactSheet {
 }
 
 /// Side of a cell.
-const CELL: f64 = 62.0;
+const CELL: f64 = 64.0;
 const GAP: f64 = 6.0;
 /// Most that class names take.
 const NAMES: f64 = 190.0;
 /// Between a name, its count and the images.
 const NAME_GAP: f64 = 24.0;
+/// Room for the heading and notes, where there are few images.
+const MIN_COLUMNS: usize = 6;
 /// More rows are no picture any more.
 const MAX_ROWS: usize = 200;
 
@@ -66,7 +68,8 @@ impl ContactSheet {
         } else {
             (page::MARGIN, page::MARGIN)
         };
-        let columns = Self::COLUMNS as f64;
+        let columns = rows.iter().map(|row| row.images.len()).max().unwrap_or(0);
+        let columns = columns.clamp(MIN_COLUMNS, Self::COLUMNS) as f64;
         let width = images + columns * (CELL + GAP) - GAP + page::MARGIN;
         let mut page = Page::new(width, &self.title, &self.subtitle);
         page.y += 26.0;
@@ -101,9 +104,12 @@ impl ContactSheet {
 /// An image in the middle of its cell.
 fn thumbnail(page: &mut Page, x: f64, image: &RgbImage) -> Result<(), PictureError> {
     let top = page.y;
-    page.fill([x, top, CELL, CELL], 0.0, page::CELL);
     let scale = f64::from(SCALE);
     let shown = raster::fit(image, [(CELL * scale) as u32; 2]);
+    // A frame of a few pixels around images that almost fill their cells would only be noise.
+    if f64::from(shown.width().min(shown.height())) < 0.8 * CELL * scale {
+        page.fill([x, top, CELL, CELL], 0.0, page::CELL);
+    }
     let centre = |side: u32| (CELL - f64::from(side) / scale) / 2.0;
     page.image(
         x + centre(shown.width()),

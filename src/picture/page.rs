@@ -31,6 +31,9 @@ pub const BODY: f64 = 13.5;
 /// Of notes.
 pub const NOTE: f64 = 12.5;
 
+/// Before a note that follows text.
+pub const NOTE_GAP: f64 = 14.0;
+
 /// Where text stands relative to its x.
 #[derive(Clone, Copy)]
 pub enum Anchor {
@@ -107,6 +110,22 @@ impl Page {
 
     /// `x` and `y` are the baseline's. The text is escaped here.
     pub fn text(&mut self, x: f64, y: f64, style: Style, anchor: Anchor, content: &str) {
+        let content = text::escape(content);
+        self.set(x, y, style, anchor, &content);
+    }
+
+    /// Text that begins at `x`, and a note after it: wherever it really ends, a reader's other fonts included.
+    pub fn text_and_note(&mut self, x: f64, y: f64, style: Style, content: &str, note: &str) {
+        let content = text::escape(content);
+        let note = text::escape(note);
+        // The mark (left to right) keeps a note that begins with a number out of a right-to-left name.
+        let content = format!(
+            "{content}&#x200e;<tspan dx=\"{NOTE_GAP}\" fill=\"{MUTED}\" stroke=\"none\">{note}</tspan>"
+        );
+        self.set(x, y, style, Anchor::Start, &content);
+    }
+
+    fn set(&mut self, x: f64, y: f64, style: Style, anchor: Anchor, content: &str) {
         let anchor = match anchor {
             Anchor::Start => "",
             Anchor::Middle => " text-anchor=\"middle\"",
@@ -119,7 +138,6 @@ impl Page {
         } else {
             String::new()
         };
-        let content = text::escape(content);
         self.element(format_args!(
             "<text x=\"{x:.2}\" y=\"{y:.2}\" font-size=\"{size}\" fill=\"{color}\"{strong}{anchor}>{content}</text>"
         ));

@@ -87,3 +87,48 @@ pub fn png(image: &RgbImage) -> Result<Vec<u8>, PictureError> {
         )?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_fit_their_room_and_keep_their_shape() {
+        let size = |width, height| {
+            let image = RgbImage::new(width, height);
+            fit(&image, [500, 420]).dimensions()
+        };
+        assert_eq!(size(28, 28), (420, 420));
+        assert_eq!(size(100, 50), (500, 250));
+        assert_eq!(size(400, 300), (500, 375));
+        assert_eq!(size(6000, 4000), (500, 333));
+        assert_eq!(size(20_000, 20), (500, 1));
+        assert_eq!(size(20, 20_000), (1, 420));
+        assert_eq!(size(1, 1), (420, 420));
+        assert_eq!(size(0, 7), (0, 7));
+    }
+
+    #[test]
+    fn reducing_averages() {
+        // A chequer of black and white pixels is gray from afar, not black or white.
+        let chequer = RgbImage::from_fn(1600, 1200, |x, y| {
+            image::Rgb([((x + y) % 2 * 255) as u8; 3])
+        });
+        let small = fit(&chequer, [200, 200]);
+        assert_eq!(small.dimensions(), (200, 150));
+        assert!(small.iter().all(|&v| (120..=135).contains(&v)));
+        assert_eq!(reduced(chequer.clone(), 2000), chequer);
+    }
+
+    #[test]
+    fn bytes_must_be_an_image() {
+        let gray = rgb(2, 1, 1, &[3, 4]).expect("an image");
+        assert_eq!(gray.into_raw(), [3, 3, 3, 4, 4, 4]);
+        assert!(rgb(2, 1, 3, &[0; 6]).is_some());
+        for (width, height, channels, bytes) in
+            [(2, 1, 3, 5), (2, 1, 2, 4), (u32::MAX, u32::MAX, 1, 9)]
+        {
+            assert!(rgb(width, height, channels, &vec![0; bytes]).is_none());
+        }
+    }
+}

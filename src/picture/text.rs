@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use epaint_default_fonts::{HACK_REGULAR, UBUNTU_LIGHT};
-use resvg::usvg::fontdb::Database;
+use resvg::usvg::fontdb::{Database, Source};
 use skrifa::instance::{LocationRef, Size};
 use skrifa::{FontRef, MetadataProvider};
 
@@ -19,32 +19,36 @@ pub fn fonts() -> Arc<Database> {
     static FONTS: OnceLock<Arc<Database>> = OnceLock::new();
     let load = || {
         let mut fonts = Database::new();
-        fonts.load_font_source(resvg::usvg::fontdb::Source::Binary(Arc::new(UBUNTU_LIGHT)));
-        fonts.load_font_source(resvg::usvg::fontdb::Source::Binary(Arc::new(HACK_REGULAR)));
+        for bytes in [UBUNTU_LIGHT, HACK_REGULAR] {
+            fonts.load_font_source(Source::Binary(Arc::new(bytes)));
+        }
         Arc::new(fonts)
     };
     Arc::clone(FONTS.get_or_init(load))
 }
 
-/// Width in units of a line of text set at `size`, without kerning.
+/// Width in units of a line of text set at `size`, without kerning (a per cent or less).
 pub fn width(text: &str, size: f64) -> f64 {
+    // Advances are rounded to 1/64: measured at a size where that is nothing.
+    const EM: f32 = 1000.0;
+    /// The box for a letter that neither font has.
+    const MISSING: f32 = EM / 2.0;
     let [ubuntu, hack] = [UBUNTU_LIGHT, HACK_REGULAR].map(|bytes| FontRef::new(bytes).ok());
     let advance = |font: &Option<FontRef>, c: char| {
         let font = font.as_ref()?;
         let glyph = font.charmap().map(c)?;
-        font.glyph_metrics(Size::new(1.0), LocationRef::default())
+        font.glyph_metrics(Size::new(EM), LocationRef::default())
             .advance_width(glyph)
     };
-    let em: f32 = text
+    let sum: f32 = text
         .chars()
-        // A letter that neither font has is at most a box of one em.
         .map(|c| {
             advance(&ubuntu, c)
                 .or_else(|| advance(&hack, c))
-                .unwrap_or(1.0)
+                .unwrap_or(MISSING)
         })
         .sum();
-    f64::from(em) * size
+    f64::from(sum / EM) * size
 }
 
 /// One line of what XML can hold: line breaks and tabs become spaces, control characters and those that turn the direction of reading
@@ -145,4 +149,60 @@ pub fn count(n: usize) -> String {
         out.push(c);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_font_has_what_pictures_write() {
+        let font = FontRef::new(UBUNTU_LIGHT).expect("a font");
+        for c in "AZaz09\u{2212}+×σ°–…·,.%&()ÄéЖΩ".chars() {
+            assert!(font.charmap().map(c).is_some(), "{c:?}");
+        }
+        let advance = |c: &str| width(c, 100.0);
+        for c in "123456789\u{2212}+×".chars() {
+            assert!((advance(&c.to_string()) - advance("0")).abs() < 1e-3, "{c}");
+        }
+        assert!((advance("0") - 56.4).abs() < 0.01);
+        assert_eq!(fonts().len(), 2);
+        let families = fonts().faces().any(|face| face.families[0].0 == FAMILY);
+        assert!(families, "{:?}", fonts().faces().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn long_text_is_shortened_in_its_middle() {
+        for name in ["W", "i", "🐈", "ش", "\u{301}", "\u{1}"] {
+            let long = format!("start{}end.png", name.repeat(300));
+            let short = shorten(&long, 13.0, 200.0);
+            assert!(width(&short, 13.0) <= 200.0, "{short}");
+            // Marks without a width of their own may all fit.
+            if width(&clean(&long), 13.0) > 200.0 {
+                assert!(width(&short, 13.0) > 170.0, "{short}");
+                assert!(short.starts_with("start") && short.ends_with("end.png"));
+                assert_eq!(short.matches('…').count(), 1);
+            }
+        }
+        assert_eq!(shorten("as it is", 13.0, 200.0), "as it is");
+        assert_eq!(shorten("no room", 13.0, 0.0), "…");
+    }
+
+    #[test]
+    fn lines_break_between_words() {
+        let lines = wrap("one two three  four\nfive", 10.0, 40.0);
+        assert!(lines.iter().all(|line| width(line, 10.0) <= 40.0));
+        assert_eq!(lines.join(" "), "one two three four five");
+        assert!(lines.len() > 1);
+        assert!(wrap(" ", 10.0, 40.0).is_empty());
+    }
+
+    #[test]
+    fn numbers_have_real_signs_and_separators() {
+        assert_eq!(number(-1.25, 1), "\u{2212}1.2");
+        assert_eq!(number(-0.001, 2), "0.00");
+        assert_eq!(number(3.0, 0), "3");
+        let counts = [0, 999, 1000, 1_234_567].map(count);
+        assert_eq!(counts, ["0", "999", "1,000", "1,234,567"]);
+    }
 }

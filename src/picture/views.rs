@@ -4,7 +4,7 @@ use image::RgbImage;
 
 use super::page::{self, Anchor, Page, SCALE, Style};
 use super::{PictureError, raster, text};
-use crate::augment::{JitterOp, ViewDraws};
+use crate::augment::{Jitter, JitterOp, ViewDraws};
 
 /// A view as the network gets it, before the normalisation.
 #[derive(Clone, Debug)]
@@ -44,7 +44,11 @@ const COLORS: [&str; 2] = ["#0072b2", "#d55e00"];
 /// Width of the originals' column.
 const ORIGINAL: f64 = 250.0;
 /// Width of a view's column of draws.
-const DRAWS: f64 = 148.0;
+const DRAWS: f64 = 158.0;
+/// The part of it right of the numbers, where their units stand.
+const UNITS: f64 = 18.0;
+/// Line around a view, outside its pixels.
+const FRAME: f64 = 2.0;
 /// Between columns, and between a view and its draws.
 const GAP: f64 = 32.0;
 const SMALL_GAP: f64 = 16.0;
@@ -53,8 +57,8 @@ const VIEW_SIDE: u32 = 420;
 /// Side of the small square that bears a view's number.
 const TAG: f64 = 17.0;
 const NOTES: [&str; 2] = [
-    "The views are the very tensors that the network is trained on, shown before they are normalised. Small images are enlarged without smoothing: a block is a pixel.",
-    "Order of application: crop and flip, brightness to hue as listed from top to bottom, gray, blur, normalise. A dash: not applied to this view. Crop and place are in pixels of the original; sigma of the blur in pixels of the view.",
+    "The views are the very tensors that the network is trained on, before they are normalised. Small images are enlarged without smoothing: a block is a pixel.",
+    "Order of application: crop and flip, the colour changes as listed from top to bottom, gray, blur, normalise. A dash marks what was not applied to this view.",
 ];
 
 impl ViewSheet {
@@ -112,8 +116,13 @@ impl Layout {
 
     /// Left edge of view 0 or 1.
     fn column(&self, view: usize) -> f64 {
-        let each = self.view + SMALL_GAP + DRAWS + GAP;
+        let each = self.framed() + SMALL_GAP + DRAWS + GAP;
         page::MARGIN + ORIGINAL + GAP + view as f64 * each
+    }
+
+    /// Side of a view with its frame.
+    fn framed(&self) -> f64 {
+        self.view + 2.0 * FRAME
     }
 
     /// Distance of the lines of draws: the first is level with the view's top, the last stands on its bottom.
@@ -146,19 +155,19 @@ impl Layout {
         page.rule();
         page.y += 27.0;
         let size = format!("{} × {} px", row.size[0], row.size[1]);
-        let size_width = text::width(&size, page::BODY) + 14.0;
-        let name = text::shorten(&row.name, page::BODY, page.inner() - size_width);
-        let strong = Style::new(page::BODY, page::INK).strong();
-        page.text(page::MARGIN, page.y, strong, Anchor::Start, &name);
-        let after = page::MARGIN + text::width(&name, page::BODY) + 14.0;
-        let muted = Style::new(page::BODY, page::MUTED);
-        page.text(after, page.y, muted, Anchor::Start, &size);
-        page.y += 15.0;
+        let taken = page::NOTE_GAP + text::width(&size, page::BODY);
+        // Kerning, which the measure leaves out, may take a per cent more.
+        let room = (page.inner() - taken) * 0.985;
+        let name = text::shorten(&row.name, page::BODY, room);
+        let style = Style::new(page::BODY, page::INK).strong();
+        page.text_and_note(page::MARGIN, page.y, style, &name, &size);
+        // Pixels of originals and views, and the first line of draws, begin at one height.
+        page.y += 13.0 + FRAME;
         self.original(page, row)?;
         for (number, view) in row.views.iter().enumerate() {
             self.view(page, row.size, number, view)?;
         }
-        page.y += self.height() + 26.0;
+        page.y += self.height() + FRAME + 26.0;
         Ok(())
     }
 
@@ -171,6 +180,9 @@ impl Layout {
         let (left, top) = (page::MARGIN, page.y);
         page.image(left, top, &shown)?;
         let shown = [shown.width(), shown.height()].map(|side| f64::from(side) / scale);
+        // Where a light image ends on a white page.
+        let edge = [left - 0.5, top - 0.5, shown[0] + 1.0, shown[1] + 1.0];
+        page.outline(edge, page::RULE, 1.0, "");
         let unit = [0, 1].map(|axis| shown[axis] / f64::from(row.size[axis].max(1)));
         let boxes = [0, 1].map(|view| {
             let draws = &row.views[view].draws;
@@ -189,7 +201,7 @@ impl Layout {
         page.outline(boxes[1], COLORS[1], 2.25, " stroke-dasharray=\"9 5\"");
         let mut taken = None;
         for (view, crop) in boxes.into_iter().enumerate() {
-            let place = tag_place(crop, view, taken);
+            let place = tag_place(crop, [left, top, cell[0], cell[1]], view, taken);
             tag(page, place, view);
             taken = Some(place);
         }
@@ -205,27 +217,26 @@ impl Layout {
         view: &View,
     ) -> Result<(), PictureError> {
         let (x, y) = (self.column(number), page.y);
-        let line = 2.0;
-        let frame = [
-            x - line / 2.0,
-            y - line / 2.0,
-            self.view + line,
-            self.view + line,
-        ];
-        page.outline(frame, COLORS[number], line, "");
-        page.image(x, y, &raster::fit(&view.pixels, [self.room; 2]))?;
-        let left = x + self.view + SMALL_GAP;
+        let side = self.view + FRAME;
+        let frame = [x + FRAME / 2.0, y - FRAME / 2.0, side, side];
+        page.outline(frame, COLORS[number], FRAME, "");
+        page.image(x + FRAME, y, &raster::fit(&view.pixels, [self.room; 2]))?;
+        let left = x + self.framed() + SMALL_GAP;
+        let right = left + DRAWS - UNITS;
         let mut baseline = y + page::BODY * text::CAP_HEIGHT;
-        for (name, value) in lines(&view.draws, size) {
+        for Line { name, value, unit } in lines(&view.draws, size) {
             let (color, value_color) = match value {
                 Some(_) => (page::MUTED, page::INK),
                 None => (page::FAINT, page::FAINT),
             };
-            let value = value.unwrap_or_else(|| "–".to_owned());
             let style = Style::new(page::BODY, color);
             page.text(left, baseline, style, Anchor::Start, name);
+            if value.is_some() {
+                page.text(right, baseline, style, Anchor::Start, unit);
+            }
+            let value = value.unwrap_or_else(|| "–".to_owned());
             let style = Style::new(page::BODY, value_color);
-            page.text(left + DRAWS, baseline, style, Anchor::End, &value);
+            page.text(right, baseline, style, Anchor::End, &value);
             baseline += self.leading();
         }
         Ok(())
@@ -235,61 +246,80 @@ impl Layout {
 /// How many [`lines`] there are.
 const LINES: usize = 10;
 
-/// What was drawn, in the order of application: a name, and a value where it was applied.
-fn lines(draws: &ViewDraws, size: [u32; 2]) -> [(&'static str, Option<String>); LINES] {
+/// One thing that was drawn.
+struct Line {
+    name: &'static str,
+    /// Where it was applied.
+    value: Option<String>,
+    /// What follows the number, with the space between them.
+    unit: &'static str,
+}
+
+/// What was drawn, in the order of application.
+fn lines(draws: &ViewDraws, size: [u32; 2]) -> [Line; LINES] {
+    let line = |name, value, unit| Line { name, value, unit };
+    let yes = |applied: bool| applied.then(|| "yes".to_owned());
     let area = |[width, height]: [u32; 2]| f64::from(width) * f64::from(height);
     let part = area([draws.width, draws.height]) / area(size).max(1.0) * 100.0;
-    let order = draws.jitter.map_or(
-        [
+    let crop = format!("{} × {}", draws.width, draws.height);
+    let place = format!("{}, {}", draws.left, draws.top);
+    let [first, second, third, fourth] = color_lines(draws.jitter);
+    let sigma = draws
+        .blur_sigma
+        .map(|sigma| format!("σ {}", text::number(sigma.into(), 2)));
+    [
+        line("crop", Some(crop), " px"),
+        line("left, top", Some(place), " px"),
+        line("area", Some(text::number(part, 1)), " %"),
+        line("flip", yes(draws.flip), ""),
+        first,
+        second,
+        third,
+        fourth,
+        line("gray", yes(draws.gray), ""),
+        line("blur", sigma, " px"),
+    ]
+}
+
+/// The four colour changes; one that changes nothing counts as not applied.
+fn color_lines(jitter: Option<Jitter>) -> [Line; 4] {
+    const NONE: Jitter = Jitter {
+        brightness: 1.0,
+        contrast: 1.0,
+        saturation: 1.0,
+        hue: 0.0,
+        order: [
             JitterOp::Brightness,
             JitterOp::Contrast,
             JitterOp::Saturation,
             JitterOp::Hue,
         ],
-        |jitter| jitter.order,
-    );
-    let factor =
-        |value: f32| (value != 1.0).then(|| format!("× {}", text::number(value.into(), 2)));
-    let change = |op: JitterOp| {
-        let jitter = draws.jitter.as_ref();
-        match op {
-            JitterOp::Brightness => ("brightness", jitter.and_then(|j| factor(j.brightness))),
-            JitterOp::Contrast => ("contrast", jitter.and_then(|j| factor(j.contrast))),
-            JitterOp::Saturation => ("saturation", jitter.and_then(|j| factor(j.saturation))),
-            JitterOp::Hue => ("hue", jitter.and_then(|j| turn(j.hue))),
+    };
+    let jitter = jitter.unwrap_or(NONE);
+    let factor = |name, value: f32| {
+        let text = || format!("× {}", text::number(value.into(), 2));
+        Line {
+            name,
+            value: (value != 1.0).then(text),
+            unit: "",
         }
     };
-    let [first, second, third, fourth] = order.map(change);
-    let yes = |applied: bool| applied.then(|| "yes".to_owned());
-    [
-        ("crop", Some(format!("{} × {}", draws.width, draws.height))),
-        ("at", Some(format!("{}, {}", draws.left, draws.top))),
-        ("of the area", Some(format!("{} %", text::number(part, 1)))),
-        ("flip", yes(draws.flip)),
-        first,
-        second,
-        third,
-        fourth,
-        ("gray", yes(draws.gray)),
-        (
-            "blur",
-            draws
-                .blur_sigma
-                .map(|sigma| format!("σ {}", text::number(sigma.into(), 2))),
-        ),
-    ]
+    jitter.order.map(|op| match op {
+        JitterOp::Brightness => factor("brightness", jitter.brightness),
+        JitterOp::Contrast => factor("contrast", jitter.contrast),
+        JitterOp::Saturation => factor("saturation", jitter.saturation),
+        JitterOp::Hue => Line {
+            name: "hue",
+            value: (jitter.hue != 0.0).then(|| degrees(jitter.hue)),
+            unit: "°",
+        },
+    })
 }
 
-/// A shift of the hue in degrees of the colour circle, always with its sign.
-fn turn(hue: f32) -> Option<String> {
-    if hue == 0.0 {
-        return None;
-    }
+/// A shift of the hue in degrees of the colour circle, with its sign.
+fn degrees(hue: f32) -> String {
     let plus = if hue > 0.0 { "+" } else { "" };
-    Some(format!(
-        "{plus}{}°",
-        text::number(f64::from(hue) * 360.0, 1)
-    ))
+    format!("{plus}{}", text::number(f64::from(hue) * 360.0, 1))
 }
 
 /// A view's number on its colour.
@@ -302,21 +332,84 @@ fn tag(page: &mut Page, [x, y]: [f64; 2], view: usize) {
     page.text(x + TAG / 2.0, baseline, style, Anchor::Middle, number);
 }
 
-/// The first corner of a crop where a view's number hides no other number: left for view 1, right for view 2, top before bottom.
-fn tag_place([x, y, width, height]: [f64; 4], view: usize, taken: Option<[f64; 2]>) -> [f64; 2] {
-    let (left, right) = (x, (x + width - TAG).max(x));
-    let (top, bottom) = (y, (y + height - TAG).max(y));
+/// The first corner of a crop where a view's number hides no other number: left for view 1, right for view 2, top before bottom. A crop
+/// that its number would fill bears it outside. The number stays within the `cell` of the original.
+fn tag_place(
+    [x, y, width, height]: [f64; 4],
+    cell: [f64; 4],
+    view: usize,
+    taken: Option<[f64; 2]>,
+) -> [f64; 2] {
+    let out = if width.min(height) < 2.0 * TAG {
+        TAG + 2.0
+    } else {
+        0.0
+    };
+    let within = |at: f64, axis: usize| at.min(cell[axis] + cell[axis + 2] - TAG).max(cell[axis]);
+    let (left, right) = (within(x - out, 0), within(x + width - TAG + out, 0));
+    let (top, bottom) = (within(y - out, 1), within(y + height - TAG + out, 1));
     let corners = if view == 0 {
         [[left, top], [right, top], [left, bottom], [right, bottom]]
     } else {
         [[right, top], [right, bottom], [left, bottom], [left, top]]
     };
     let free = |corner: &[f64; 2]| {
-        taken.is_none_or(|other| {
-            (corner[0] - other[0]).abs() >= TAG + 1.0 || (corner[1] - other[1]).abs() >= TAG + 1.0
-        })
+        taken.is_none_or(|other| [0, 1].iter().any(|&i| (corner[i] - other[i]).abs() > TAG))
     };
-    // On a crop of a few pixels: beside the other number.
-    let beside = [x + TAG + 1.0, y];
-    corners.into_iter().find(free).unwrap_or(beside)
+    // In a corner of the cell all of them may be taken: beside the other number there is room.
+    let beside = taken.map(|[x, y]| [TAG + 2.0, -TAG - 2.0].map(|by| [within(x + by, 0), y]));
+    let beside = beside.into_iter().flatten();
+    let mut places = corners.into_iter().chain(beside);
+    places.find(free).unwrap_or(corners[0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_views_stay_in_the_cell_and_apart() {
+        let cell = [40.0, 100.0, 250.0, 226.0];
+        let crops = [
+            [40.0, 100.0, 250.0, 200.0],
+            [40.0, 100.0, 0.5, 0.5],
+            [289.0, 325.0, 1.0, 1.0],
+            [40.0, 100.0, 250.0, 0.5],
+            [40.0, 100.0, 0.5, 226.0],
+            [120.0, 180.0, 20.0, 30.0],
+            [140.0, 180.0, 60.0, 60.0],
+        ];
+        for first in crops {
+            for second in crops {
+                let one = tag_place(first, cell, 0, None);
+                let two = tag_place(second, cell, 1, Some(one));
+                let apart = [0, 1].iter().any(|&i| (one[i] - two[i]).abs() > TAG);
+                assert!(apart, "{first:?} {second:?}: {one:?} {two:?}");
+                for place in [one, two] {
+                    for axis in [0, 1] {
+                        let room = cell[axis]..=cell[axis] + cell[axis + 2] - TAG;
+                        assert!(
+                            room.contains(&place[axis]),
+                            "{first:?} {second:?}: {place:?}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn views_are_shown_at_whole_multiples_of_about_one_size() {
+        for side in 1..=VIEW_SIDE * 3 / 2 {
+            let shown = shown_side(side);
+            assert!(
+                shown.is_multiple_of(side) && (290..=630).contains(&shown),
+                "{side}: {shown}"
+            );
+        }
+        assert_eq!(
+            [0, 28, 32, 224, 5000].map(shown_side),
+            [420, 420, 416, 448, 420]
+        );
+    }
 }
