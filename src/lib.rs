@@ -27,6 +27,7 @@
 //! - [`augment`]: what is drawn at random, and the nodes that apply it.
 //! - [`model`]: the networks; [`method`]: the loss and what learns from it.
 //! - [`eval`]: what a network has learnt (kNN).
+//! - [`picture`]: pictures for people: what the network sees, what a data set holds.
 //! - [`train`]: the loop, its events and commands, the run folder.
 
 pub mod augment;
@@ -38,5 +39,6 @@ pub mod graph;
 pub mod method;
 pub mod model;
 pub mod ops;
+pub mod picture;
 pub mod random;
 pub mod train;

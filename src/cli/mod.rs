@@ -3,8 +3,10 @@
 mod bench;
 mod devices;
 mod progress;
+mod settings;
 mod train;
 mod tuning;
+mod views;
 
 use std::process::ExitCode;
 
@@ -35,6 +37,8 @@ struct Cli {
 enum Command {
     /// Train a network on images without labels. With no options: on built-in images, within minutes.
     Train(Box<train::Args>),
+    /// Picture the views that a network is trained on, with what was drawn for them.
+    Views(Box<views::Args>),
     /// Show the adapters of this machine, and check the kernels on one of them.
     Devices(devices::Args),
     /// Measure what a training step costs on an adapter.
@@ -50,6 +54,7 @@ struct UsageError(String);
 pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Train(args) => train::run(&args),
+        Command::Views(args) => views::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Bench(args) => bench::run(&args),
     };

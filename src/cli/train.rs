@@ -1,6 +1,5 @@
 //! `simsiam train`: configuration from a preset, a file and flags; data; device; a run folder; the loop.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -21,8 +20,9 @@ use simsiam::train::{
 
 use super::devices::{caution, size};
 use super::progress::{Progress, duration};
+use super::settings::Settings;
 use super::tuning::{Measuring, tell};
-use super::{UsageError, say};
+use super::{say, views};
 
 /// Where runs go that are not told where.
 const RUNS: &str = "runs";
@@ -32,15 +32,8 @@ const RUNS: &str = "runs";
 Without --preset and --config the data chooses: demo, fashion-mnist for idx data, cifar10 for CIFAR, photos for image files.
 Flags go over the preset or file, --set over all. Ctrl-C writes a checkpoint and ends with exit code 0.")]
 pub struct Args {
-    /// Start from a preset: demo, fashion-mnist, cifar10, photos or imagenet.
-    #[arg(long, value_name = "NAME", conflicts_with = "config")]
-    preset: Option<String>,
-    /// Start from a TOML file.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The images: demo, a folder, or KIND:FOLDER with folder, idx, cifar10 or cifar100.
-    #[arg(long, value_name = "SPEC")]
-    data: Option<String>,
+    #[command(flatten)]
+    settings: Settings,
     /// The folder of the new run; the first free runs/NAME-NNN where it is not given.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -57,21 +50,9 @@ pub struct Args {
     /// Images a step.
     #[arg(long, value_name = "N")]
     batch_size: Option<String>,
-    /// Seed of every random number.
-    #[arg(long, value_name = "N")]
-    seed: Option<String>,
-    /// Use only the first N training images.
-    #[arg(long, value_name = "N")]
-    limit_train: Option<String>,
-    /// Use only the first N test images.
-    #[arg(long, value_name = "N")]
-    limit_test: Option<String>,
     /// Device memory that the run may take, such as 4GiB; where it needs more, blocks are computed twice.
     #[arg(long, value_name = "SIZE")]
     memory: Option<String>,
-    /// Set any key of the configuration, such as optim.lr=0.1; may be given several times.
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
     /// The adapter: its number in `simsiam devices` or a part of its name.
     #[arg(long, value_name = "INDEX|NAME")]
     device: Option<String>,
@@ -125,15 +106,15 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let (folder, mut trainer, mut metrics) = match job.place {
         Place::New(path) => {
             let folder = RunFolder::create(&path, &job.config)?;
-            match Trainer::new(blueprint, Some(&folder.checkpoints())) {
-                Ok(trainer) => {
-                    kernels.write(&folder.kernels())?;
-                    let metrics = MetricsFile::create(&folder.metrics())?;
-                    (folder, trainer, metrics)
-                }
+            let begun = begin(blueprint, &folder, &kernels).and_then(|begun| {
+                views::keep(&gpu, &job.config, &dataset, &folder)?;
+                Ok(begun)
+            });
+            match begun {
+                Ok((trainer, metrics)) => (folder, trainer, metrics),
                 Err(error) => {
                     folder.discard();
-                    return Err(error.into());
+                    return Err(error);
                 }
             }
         }
@@ -183,6 +164,17 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Fills the folder of a new run.
+fn begin(
+    blueprint: Blueprint,
+    folder: &RunFolder,
+    kernels: &Kernels,
+) -> Result<(Trainer, MetricsFile)> {
+    let trainer = Trainer::new(blueprint, Some(&folder.checkpoints()))?;
+    kernels.write(&folder.kernels())?;
+    Ok((trainer, MetricsFile::create(&folder.metrics())?))
+}
+
 /// A new run gets the fastest kernels; one that continues gets those that it began with.
 fn choose_kernels(
     blueprint: &mut Blueprint,
@@ -213,79 +205,27 @@ fn choose_kernels(
     Ok(())
 }
 
-/// A new run: preset or file, then flags, then `--set`.
+/// A new run.
 fn new_job(args: &Args) -> Result<Job> {
-    let (mut config, name, settings) = match (&args.config, &args.preset) {
-        (Some(path), _) => {
-            let file = path.display().to_string();
-            let text = fs::read_to_string(path)
-                .map_err(|e| UsageError(format!("{file} cannot be read: {e}; check the path")))?;
-            let name = path.file_stem().map(|stem| stem.to_string_lossy());
-            let name = name.unwrap_or_else(|| "run".into()).into_owned();
-            (
-                Config::from_toml(&text, &file)?,
-                name,
-                format!("file {file}"),
-            )
-        }
-        (None, Some(name)) => (
-            Config::preset(name)?,
-            name.clone(),
-            format!("preset {name}"),
-        ),
-        (None, None) => {
-            let name = preset_for(args.data.as_deref())?;
-            (
-                Config::preset(name)?,
-                name.to_owned(),
-                format!("preset {name}"),
-            )
-        }
-    };
-    for (flag, key, value) in [
-        ("--data", "data.source", &args.data),
+    let configured = args.settings.configure(&[
         ("--epochs", "optim.epochs", &args.epochs),
         ("--batch-size", "optim.batch_size", &args.batch_size),
-        ("--seed", "run.seed", &args.seed),
-        ("--limit-train", "data.limit_train", &args.limit_train),
-        ("--limit-test", "data.limit_test", &args.limit_test),
         ("--memory", "run.memory", &args.memory),
-    ] {
-        match (key, value) {
-            (_, None) => {}
-            // A folder may look like a number.
-            ("data.source", Some(source)) => config.data.source.clone_from(source),
-            (_, Some(value)) => config.assign(flag, key, value)?,
-        }
-    }
-    for assignment in &args.set {
-        config.set(assignment)?;
-    }
+    ])?;
     let path = match &args.out {
         Some(path) => path.clone(),
-        None => RunFolder::next(Path::new(RUNS), &name),
+        None => RunFolder::next(Path::new(RUNS), &configured.name),
     };
     RunFolder::vacant(&path)?;
     Ok(Job {
-        config,
-        settings,
+        config: configured.config,
+        settings: configured.origin,
         place: Place::New(path),
     })
 }
 
-/// The preset that fits the data.
-fn preset_for(data: Option<&str>) -> Result<&'static str> {
-    let spec: Spec = data.unwrap_or("demo").parse()?;
-    Ok(match spec.recognise()? {
-        Spec::Demo => "demo",
-        Spec::Cifar10(_) | Spec::Cifar100(_) => "cifar10",
-        Spec::Idx(_) => "fashion-mnist",
-        Spec::Images(_) | Spec::Folder(_) => "photos",
-    })
-}
-
 fn continued(path: &Path, args: &Args) -> Result<Job> {
-    let (folder, mut config, checkpoint) = RunFolder::open(path, args.data.as_deref())?;
+    let (folder, mut config, checkpoint) = RunFolder::open(path, args.settings.data.as_deref())?;
     if let Some(memory) = &args.memory {
         config.assign("--memory", "run.memory", memory)?;
     }

@@ -11,6 +11,7 @@ use crate::config::Config;
 const CONFIG: &str = "config.toml";
 const METRICS: &str = "metrics.jsonl";
 const KERNELS: &str = "kernels.json";
+const VIEWS: &str = "views.png";
 const CHECKPOINTS: &str = "checkpoints";
 /// Name of the newest checkpoint.
 pub(super) const LAST: &str = "last.safetensors";
@@ -99,12 +100,19 @@ impl RunFolder {
         Ok((folder, config, checkpoint))
     }
 
+    /// The picture of the views that the run began with.
+    pub fn views(&self) -> PathBuf {
+        self.path.join(VIEWS)
+    }
+
     /// Takes back [`RunFolder::create`] where the run could not begin, so that the same command can be typed again.
     pub fn discard(self) {
         // What is not there any more, or is not empty, may stay as it is.
         let _ = fs::remove_dir(self.checkpoints());
         let _ = fs::remove_file(self.path.join(CONFIG));
         let _ = fs::remove_file(self.kernels());
+        let _ = fs::remove_file(self.views());
+        let _ = fs::remove_file(self.metrics());
         let _ = fs::remove_dir(&self.path);
     }
 

@@ -1,0 +1,104 @@
+//! The configuration as it is typed: a preset or a file, flags over it, `--set` over all.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use simsiam::config::Config;
+use simsiam::data::Spec;
+
+use super::UsageError;
+
+#[derive(clap::Args, Clone)]
+pub struct Settings {
+    /// Start from a preset: demo, fashion-mnist, cifar10, photos or imagenet.
+    #[arg(long, value_name = "NAME", conflicts_with = "config")]
+    pub preset: Option<String>,
+    /// Start from a TOML file.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The images: demo, a folder, or KIND:FOLDER with folder, idx, cifar10 or cifar100.
+    #[arg(long, value_name = "SPEC")]
+    pub data: Option<String>,
+    /// Seed of every random number.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<String>,
+    /// Use only N training images: the first ones, or of files evenly spread ones.
+    #[arg(long, value_name = "N")]
+    pub limit_train: Option<String>,
+    /// Use only N test images.
+    #[arg(long, value_name = "N")]
+    pub limit_test: Option<String>,
+    /// Set any key of the configuration, such as optim.lr=0.1; may be given several times.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// A configuration and where it comes from.
+pub struct Configured {
+    pub config: Config,
+    /// Of the preset or file, for the run's folder.
+    pub name: String,
+    /// For people.
+    pub origin: String,
+}
+
+impl Settings {
+    /// Preset or file, then flags, those of the command (flag, key, value) among them, then `--set`.
+    pub fn configure(&self, flags: &[(&str, &str, &Option<String>)]) -> Result<Configured> {
+        let mut configured = self.start()?;
+        let config = &mut configured.config;
+        // A folder may look like a number.
+        if let Some(source) = &self.data {
+            config.data.source.clone_from(source);
+        }
+        let own: [(&str, &str, &Option<String>); 3] = [
+            ("--seed", "run.seed", &self.seed),
+            ("--limit-train", "data.limit_train", &self.limit_train),
+            ("--limit-test", "data.limit_test", &self.limit_test),
+        ];
+        for (flag, key, value) in own.iter().chain(flags) {
+            if let Some(value) = value {
+                config.assign(flag, key, value)?;
+            }
+        }
+        for assignment in &self.set {
+            config.set(assignment)?;
+        }
+        Ok(configured)
+    }
+
+    fn start(&self) -> Result<Configured> {
+        if let Some(path) = &self.config {
+            let file = path.display().to_string();
+            let text = fs::read_to_string(path)
+                .map_err(|e| UsageError(format!("{file} cannot be read: {e}; check the path")))?;
+            let name = path.file_stem().map(|stem| stem.to_string_lossy());
+            return Ok(Configured {
+                config: Config::from_toml(&text, &file)?,
+                name: name.unwrap_or_else(|| "run".into()).into_owned(),
+                origin: format!("file {file}"),
+            });
+        }
+        let name = match &self.preset {
+            Some(name) => name.as_str(),
+            None => preset_for(self.data.as_deref())?,
+        };
+        Ok(Configured {
+            config: Config::preset(name)?,
+            name: name.to_owned(),
+            origin: format!("preset {name}"),
+        })
+    }
+}
+
+/// The preset that fits the data.
+fn preset_for(data: Option<&str>) -> Result<&'static str> {
+    let spec: Spec = data.unwrap_or("demo").parse()?;
+    Ok(match spec.recognise()? {
+        Spec::Demo => "demo",
+        Spec::Cifar10(_) | Spec::Cifar100(_) => "cifar10",
+        Spec::Idx(_) => "fashion-mnist",
+        Spec::Images(_) | Spec::Folder(_) => "photos",
+    })
+}

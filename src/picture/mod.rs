@@ -1,0 +1,65 @@
+//! Pictures for people: what the network sees ([`ViewSheet`]), what a data set holds ([`ContactSheet`]).
+//!
+//! A picture is composed as SVG (`page.rs` lays out, `text.rs` measures, `raster.rs` scales pixels) and written as it is, or as a PNG of
+//! two pixels a unit. Text is set in fonts that the program brings along and nothing is read from the system, so a picture's bytes are
+//! the same on every machine. The fonts have the Latin, Greek and Cyrillic letters; others, such as in a file's name, show as boxes in a PNG.
+
+mod contact;
+mod page;
+mod raster;
+mod text;
+mod views;
+mod write;
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+pub use contact::{ContactRow, ContactSheet};
+pub use raster::{reduced, rgb};
+pub use views::{View, ViewRow, ViewSheet};
+pub use write::{check_name, write};
+
+/// Why a picture could not be made.
+#[derive(Debug, Error)]
+pub enum PictureError {
+    /// A file name that ends in neither `.png` nor `.svg`.
+    #[error("{}: pictures are written as .png or .svg; end the file's name in one of them", file.display())]
+    Kind {
+        /// As given.
+        file: PathBuf,
+    },
+    /// A PNG so large that viewers refuse it.
+    #[error(
+        "{}: a PNG of {width}x{height} pixels is more than most programs open ({limit} a side); show fewer rows or end the file's name in .svg",
+        file.display()
+    )]
+    TooLarge {
+        /// As given.
+        file: PathBuf,
+        /// Pixels across.
+        width: u64,
+        /// Pixels down.
+        height: u64,
+        /// The most a side.
+        limit: u32,
+    },
+    /// The file cannot be written.
+    #[error("{}: cannot be written ({reason}); check the folder, its permissions and the space left", file.display())]
+    Write {
+        /// As given.
+        file: PathBuf,
+        /// What the system says.
+        reason: io::Error,
+    },
+    /// Pixels could not be encoded as PNG.
+    #[error("the picture cannot be encoded: {0}; report this as a bug")]
+    Encode(#[from] image::ImageError),
+    /// An SVG that cannot be drawn.
+    #[error("the picture cannot be drawn: {0}; report this as a bug")]
+    Draw(#[from] resvg::usvg::Error),
+}
+
+#[cfg(test)]
+mod tests;
