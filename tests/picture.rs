@@ -9,16 +9,25 @@ use simsiam::config::AugmentConfig;
 use simsiam::data::{self, Limits};
 use simsiam::picture::{self, ContactRow, ContactSheet, View, ViewRow, ViewSheet};
 
-/// The crop alone: what the kernels make of the rest is theirs to test.
+/// Crop and flip: colours and blur are the kernels' to make, and theirs to test.
 fn view(original: &RgbImage, draws: ViewDraws) -> View {
+    let draws = ViewDraws {
+        jitter: None,
+        gray: false,
+        blur_sigma: None,
+        ..draws
+    };
     let crop = imageops::crop_imm(original, draws.left, draws.top, draws.width, draws.height);
     let (width, height) = original.dimensions();
-    let pixels = imageops::resize(
+    let mut pixels = imageops::resize(
         &crop.to_image(),
         width,
         height,
         imageops::FilterType::Triangle,
     );
+    if draws.flip {
+        imageops::flip_horizontal_in_place(&mut pixels);
+    }
     View { pixels, draws }
 }
 
