@@ -5,6 +5,7 @@
 //! the same on every machine. The fonts have the Latin, Greek and Cyrillic letters; others, such as in a file's name, show as boxes in a PNG.
 
 mod contact;
+mod lines;
 mod page;
 mod raster;
 mod text;

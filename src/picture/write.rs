@@ -13,7 +13,7 @@ use super::{PictureError, page, text};
 /// Past this viewers, editors and slides refuse a picture.
 const MAX_SIDE: u32 = 32_767;
 
-/// Writes a picture as PNG ([`page::SCALE`] pixels a unit) or, where the name ends in `.svg`, as it is: into a file beside it that is then
+/// Writes a picture as PNG (two pixels a unit of the SVG) or, where the name ends in `.svg`, as it is: into a file beside it that is then
 /// renamed, so that nobody sees half a picture.
 pub fn write(svg: &str, path: &Path) -> Result<(), PictureError> {
     let extension = path.extension().map(|e| e.to_ascii_lowercase());
