@@ -17,7 +17,7 @@ pub struct Settings {
     /// Start from a TOML file.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The images: demo, a folder, or KIND:FOLDER with folder, idx, cifar10 or cifar100.
+    /// The images: demo, a folder, or KIND:PATH with folder, idx, cifar10, cifar100 or stl10.
     #[arg(long, value_name = "SPEC")]
     pub data: Option<String>,
     /// Seed of every random number.
@@ -99,6 +99,6 @@ fn preset_for(data: Option<&str>) -> Result<&'static str> {
         Spec::Demo => "demo",
         Spec::Cifar10(_) | Spec::Cifar100(_) => "cifar10",
         Spec::Idx(_) => "fashion-mnist",
-        Spec::Images(_) | Spec::Folder(_) => "photos",
+        Spec::Images(_) | Spec::Stl10(_) | Spec::Folder(_) => "photos",
     })
 }

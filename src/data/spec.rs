@@ -1,10 +1,10 @@
-//! `demo`, `KIND:FOLDER`, or a folder that is recognised by its files.
+//! `demo`, `KIND:PATH`, or a folder that is recognised by its files.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::{DataError, cifar, folder, idx};
+use super::{DataError, cifar, folder, idx, stl10};
 
 /// Which data set, as after `--data` and in `data.source`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub enum Spec {
     Cifar10(PathBuf),
     /// CIFAR-100, binary version.
     Cifar100(PathBuf),
+    /// STL-10, binary version.
+    Stl10(PathBuf),
     /// Image files, in subfolders or not.
     Images(PathBuf),
     /// A folder whose files will tell.
@@ -49,6 +51,7 @@ impl FromStr for Spec {
             "idx" => Ok(Self::Idx(folder)),
             "cifar10" => Ok(Self::Cifar10(folder)),
             "cifar100" => Ok(Self::Cifar100(folder)),
+            "stl10" => Ok(Self::Stl10(folder)),
             "folder" => Ok(Self::Images(folder)),
             _ => Err(DataError::UnknownKind {
                 kind: kind.to_owned(),
@@ -65,6 +68,7 @@ impl fmt::Display for Spec {
             Self::Idx(folder) => write!(f, "idx:{}", folder.display()),
             Self::Cifar10(folder) => write!(f, "cifar10:{}", folder.display()),
             Self::Cifar100(folder) => write!(f, "cifar100:{}", folder.display()),
+            Self::Stl10(folder) => write!(f, "stl10:{}", folder.display()),
             Self::Images(folder) => write!(f, "folder:{}", folder.display()),
             Self::Folder(folder) => write!(f, "{}", folder.display()),
         }
@@ -80,6 +84,7 @@ impl Spec {
             Self::Idx(folder)
             | Self::Cifar10(folder)
             | Self::Cifar100(folder)
+            | Self::Stl10(folder)
             | Self::Images(folder)
             | Self::Folder(folder) => folder.clone(),
         };
@@ -96,6 +101,7 @@ impl Spec {
             ("idx", idx::is_here(&folder)),
             ("cifar10", cifar::Kind::Cifar10.is_here(&folder)),
             ("cifar100", cifar::Kind::Cifar100.is_here(&folder)),
+            ("stl10", stl10::is_here(&folder)),
         ]
         .into_iter()
         .filter_map(|(kind, here)| here.then_some(kind))
@@ -104,6 +110,7 @@ impl Spec {
             ["idx"] => Ok(Self::Idx(folder)),
             ["cifar10"] => Ok(Self::Cifar10(folder)),
             ["cifar100"] => Ok(Self::Cifar100(folder)),
+            ["stl10"] => Ok(Self::Stl10(folder)),
             [first, _, ..] => Err(DataError::Ambiguous {
                 folder,
                 kinds: found.join(", "),

@@ -2,6 +2,7 @@
 
 mod cifar;
 mod idx;
+mod stl10;
 
 use cifar::cifar10_folder;
 use idx::{TRAIN, idx_folder};
@@ -111,6 +112,7 @@ fn specifications() {
         "idx:/a",
         "cifar10:b",
         "cifar100:c d",
+        "stl10:e",
         "folder:d",
         "./e",
     ] {
@@ -122,7 +124,7 @@ fn specifications() {
             .starts_with("no data given; use --data")
     );
     assert!(parse("mnist:x").unwrap_err().starts_with(
-        "unknown kind of data \"mnist\" in \"mnist:x\"; choose folder, idx, cifar10 or cifar100"
+        "unknown kind of data \"mnist\" in \"mnist:x\"; choose folder, idx, cifar10, cifar100 or stl10"
     ));
     assert!(parse("idx:").unwrap_err().contains("no such folder"));
 }
