@@ -9,12 +9,12 @@ use thiserror::Error;
 pub enum DataError {
     /// An empty specification.
     #[error(
-        "no data given; use --data with demo, a folder, or KIND:PATH (folder, idx, cifar10, cifar100, stl10)"
+        "no data given; use --data with demo, a folder, or KIND:PATH (folder, idx, cifar10, cifar100, stl10, pack)"
     )]
     NoData,
     /// `KIND:PATH` with a kind that does not exist.
     #[error(
-        "unknown kind of data {kind:?} in {spec:?}; choose folder, idx, cifar10, cifar100 or stl10 (a folder of this name: ./{spec})"
+        "unknown kind of data {kind:?} in {spec:?}; choose folder, idx, cifar10, cifar100, stl10 or pack (a folder of this name: ./{spec})"
     )]
     UnknownKind {
         /// Before the colon.
@@ -109,6 +109,30 @@ pub enum DataError {
         file: String,
         /// What the system says.
         problem: String,
+    },
+    /// A pack that cannot be used.
+    #[error("{file}: no good pack: {problem}; make it again with simsiam data pack")]
+    Pack {
+        /// Path.
+        file: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A file cannot be written.
+    #[error(
+        "{file}: cannot be written: {problem}; check the folder, its permissions and the free space"
+    )]
+    Write {
+        /// Path.
+        file: String,
+        /// What the system says.
+        problem: String,
+    },
+    /// A file of the data does not exist.
+    #[error("{}: no such file; check the path", file.display())]
+    NoFile {
+        /// As given.
+        file: PathBuf,
     },
     /// The gzip stream is damaged.
     #[error("{file}: damaged gzip data ({problem}); download it again")]

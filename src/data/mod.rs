@@ -14,6 +14,7 @@ mod folder;
 mod idx;
 mod image_set;
 mod order;
+pub mod pack;
 mod positioned;
 mod prefetch;
 mod source;
@@ -235,6 +236,7 @@ pub fn open_unchecked(spec: &Spec, limits: Limits) -> Result<Dataset, DataError>
         Spec::Cifar100(folder) => cifar::open(cifar::Kind::Cifar100, name, &folder, limits)?,
         Spec::Idx(folder) => idx::open(name, &folder, limits)?,
         Spec::Stl10(folder) => stl10::open(name, &folder, limits)?,
+        Spec::Pack(file) => pack::open(name, &file, limits)?,
         Spec::Images(folder) | Spec::Folder(folder) => folder::open(name, &folder, limits)?,
     };
     if let (Some(train), Some(test)) = (dataset.train.size(), dataset.test.size())

@@ -33,33 +33,30 @@ impl Positioned {
         })
     }
 
-    /// A file that is open already; `path` is what to call it.
-    pub fn from_file(file: File, path: PathBuf, length: u64) -> Self {
-        Self { file, path, length }
-    }
-
     /// `bytes` bytes from `offset` on. Asks for no memory where they are not all inside the file.
     pub fn read(&self, offset: u64, bytes: usize) -> Result<Vec<u8>, DataError> {
         let end = offset.checked_add(bytes as u64);
         if end.is_none_or(|end| end > self.length) {
-            return Err(self.truncated(u128::from(offset) + bytes as u128, self.length));
+            return Err(DataError::Truncated {
+                file: self.path.display().to_string(),
+                found: self.length.to_string(),
+                expected: u128::from(offset) + bytes as u128,
+            });
         }
         let mut buffer = vec![0; bytes];
         match read_exact_at(&self.file, &mut buffer, offset) {
             Ok(()) => Ok(buffer),
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
                 let now = self.file.metadata().map_or(0, |data| data.len());
-                Err(self.truncated(u128::from(self.length), now))
+                Err(DataError::Read {
+                    file: self.path.display().to_string(),
+                    problem: format!(
+                        "it had {} bytes when it was opened and now has {now}",
+                        self.length
+                    ),
+                })
             }
             Err(e) => Err(failed(&self.path, &e)),
-        }
-    }
-
-    fn truncated(&self, expected: u128, found: u64) -> DataError {
-        DataError::Truncated {
-            file: self.path.display().to_string(),
-            found: found.to_string(),
-            expected,
         }
     }
 }

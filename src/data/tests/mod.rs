@@ -2,6 +2,7 @@
 
 mod cifar;
 mod idx;
+mod pack;
 mod stl10;
 
 use cifar::cifar10_folder;
@@ -113,6 +114,7 @@ fn specifications() {
         "cifar10:b",
         "cifar100:c d",
         "stl10:e",
+        "pack:f",
         "folder:d",
         "./e",
     ] {
@@ -124,7 +126,7 @@ fn specifications() {
             .starts_with("no data given; use --data")
     );
     assert!(parse("mnist:x").unwrap_err().starts_with(
-        "unknown kind of data \"mnist\" in \"mnist:x\"; choose folder, idx, cifar10, cifar100 or stl10"
+        "unknown kind of data \"mnist\" in \"mnist:x\"; choose folder, idx, cifar10, cifar100, stl10 or pack"
     ));
     assert!(parse("idx:").unwrap_err().contains("no such folder"));
 }

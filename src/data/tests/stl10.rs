@@ -153,7 +153,7 @@ fn a_file_that_shrinks_is_an_error() {
     let error = data.train.read(3).unwrap_err().to_string();
     assert!(
         error.contains(&format!(
-            "truncated: {length} where 110592 bytes are expected"
+            "it had 110592 bytes when it was opened and now has {length}"
         )),
         "{error}"
     );
