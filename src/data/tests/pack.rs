@@ -408,3 +408,8 @@ fn forged_indices_promise_nothing_that_is_believed() {
     fs::write(&file, later).unwrap();
     assert!(text(open_pack(&file), &file).contains("its format is 2, this program reads 1"));
 }
+
+/// A folder with a pack of six images, `images.pack`.
+pub(super) fn pack_file() -> TempDir {
+    packed(&dataset(), &AS_THEY_ARE).0
+}
