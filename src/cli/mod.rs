@@ -1,6 +1,7 @@
 //! A file a subcommand.
 
 mod bench;
+mod data;
 mod devices;
 mod progress;
 mod train;
@@ -11,6 +12,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use simsiam::config::ConfigError;
 use simsiam::data::DataError;
+use simsiam::data::fetch::FetchError;
 use simsiam::gpu::GpuError;
 use simsiam::train::{FolderError, TrainError};
 
@@ -35,6 +37,8 @@ struct Cli {
 enum Command {
     /// Train a network on images without labels. With no options: on built-in images, within minutes.
     Train(Box<train::Args>),
+    /// Get data sets.
+    Data(data::Args),
     /// Show the adapters of this machine, and check the kernels on one of them.
     Devices(devices::Args),
     /// Measure what a training step costs on an adapter.
@@ -50,6 +54,7 @@ struct UsageError(String);
 pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Train(args) => train::run(&args),
+        Command::Data(args) => data::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
@@ -76,6 +81,8 @@ fn is_usage(error: &anyhow::Error) -> bool {
         )
     };
     let gpu = |e: &GpuError| matches!(e, GpuError::NoSuchAdapter { .. });
+    let fetch =
+        |e: &FetchError| matches!(e, FetchError::Unknown { .. } | FetchError::Source { .. });
     let folder = |e: &FolderError| {
         matches!(
             e,
@@ -96,6 +103,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
             || cause.downcast_ref().is_some_and(config)
             || cause.downcast_ref().is_some_and(data)
             || cause.downcast_ref().is_some_and(gpu)
+            || cause.downcast_ref().is_some_and(fetch)
             || cause.downcast_ref().is_some_and(folder)
     })
 }

@@ -7,6 +7,7 @@
 mod cifar;
 mod demo;
 mod error;
+pub mod fetch;
 mod idx;
 mod order;
 mod source;
