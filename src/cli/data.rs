@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use indicatif::{DecimalBytes, ProgressBar, ProgressStyle};
 use simsiam::data::fetch::{self, Event, Options, Outcome};
 
 use super::say;
@@ -105,9 +105,9 @@ impl Progress {
                 self.bytes = file.bytes;
                 let so_far = match have {
                     0 => String::new(),
-                    have => format!(", {} are there", HumanBytes(*have)),
+                    have => format!(", {} are there", DecimalBytes(*have)),
                 };
-                say!("{}: {}{so_far}", file.name, HumanBytes(file.bytes));
+                say!("{}: {}{so_far}", file.name, DecimalBytes(file.bytes));
                 if self.terminal {
                     self.bar = Some(bar(file.bytes, *have));
                 }
@@ -116,7 +116,7 @@ impl Progress {
             Event::Bytes { have } => match &self.bar {
                 Some(bar) => bar.set_position(*have),
                 None if self.last.elapsed() >= EVERY => {
-                    say!("  {} of {}", HumanBytes(*have), HumanBytes(self.bytes));
+                    say!("  {} of {}", DecimalBytes(*have), DecimalBytes(self.bytes));
                     self.last = Instant::now();
                 }
                 None => {}
@@ -153,7 +153,7 @@ impl Progress {
 fn bar(bytes: u64, have: u64) -> ProgressBar {
     let bar = ProgressBar::new(bytes);
     // The template is a constant; where it were wrong, the default style would show.
-    let template = "{wide_bar:.cyan/blue} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
+    let template = "{wide_bar:.cyan/blue} {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left";
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }

@@ -258,12 +258,16 @@ fn attempt(
 /// Which of the client's errors another try may mend.
 fn failure(error: HttpError, server: &impl Fn(String) -> Failure) -> Failure {
     match error {
+        // A certificate that does not fit comes as this.
+        HttpError::Io(e) if e.kind() == ErrorKind::InvalidData => {
+            server(format!("cannot be asked ({e})"))
+        }
         HttpError::Io(_)
         | HttpError::Timeout(_)
         | HttpError::HostNotFound
         | HttpError::ConnectionFailed
         | HttpError::Protocol(_) => Failure::Broken(format!("no answer ({error})")),
-        // Addresses that are none, proxies that are none, certificates that do not fit.
+        // Addresses that are none, proxies that refuse.
         error => server(format!("cannot be asked ({error})")),
     }
 }
