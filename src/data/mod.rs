@@ -1,5 +1,5 @@
 //! Where the images come from. A [`Spec`] says which data set (`demo`, a folder, or `KIND:FOLDER`), [`open`] reads it into memory as
-//! bytes, [`order()`] says in which order an epoch sees the training images.
+//! bytes, [`order()`] says in which order an epoch sees the training images. [`fetch`] gets a published set onto the disk.
 //!
 //! A file is never trusted: what a header promises is held against the file's length before anything of that size is allocated, and
 //! everything that can be wrong with it has its own [`DataError`]. To add a format, write a file beside `idx.rs` and name it in `spec.rs`.

@@ -1,7 +1,9 @@
 //! The data sets that can be fetched, as data: where each lies, how long it is, and the SHA-256 that decides.
 //!
-//! Lengths and sums are those of TensorFlow Datasets (`tensorflow_datasets/url_checksums`). Other programs pin the same: MLDatasets.jl
-//! and Red Datasets the CIFAR sets, MLDatasets.jl the same STL-10. Fashion-MNIST's labels were also compared with the files in Zalando's repository.
+//! Lengths and sums are those of TensorFlow Datasets (`tensorflow_datasets/url_checksums`). MLDatasets.jl pins the same sums of the
+//! CIFAR sets, BatchUp (`batchup/datasets/stl.py`) that of STL-10. Fashion-MNIST's were computed again: of the labels from the files in
+//! Zalando's repository, of the images from Debian's `dataset-fashion-mnist` with the name and time that Debian leaves out of the gzip
+//! header put back.
 
 use super::FetchError;
 
