@@ -1,6 +1,7 @@
 //! A file a subcommand.
 
 mod bench;
+mod data;
 mod devices;
 mod progress;
 mod settings;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use simsiam::config::ConfigError;
 use simsiam::data::DataError;
+use simsiam::data::fetch::FetchError;
 use simsiam::gpu::GpuError;
 use simsiam::train::{FolderError, TrainError};
 
@@ -39,6 +41,8 @@ enum Command {
     Train(Box<train::Args>),
     /// Picture the views that a network is trained on, with what was drawn for them.
     Views(Box<views::Args>),
+    /// Get data sets.
+    Data(data::Args),
     /// Show the adapters of this machine, and check the kernels on one of them.
     Devices(devices::Args),
     /// Measure what a training step costs on an adapter.
@@ -55,6 +59,7 @@ pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Train(args) => train::run(&args),
         Command::Views(args) => views::run(&args),
+        Command::Data(args) => data::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
@@ -76,6 +81,8 @@ fn is_usage(error: &anyhow::Error) -> bool {
     let config = |_: &ConfigError| true;
     let data = |e: &DataError| matches!(e, DataError::NoData | DataError::UnknownKind { .. });
     let gpu = |e: &GpuError| matches!(e, GpuError::NoSuchAdapter { .. });
+    let fetch =
+        |e: &FetchError| matches!(e, FetchError::Unknown { .. } | FetchError::Source { .. });
     let folder = |e: &FolderError| {
         matches!(
             e,
@@ -96,6 +103,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
             || cause.downcast_ref().is_some_and(config)
             || cause.downcast_ref().is_some_and(data)
             || cause.downcast_ref().is_some_and(gpu)
+            || cause.downcast_ref().is_some_and(fetch)
             || cause.downcast_ref().is_some_and(folder)
     })
 }
