@@ -16,6 +16,7 @@ use simsiam::config::ConfigError;
 use simsiam::data::DataError;
 use simsiam::data::fetch::FetchError;
 use simsiam::gpu::GpuError;
+use simsiam::picture::PictureError;
 use simsiam::train::{FolderError, TrainError};
 
 /// Writes a line for people. A closed pipe is no reason to end a training.
@@ -100,6 +101,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
             };
         }
         cause.is::<UsageError>()
+            || matches!(cause.downcast_ref(), Some(PictureError::Kind { .. }))
             || cause.downcast_ref().is_some_and(config)
             || cause.downcast_ref().is_some_and(data)
             || cause.downcast_ref().is_some_and(gpu)

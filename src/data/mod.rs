@@ -1,7 +1,6 @@
 //! Where the images come from. A [`Spec`] says which data set (`demo`, a folder, or `KIND:FOLDER`), [`open`] finds its parts, each an
 //! [`ImageSet`]: in memory where they are small by nature, else decoded when they are wanted. A [`Sequence`] says in which order a
-//! training sees them, a [`Prefetch`] reads ahead. [`fetch`] gets a
-//! published set onto the disk.
+//! training sees them, a [`Prefetch`] reads ahead. [`fetch`] gets a published set onto the disk.
 //!
 //! A file is never trusted: what a header promises is held against the file's length before anything of that size is allocated, and
 //! everything that can be wrong with it has its own [`DataError`]. To add a format, write a file beside `idx.rs` and name it in `spec.rs`.
@@ -11,6 +10,7 @@ mod cifar;
 mod decode;
 mod demo;
 mod error;
+pub mod fetch;
 mod folder;
 mod idx;
 mod image_set;
