@@ -245,7 +245,7 @@ fn hostile(folder: &Path) -> Result<usize> {
         symlink(folder.join("nowhere"), folder.join("dangling.png"))?;
         fs::create_dir(folder.join("locked"))?;
         paint(&folder.join("locked/in.png"), 4, 4, 4)?;
-        fs::set_permissions(folder.join("locked"), fs::Permissions::from_mode(0))?;
+        fs::set_permissions(folder.join("locked"), fs::Permissions::from_mode(0o000))?;
     }
     Ok(bad)
 }
