@@ -55,9 +55,9 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// `5,000 training and 1,000 test images in 10 classes, all 28x28 pixels, gray`.
+    /// `5,000 training and 1,000 test images in 10 classes, all 28 × 28 pixels, gray`, for a picture.
     pub fn summary(&self) -> String {
-        format!("{}, {}", self.splits(), looks(&self.survey.train))
+        format!("{}, {}", self.splits(), looks(&self.survey.train, " × "))
     }
 
     fn splits(&self) -> String {
@@ -84,7 +84,7 @@ impl<'a> Report<'a> {
         2 * self.config.optim.batch_size as u64 * patch as u64
     }
 
-    /// Why `simsiam train --data SPEC` would not begin, with the mend; `None` where it would.
+    /// Why `simsiam train --data SPEC` would end before its first epoch does, with the mend; `None` where it would not.
     fn refusal(&self) -> Option<String> {
         let most = self.config.data.max_unreadable;
         for (name, part) in self.survey.parts() {
@@ -132,32 +132,24 @@ impl<'a> Report<'a> {
         for line in table(self.survey, classes) {
             say!("         {line}");
         }
-        say!("sizes    {}", looks(train));
+        say!("sizes    {}", looks(train, "x"));
         for (name, part) in self.survey.parts().skip(1) {
-            if part.readable() > 0 && looks(part) != looks(train) {
-                say!("         {name} images: {}", looks(part));
+            if part.readable() > 0 && looks(part, "x") != looks(train, "x") {
+                say!("         {name} images: {}", looks(part, "x"));
             }
         }
         self.say_unreadable();
-        if train.readable() > 0 {
-            let three = |values: [f64; 3]| values.map(|v| format!("{v:.4}")).join(", ");
-            let (mean, std) = (three(train.mean), three(train.std));
-            say!("pixels   mean {mean}; std {std} (training images, red, green, blue)");
-            // A standard deviation of 0 is none to divide by.
-            if train.std.iter().all(|&std| std >= 5e-5) {
-                say!("         --set \"augment.mean=[{mean}]\" --set \"augment.std=[{std}]\"");
-            }
-        }
+        self.say_pixels();
         self.say_memory();
         match eval::missing(self.data) {
             None => say!("kNN      will classify the test images"),
             Some(missing) => say!("kNN      will be off: the data has no {missing}"),
         }
         for remark in &self.data.remarks {
-            say!("remark   {remark}");
+            say!("remark   {}", clean(remark));
         }
         if let Some(refusal) = self.refusal() {
-            say!("refused  training would not begin: {refusal}");
+            say!("refused  training refuses this data: {}", clean(&refusal));
         }
     }
 
@@ -178,7 +170,7 @@ impl<'a> Report<'a> {
                 grouped(part.images)
             );
             for problem in &part.problems {
-                say!("         {problem}");
+                say!("         {}", clean(problem));
             }
             match part.unreadable - part.problems.len() {
                 0 => {}
@@ -187,32 +179,64 @@ impl<'a> Report<'a> {
         }
     }
 
-    fn say_memory(&self) {
-        let (batch, side) = (self.config.optim.batch_size, self.config.data.image_size);
-        let bytes = self.survey.parts().map(|(_, part)| part.bytes).sum();
-        let patches = size(self.patches());
-        let lies = match self.data.train.in_memory() {
-            Some(_) => format!(
-                "; training images stay on a device with {} of memory or more",
-                size(self.survey.train.bytes * train::RESIDENT_SHARE)
+    fn say_pixels(&self) {
+        let train = &self.survey.train;
+        let three = |values: [f64; 3]| values.map(|v| format!("{v:.4}")).join(", ");
+        let (mean, std) = (three(train.mean), three(train.std));
+        match (train.gray, train.colour) {
+            (0, 0) => return,
+            (_, 0) => say!(
+                "pixels   mean {:.4}, std {:.4} over the training images, on 0 to 1",
+                train.mean[0],
+                train.std[0]
             ),
-            None => ", never all at once: they are streamed".to_owned(),
-        };
-        say!("memory   {} decoded{lies}", size(bytes));
-        let streamed = match self.data.train.in_memory() {
-            Some(_) => "where streamed, ",
-            None => "",
-        };
-        say!(
-            "         {streamed}a batch takes {patches} there at most ({batch} images, views of {side} pixels, {})",
-            self.origin
+            _ => say!(
+                "pixels   mean {mean}, std {std} of red, green, blue over the training images, on 0 to 1"
+            ),
+        }
+        // A standard deviation of 0 is none to divide by.
+        match train.std.iter().all(|&std| std >= 5e-5) {
+            true => say!("         --set \"augment.mean=[{mean}]\" --set \"augment.std=[{std}]\""),
+            false => say!("         a channel is the same everywhere: no std to divide by"),
+        }
+    }
+
+    fn say_memory(&self) {
+        let bytes = size(self.survey.parts().map(|(_, part)| part.bytes).sum());
+        let patches = size(self.patches());
+        let of = format!(
+            "{} images, views of {} pixels, {}",
+            self.config.optim.batch_size, self.config.data.image_size, self.origin
         );
+        match self.data.train.in_memory() {
+            Some(_) => {
+                let device = size(self.survey.train.bytes * train::RESIDENT_SHARE);
+                say!(
+                    "memory   {bytes} decoded; training images stay on a device with {device} of memory or more"
+                );
+                say!(
+                    "         streamed to a smaller one, a batch takes at most {patches} there ({of})"
+                );
+            }
+            None => {
+                say!(
+                    "memory   {bytes} decoded, never all at once: images are streamed to the device"
+                );
+                say!("         where a batch takes at most {patches} ({of})");
+            }
+        }
     }
 
     /// What to type next.
     pub fn say_next(&self) {
         let spec = quoted(&self.data.name);
-        say!("next     simsiam train --data {spec}");
+        // More cannot be in a batch.
+        let images = self.survey.train.readable();
+        let batch = match (2..self.config.optim.batch_size).contains(&images) {
+            true => format!(" --batch-size {images}"),
+            false => String::new(),
+        };
+        say!("next     simsiam train --data {spec}{batch}");
         say!("         simsiam views --data {spec} --out views.png");
     }
 
@@ -253,9 +277,9 @@ impl<'a> Report<'a> {
     }
 }
 
-/// Sizes and colours of the images of a part.
-fn looks(part: &Part) -> String {
-    let text = |[width, height]: [u32; 2]| format!("{width}x{height}");
+/// Sizes and colours of the images of a part, with a sign between width and height.
+fn looks(part: &Part, times: &str) -> String {
+    let text = |[width, height]: [u32; 2]| format!("{width}{times}{height}");
     let sizes = match part.sizes {
         None => return "none can be read".to_owned(),
         Some(sizes) => match sizes.one() {
@@ -286,6 +310,12 @@ fn looks(part: &Part) -> String {
     }
 }
 
+/// One line, whatever a file is called; what a terminal would obey becomes the replacement character.
+fn clean(text: &str) -> String {
+    let clean = |c: char| if c.is_control() { '\u{FFFD}' } else { c };
+    text.chars().map(clean).collect()
+}
+
 /// The classes with their images in each part.
 fn table(survey: &Survey, classes: &[Class]) -> Vec<String> {
     if classes.is_empty() {
@@ -302,9 +332,7 @@ fn table(survey: &Survey, classes: &[Class]) -> Vec<String> {
         _ => &classes[..FIRST],
     };
     let name = |class: &Class| -> String {
-        // A line each, whatever the folder is called.
-        let clean = |c: char| if c.is_control() { '\u{FFFD}' } else { c };
-        let name: Vec<char> = class.name.chars().map(clean).collect();
+        let name: Vec<char> = clean(&class.name).chars().collect();
         match name.len() {
             0..=NAMES => name.into_iter().collect(),
             _ => name[..NAMES - 1].iter().chain(&['…']).collect(),
