@@ -70,7 +70,7 @@ fn a_sheet_shows_the_tensors_of_the_training_step() -> Result {
         &config,
         data::open(&Spec::Demo, Limits::from(&config.data))?,
     )?;
-    // Photos, some of them so large that their crops are averaged first.
+    // Photos, some of them so large that their crops are filtered first.
     let folder = TempDir::new()?;
     for i in 0..12_u32 {
         let noise = |x: u32, y: u32| (x * 7 + y * 13 + i * 31 + x * y / 9) as u8;
@@ -150,7 +150,7 @@ fn a_reduced_patch_makes_the_same_view() {
     // A view so large that nothing is reduced gives the patch to compare with.
     let whole = Patch::new(&image, &draws, 400);
     assert_eq!((whole.width, whole.height), (399, 290));
-    for size in [28, 32, 64, 96] {
+    for size in [20, 28, 32, 64, 96] {
         let reduced = Patch::new(&image, &draws, size);
         assert_eq!(reduced.width as usize, 2 * size);
         let (a, b) = (crop(&whole, size), crop(&reduced, size));
@@ -158,7 +158,7 @@ fn a_reduced_patch_makes_the_same_view() {
         let mean = differences.clone().sum::<f64>() / a.len() as f64;
         let most = differences.fold(0.0, f64::max);
         println!("{size}: mean {mean:.3}, most {most:.1} of 255");
-        assert!(mean < 1.0 && most < 16.0, "{size}: {mean} {most}");
+        assert!(mean < 0.7 && most < 6.0, "{size}: {mean} {most}");
     }
 }
 
