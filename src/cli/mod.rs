@@ -42,7 +42,7 @@ enum Command {
     Train(Box<train::Args>),
     /// Picture the views that a network is trained on, with what was drawn for them.
     Views(Box<views::Args>),
-    /// Get data sets.
+    /// Say what a data set holds before anything is trained on it, or get one.
     Data(data::Args),
     /// Show the adapters of this machine, and check the kernels on one of them.
     Devices(devices::Args),

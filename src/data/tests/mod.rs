@@ -2,6 +2,7 @@
 
 mod cifar;
 mod idx;
+mod survey;
 
 use cifar::cifar10_folder;
 use idx::{TRAIN, idx_folder};

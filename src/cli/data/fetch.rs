@@ -1,4 +1,4 @@
-//! `simsiam data`: getting data sets.
+//! `simsiam data fetch`: getting published data sets.
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -9,28 +9,16 @@ use anyhow::Result;
 use indicatif::{DecimalBytes, ProgressBar, ProgressStyle};
 use simsiam::data::fetch::{self, Event, Options, Outcome};
 
-use super::say;
+use super::quoted;
+use crate::cli::say;
 
 /// Between two plain lines of a download.
 const EVERY: Duration = Duration::from_secs(10);
 
-#[derive(clap::Args)]
-#[command(args_conflicts_with_subcommands = true)]
-pub struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(clap::Subcommand)]
-enum Command {
-    /// Download a data set, check it and unpack it: cifar10, cifar100, stl10 or fashion-mnist.
-    Fetch(Fetch),
-}
-
 /// The SHA-256 of every file is pinned. What is not finished stays in DIR/.NAME.part, so that the same command continues after
 /// Ctrl-C or a broken connection; the archive is removed when it is unpacked.
 #[derive(clap::Args)]
-struct Fetch {
+pub struct Args {
     /// Which: cifar10 (170 MB), cifar100 (169 MB), stl10 (2.6 GB) or fashion-mnist (31 MB).
     name: String,
     /// The folder to put it into, as a folder of its own.
@@ -42,12 +30,6 @@ struct Fetch {
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
-    match &args.command {
-        Command::Fetch(args) => fetch(args),
-    }
-}
-
-fn fetch(args: &Fetch) -> Result<ExitCode> {
     let entry = fetch::find(&args.name)?;
     let options = Options {
         from: args.from.clone(),
@@ -69,15 +51,6 @@ fn fetch(args: &Fetch) -> Result<ExitCode> {
     let spec = format!("{}:{folder}", entry.kind);
     say!("simsiam train --data {}", quoted(&spec));
     Ok(ExitCode::SUCCESS)
-}
-
-/// As a shell wants it.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "_-./:\\~+,=@".contains(c);
-    match text.chars().all(plain) {
-        true => text.to_owned(),
-        false => format!("'{}'", text.replace('\'', "'\\''")),
-    }
 }
 
 /// A bar in a terminal, plain lines elsewhere.
@@ -161,16 +134,4 @@ fn bar(bytes: u64, have: u64) -> ProgressBar {
     // The speed is that of now, not of the last time.
     bar.reset_eta();
     bar
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn what_to_type_next_survives_a_shell() {
-        assert_eq!(quoted("cifar10:data/c-10_b.in"), "cifar10:data/c-10_b.in");
-        assert_eq!(quoted("idx:my data"), "'idx:my data'");
-        assert_eq!(quoted("idx:it's"), r"'idx:it'\''s'");
-    }
 }
