@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use simsiam::config::Config;
-use simsiam::data::Spec;
+use simsiam::data::{self, Spec};
 
 use super::UsageError;
 
@@ -17,7 +17,7 @@ pub struct Settings {
     /// Start from a TOML file.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The images: demo, a folder, or KIND:FOLDER with folder, idx, cifar10 or cifar100.
+    /// The images: demo, a folder, or KIND:PATH with folder, idx, cifar10, cifar100, stl10 or pack.
     #[arg(long, value_name = "SPEC")]
     pub data: Option<String>,
     /// Seed of every random number.
@@ -99,6 +99,15 @@ fn preset_for(data: Option<&str>) -> Result<&'static str> {
         Spec::Demo => "demo",
         Spec::Cifar10(_) | Spec::Cifar100(_) => "cifar10",
         Spec::Idx(_) => "fashion-mnist",
-        Spec::Images(_) | Spec::Folder(_) => "photos",
+        // The pack knows at once how large its images are.
+        Spec::Pack(_)
+            if data::open_unchecked(&spec, data::Limits::default())?
+                .train
+                .size()
+                .is_some_and(|(width, height)| width.max(height) <= 32) =>
+        {
+            "cifar10"
+        }
+        Spec::Pack(_) | Spec::Images(_) | Spec::Stl10(_) | Spec::Folder(_) => "photos",
     })
 }

@@ -3,6 +3,8 @@
 mod cifar;
 mod idx;
 mod survey;
+mod pack;
+mod stl10;
 
 use cifar::cifar10_folder;
 use idx::{TRAIN, idx_folder};
@@ -112,6 +114,8 @@ fn specifications() {
         "idx:/a",
         "cifar10:b",
         "cifar100:c d",
+        "stl10:e",
+        "pack:f",
         "folder:d",
         "./e",
     ] {
@@ -123,7 +127,7 @@ fn specifications() {
             .starts_with("no data given; use --data")
     );
     assert!(parse("mnist:x").unwrap_err().starts_with(
-        "unknown kind of data \"mnist\" in \"mnist:x\"; choose folder, idx, cifar10 or cifar100"
+        "unknown kind of data \"mnist\" in \"mnist:x\"; choose folder, idx, cifar10, cifar100, stl10 or pack"
     ));
     assert!(parse("idx:").unwrap_err().contains("no such folder"));
 }
