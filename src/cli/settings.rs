@@ -17,7 +17,7 @@ pub struct Settings {
     /// Start from a TOML file.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The images: demo, a folder, or KIND:PATH with folder, idx, cifar10, cifar100, stl10 or pack.
+    /// The images: demo, a folder, or KIND:PATH with folder, idx, cifar10, cifar100, stl10, pack or parquet.
     #[arg(long, value_name = "SPEC")]
     pub data: Option<String>,
     /// Seed of every random number.
@@ -108,6 +108,8 @@ fn preset_for(data: Option<&str>) -> Result<&'static str> {
         {
             "cifar10"
         }
-        Spec::Pack(_) | Spec::Images(_) | Spec::Stl10(_) | Spec::Folder(_) => "photos",
+        Spec::Pack(_) | Spec::Parquet(_) | Spec::Images(_) | Spec::Stl10(_) | Spec::Folder(_) => {
+            "photos"
+        }
     })
 }

@@ -17,12 +17,13 @@ mod image_set;
 mod moments;
 mod order;
 pub mod pack;
+mod parquet;
 mod positioned;
 mod prefetch;
 mod source;
 mod spec;
-pub mod survey;
 mod stl10;
+pub mod survey;
 
 use std::sync::Arc;
 
@@ -221,6 +222,7 @@ pub fn open_unchecked(spec: &Spec, limits: Limits) -> Result<Dataset, DataError>
         Spec::Idx(folder) => idx::open(name, &folder, limits)?,
         Spec::Stl10(folder) => stl10::open(name, &folder, limits)?,
         Spec::Pack(file) => pack::open(name, &file, limits)?,
+        Spec::Parquet(paths) => parquet::open(name, &paths, limits)?,
         Spec::Images(folder) | Spec::Folder(folder) => folder::open(name, &folder, limits)?,
     };
     if let (Some(train), Some(test)) = (dataset.train.size(), dataset.test.size())

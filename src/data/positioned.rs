@@ -33,6 +33,11 @@ impl Positioned {
         })
     }
 
+    /// A file that is open already; `path` is what to call it.
+    pub fn from_file(file: File, path: PathBuf, length: u64) -> Self {
+        Self { file, path, length }
+    }
+
     /// `bytes` bytes from `offset` on. Asks for no memory where they are not all inside the file.
     pub fn read(&self, offset: u64, bytes: usize) -> Result<Vec<u8>, DataError> {
         let end = offset.checked_add(bytes as u64);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::{DataError, cifar, folder, idx, pack, stl10};
+use super::{DataError, cifar, folder, idx, pack, parquet, stl10};
 
 /// Which data set, as after `--data` and in `data.source`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum Spec {
     Stl10(PathBuf),
     /// A file of decoded images, see [`super::pack`].
     Pack(PathBuf),
+    /// Parquet files: a folder, a file, or several separated by commas.
+    Parquet(PathBuf),
     /// Image files, in subfolders or not.
     Images(PathBuf),
     /// A folder, or a file, whose contents will tell.
@@ -55,6 +57,7 @@ impl FromStr for Spec {
             "cifar100" => Ok(Self::Cifar100(folder)),
             "stl10" => Ok(Self::Stl10(folder)),
             "pack" => Ok(Self::Pack(folder)),
+            "parquet" => Ok(Self::Parquet(folder)),
             "folder" => Ok(Self::Images(folder)),
             _ => Err(DataError::UnknownKind {
                 kind: kind.to_owned(),
@@ -73,6 +76,7 @@ impl fmt::Display for Spec {
             Self::Cifar100(folder) => write!(f, "cifar100:{}", folder.display()),
             Self::Stl10(folder) => write!(f, "stl10:{}", folder.display()),
             Self::Pack(file) => write!(f, "pack:{}", file.display()),
+            Self::Parquet(paths) => write!(f, "parquet:{}", paths.display()),
             Self::Images(folder) => write!(f, "folder:{}", folder.display()),
             Self::Folder(folder) => write!(f, "{}", folder.display()),
         }
@@ -87,6 +91,7 @@ impl Spec {
             Self::Demo => return Ok(Self::Demo),
             Self::Pack(file) if file.is_file() => return Ok(self.clone()),
             Self::Pack(file) => return Err(DataError::NoFile { file: file.clone() }),
+            Self::Parquet(paths) => return parquet::split(paths).map(|_| self.clone()),
             Self::Idx(folder)
             | Self::Cifar10(folder)
             | Self::Cifar100(folder)
@@ -100,6 +105,9 @@ impl Spec {
         if !folder.is_dir() {
             if matches!(self, Self::Folder(_)) && pack::is_pack(&folder) {
                 return Ok(Self::Pack(folder));
+            }
+            if matches!(self, Self::Folder(_)) && parquet::is_parquet(&folder) {
+                return Ok(Self::Parquet(folder));
             }
             return Err(DataError::NotAFolder { folder });
         }
@@ -128,6 +136,7 @@ impl Spec {
             _ if cifar::is_python_version(&folder) => Err(DataError::PythonCifar { folder }),
             // Asked last: these look through the whole tree.
             _ if folder::is_here(&folder) => Ok(Self::Images(folder)),
+            _ if parquet::is_here(&folder) => Ok(Self::Parquet(folder)),
             _ => Err(DataError::Unrecognised { folder }),
         }
     }

@@ -2,9 +2,11 @@
 
 mod cifar;
 mod idx;
-mod survey;
+mod mutations;
 mod pack;
+mod parquet;
 mod stl10;
+mod survey;
 
 use cifar::cifar10_folder;
 use idx::{TRAIN, idx_folder};
@@ -116,6 +118,7 @@ fn specifications() {
         "cifar100:c d",
         "stl10:e",
         "pack:f",
+        "parquet:g,h",
         "folder:d",
         "./e",
     ] {
@@ -127,7 +130,7 @@ fn specifications() {
             .starts_with("no data given; use --data")
     );
     assert!(parse("mnist:x").unwrap_err().starts_with(
-        "unknown kind of data \"mnist\" in \"mnist:x\"; choose folder, idx, cifar10, cifar100, stl10 or pack"
+        "unknown kind of data \"mnist\" in \"mnist:x\"; choose folder, idx, cifar10, cifar100, stl10, pack or parquet"
     ));
     assert!(parse("idx:").unwrap_err().contains("no such folder"));
 }

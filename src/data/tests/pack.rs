@@ -387,7 +387,7 @@ fn forged_indices_promise_nothing_that_is_believed() {
             "has 4294967295x4294967295 pixels",
         ),
         (
-            index_of_one([1, 0, 0], 44, [1 << 14, 1 << 14], 0, 3),
+            index_of_one([1, 0, 0], 44, [1 << 14, 1 << 13], 0, 3),
             "outside of the pixels",
         ),
         (index_of_one([1, 0, 0], 44, [0, 1], 0, 3), "has 0x1 pixels"),
@@ -407,4 +407,9 @@ fn forged_indices_promise_nothing_that_is_believed() {
     later[8] = 2;
     fs::write(&file, later).unwrap();
     assert!(text(open_pack(&file), &file).contains("its format is 2, this program reads 1"));
+}
+
+/// A folder with a pack of six images, `images.pack`.
+pub(super) fn pack_file() -> TempDir {
+    packed(&dataset(), &AS_THEY_ARE).0
 }
