@@ -30,6 +30,7 @@
 //! - [`picture`]: pictures for people: what the network sees, what a data set holds.
 //! - [`train`]: the loop, its events and commands, the run folder.
 
+mod atomic;
 pub mod augment;
 pub mod config;
 pub mod data;

@@ -6,9 +6,12 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use super::ViewDraws;
 use crate::data::Image;
 
-/// A crop with more than so many times the view's pixels along an axis is averaged down to that many before it goes to the device
-/// (PIL's `resize(reducing_gap=2.0)`): what the device then filters down further differs from filtering it all at once by less
-/// than a step of 8 bits on average (`a_reduced_patch_makes_the_same_view`), and a batch of photos fits the device.
+/// A crop with more than so many times the view's pixels along an axis is filtered down to that many before it goes to the device
+/// (Pillow's `resize(reducing_gap=2.0)`), so that a batch of photos fits the device. What the device then filters down further differs
+/// from filtering it all at once by less than a step of 8 bits on average (`a_reduced_patch_makes_the_same_view`).
+///
+/// Tried, on photos of 300-500 pixels and views of 96, where nearly every crop is filtered: 3, no faster, with patches twice the size; a
+/// box instead of the cubic, 8 % faster, with errors up to 14 steps of 8 bits instead of 4.
 const GAP: u32 = 2;
 
 /// A part of an image: 8 bits a channel, HWC.
@@ -72,7 +75,7 @@ fn cut(image: &Image, [left, top, width, height]: [u32; 4]) -> Patch {
     }
 }
 
-/// The mean over the area of each of the fewer pixels.
+/// Fewer pixels by a cubic filter as wide as its scale.
 fn reduce(image: &Image, crop: [u32; 4], width: u32, height: u32) -> Option<Patch> {
     let kind = match image.channels {
         1 => PixelType::U8,
@@ -82,7 +85,7 @@ fn reduce(image: &Image, crop: [u32; 4], width: u32, height: u32) -> Option<Patc
     let mut reduced = Resized::new(width, height, kind);
     let [left, top, crop_width, crop_height] = crop.map(f64::from);
     let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::Box))
+        .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom))
         .crop(left, top, crop_width, crop_height);
     Resizer::new()
         .resize(&source, &mut reduced, &options)
@@ -141,16 +144,16 @@ mod tests {
     }
 
     #[test]
-    fn a_large_crop_is_averaged_down_to_twice_the_view() {
+    fn a_large_crop_is_filtered_down_to_twice_the_view() {
         let mut image = image(64, 48, 1);
+        image.pixels = (0..64 * 48).map(|i| (i % 64 * 4) as u8).collect();
         let patch = Patch::new(&image, &draws([0, 0, 64, 48]), 8);
         assert_eq!((patch.width, patch.height), (16, 16));
-        // The mean of 4 x 3 pixels.
-        let sum: u32 = (0..3)
-            .flat_map(|y| (0..4).map(move |x| (x, y)))
-            .map(|(x, y)| u32::from(image.pixels[y * 64 + x]))
-            .sum();
-        assert!(patch.pixels[0].abs_diff((sum / 12) as u8) <= 1);
+        // A ramp stays a ramp, away from its ends.
+        for (x, &value) in patch.pixels[..16].iter().enumerate().take(14).skip(2) {
+            let expected = 16 * x as u8 + 6;
+            assert!(value.abs_diff(expected) <= 1, "{value} at {x}");
+        }
         // Only the longer side is too long.
         let patch = Patch::new(&image, &draws([0, 3, 64, 5]), 8);
         assert_eq!((patch.width, patch.height), (16, 5));

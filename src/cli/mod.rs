@@ -1,6 +1,7 @@
 //! A file a subcommand.
 
 mod bench;
+mod data;
 mod devices;
 mod progress;
 mod settings;
@@ -13,7 +14,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use simsiam::config::ConfigError;
 use simsiam::data::DataError;
+use simsiam::data::fetch::FetchError;
 use simsiam::gpu::GpuError;
+use simsiam::picture::PictureError;
 use simsiam::train::{FolderError, TrainError};
 
 /// Writes a line for people. A closed pipe is no reason to end a training.
@@ -39,6 +42,8 @@ enum Command {
     Train(Box<train::Args>),
     /// Picture the views that a network is trained on, with what was drawn for them.
     Views(Box<views::Args>),
+    /// Say what a data set holds before anything is trained on it, or get one.
+    Data(data::Args),
     /// Show the adapters of this machine, and check the kernels on one of them.
     Devices(devices::Args),
     /// Measure what a training step costs on an adapter.
@@ -55,6 +60,7 @@ pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Train(args) => train::run(&args),
         Command::Views(args) => views::run(&args),
+        Command::Data(args) => data::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
@@ -76,6 +82,8 @@ fn is_usage(error: &anyhow::Error) -> bool {
     let config = |_: &ConfigError| true;
     let data = |e: &DataError| matches!(e, DataError::NoData | DataError::UnknownKind { .. });
     let gpu = |e: &GpuError| matches!(e, GpuError::NoSuchAdapter { .. });
+    let fetch =
+        |e: &FetchError| matches!(e, FetchError::Unknown { .. } | FetchError::Source { .. });
     let folder = |e: &FolderError| {
         matches!(
             e,
@@ -93,9 +101,11 @@ fn is_usage(error: &anyhow::Error) -> bool {
             };
         }
         cause.is::<UsageError>()
+            || matches!(cause.downcast_ref(), Some(PictureError::Kind { .. }))
             || cause.downcast_ref().is_some_and(config)
             || cause.downcast_ref().is_some_and(data)
             || cause.downcast_ref().is_some_and(gpu)
+            || cause.downcast_ref().is_some_and(fetch)
             || cause.downcast_ref().is_some_and(folder)
     })
 }

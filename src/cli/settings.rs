@@ -9,7 +9,7 @@ use simsiam::data::{self, Spec};
 
 use super::UsageError;
 
-#[derive(clap::Args, Clone)]
+#[derive(clap::Args, Clone, Default)]
 pub struct Settings {
     /// Start from a preset: demo, fashion-mnist, cifar10, photos or imagenet.
     #[arg(long, value_name = "NAME", conflicts_with = "config")]

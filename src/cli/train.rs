@@ -299,7 +299,7 @@ pub fn recomputation(recomputed: &Recomputed) -> Option<String> {
 }
 
 /// 1234567 → 1,234,567.
-fn grouped(n: usize) -> String {
+pub fn grouped(n: usize) -> String {
     let digits = n.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {

@@ -11,8 +11,8 @@ use simsiam::gpu::{Gpu, Options};
 use simsiam::picture::{self, View, ViewRow, ViewSheet};
 use simsiam::train::RunFolder;
 
-use super::settings::Settings;
 use super::say;
+use super::settings::Settings;
 
 /// Images of the sheet that a run leaves.
 pub const IN_A_RUN: usize = 8;

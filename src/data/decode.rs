@@ -9,7 +9,7 @@ use super::Image;
 
 /// Largest image that is decoded, in pixels: beyond the cameras of today, and what keeps a few bytes that promise an enormous
 /// picture (a decompression bomb) from taking the memory.
-pub const MOST_PIXELS: u64 = 1 << 28;
+pub const MOST_PIXELS: u64 = 1 << 27;
 /// What a decoder may take besides its result, in bytes.
 const MOST_BYTES: u64 = 1 << 30;
 

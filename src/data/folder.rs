@@ -20,12 +20,14 @@ const TRAIN: &[&str] = &["train", "training"];
 const TEST: &[&str] = &["val", "valid", "validation", "test"];
 /// Larger files are no images that the decoder would take.
 const MOST_BYTES: u64 = 1 << 31;
-/// So many things that could not be entered are named.
+/// So many things that were passed over are named.
 const NAMED: usize = 5;
 
 /// Image files, read when they are wanted.
 #[derive(Debug)]
 struct Files {
+    /// The data set's folder.
+    base: PathBuf,
     paths: Vec<PathBuf>,
     labels: Option<Vec<u32>>,
 }
@@ -52,9 +54,11 @@ impl ImageSet for Files {
     }
 
     fn name(&self, index: usize) -> String {
-        self.paths
-            .get(index)
-            .map_or_else(String::new, |path| path.display().to_string())
+        let inside = |path: &PathBuf| {
+            let path = path.strip_prefix(&self.base).unwrap_or(path);
+            path.display().to_string()
+        };
+        self.paths.get(index).map_or_else(String::new, inside)
     }
 
     fn labels(&self) -> Option<&[u32]> {
@@ -103,8 +107,11 @@ pub(super) fn open(name: String, folder: &Path, limits: Limits) -> Result<Datase
         });
     }
     let classes = classes(&train, &mut remarks);
-    let train = Arc::new(files(train, &classes));
-    let test = Arc::new(files(test, &classes));
+    let train = Arc::new(files(folder, train, &classes));
+    let test = Arc::new(files(folder, test, &classes));
+    if train.labels.is_some() && test.labels.is_none() && !test.is_empty() {
+        remarks.push("some test images are of no class of the training images".to_owned());
+    }
     if classes.len() > 1 && test.is_empty() {
         remarks.push(format!(
             "{} has no val or test folder beside train: kNN has nothing to classify and is off",
@@ -160,7 +167,7 @@ fn walk(base: &Path, remarks: &mut Vec<String>) -> Vec<Found> {
                 found.push(Found { path, class });
             }
             Ok(_) => {}
-            // No folder to be entered twice, one without permission, a file that has just gone.
+            // A folder that contains itself by a link, one without permission, a file that has just gone.
             Err(error) => problems.push(error.to_string()),
         }
     }
@@ -171,7 +178,7 @@ fn walk(base: &Path, remarks: &mut Vec<String>) -> Vec<Found> {
             0 => String::new(),
             more => format!("; and {more} more"),
         };
-        remarks.push(format!("not entered: {}{more}", problems.join("; ")));
+        remarks.push(format!("passed over: {}{more}", problems.join("; ")));
     }
     found
 }
@@ -193,7 +200,7 @@ fn classes(train: &[Found], remarks: &mut Vec<String>) -> Vec<OsString> {
 }
 
 /// Labels are given where every file lies in one of `classes`.
-fn files(found: Vec<Found>, classes: &[OsString]) -> Files {
+fn files(base: &Path, found: Vec<Found>, classes: &[OsString]) -> Files {
     let label = |found: &Found| {
         let class = classes.binary_search(found.class.as_ref()?).ok()?;
         u32::try_from(class).ok()
@@ -203,6 +210,7 @@ fn files(found: Vec<Found>, classes: &[OsString]) -> Files {
         _ => found.iter().map(label).collect(),
     };
     Files {
+        base: base.to_owned(),
         paths: found.into_iter().map(|found| found.path).collect(),
         labels,
     }

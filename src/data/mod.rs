@@ -1,6 +1,6 @@
 //! Where the images come from. A [`Spec`] says which data set (`demo`, a folder, or `KIND:PATH`), [`open`] finds its parts, each an
 //! [`ImageSet`]: in memory where they are small by nature, else decoded when they are wanted. A [`Sequence`] says in which order a
-//! training sees them, a [`Prefetch`] reads ahead.
+//! training sees them, a [`Prefetch`] reads ahead. [`fetch`] gets a published set onto the disk.
 //!
 //! A file is never trusted: what a header promises is held against the file's length before anything of that size is allocated, and
 //! everything that can be wrong with it has its own [`DataError`]. To add a format, write a file beside `idx.rs` and name it in `spec.rs`.
@@ -10,9 +10,11 @@ mod cifar;
 mod decode;
 mod demo;
 mod error;
+pub mod fetch;
 mod folder;
 mod idx;
 mod image_set;
+mod moments;
 mod order;
 pub mod pack;
 mod parquet;
@@ -21,6 +23,7 @@ mod prefetch;
 mod source;
 mod spec;
 mod stl10;
+pub mod survey;
 
 use std::sync::Arc;
 
@@ -29,6 +32,7 @@ pub use check::{NAMED, Unreadable, allowed, unreadable};
 pub use decode::decode;
 pub use error::DataError;
 pub use image_set::{Image, ImageSet, Subset};
+pub use moments::Moments;
 pub use order::{Sequence, batches, order, steps_per_epoch};
 pub use prefetch::{Prefetch, threads};
 pub use spec::Spec;
@@ -130,27 +134,7 @@ impl Images {
     /// Mean and standard deviation of red, green and blue over all pixels, scaled to 0 to 1: what `augment.mean` and `augment.std`
     /// want. Gray images give the same three times; no images give zeros.
     pub fn mean_std(&self) -> ([f64; 3], [f64; 3]) {
-        let channels = self.channels.max(1) as usize;
-        // Exact integer sums of a few gigabytes fit: 255^2 * 2^48 < 2^64.
-        let mut sums = [(0_u64, 0_u64); 3];
-        for pixel in self.pixels.chunks_exact(channels) {
-            for (sum, byte) in sums.iter_mut().zip(pixel) {
-                let value = u64::from(*byte);
-                *sum = (sum.0 + value, sum.1 + value * value);
-            }
-        }
-        if channels == 1 {
-            sums = [sums[0]; 3];
-        }
-        let n = (self.pixels.len() / channels).max(1) as f64;
-        let mean = sums.map(|(sum, _)| sum as f64 / n / 255.0);
-        let std = sums.map(|(sum, squares)| {
-            (squares as f64 / n - (sum as f64 / n).powi(2))
-                .max(0.0)
-                .sqrt()
-                / 255.0
-        });
-        (mean, std)
+        Moments::of(self.channels, &self.pixels).mean_std()
     }
 }
 

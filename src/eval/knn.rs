@@ -49,6 +49,18 @@ pub enum EvalError {
     Gpu(#[from] GpuError),
 }
 
+/// What kNN would need and the data lacks; `None` where it has all of it.
+pub fn missing(data: &Dataset) -> Option<&'static str> {
+    if data.test.is_empty() {
+        return Some("test images");
+    }
+    match (data.bank().labels(), data.test.labels()) {
+        (None | Some([]), _) => Some("labels"),
+        (_, None) => Some("labels of the test images"),
+        _ => None,
+    }
+}
+
 /// What kNN computes, before anything is allocated: features of a batch of images, and the vote for some queries.
 #[derive(Debug, Clone)]
 pub struct KnnPlan {

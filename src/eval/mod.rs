@@ -2,4 +2,4 @@
 
 mod knn;
 
-pub use knn::{EvalError, Knn, KnnPlan};
+pub use knn::{EvalError, Knn, KnnPlan, missing};

@@ -31,6 +31,8 @@ pub struct ContactSheet {
 /// Side of a cell.
 const CELL: f64 = 64.0;
 const GAP: f64 = 6.0;
+/// Device pixels of a cell.
+pub(super) const SHOWN_SIDE: u32 = CELL as u32 * SCALE;
 /// Most that class names take.
 const NAMES: f64 = 190.0;
 /// Between a name, its count and the images.
@@ -38,7 +40,7 @@ const NAME_GAP: f64 = 24.0;
 /// Room for the heading and notes, where there are few images.
 const MIN_COLUMNS: usize = 6;
 /// More rows are no picture any more.
-const MAX_ROWS: usize = 200;
+pub(super) const MAX_ROWS: usize = 200;
 
 impl ContactSheet {
     /// Images a row.

@@ -8,6 +8,7 @@ mod contact;
 mod lines;
 mod page;
 mod raster;
+mod samples;
 mod text;
 mod views;
 mod write;

@@ -8,7 +8,7 @@ use super::kernels::Kernels;
 use crate::augment::{Feed, ViewOptions, views};
 use crate::config::Config;
 use crate::data::{Dataset, Images, steps_per_epoch};
-use crate::eval::KnnPlan;
+use crate::eval::{self, KnnPlan};
 use crate::gpu::Gpu;
 use crate::gpu::shader::Fnv;
 use crate::graph::tune::{self, Budget, Cache, Tuned, Work};
@@ -17,7 +17,7 @@ use crate::method::simsiam;
 use crate::model::{Arena, Parameters};
 
 /// Part of the device's memory, one in so many, that resident images may take.
-const RESIDENT_SHARE: u64 = 4;
+pub const RESIDENT_SHARE: u64 = 4;
 
 /// A training that has not begun.
 pub struct Blueprint {
@@ -74,11 +74,7 @@ impl Blueprint {
             // As many images at once as training has views, so that evaluation needs no more memory.
             _ => {
                 let plan = KnnPlan::new(config, &data, &mut parameters, &target, 2 * batch)?;
-                if plan.is_none() {
-                    let missing = match data.test.is_empty() {
-                        true => "test images",
-                        false => "labels",
-                    };
+                if let Some(missing) = eval::missing(&data) {
                     remarks.push(format!("the data has no {missing}: kNN is off"));
                 }
                 plan

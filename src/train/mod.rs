@@ -17,7 +17,7 @@ mod rank;
 mod schedule;
 mod trainer;
 
-pub use blueprint::Blueprint;
+pub use blueprint::{Blueprint, RESIDENT_SHARE};
 pub use error::{FolderError, TrainError};
 pub use event::{Command, Done, Epoch, Event, Saved, Start, Step, Tuning, Warning};
 pub use folder::RunFolder;

@@ -6,6 +6,7 @@ mod mutations;
 mod pack;
 mod parquet;
 mod stl10;
+mod survey;
 
 use cifar::cifar10_folder;
 use idx::{TRAIN, idx_folder};

@@ -387,7 +387,7 @@ fn forged_indices_promise_nothing_that_is_believed() {
             "has 4294967295x4294967295 pixels",
         ),
         (
-            index_of_one([1, 0, 0], 44, [1 << 14, 1 << 14], 0, 3),
+            index_of_one([1, 0, 0], 44, [1 << 14, 1 << 13], 0, 3),
             "outside of the pixels",
         ),
         (index_of_one([1, 0, 0], 44, [0, 1], 0, 3), "has 0x1 pixels"),

@@ -1,0 +1,137 @@
+//! `simsiam data fetch`: getting published data sets.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use indicatif::{DecimalBytes, ProgressBar, ProgressStyle};
+use simsiam::data::fetch::{self, Event, Options, Outcome};
+
+use super::quoted;
+use crate::cli::say;
+
+/// Between two plain lines of a download.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// The SHA-256 of every file is pinned. What is not finished stays in DIR/.NAME.part, so that the same command continues after
+/// Ctrl-C or a broken connection; the archive is removed when it is unpacked.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Which: cifar10 (170 MB), cifar100 (169 MB), stl10 (2.6 GB) or fashion-mnist (31 MB).
+    name: String,
+    /// The folder to put it into, as a folder of its own.
+    #[arg(long, value_name = "DIR")]
+    to: PathBuf,
+    /// Another server's folder (http://... or https://...), or one of this machine, that holds the original files under their names.
+    #[arg(long, value_name = "URL|FOLDER")]
+    from: Option<String>,
+}
+
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let entry = fetch::find(&args.name)?;
+    let options = Options {
+        from: args.from.clone(),
+        ..Options::default()
+    };
+    let mut progress = Progress::new();
+    let result = fetch::fetch(&entry, &args.to, &options, &mut |event| {
+        progress.listen(&event);
+    });
+    progress.end();
+    let outcome = result?;
+    let folder = outcome.folder().display();
+    match &outcome {
+        Outcome::Fetched(_) => say!("{}: complete, in {folder}", entry.name),
+        Outcome::AlreadyThere(_) => {
+            say!("{}: already complete in {folder}, nothing done", entry.name)
+        }
+    }
+    let spec = format!("{}:{folder}", entry.kind);
+    say!("simsiam train --data {}", quoted(&spec));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A bar in a terminal, plain lines elsewhere.
+struct Progress {
+    terminal: bool,
+    bar: Option<ProgressBar>,
+    bytes: u64,
+    last: Instant,
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self {
+            terminal: std::io::stdout().is_terminal() && std::io::stderr().is_terminal(),
+            bar: None,
+            bytes: 0,
+            last: Instant::now(),
+        }
+    }
+
+    fn listen(&mut self, event: &Event) {
+        match event {
+            Event::Downloading { file, have } => {
+                self.end();
+                self.bytes = file.bytes;
+                let so_far = match have {
+                    0 => String::new(),
+                    have => format!(", {} are there", DecimalBytes(*have)),
+                };
+                say!("{}: {}{so_far}", file.name, DecimalBytes(file.bytes));
+                if self.terminal {
+                    self.bar = Some(bar(file.bytes, *have));
+                }
+                self.last = Instant::now();
+            }
+            Event::Bytes { have } => match &self.bar {
+                Some(bar) => bar.set_position(*have),
+                None if self.last.elapsed() >= EVERY => {
+                    say!("  {} of {}", DecimalBytes(*have), DecimalBytes(self.bytes));
+                    self.last = Instant::now();
+                }
+                None => {}
+            },
+            Event::Retry { problem, wait } => {
+                let seconds = wait.as_secs_f64();
+                self.line(&format!("{problem}; trying again in {seconds:.0} s"));
+            }
+            Event::NextServer { error } => self.line(&format!("{error}; trying the next server")),
+            Event::Checking { file } => self.line(&format!("{}: checking", file.name)),
+            Event::Unpacking { file } => self.line(&format!("{}: unpacking", file.name)),
+            Event::Leftover { folder, problem } => {
+                let folder = folder.display();
+                self.line(&format!(
+                    "warning: {folder} cannot be removed: {problem}; remove it by hand"
+                ));
+            }
+        }
+    }
+
+    /// Takes the bar away and prints a line.
+    fn line(&mut self, text: &str) {
+        self.end();
+        say!("{text}");
+    }
+
+    fn end(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bar(bytes: u64, have: u64) -> ProgressBar {
+    let bar = ProgressBar::new(bytes);
+    // The template is a constant; where it were wrong, the default style would show.
+    let template = "{wide_bar:.cyan/blue} {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.set_position(have);
+    // The speed is that of now, not of the last time.
+    bar.reset_eta();
+    bar
+}

@@ -1,0 +1,372 @@
+//! A survey as lines for people, and as one JSON object for programs.
+
+use serde_json::{Value, json};
+use simsiam::augment::Patch;
+use simsiam::config::Config;
+use simsiam::data::Dataset;
+use simsiam::data::survey::{Class, Part, Sizes, Survey};
+use simsiam::{eval, train};
+
+use super::quoted;
+use crate::cli::devices::size;
+use crate::cli::say;
+use crate::cli::settings::Configured;
+use crate::cli::train::grouped;
+
+/// So many classes are listed one by one; of more than that, the first [`FIRST`].
+const LISTED: usize = 24;
+const FIRST: usize = 10;
+/// Columns of a class name.
+const NAMES: usize = 40;
+
+/// What is said of a data set.
+pub struct Report<'a> {
+    data: &'a Dataset,
+    /// Kind and place.
+    recognised: &'a str,
+    survey: &'a Survey,
+    config: &'a Config,
+    /// Where the settings come from.
+    origin: &'a str,
+}
+
+impl<'a> Report<'a> {
+    /// `recognised` is the [`Spec`](simsiam::data::Spec) with its kind.
+    pub fn new(
+        data: &'a Dataset,
+        recognised: &'a str,
+        survey: &'a Survey,
+        configured: &'a Configured,
+    ) -> Report<'a> {
+        Report {
+            data,
+            recognised,
+            survey,
+            config: &configured.config,
+            origin: &configured.origin,
+        }
+    }
+
+    /// Kind of the data, and its folder where it has one.
+    fn kind(&self) -> (&str, Option<&str>) {
+        match self.recognised.split_once(':') {
+            Some((kind, place)) => (kind, Some(place)),
+            None => (self.recognised, None),
+        }
+    }
+
+    /// `5,000 training and 1,000 test images in 10 classes, all 28 × 28 pixels, gray`, for a picture.
+    pub fn summary(&self) -> String {
+        format!("{}, {}", self.splits(), looks(&self.survey.train, " × "))
+    }
+
+    fn splits(&self) -> String {
+        let mut parts: Vec<String> = self
+            .survey
+            .parts()
+            .filter(|(_, part)| part.images > 0)
+            .map(|(name, part)| format!("{} {name}", grouped(part.images)))
+            .collect();
+        let last = parts.pop().unwrap_or_default();
+        let parts = match parts.is_empty() {
+            true => last,
+            false => format!("{} and {last}", parts.join(", ")),
+        };
+        match self.survey.classes.len() {
+            0 => format!("{parts} images without labels"),
+            n => format!("{parts} images in {} classes", grouped(n)),
+        }
+    }
+
+    /// Bytes of the patches of a step: two views an image.
+    fn patches(&self) -> u64 {
+        let patch = Patch::most_bytes(self.config.data.image_size, self.data.train.size());
+        2 * self.config.optim.batch_size as u64 * patch as u64
+    }
+
+    /// Why `simsiam train --data SPEC` would end before its first epoch does, with the mend; `None` where it would not.
+    fn refusal(&self) -> Option<String> {
+        let most = self.config.data.max_unreadable;
+        for (name, part) in self.survey.parts() {
+            if part.refused(most) {
+                let mend = match part.readable() {
+                    0 => "none can be".to_owned(),
+                    _ => {
+                        // A thousandth more than there are, so that rounding refuses none.
+                        let share = (part.unreadable * 1000 / part.images + 1).min(1000);
+                        let share = share as f64 / 1000.0;
+                        format!("remove them, or allow more with --set data.max_unreadable={share}")
+                    }
+                };
+                return Some(format!(
+                    "{} of {} {name} images cannot be read, more than {} %: {mend}",
+                    grouped(part.unreadable),
+                    grouped(part.images),
+                    100.0 * most
+                ));
+            }
+        }
+        let images = self.survey.train.readable();
+        let error = self.config.check_against(images).err()?;
+        Some(error.to_string())
+    }
+
+    /// For people, all but what to type next.
+    pub fn say(&self) {
+        let Survey { train, classes, .. } = self.survey;
+        let what = match self.kind() {
+            ("demo", _) => "the built-in part of Fashion-MNIST".to_owned(),
+            (kind, place) => {
+                let what = match kind {
+                    "idx" => "MNIST's format (idx)",
+                    "cifar10" => "CIFAR-10, binary version",
+                    "cifar100" => "CIFAR-100, binary version",
+                    "folder" => "image files",
+                    other => other,
+                };
+                format!("{what} in {}", place.unwrap_or_default())
+            }
+        };
+        say!("data     {what}");
+        say!("images   {}", self.splits());
+        for line in table(self.survey, classes) {
+            say!("         {line}");
+        }
+        say!("sizes    {}", looks(train, "x"));
+        for (name, part) in self.survey.parts().skip(1) {
+            if part.readable() > 0 && looks(part, "x") != looks(train, "x") {
+                say!("         {name} images: {}", looks(part, "x"));
+            }
+        }
+        self.say_unreadable();
+        self.say_pixels();
+        self.say_memory();
+        match eval::missing(self.data) {
+            None => say!("kNN      will classify the test images"),
+            Some(missing) => say!("kNN      will be off: the data has no {missing}"),
+        }
+        for remark in &self.data.remarks {
+            say!("remark   {}", clean(remark));
+        }
+        if let Some(refusal) = self.refusal() {
+            say!("refused  training refuses this data: {}", clean(&refusal));
+        }
+    }
+
+    fn say_unreadable(&self) {
+        let bad: Vec<(&str, &Part)> = self
+            .survey
+            .parts()
+            .filter(|(_, part)| part.unreadable > 0)
+            .collect();
+        if bad.is_empty() {
+            say!("broken   none: every image can be read");
+        }
+        for (index, (name, part)) in bad.into_iter().enumerate() {
+            let label = if index == 0 { "broken" } else { "" };
+            say!(
+                "{label:8} {} of {} {name} images cannot be read",
+                grouped(part.unreadable),
+                grouped(part.images)
+            );
+            for problem in &part.problems {
+                say!("         {}", clean(problem));
+            }
+            match part.unreadable - part.problems.len() {
+                0 => {}
+                more => say!("         and {} more", grouped(more)),
+            }
+        }
+    }
+
+    fn say_pixels(&self) {
+        let train = &self.survey.train;
+        let three = |values: [f64; 3]| values.map(|v| format!("{v:.4}")).join(", ");
+        let (mean, std) = (three(train.mean), three(train.std));
+        match (train.gray, train.colour) {
+            (0, 0) => return,
+            (_, 0) => say!(
+                "pixels   mean {:.4}, std {:.4} over the training images, on 0 to 1",
+                train.mean[0],
+                train.std[0]
+            ),
+            _ => say!(
+                "pixels   mean {mean}; std {std} of red, green, blue over the training images, on 0 to 1"
+            ),
+        }
+        // A standard deviation of 0 is none to divide by.
+        match train.std.iter().all(|&std| std >= 5e-5) {
+            true => say!("         --set \"augment.mean=[{mean}]\" --set \"augment.std=[{std}]\""),
+            false => say!("         a channel is the same everywhere: no std to divide by"),
+        }
+    }
+
+    fn say_memory(&self) {
+        let bytes = size(self.survey.parts().map(|(_, part)| part.bytes).sum());
+        let patches = size(self.patches());
+        let of = format!(
+            "{} images, views of {} pixels, {}",
+            self.config.optim.batch_size, self.config.data.image_size, self.origin
+        );
+        match self.data.train.in_memory() {
+            Some(_) => {
+                let device = size(self.survey.train.bytes * train::RESIDENT_SHARE);
+                say!(
+                    "memory   {bytes} decoded; training images stay on a device with {device} of memory or more"
+                );
+                say!(
+                    "         streamed to a smaller one, a batch takes at most {patches} there ({of})"
+                );
+            }
+            None => {
+                say!(
+                    "memory   {bytes} decoded, never all at once: images are streamed to the device"
+                );
+                say!("         where a batch takes at most {patches} ({of})");
+            }
+        }
+    }
+
+    /// What to type next.
+    pub fn say_next(&self) {
+        let spec = quoted(&self.data.name);
+        // More cannot be in a batch.
+        let images = self.survey.train.readable();
+        let batch = match (2..self.config.optim.batch_size).contains(&images) {
+            true => format!(" --batch-size {images}"),
+            false => String::new(),
+        };
+        say!("next     simsiam train --data {spec}{batch}");
+        say!("         simsiam views --data {spec} --out views.png");
+    }
+
+    /// All of it.
+    pub fn json(&self) -> Value {
+        let (kind, place) = self.kind();
+        let Survey {
+            train,
+            bank,
+            test,
+            classes,
+        } = self.survey;
+        let missing = eval::missing(self.data);
+        json!({
+            "data": self.data.name,
+            "kind": kind,
+            "place": place,
+            "train": train,
+            "bank": bank,
+            "test": test,
+            "classes": classes,
+            "mean": train.mean,
+            "std": train.std,
+            "memory": {
+                "decoded_bytes": self.survey.parts().map(|(_, part)| part.bytes).sum::<u64>(),
+                "streamed": self.data.train.in_memory().is_none(),
+                "resident_from_device_bytes":
+                    self.data.train.in_memory().map(|_| train.bytes * train::RESIDENT_SHARE),
+                "batch_patch_bytes": self.patches(),
+                "batch_size": self.config.optim.batch_size,
+                "image_size": self.config.data.image_size,
+                "settings": self.origin,
+            },
+            "knn": { "runs": missing.is_none(), "missing": missing },
+            "refused": self.refusal(),
+            "remarks": self.data.remarks,
+        })
+    }
+}
+
+/// Sizes and colours of the images of a part, with a sign between width and height.
+fn looks(part: &Part, times: &str) -> String {
+    let text = |[width, height]: [u32; 2]| format!("{width}{times}{height}");
+    let sizes = match part.sizes {
+        None => return "none can be read".to_owned(),
+        Some(sizes) => match sizes.one() {
+            Some(size) => format!("all {} pixels", text(size)),
+            None => {
+                let Sizes {
+                    smallest,
+                    median,
+                    largest,
+                } = sizes;
+                format!(
+                    "smallest {}, median {}, largest {} pixels",
+                    text(smallest),
+                    text(median),
+                    text(largest)
+                )
+            }
+        },
+    };
+    match (part.gray, part.colour) {
+        (_, 0) => format!("{sizes}, gray"),
+        (0, _) => format!("{sizes}, colour"),
+        (gray, colour) => format!(
+            "{sizes}, {} in colour and {} gray",
+            grouped(colour),
+            grouped(gray)
+        ),
+    }
+}
+
+/// One line, whatever a file is called; what a terminal would obey becomes the replacement character.
+fn clean(text: &str) -> String {
+    let clean = |c: char| if c.is_control() { '\u{FFFD}' } else { c };
+    text.chars().map(clean).collect()
+}
+
+/// The classes with their images in each part.
+fn table(survey: &Survey, classes: &[Class]) -> Vec<String> {
+    if classes.is_empty() {
+        return Vec::new();
+    }
+    let counts = |class: &Class| {
+        let of = [Some(class.train), class.bank, Some(class.test)];
+        let parts = [true, survey.bank.is_some(), survey.test.images > 0];
+        let pairs = of.into_iter().zip(parts);
+        pairs.filter_map(|(count, there)| count.filter(|_| there))
+    };
+    let listed = match classes.len() {
+        0..=LISTED => classes,
+        _ => &classes[..FIRST],
+    };
+    let name = |class: &Class| -> String {
+        let name: Vec<char> = clean(&class.name).chars().collect();
+        match name.len() {
+            0..=NAMES => name.into_iter().collect(),
+            _ => name[..NAMES - 1].iter().chain(&['…']).collect(),
+        }
+    };
+    let width = listed.iter().map(|c| name(c).chars().count()).max();
+    let width = width.unwrap_or(0);
+    let parts = survey
+        .parts()
+        .filter(|(kind, part)| *kind != "test" || part.images > 0);
+    let head: String = parts.map(|(kind, _)| format!("  {kind:>9}")).collect();
+    let mut lines = vec![format!("{:width$}{head}", "")];
+    lines.extend(listed.iter().map(|class| {
+        let row: String = counts(class)
+            .map(|n| format!("  {:>9}", grouped(n)))
+            .collect();
+        format!("{:width$}{row}", name(class))
+    }));
+    let more = classes.len() - listed.len();
+    let extreme = |class: Option<&Class>| {
+        class.map_or(String::new(), |class| {
+            format!("{} ({})", name(class), grouped(class.voters()))
+        })
+    };
+    if more > 0 {
+        // Of equals the first.
+        let smallest = classes.iter().min_by_key(|class| class.voters());
+        let largest = classes.iter().rev().max_by_key(|class| class.voters());
+        lines.push(format!(
+            "and {} more; smallest {}, largest {}",
+            grouped(more),
+            extreme(smallest),
+            extreme(largest)
+        ));
+    }
+    lines
+}

@@ -1,0 +1,79 @@
+//! `simsiam data SPEC`: what a data set is, before somebody trains on it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use serde_json::json;
+use simsiam::data::survey::survey;
+use simsiam::data::{self, Limits, Spec};
+use simsiam::picture::{self, ContactSheet};
+
+use super::progress::Progress;
+use super::report::Report;
+use crate::cli::say;
+use crate::cli::settings::Settings;
+
+/// Reads every image once and says what was recognised: splits, classes, sizes, files that cannot be read, mean and standard deviation,
+/// the memory it will take.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The images: demo, a folder, or KIND:PATH with folder, idx, cifar10, cifar100, stl10, pack or parquet.
+    #[arg(value_name = "SPEC")]
+    data: String,
+    /// Also a picture of some of the images, a class a row: FILE.png or FILE.svg.
+    #[arg(long, value_name = "FILE")]
+    sheet: Option<PathBuf>,
+    /// One JSON object instead of lines.
+    #[arg(long)]
+    json: bool,
+    /// Look at N training images only: the first ones, or of files evenly spread ones.
+    #[arg(long, value_name = "N")]
+    limit_train: Option<String>,
+    /// Look at N test images only.
+    #[arg(long, value_name = "N")]
+    limit_test: Option<String>,
+}
+
+pub fn run(args: &Args) -> Result<ExitCode> {
+    if let Some(sheet) = &args.sheet {
+        picture::check_name(sheet)?;
+    }
+    // As `simsiam train --data SPEC` would have it.
+    let settings = Settings {
+        data: Some(args.data.clone()),
+        limit_train: args.limit_train.clone(),
+        limit_test: args.limit_test.clone(),
+        ..Settings::default()
+    };
+    let configured = settings.configure(&[])?;
+    let spec: Spec = args.data.parse()?;
+    let dataset = data::open_unchecked(&spec, Limits::from(&configured.config.data))?;
+    let mut progress = Progress::default();
+    let survey = survey(&dataset, &mut |done, of| progress.at(done, of));
+    progress.end();
+    let recognised = spec.recognise()?.to_string();
+    let report = Report::new(&dataset, &recognised, &survey, &configured);
+    if let Some(path) = &args.sheet {
+        let sheet = ContactSheet::of(
+            &dataset,
+            "What the data set holds".to_owned(),
+            format!("{}: {}", dataset.name, report.summary()),
+        );
+        picture::write(&sheet.svg()?, path)?;
+    }
+    if args.json {
+        let mut object = report.json();
+        if let Some(sheet) = &args.sheet {
+            object["sheet"] = json!(sheet.display().to_string());
+        }
+        say!("{object}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    report.say();
+    if let Some(sheet) = &args.sheet {
+        say!("sheet    {}", sheet.display());
+    }
+    report.say_next();
+    Ok(ExitCode::SUCCESS)
+}
