@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Result;
+use indicatif::ProgressBar;
 use simsiam::config::Config;
-use simsiam::data::{self, Spec};
+use simsiam::data::{self, Dataset, Limits, Spec};
 
 use super::UsageError;
 
@@ -90,6 +92,16 @@ impl Settings {
             origin: format!("preset {name}"),
         })
     }
+}
+
+/// Opens the data of a configuration. In a terminal something moves meanwhile: the sample that is decoded may be of large photos.
+pub fn open(config: &Config) -> Result<Dataset> {
+    let spec: Spec = config.data.source.parse()?;
+    let waiting = ProgressBar::new_spinner().with_message(format!("opening {spec}"));
+    waiting.enable_steady_tick(Duration::from_millis(120));
+    let dataset = data::open(&spec, Limits::from(&config.data));
+    waiting.finish_and_clear();
+    Ok(dataset?)
 }
 
 /// The preset that fits the data.
