@@ -258,3 +258,29 @@ fn cut_and_damaged_files_are_errors_and_never_panics() {
         }
     }
 }
+
+/// What fuzzing found: with these bytes the crate itself panics (60.1.0), and so might others with others.
+#[test]
+fn panics_of_the_crate_are_errors() {
+    let good = fs::read(made("none.parquet")).unwrap();
+    let folder = TempDir::new().unwrap();
+    for (at, byte, why) in [
+        (
+            5,
+            2,
+            "a page that needs a dictionary before which there is none",
+        ),
+        (14, 8, "levels that are longer than their page"),
+        (608, 129, "a column that begins before the file"),
+    ] {
+        let mut damaged = good.clone();
+        damaged[at] = byte;
+        let file = folder.path().join(format!("{at}.parquet"));
+        fs::write(&file, damaged).unwrap();
+        let error = text(open_files(&file), &file);
+        assert!(
+            error.contains("it is damaged; download it again"),
+            "{why}: {error}"
+        );
+    }
+}
