@@ -1,4 +1,4 @@
-//! A pack: decoded images in one file of our own, read by position without decoding. [`write`] makes one.
+//! A pack: decoded images in one file of our own, read by position without decoding. [`write()`] makes one.
 //!
 //! Format 1; all numbers are little endian, all text is UTF-8.
 //!

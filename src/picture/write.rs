@@ -39,7 +39,7 @@ pub fn write(svg: &str, path: &Path) -> Result<(), PictureError> {
     })
 }
 
-/// Fails where [`write`] would not know what to make of the file's name: asked before the work is done.
+/// Fails where [`write()`] would not know what to make of the file's name: asked before the work is done.
 pub fn check_name(path: &Path) -> Result<(), PictureError> {
     let extension = path.extension().map(|e| e.to_ascii_lowercase());
     match extension.as_deref().and_then(|e| e.to_str()) {
