@@ -6,6 +6,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use super::Image;
+use super::guard::guarded;
 
 /// Largest image that is decoded, in pixels: beyond the cameras of today, and what keeps a few bytes that promise an enormous
 /// picture (a decompression bomb) from taking the memory.
@@ -30,7 +31,9 @@ pub fn decode(bytes: &[u8]) -> Result<Image<'static>, String> {
     if reader.format() == Some(ImageFormat::Jpeg) && !jpeg_ends(bytes) {
         return Err("it ends early: truncated".to_owned());
     }
-    read(reader).map_err(|e| e.trim_end_matches('.').to_owned())
+    guarded(|| read(reader))
+        .unwrap_or_else(|| Err("its decoder gives up on it: damaged".to_owned()))
+        .map_err(|e| e.trim_end_matches('.').to_owned())
 }
 
 fn read<R: BufRead + Seek>(mut reader: ImageReader<R>) -> Result<Image<'static>, String> {

@@ -12,6 +12,7 @@ mod demo;
 mod error;
 pub mod fetch;
 mod folder;
+mod guard;
 mod idx;
 mod image_set;
 mod moments;

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +16,7 @@ use super::bytes::Chunks;
 use super::columns::{self, Columns};
 use super::labels::{Classes, NO_LABEL};
 use crate::data::DataError;
+use crate::data::guard::guarded;
 use crate::data::image_set::spread;
 use crate::data::positioned::Positioned;
 
@@ -81,7 +81,7 @@ impl Rows {
         let mut rows = Vec::new();
         let mut all = 0_u64;
         for path in files {
-            let count = guarded(path, || {
+            let count = reading(path, || {
                 let reader = open(path)?;
                 let groups = reader.metadata().row_groups().iter();
                 let counts = groups.map(|group| u64::try_from(group.num_rows()).unwrap_or(0));
@@ -130,7 +130,7 @@ pub(super) fn unpack(
     let mut unpacked = Unpacked::default();
     let mut first = 0;
     for (number, (path, count)) in rows.files.iter().enumerate() {
-        guarded(path, || {
+        reading(path, || {
             let reader = open(path)?;
             let columns = columns::find(reader.metadata().file_metadata());
             let columns = columns.map_err(|problem| bad(path, problem))?;
@@ -185,11 +185,8 @@ fn open(path: &Path) -> Result<SerializedFileReader<Chunks>, DataError> {
 }
 
 /// The crate's own panics on hostile files become errors.
-fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, DataError>) -> Result<T, DataError> {
-    match catch_unwind(AssertUnwindSafe(read)) {
-        Ok(result) => result,
-        Err(_) => Err(bad(path, "it is damaged; download it again")),
-    }
+fn reading<T>(path: &Path, read: impl FnOnce() -> Result<T, DataError>) -> Result<T, DataError> {
+    guarded(read).unwrap_or_else(|| Err(bad(path, "it is damaged; download it again")))
 }
 
 fn bad(path: &Path, problem: impl Into<String>) -> DataError {

@@ -165,6 +165,24 @@ fn targets() -> Vec<Target> {
             Spec::Pack(folder.join("images.pack"))
         }),
     ];
+    let folder = TempDir::new().unwrap();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/decode");
+    for name in [
+        "rgb.jpg",
+        "progressive.jpg",
+        "cmyk.jpg",
+        "orientation6.jpg",
+        "rgba.png",
+        "palette.png",
+        "gray16.png",
+        "rgb.webp",
+        "rgb.bmp",
+        "rgb.tif",
+        "frames.gif",
+    ] {
+        fs::copy(fixtures.join(name), folder.path().join(name)).unwrap();
+    }
+    targets.push(Target::new("images", folder, Spec::Images));
     for name in ["train-00000-of-00002", "plain", "gzip", "lz4", "none"] {
         let file = format!("{name}.parquet");
         let folder = parquet::copies(&[(file.as_str(), file.as_str())]);
