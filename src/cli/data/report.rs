@@ -191,7 +191,7 @@ impl<'a> Report<'a> {
                 train.std[0]
             ),
             _ => say!(
-                "pixels   mean {mean}, std {std} of red, green, blue over the training images, on 0 to 1"
+                "pixels   mean {mean}; std {std} of red, green, blue over the training images, on 0 to 1"
             ),
         }
         // A standard deviation of 0 is none to divide by.

@@ -105,10 +105,8 @@ impl Progress {
         let [begin, last] = self.times.get_or_insert([now; 2]);
         match &self.bar {
             Some(bar) => bar.set_position(done as u64),
-            None if std::io::stderr().is_terminal() => {
-                if begin.elapsed() >= Self::SHORT {
-                    self.bar = Some(bar(of as u64));
-                }
+            None if std::io::stderr().is_terminal() && begin.elapsed() >= Self::SHORT => {
+                self.bar = Some(bar(of as u64));
             }
             None if last.elapsed() >= EVERY => {
                 eprintln!("  {} of {} images", grouped(done), grouped(of));
