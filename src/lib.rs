@@ -5,16 +5,21 @@
 //! One batch through the code:
 //!
 //! ```text
-//! data::Dataset ─ bytes ─┐
-//!                        ├─ augment::views ─ two views ─ model (encoder, predictor) ─ method (symmetric loss)
-//! augment::draws ─ table ┘                                                                    │
-//!                              cli ─ train::Event ─ readback ─ Sgd ─ gradients ───────────────┘
+//! data::Dataset ─ images ─┐                 patches
+//!                         ├─ augment::Loader ─ and ─ augment::views ─ two views ─ model (encoder, predictor)
+//! augment::draws ─────────┘                  table                                        │
+//!                                                                              method (symmetric loss)
+//!                                                                                         │
+//!                            cli ─ train::Event ─ readback ─ Sgd ─ gradients ─────────────┘
 //! ```
+//!
+//! Images are decoded and cut ahead of the device by threads of the host; small data sets lie on the device as a whole, and a step brings
+//! only its table.
 //!
 //! A step is recorded once and replayed: shapes are static, so a [`graph::Graph`] is differentiated, what need not be kept for
 //! the backward pass is made again there, memory is planned by liveness, kernels are compiled and bound, and from then on a step
-//! is one replay of the recorded [`gpu::Plan`]. What
-//! changes from step to step (learning rates, the batch's images and draws) lies in small buffers.
+//! is one replay of the recorded [`gpu::Plan`]. What changes from step to step (learning rates, the batch's patches and draws) lies
+//! in buffers that the host writes.
 //!
 //! Modules, from the ground up; arrows point down only:
 //!
@@ -23,13 +28,14 @@
 //! - [`ops`]: how one node runs: shape rule, gradient rule, kernels, CPU reference.
 //! - [`random`]: counter-based random numbers.
 //! - [`config`]: one configuration: file, flags and form are views of it.
-//! - [`data`]: sources of images.
-//! - [`augment`]: what is drawn at random, and the nodes that apply it.
+//! - [`data`]: sources of images: reading them one by one, checking, fetching, packing.
+//! - [`augment`]: what is drawn at random, the loader that makes it ready, and the nodes that apply it.
 //! - [`model`]: the networks; [`method`]: the loss and what learns from it.
 //! - [`eval`]: what a network has learnt (kNN).
 //! - [`picture`]: pictures for people: what the network sees, what a data set holds.
 //! - [`train`]: the loop, its events and commands, the run folder.
 
+mod atomic;
 pub mod augment;
 pub mod config;
 pub mod data;

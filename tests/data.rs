@@ -187,3 +187,57 @@ fn bad_usage_has_its_line() -> Result {
     assert_eq!(std::fs::read_dir(folder.path())?.count(), 0);
     Ok(())
 }
+
+/// Packed images are those of the folder, and are trained on and shown as those are.
+#[test]
+fn a_pack_stands_for_its_folder() -> Result {
+    use simsiam::data::{Limits, Spec, open};
+    let place = folder(&["ant", "bee"], 12, 1)?;
+    let out = data(place.path(), &["pack", "my images", "--out", "a b.pack"])?;
+    assert_eq!(out.status.code(), Some(1));
+    let error = String::from_utf8(out.stderr)?;
+    has(&error, &["1 of 24 images cannot be read", "000.png"]);
+    assert_eq!(error.lines().count(), 1, "{error}");
+    assert_eq!(
+        std::fs::read_dir(place.path())?.count(),
+        1,
+        "only the folder"
+    );
+    let arguments = [
+        "pack",
+        "my images",
+        "--out",
+        "a b.pack",
+        "--max-unreadable",
+        "0.1",
+    ];
+    let told = text(place.path(), &arguments)?;
+    has(
+        &told,
+        &[
+            "000.png",
+            "1 images are left out",
+            "23 training images",
+            "--data 'pack:a b.pack'",
+        ],
+    );
+    let limits = Limits {
+        unreadable: 0.1,
+        ..Limits::default()
+    };
+    let files = open(&Spec::Images(place.path().join("my images")), limits)?;
+    let pack = open(&Spec::Folder(place.path().join("a b.pack")), limits)?;
+    assert_eq!(files.train.len(), 23);
+    assert_eq!(files.train.labels(), pack.train.labels());
+    assert_eq!(files.classes, pack.classes);
+    for index in 0..23 {
+        assert_eq!(files.train.read(index)?, pack.train.read(index)?);
+        // Without what all of them begin with.
+        let (whole, kept) = (files.train.name(index), pack.train.name(index));
+        assert!(
+            whole.ends_with(&kept) && kept.ends_with(".png"),
+            "{whole} {kept}"
+        );
+    }
+    Ok(())
+}

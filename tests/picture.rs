@@ -38,9 +38,10 @@ fn sheets_of_the_demo_are_written() -> Result<(), Box<dyn Error>> {
         Limits {
             train: 200,
             test: 1,
+            ..Limits::default()
         },
     )?;
-    let images = data.train;
+    let images = data.train.in_memory().ok_or("in memory")?;
     let labels = images.labels.as_deref().ok_or("labels")?;
     let (width, height) = (images.width, images.height);
     let image = |index: usize| -> Result<RgbImage, Box<dyn Error>> {

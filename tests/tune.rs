@@ -360,3 +360,43 @@ fn noise_reaches_every_part_of_a_tensor() -> Result {
     assert_eq!(measured.trials[1].outcome, Outcome::Differs(f64::INFINITY));
     Ok(())
 }
+
+/// A convolution by Winograd is sixteen products between transforms: its operations, counted by definition, are the products'.
+#[test]
+fn a_nodes_operations_are_counted_at_its_working_kernel() -> Result {
+    use simsiam::ops::Conv2d;
+    let gpu = gpu()?;
+    let mut graph = Graph::new();
+    let x = graph.input("x", Shape::rows([2, 8, 8, 64]));
+    let w = graph.input("w", Shape::weight([3, 3, 64, 64]));
+    let convolution = Conv2d {
+        stride: 1,
+        padding: 1,
+    };
+    let y = graph.add_one(convolution, &[x, w])?;
+    graph.keep(y);
+    let node = graph.nodes()[0].clone();
+    let candidates = node.op.candidates(&graph.io(&node), &Target::of(&gpu));
+    let winograd = candidates.iter().find(|c| c.name.contains("winograd"));
+    let name = winograd.ok_or("64 channels have one")?.name.clone();
+    graph.choose(&Choices(
+        [(graph.signature(&node), name)].into_iter().collect(),
+    ));
+    let mut program = Program::compile(&graph, &mut Store::new(&gpu))?;
+    let timed = program.plan().profile()?;
+    let asked: f64 = timed.iter().map(|t| t.flops).sum();
+    assert_eq!(asked, graph.flops() as f64);
+    let families = |working: bool| {
+        let of = timed.iter().filter(|t| (t.flops > 0.0) == working);
+        of.map(|t| t.kernel)
+            .collect::<std::collections::BTreeSet<_>>()
+    };
+    assert!(
+        families(false).iter().all(|k| k.starts_with("winograd")),
+        "{:?}",
+        families(false)
+    );
+    assert_eq!(families(true).len(), 1, "{:?}", families(true));
+    assert!(!families(true).iter().any(|k| k.starts_with("winograd")));
+    Ok(())
+}

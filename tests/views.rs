@@ -44,7 +44,7 @@ fn same_bits(config: &Config, data: Dataset) -> Result {
     let (_commands, inbox) = mpsc::channel();
     trainer.run(&inbox, &mut |_| {})?;
     assert_eq!(trainer.steps_done(), 1);
-    let trained = trainer.views()?;
+    let trained = trainer.views()?.ok_or("f32 keeps them")?;
     // Fewer images than the batch has, so that the kernels run for another number of them.
     let shown = Preview::new(&gpu, config, batch - 3)?.epoch(&data.train, 0)?;
     let size = trained.len() / (2 * batch);

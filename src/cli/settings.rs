@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Result;
+use indicatif::ProgressBar;
 use simsiam::config::Config;
-use simsiam::data::Spec;
+use simsiam::data::{self, Dataset, Limits, Spec};
 
 use super::UsageError;
 
@@ -17,7 +19,7 @@ pub struct Settings {
     /// Start from a TOML file.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The images: demo, a folder, or KIND:FOLDER with folder, idx, cifar10 or cifar100.
+    /// The images: demo, a folder, or KIND:PATH with folder, idx, cifar10, cifar100, stl10, pack or parquet.
     #[arg(long, value_name = "SPEC")]
     pub data: Option<String>,
     /// Seed of every random number.
@@ -92,6 +94,16 @@ impl Settings {
     }
 }
 
+/// Opens the data of a configuration. In a terminal something moves meanwhile: the sample that is decoded may be of large photos.
+pub fn open(config: &Config) -> Result<Dataset> {
+    let spec: Spec = config.data.source.parse()?;
+    let waiting = ProgressBar::new_spinner().with_message(format!("opening {spec}"));
+    waiting.enable_steady_tick(Duration::from_millis(120));
+    let dataset = data::open(&spec, Limits::from(&config.data));
+    waiting.finish_and_clear();
+    Ok(dataset?)
+}
+
 /// The preset that fits the data.
 fn preset_for(data: Option<&str>) -> Result<&'static str> {
     let spec: Spec = data.unwrap_or("demo").parse()?;
@@ -99,6 +111,17 @@ fn preset_for(data: Option<&str>) -> Result<&'static str> {
         Spec::Demo => "demo",
         Spec::Cifar10(_) | Spec::Cifar100(_) => "cifar10",
         Spec::Idx(_) => "fashion-mnist",
-        Spec::Images(_) | Spec::Folder(_) => "photos",
+        // The pack knows at once how large its images are.
+        Spec::Pack(_)
+            if data::open_unchecked(&spec, data::Limits::default())?
+                .train
+                .size()
+                .is_some_and(|(width, height)| width.max(height) <= 32) =>
+        {
+            "cifar10"
+        }
+        Spec::Pack(_) | Spec::Parquet(_) | Spec::Images(_) | Spec::Stl10(_) | Spec::Folder(_) => {
+            "photos"
+        }
     })
 }

@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, Sender};
 
 use anyhow::{Context, Result};
 use simsiam::config::Config;
-use simsiam::data::{self, Dataset, Limits, Spec};
+use simsiam::data::Dataset;
 use simsiam::gpu::{Gpu, Options};
 use simsiam::graph::Recomputed;
 use simsiam::graph::tune::Cache;
@@ -20,7 +20,7 @@ use simsiam::train::{
 
 use super::devices::{caution, size};
 use super::progress::{Progress, duration};
-use super::settings::Settings;
+use super::settings::{self, Settings};
 use super::tuning::{Measuring, tell};
 use super::{say, views};
 
@@ -80,8 +80,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         Some(path) => continued(path, args)?,
         None => new_job(args)?,
     };
-    let spec: Spec = job.config.data.source.parse()?;
-    let dataset = Arc::new(data::open(&spec, Limits::from(&job.config.data))?);
+    let dataset = Arc::new(settings::open(&job.config)?);
     // Cheap to say before a device is opened.
     job.config.validate()?;
     job.config.check_against(dataset.train.len())?;

@@ -6,13 +6,13 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use simsiam::augment::{Preview, Seen};
 use simsiam::config::Config;
-use simsiam::data::{self, Dataset, Limits, Spec};
+use simsiam::data::Dataset;
 use simsiam::gpu::{Gpu, Options};
 use simsiam::picture::{self, View, ViewRow, ViewSheet};
 use simsiam::train::RunFolder;
 
 use super::say;
-use super::settings::Settings;
+use super::settings::{self, Settings};
 
 /// Images of the sheet that a run leaves.
 pub const IN_A_RUN: usize = 8;
@@ -55,8 +55,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     };
     config.validate()?;
     picture::check_name(&args.out)?;
-    let spec: Spec = config.data.source.parse()?;
-    let dataset = data::open(&spec, Limits::from(&config.data))?;
+    let dataset = settings::open(&config)?;
     let gpu = Gpu::open(args.device.as_deref(), Options { checked: false })?;
     let sheet = sheet(&gpu, &config, &dataset, args.epoch, args.count as usize)?;
     picture::write(&sheet, &args.out)?;

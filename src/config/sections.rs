@@ -195,7 +195,7 @@ choices! {
 section! {
     /// Section `[data]`.
     DataConfig = "data" {
-        /// Where the images come from: demo, a folder, or KIND:FOLDER (folder, idx, cifar10, cifar100).
+        /// Where the images come from: demo, a folder, or KIND:PATH (folder, idx, cifar10, cifar100, stl10, pack, parquet).
         source: String = String::new(),
         /// Use only so many training images, the first ones, or of files evenly spread ones; 0 is all.
         limit_train: usize = 0,

@@ -8,7 +8,7 @@ use super::{DataError, ImageSet, Subset};
 
 /// So many images of a part are decoded before a training begins, evenly spread: all of a small folder, and enough to tell 1 % from 2 %
 /// of a large one in seconds. What is wrong with the others shows when they are read.
-pub const SAMPLE: usize = 2000;
+pub const SAMPLE: usize = 1000;
 /// So many unreadable files are named one by one.
 pub const NAMED: usize = 10;
 

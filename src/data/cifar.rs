@@ -223,6 +223,7 @@ fn read(
                     file,
                     index,
                     label,
+                    first: 0,
                     classes,
                     mend: "the file is damaged or of another set, download it again",
                 });

@@ -9,12 +9,12 @@ use thiserror::Error;
 pub enum DataError {
     /// An empty specification.
     #[error(
-        "no data given; use --data with demo, a folder, or KIND:FOLDER (folder, idx, cifar10, cifar100)"
+        "no data given; use --data with demo, a folder, or KIND:PATH (folder, idx, cifar10, cifar100, stl10, pack, parquet)"
     )]
     NoData,
-    /// `KIND:FOLDER` with a kind that does not exist.
+    /// `KIND:PATH` with a kind that does not exist.
     #[error(
-        "unknown kind of data {kind:?} in {spec:?}; choose folder, idx, cifar10 or cifar100 (a folder of this name: ./{spec})"
+        "unknown kind of data {kind:?} in {spec:?}; choose folder, idx, cifar10, cifar100, stl10, pack or parquet (a folder of this name: ./{spec})"
     )]
     UnknownKind {
         /// Before the colon.
@@ -71,7 +71,7 @@ pub enum DataError {
     },
     /// A folder without the files of any known set.
     #[error(
-        "{}: no data set recognised; expected train-images-idx3-ubyte[.gz] (idx), data_batch_1.bin (cifar10), train.bin (cifar100) or image files (folder)",
+        "{}: no data set recognised; expected train-images-idx3-ubyte[.gz] (idx), data_batch_1.bin (cifar10), train.bin (cifar100), train_X.bin (stl10), image files (folder) or *.parquet files (parquet)",
         folder.display()
     )]
     Unrecognised {
@@ -109,6 +109,54 @@ pub enum DataError {
         file: String,
         /// What the system says.
         problem: String,
+    },
+    /// A pack that cannot be used.
+    #[error("{file}: no good pack: {problem}; make it again with simsiam data pack")]
+    Pack {
+        /// Path.
+        file: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A parquet file that cannot be used.
+    #[error("{file}: {problem}")]
+    Parquet {
+        /// Path.
+        file: String,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// No parquet file below a folder.
+    #[error("{}: no *.parquet files in it or below; check the path", path.display())]
+    NoParquetFiles {
+        /// As given.
+        path: PathBuf,
+    },
+    /// A folder with several data sets in parquet files.
+    #[error("{}: holds several data sets ({names}); say which, such as parquet:{}", folder.display(), first.display())]
+    Configurations {
+        /// As given.
+        folder: PathBuf,
+        /// Folders in it.
+        names: String,
+        /// The first of them.
+        first: PathBuf,
+    },
+    /// A file cannot be written.
+    #[error(
+        "{file}: cannot be written: {problem}; check the folder, its permissions and the free space"
+    )]
+    Write {
+        /// Path.
+        file: String,
+        /// What the system says.
+        problem: String,
+    },
+    /// A file of the data does not exist.
+    #[error("{}: no such file; check the path", file.display())]
+    NoFile {
+        /// As given.
+        file: PathBuf,
     },
     /// The gzip stream is damaged.
     #[error("{file}: damaged gzip data ({problem}); download it again")]
@@ -183,7 +231,7 @@ pub enum DataError {
         images: usize,
     },
     /// A label that names no class.
-    #[error("{file}: label {label} of image {index} is out of range 0 to {}; {mend}", classes.saturating_sub(1))]
+    #[error("{file}: label {label} of image {index} is out of range {first} to {}; {mend}", (*first as usize + classes).saturating_sub(1))]
     Label {
         /// Path.
         file: String,
@@ -191,6 +239,8 @@ pub enum DataError {
         index: usize,
         /// The label.
         label: u32,
+        /// The lowest label.
+        first: u32,
         /// Number of classes.
         classes: usize,
         /// What to do.

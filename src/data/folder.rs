@@ -114,8 +114,8 @@ pub(super) fn open(name: String, folder: &Path, limits: Limits) -> Result<Datase
     }
     if classes.len() > 1 && test.is_empty() {
         remarks.push(format!(
-            "{} has no val or test folder beside train: kNN has nothing to classify and is off",
-            folder.display()
+            "no test images: for kNN move some into {}, the others into train beside it, with the same subfolders",
+            folder.join("val").display()
         ));
     }
     let names = classes.iter().map(|c| c.to_string_lossy().into_owned());

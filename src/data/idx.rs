@@ -112,6 +112,7 @@ pub(super) fn images_with_labels(
             file,
             index,
             label: u32::from(*label),
+            first: 0,
             classes,
             mend,
         });

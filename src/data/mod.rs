@@ -1,4 +1,4 @@
-//! Where the images come from. A [`Spec`] says which data set (`demo`, a folder, or `KIND:FOLDER`), [`open`] finds its parts, each an
+//! Where the images come from. A [`Spec`] says which data set (`demo`, a folder, or `KIND:PATH`), [`open`] finds its parts, each an
 //! [`ImageSet`]: in memory where they are small by nature, else decoded when they are wanted. A [`Sequence`] says in which order a
 //! training sees them, a [`Prefetch`] reads ahead. [`fetch`] gets a published set onto the disk.
 //!
@@ -16,9 +16,13 @@ mod idx;
 mod image_set;
 mod moments;
 mod order;
+pub mod pack;
+mod parquet;
+mod positioned;
 mod prefetch;
 mod source;
 mod spec;
+mod stl10;
 pub mod survey;
 
 use std::sync::Arc;
@@ -216,6 +220,9 @@ pub fn open_unchecked(spec: &Spec, limits: Limits) -> Result<Dataset, DataError>
         Spec::Cifar10(folder) => cifar::open(cifar::Kind::Cifar10, name, &folder, limits)?,
         Spec::Cifar100(folder) => cifar::open(cifar::Kind::Cifar100, name, &folder, limits)?,
         Spec::Idx(folder) => idx::open(name, &folder, limits)?,
+        Spec::Stl10(folder) => stl10::open(name, &folder, limits)?,
+        Spec::Pack(file) => pack::open(name, &file, limits)?,
+        Spec::Parquet(paths) => parquet::open(name, &paths, limits)?,
         Spec::Images(folder) | Spec::Folder(folder) => folder::open(name, &folder, limits)?,
     };
     if let (Some(train), Some(test)) = (dataset.train.size(), dataset.test.size())

@@ -1,6 +1,6 @@
 //! From SVG to a file.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
@@ -9,12 +9,13 @@ use resvg::tiny_skia::{Color, Pixmap, Transform};
 use resvg::usvg::{ImageHrefResolver, Options, Tree};
 
 use super::{PictureError, page, text};
+use crate::atomic;
 
 /// Past this viewers, editors and slides refuse a picture.
 const MAX_SIDE: u32 = 32_767;
 
-/// Writes a picture as PNG (two pixels a unit of the SVG) or, where the name ends in `.svg`, as it is: into a file beside it that is then
-/// renamed, so that nobody sees half a picture.
+/// Writes a picture as PNG (two pixels a unit of the SVG) or, where the name ends in `.svg`, as it is, whole or not at
+/// all.
 pub fn write(svg: &str, path: &Path) -> Result<(), PictureError> {
     let extension = path.extension().map(|e| e.to_ascii_lowercase());
     let png;
@@ -30,13 +31,15 @@ pub fn write(svg: &str, path: &Path) -> Result<(), PictureError> {
             });
         }
     };
-    write_atomically(path, bytes).map_err(|reason| PictureError::Write {
-        file: path.to_path_buf(),
-        reason,
+    atomic::write(path, |file| file.write_all(bytes)).map_err(|reason: io::Error| {
+        PictureError::Write {
+            file: path.to_path_buf(),
+            reason,
+        }
     })
 }
 
-/// Fails where [`write`] would not know what to make of the file's name: asked before the work is done.
+/// Fails where [`write()`] would not know what to make of the file's name: asked before the work is done.
 pub fn check_name(path: &Path) -> Result<(), PictureError> {
     let extension = path.extension().map(|e| e.to_ascii_lowercase());
     match extension.as_deref().and_then(|e| e.to_str()) {
@@ -89,20 +92,4 @@ fn draw(svg: &str, path: &Path) -> Result<Vec<u8>, PictureError> {
     PngEncoder::new_with_quality(&mut png, CompressionType::Default, FilterType::Adaptive)
         .write_image(&rgb, width as u32, height as u32, ExtendedColorType::Rgb8)?;
     Ok(png)
-}
-
-fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".picture-").suffix(".partial");
-    // Temporary files are private by default; a picture has the permissions of any other new file.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.persist(path).map_err(|e| e.error)?;
-    Ok(())
 }

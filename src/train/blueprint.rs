@@ -6,7 +6,7 @@ use super::TrainError;
 use super::event::{Event, Start, Tuning};
 use super::kernels::Kernels;
 use crate::augment::{Feed, ViewOptions, views};
-use crate::config::Config;
+use crate::config::{Config, Precision};
 use crate::data::{Dataset, Images, steps_per_epoch};
 use crate::eval::{self, KnnPlan};
 use crate::gpu::Gpu;
@@ -30,7 +30,7 @@ pub struct Blueprint {
     /// The same with its kernels, and with what is computed twice to need less memory.
     pub(super) graph: Graph,
     pub(super) feed: Feed,
-    /// The views of a step.
+    /// The views of a step, kept until its end in f32.
     pub(super) views: Tensor,
     pub(super) step: simsiam::Step,
     pub(super) knn: Option<KnnPlan>,
@@ -64,8 +64,10 @@ impl Blueprint {
         };
         let options = ViewOptions::training(&config.augment);
         let images = views(&mut graph, feed.bytes, feed.table, size, &options)?;
-        // The first convolution's gradient, the last of the step, reads them: kept for people they cost nothing.
-        graph.keep(images);
+        // The first convolution's gradient, the last of the step, reads them: kept for people they cost nothing. In f16 it reads a copy.
+        if config.run.precision == Precision::F32 {
+            graph.keep(images);
+        }
         let step = simsiam::training_step(&mut graph, images, config, &mut parameters)?;
 
         let mut remarks = data.remarks.clone();

@@ -1,11 +1,12 @@
 //! The folder of a run: `config.toml`, `metrics.jsonl`, `checkpoints/`.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use super::checkpoint::Checkpoint;
 use super::{FolderError, TrainError};
+use crate::atomic;
 use crate::config::Config;
 
 const CONFIG: &str = "config.toml";
@@ -131,7 +132,8 @@ impl RunFolder {
     fn write_config(&self, config: &Config) -> Result<(), TrainError> {
         let path = self.path.join(CONFIG);
         let text = config.to_toml()?;
-        Ok(fs::write(&path, text).map_err(|reason| FolderError::Write { path, reason })?)
+        let write = |file: &mut dyn Write| file.write_all(text.as_bytes());
+        Ok(atomic::write(&path, write).map_err(|reason| FolderError::Write { path, reason })?)
     }
 
     /// The folder.

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::FolderError;
+use crate::atomic;
 use crate::graph::Choices;
 
 /// Which kernels a run uses, and on what.
@@ -27,12 +28,14 @@ pub struct Kernels {
 impl Kernels {
     /// Writes the file.
     pub fn write(&self, path: &Path) -> Result<(), FolderError> {
-        let text = serde_json::to_string_pretty(self).map_err(std::io::Error::other);
-        text.and_then(|text| fs::write(path, text + "\n"))
-            .map_err(|reason| FolderError::Write {
-                path: path.to_path_buf(),
-                reason,
-            })
+        atomic::write(path, |file| {
+            serde_json::to_writer_pretty(&mut *file, self)?;
+            file.write_all(b"\n")
+        })
+        .map_err(|reason| FolderError::Write {
+            path: path.to_path_buf(),
+            reason,
+        })
     }
 
     /// Reads the file; `None` where there is none, as in runs of older versions.

@@ -17,7 +17,7 @@ use super::meter::Meter;
 use super::position::Position;
 use super::schedule::LearningRates;
 use crate::augment::Batches;
-use crate::config::Config;
+use crate::config::{Config, Precision};
 use crate::data::Dataset;
 use crate::eval::{EvalError, Knn};
 use crate::gpu::{Plan, Readback};
@@ -170,9 +170,12 @@ impl Trainer {
     }
 
     /// The views of the step that ran last, the first views of all its images before the second ones: `[2 * batch, size, size, 3]`,
-    /// normalised, as the network got them.
-    pub fn views(&self) -> Result<Vec<f32>, TrainError> {
-        Ok(self.program.read(self.views)?)
+    /// normalised, as the network got them. `None` in f16, where their memory serves other tensors by the end of the step.
+    pub fn views(&self) -> Result<Option<Vec<f32>>, TrainError> {
+        Ok(match self.config.run.precision {
+            Precision::F32 => Some(self.program.read(self.views)?),
+            Precision::F16 => None,
+        })
     }
 
     /// The table of parameters and the store that holds them.

@@ -8,16 +8,13 @@ use serde_json::{Value, json};
 use simsiam::config::Precision;
 use simsiam::gpu::{Ceilings, Gpu, Options};
 use simsiam::graph::tune::{Kind, Measured, Outcome, Trial, Work, kinds, measure};
-use simsiam::graph::{Graph, Shape, Target};
+use simsiam::graph::{self, Graph, Shape, Target};
 use simsiam::method::simsiam::training_step;
 use simsiam::model::Parameters;
-use simsiam::ops::Linear;
 
+use super::gemm;
 use super::network::Network;
 use crate::cli::{UsageError, say};
-
-/// Side of the square matrices whose product is the yardstick.
-const YARDSTICK: usize = 512;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -115,13 +112,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         }
         rows.push(row);
     }
-    let yardstick = yardstick(&gpu, args.budget)?;
+    let activations = match config.run.precision {
+        Precision::F32 => graph::Precision::F32,
+        Precision::F16 => graph::Precision::F16,
+    };
+    let yardstick = Row::new(&gpu, gemm::product(activations)?, u64::MAX, args.budget)?;
     // Fused multiply-adds in registers.
     let ceilings = Ceilings::measure(&gpu)?;
-    let peak = match (config.run.precision, ceilings.f16_flops) {
-        (Precision::F16, Some(flops)) => flops * 1e-9,
-        _ => ceilings.f32_flops * 1e-9,
-    };
+    let peak = ceilings.flops(config.run.precision == Precision::F16) * 1e-9;
     rows.sort_by(|a, b| b.step_seconds().total_cmp(&a.step_seconds()));
     let step: f64 = rows.iter().map(Row::step_seconds).sum();
     let took = began.elapsed().as_secs_f64();
@@ -184,7 +182,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         print(row, peak);
     }
     say!("");
-    say!("yardstick: a product of two {YARDSTICK}x{YARDSTICK} matrices");
+    let side = gemm::SIDE;
+    say!("yardstick: a product of two {side}x{side} matrices");
     print(&yardstick, peak);
     if let Some(gflops) = yardstick.gflops(yardstick.chosen()) {
         say!(
@@ -192,20 +191,6 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         );
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// A square product.
-fn yardstick(gpu: &Gpu, seconds: f64) -> Result<Row> {
-    let mut graph = Graph::new();
-    let x = graph.input("x", Shape::rows([YARDSTICK, YARDSTICK]));
-    let w = graph.input("w", Shape::weight([YARDSTICK, YARDSTICK]));
-    graph.add_one(Linear { bias: false }, &[x, w])?;
-    let kind = kinds(&[Work {
-        graph: &graph,
-        runs: 1,
-    }])
-    .remove(0);
-    Row::new(gpu, kind, u64::MAX, seconds)
 }
 
 /// The candidates of a row, fastest first, then those without a time.

@@ -10,7 +10,7 @@ use simsiam::gpu::{Ceilings, Gpu, GpuError, Options};
 use simsiam::graph::tune::Tuned;
 use simsiam::graph::{GraphError, Precision, Recomputed};
 
-use super::gemm;
+use super::gemm::{self, SIDE};
 use super::network::Network;
 use super::profile::Profile;
 use super::subject::{Pace, Subject};
@@ -18,8 +18,6 @@ use crate::cli::train::recomputation;
 use crate::cli::tuning::tell;
 use crate::cli::{UsageError, say};
 
-/// Side of the matrices that the step's rate is held against.
-const SQUARE: usize = 512;
 const MIB: f64 = (1 << 20) as f64;
 
 #[derive(clap::Args)]
@@ -79,7 +77,7 @@ impl Limits {
         };
         Ok(Limits {
             ceilings: Ceilings::measure(gpu)?,
-            gemm: gemm::flops(gpu, SQUARE, activations)?,
+            gemm: gemm::flops(gpu, activations)?,
         })
     }
 
@@ -252,7 +250,7 @@ fn limits_in_words(limits: &Limits) -> String {
         None => String::new(),
     };
     format!(
-        "{:.0} GFLOP/s of multiply-adds in registers{}{}; a copy {:.1} GB/s; product of {SQUARE}x{SQUARE} matrices {:.1} GFLOP/s",
+        "{:.0} GFLOP/s of multiply-adds in registers{}{}; a copy {:.1} GB/s; product of {SIDE}x{SIDE} matrices {:.1} GFLOP/s",
         limits.ceilings.f32_flops * 1e-9,
         also("in f16", limits.ceilings.f16_flops),
         also("with cooperative matrices", limits.ceilings.coop_flops),

@@ -1,6 +1,8 @@
-//! `simsiam data`: what a data set is, and getting one.
+//! `simsiam data`: what a data set is, getting one, and packing one.
 
 mod fetch;
+mod pack;
+mod progress;
 mod report;
 mod survey;
 
@@ -25,14 +27,17 @@ pub struct Args {
 enum Command {
     /// Download a data set, check it and unpack it: cifar10, cifar100, stl10 or fashion-mnist.
     Fetch(fetch::Args),
+    /// Decode all images once, into one file that is trained from without decoding: pack:FILE.
+    Pack(pack::Args),
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
     match (&args.command, &args.survey) {
         (Some(Command::Fetch(args)), _) => fetch::run(args),
+        (Some(Command::Pack(args)), _) => pack::run(args),
         (None, Some(args)) => survey::run(args),
         // The parser asks for one of them.
-        (None, None) => Err(super::UsageError("give a SPEC, or fetch".to_owned()).into()),
+        (None, None) => Err(super::UsageError("give a SPEC, fetch or pack".to_owned()).into()),
     }
 }
 

@@ -1,30 +1,24 @@
 //! `simsiam data SPEC`: what a data set is, before somebody trains on it.
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use simsiam::data::survey::survey;
 use simsiam::data::{self, Limits, Spec};
 use simsiam::picture::{self, ContactSheet};
 
+use super::progress::Progress;
 use super::report::Report;
 use crate::cli::say;
 use crate::cli::settings::Settings;
-use crate::cli::train::grouped;
-
-/// Between two plain lines of a pass over many images.
-const EVERY: Duration = Duration::from_secs(10);
 
 /// Reads every image once and says what was recognised: splits, classes, sizes, files that cannot be read, mean and standard deviation,
 /// the memory it will take.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The images: demo, a folder, or KIND:FOLDER with folder, idx, cifar10 or cifar100.
+    /// The images: demo, a folder, or KIND:PATH with folder, idx, cifar10, cifar100, stl10, pack or parquet.
     #[arg(value_name = "SPEC")]
     data: String,
     /// Also a picture of some of the images, a class a row: FILE.png or FILE.svg.
@@ -82,53 +76,4 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     report.say_next();
     Ok(ExitCode::SUCCESS)
-}
-
-/// On standard error, and only where the pass takes long: a bar in a terminal, plain lines elsewhere.
-#[derive(Default)]
-struct Progress {
-    /// When the first image was done, and when the last line was written.
-    times: Option<[Instant; 2]>,
-    bar: Option<ProgressBar>,
-}
-
-impl Progress {
-    /// Shorter passes show nothing.
-    const SHORT: Duration = Duration::from_millis(500);
-
-    fn at(&mut self, done: usize, of: usize) {
-        // Images in memory take a microsecond.
-        if !done.is_multiple_of(16) {
-            return;
-        }
-        let now = Instant::now();
-        let [begin, last] = self.times.get_or_insert([now; 2]);
-        match &self.bar {
-            Some(bar) => bar.set_position(done as u64),
-            None if std::io::stderr().is_terminal() && begin.elapsed() >= Self::SHORT => {
-                self.bar = Some(bar(of as u64));
-            }
-            None if last.elapsed() >= EVERY => {
-                eprintln!("  {} of {} images", grouped(done), grouped(of));
-                *last = now;
-            }
-            None => {}
-        }
-    }
-
-    fn end(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
-    }
-}
-
-fn bar(images: u64) -> ProgressBar {
-    let bar = ProgressBar::new(images);
-    // The template is a constant; where it were wrong, the default style would show.
-    let template = "{wide_bar:.cyan/blue} {pos}/{len} images  {per_sec}  {eta} left";
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    bar
 }

@@ -2,6 +2,10 @@
 
 mod cifar;
 mod idx;
+mod mutations;
+mod pack;
+mod parquet;
+mod stl10;
 mod survey;
 
 use cifar::cifar10_folder;
@@ -112,6 +116,9 @@ fn specifications() {
         "idx:/a",
         "cifar10:b",
         "cifar100:c d",
+        "stl10:e",
+        "pack:f",
+        "parquet:g,h",
         "folder:d",
         "./e",
     ] {
@@ -123,7 +130,7 @@ fn specifications() {
             .starts_with("no data given; use --data")
     );
     assert!(parse("mnist:x").unwrap_err().starts_with(
-        "unknown kind of data \"mnist\" in \"mnist:x\"; choose folder, idx, cifar10 or cifar100"
+        "unknown kind of data \"mnist\" in \"mnist:x\"; choose folder, idx, cifar10, cifar100, stl10, pack or parquet"
     ));
     assert!(parse("idx:").unwrap_err().contains("no such folder"));
 }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
+use crate::atomic;
 use crate::gpu::shader::{self, Fnv};
 use crate::gpu::{AdapterReport, Gpu};
 use crate::graph::Candidate;
@@ -182,13 +183,11 @@ fn read(path: &Path) -> io::Result<File> {
     Ok(serde_json::from_str(&fs::read_to_string(path)?)?)
 }
 
-/// Beside it and renamed: a reader sees the whole file or the one before.
 fn write(path: &Path, file: &File) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
-    let mut partial = tempfile::NamedTempFile::new_in(folder)?;
-    serde_json::to_writer_pretty(&mut partial, file)?;
-    partial.write_all(b"\n")?;
-    partial.persist(path).map_err(|e| e.error)?;
-    Ok(())
+    atomic::write(path, |bytes| {
+        serde_json::to_writer_pretty(&mut *bytes, file)?;
+        bytes.write_all(b"\n")
+    })
 }

@@ -2,50 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value, json};
 
 use super::{Checkpoint, CheckpointError, Stored, VERSION};
+use crate::atomic;
 
 const VERSION_KEY: &str = "simsiam.version";
 /// Calls of a batch norm in a step: one per view.
 const VIEWS: u64 = 2;
 
 pub(super) fn write(checkpoint: &Checkpoint, path: &Path) -> Result<(), CheckpointError> {
-    write_atomically(path, |file| write_to(checkpoint, file)).map_err(|reason| {
+    atomic::write(path, |file| write_to(checkpoint, file)).map_err(|reason| {
         CheckpointError::Write {
             file: path.to_path_buf(),
             reason,
         }
     })
-}
-
-/// Writes beside `path` and renames, so that a reader or a crash never sees half a file.
-fn write_atomically(
-    path: &Path,
-    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".checkpoint-").suffix(".partial");
-    // Temporary files are private by default; a checkpoint has the permissions of any other new file.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = BufWriter::with_capacity(1 << 20, builder.tempfile_in(folder)?);
-    content(&mut file)?;
-    let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|e| e.error)?;
-    // The rename itself must outlive a power cut. Other systems do not open folders as files.
-    #[cfg(unix)]
-    fs::File::open(folder)?.sync_all()?;
-    Ok(())
 }
 
 /// The safetensors crate's own writer orders the metadata at random; this one writes the same bytes every time.

@@ -1,0 +1,89 @@
+//! `simsiam data pack`: images decoded once, for trainings that would wait for their decoding.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use simsiam::data::pack::{self, Packing};
+use simsiam::data::{self, Limits, Spec};
+
+use super::progress::Progress;
+use super::quoted;
+use crate::cli::devices::size;
+use crate::cli::train::grouped;
+use crate::cli::{UsageError, say};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The images: a folder, or KIND:PATH.
+    #[arg(value_name = "SPEC")]
+    data: String,
+    /// The file; one of this name is replaced when the new one is whole.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Reduce images whose shorter side has more pixels to so many; without it all stay as they are.
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=16384))]
+    short_side: Option<u32>,
+    /// Threads that decode; 0 is all cores but one.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1024))]
+    threads: u32,
+    /// Largest part of the images that may be unreadable, 0 to 1; those are left out.
+    #[arg(long, value_name = "PART", default_value_t = Limits::default().unreadable, value_parser = part)]
+    max_unreadable: f64,
+}
+
+fn part(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(part) if (0.0..=1.0).contains(&part) => Ok(part),
+        _ => Err("a number from 0 to 1 is wanted".to_owned()),
+    }
+}
+
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let spec: Spec = args.data.parse()?;
+    let dataset = data::open_unchecked(&spec, Limits::default())?;
+    if let Spec::Pack(file) = spec.recognise()?
+        && let (Ok(from), Ok(to)) = (file.canonicalize(), args.out.canonicalize())
+        && from == to
+    {
+        let line = format!("--out {}: that is the pack to be read", args.out.display());
+        return Err(UsageError(line).into());
+    }
+    for remark in &dataset.remarks {
+        say!("warning: {remark}");
+    }
+    let packing = Packing {
+        short_side: args.short_side,
+        threads: args.threads as usize,
+        unreadable: args.max_unreadable,
+    };
+    let mut progress = Progress::default();
+    let packed = pack::write(&dataset, &args.out, &packing, &mut |done, of| {
+        progress.at(done, of)
+    });
+    progress.end();
+    let packed = packed?;
+    for problem in &packed.named {
+        say!("warning: {problem}");
+    }
+    if packed.left_out > 0 {
+        say!("warning: {} images are left out", grouped(packed.left_out));
+    }
+    let [train, bank, test] = packed.images;
+    let bank = match bank {
+        0 => String::new(),
+        n => format!("{} labelled images for kNN, ", grouped(n)),
+    };
+    let out = args.out.display().to_string();
+    say!(
+        "packed   {} training images, {bank}{} test images: {} in {out}",
+        grouped(train),
+        grouped(test),
+        size(packed.bytes)
+    );
+    say!(
+        "next     simsiam train --data {}",
+        quoted(&format!("pack:{out}"))
+    );
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,60 @@
+//! A pass over many images.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::cli::train::grouped;
+
+/// Between two plain lines.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// On standard error, and only where the pass takes long: a bar in a terminal, plain lines elsewhere.
+#[derive(Default)]
+pub struct Progress {
+    /// When the first image was done, and when the last line was written.
+    times: Option<[Instant; 2]>,
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    /// Shorter passes show nothing.
+    const SHORT: Duration = Duration::from_millis(500);
+
+    pub fn at(&mut self, done: usize, of: usize) {
+        // Images in memory take a microsecond.
+        if !done.is_multiple_of(16) {
+            return;
+        }
+        let now = Instant::now();
+        let [begin, last] = self.times.get_or_insert([now; 2]);
+        match &self.bar {
+            Some(bar) => bar.set_position(done as u64),
+            None if std::io::stderr().is_terminal() && begin.elapsed() >= Self::SHORT => {
+                self.bar = Some(bar(of as u64));
+            }
+            None if last.elapsed() >= EVERY => {
+                eprintln!("  {} of {} images", grouped(done), grouped(of));
+                *last = now;
+            }
+            None => {}
+        }
+    }
+
+    pub fn end(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bar(images: u64) -> ProgressBar {
+    let bar = ProgressBar::new(images);
+    // The template is a constant; where it were wrong, the default style would show.
+    let template = "{wide_bar:.cyan/blue} {pos}/{len} images  {per_sec}  {eta} left";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}
