@@ -121,7 +121,10 @@ impl<'a> Report<'a> {
                     "idx" => "MNIST's format (idx)",
                     "cifar10" => "CIFAR-10, binary version",
                     "cifar100" => "CIFAR-100, binary version",
+                    "stl10" => "STL-10, binary version",
                     "folder" => "image files",
+                    "pack" => "packed images",
+                    "parquet" => "Parquet",
                     other => other,
                 };
                 format!("{what} in {}", place.unwrap_or_default())
