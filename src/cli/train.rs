@@ -339,7 +339,7 @@ fn summarize(done: Option<&Done>, config: &Config, start: &Start, folder: &RunFo
     }
     let path = folder.path().display();
     say!(
-        "the run is in {path}: config.toml, metrics.jsonl, checkpoints/last.safetensors (PyTorch's names)"
+        "the run is in {path}: config.toml, views.png, metrics.jsonl, checkpoints/last.safetensors (PyTorch's names)"
     );
     let plain = Config::preset("demo").is_ok_and(|demo| demo.resolved() == config.resolved());
     let again = match plain {
