@@ -2,7 +2,7 @@
 //!
 //! [`Blueprint`] builds the graphs and tells what they need; [`Trainer`] allocates, compiles and trains. It tells [`Event`]s and takes
 //! [`Command`]s, and knows nobody who listens: [`MetricsFile`] is one listener, a progress bar and a window are others.
-//! [`RunFolder`] is where a run lies.
+//! [`RunFolder`] is where a run lies, and [`Run`] a training in one.
 
 mod blueprint;
 pub mod checkpoint;
@@ -14,15 +14,17 @@ mod meter;
 mod metrics;
 mod position;
 mod rank;
+mod run;
 mod schedule;
 mod trainer;
 
 pub use blueprint::{Blueprint, RESIDENT_SHARE};
 pub use error::{FolderError, TrainError};
-pub use event::{Command, Done, Epoch, Event, Saved, Start, Step, Tuning, Warning};
+pub use event::{Command, Done, Epoch, Event, Failed, Saved, Start, Step, Tuning, Warning};
 pub use folder::RunFolder;
 pub use kernels::Kernels;
 pub use metrics::MetricsFile;
 pub use rank::effective_rank;
+pub use run::Run;
 pub use schedule::LearningRates;
 pub use trainer::{Outcome, Trainer};
