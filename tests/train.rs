@@ -93,6 +93,51 @@ fn a_run_in_f16_does_so_too() -> Result {
     continues_to_the_same_bits(&gpu, &config)
 }
 
+/// What a table of targets holds is part of a run's state: stopped between the step that filled it and one that reads it.
+#[test]
+fn a_run_with_targets_of_other_steps_does_so_too() -> Result {
+    for assignments in [
+        &["method.alternation=5"][..],
+        &["method.target_momentum=0.8", "method.predictor=none"],
+    ] {
+        let mut config = config()?;
+        for assignment in assignments {
+            config.set(assignment)?;
+        }
+        continues_to_the_same_bits(&gpu()?, &config)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn targets_computed_ahead_are_those_of_their_steps() -> Result {
+    let gpu = gpu()?;
+    let losses = |assignments: &[&str]| -> Result<Vec<f32>> {
+        let mut config = config()?;
+        for assignment in assignments {
+            config.set(assignment)?;
+        }
+        let mut losses = Vec::new();
+        run(&mut trainer(&gpu, &config, None)?, |event, _| {
+            if let Event::Step(step) = event {
+                losses.push(step.loss);
+            }
+        })?;
+        Ok(losses)
+    };
+    // Weights that never move give the same targets at any time.
+    let still = losses(&["optim.lr=0"])?;
+    for ahead in ["method.alternation=3", "method.alternation=0"] {
+        assert_eq!(losses(&["optim.lr=0", ahead])?, still, "{ahead}");
+    }
+    // Those that move do so only in the first step of each stretch.
+    let moving = losses(&[])?;
+    let ahead = losses(&["method.alternation=3"])?;
+    assert_eq!(ahead[0], moving[0]);
+    assert_ne!(ahead[1], moving[1]);
+    Ok(())
+}
+
 fn continues_to_the_same_bits(gpu: &Gpu, config: &Config) -> Result {
     let parent = tempfile::tempdir()?;
 
