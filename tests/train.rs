@@ -317,6 +317,7 @@ fn both_ways_of_feeding_make_the_same_views() -> Result {
                 sequence: sequence(),
                 seed: 1,
                 augment: Box::new(config.augment.clone()),
+                views: 2,
             };
             let pace = Pace { threads, ahead: 3 };
             Loader::new(Arc::new(images.clone()), views, 6, 0.0, pace, 0..20)

@@ -83,6 +83,7 @@ impl Batches {
             sequence: Self::sequence(&self.config, &*self.set),
             seed: self.config.run.seed,
             augment: Box::new(self.config.augment.clone()),
+            views: 2,
         };
         Loader::new(
             self.set.clone(),

@@ -12,7 +12,7 @@ use crate::data::{
 /// Which images are wanted, and which views of each.
 #[derive(Debug)]
 pub enum Views {
-    /// Two views of the images of a training, in the order of its epochs.
+    /// Views of the images of a training, in the order of its epochs.
     Training {
         /// The order.
         sequence: Sequence,
@@ -20,6 +20,8 @@ pub enum Views {
         seed: u64,
         /// What is drawn.
         augment: Box<AugmentConfig>,
+        /// Views of each image: two for self-supervised training, one for a classifier.
+        views: u8,
     },
     /// [`ViewDraws::evaluation`] of every image, in the order of the set.
     Evaluation,
@@ -29,7 +31,7 @@ impl Views {
     /// Views of an image.
     fn count(&self) -> usize {
         match self {
-            Views::Training { .. } => 2,
+            Views::Training { views, .. } => usize::from(*views),
             Views::Evaluation => 1,
         }
     }
@@ -44,9 +46,14 @@ impl Views {
 
     fn draw(&self, width: u32, height: u32, epoch: u32, image: u32) -> Vec<ViewDraws> {
         match self {
-            Views::Training { seed, augment, .. } => [0, 1]
+            Views::Training {
+                seed,
+                augment,
+                views,
+                ..
+            } => (0..*views)
                 .map(|view| draws::draw(augment, width, height, *seed, epoch, image, view))
-                .to_vec(),
+                .collect(),
             Views::Evaluation => vec![ViewDraws::evaluation(width, height, image)],
         }
     }

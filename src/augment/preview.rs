@@ -83,6 +83,7 @@ impl Preview {
             sequence: Sequence::new(seed, set.len(), 1),
             seed,
             augment: Box::new(self.config.augment.clone()),
+            views: 2,
         };
         let first = u64::from(epoch) * set.len() as u64;
         let images = self.images.min(set.len());

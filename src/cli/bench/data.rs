@@ -129,6 +129,7 @@ fn training(config: &Config, len: usize) -> Views {
         sequence: Sequence::new(config.run.seed, len, config.optim.batch_size),
         seed: config.run.seed,
         augment: Box::new(config.augment.clone()),
+        views: 2,
     }
 }
 
