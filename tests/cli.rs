@@ -285,7 +285,7 @@ fn bad_usage_exits_with_2() -> Result {
             "no adapter matches device `nosuch`",
         ),
         (&["train", "--data", "zip:images"], "unknown kind of data"),
-        (&["train", "--resume", "nosuch"], "holds no run to continue"),
+        (&["train", "--resume", "nosuch"], "holds no run"),
         (
             &["train", "--resume", "x", "--epochs", "3"],
             "cannot be used with",

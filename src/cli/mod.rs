@@ -1,11 +1,15 @@
 //! A file a subcommand.
 
 mod bench;
+mod counter;
 mod data;
 mod devices;
+mod embed;
+mod eval;
 mod progress;
 mod settings;
 mod train;
+mod trained;
 mod tuning;
 mod views;
 
@@ -15,6 +19,7 @@ use clap::{Parser, Subcommand};
 use simsiam::config::ConfigError;
 use simsiam::data::DataError;
 use simsiam::data::fetch::FetchError;
+use simsiam::eval::EvalError;
 use simsiam::gpu::GpuError;
 use simsiam::picture::PictureError;
 use simsiam::train::{FolderError, TrainError};
@@ -42,6 +47,10 @@ enum Command {
     Train(Box<train::Args>),
     /// Picture the views that a network is trained on, with what was drawn for them.
     Views(Box<views::Args>),
+    /// Say what the network of a run has learnt: by its neighbours, or by a linear classifier.
+    Eval(eval::Args),
+    /// Write the features of every image, and draw a map of them.
+    Embed(Box<embed::Args>),
     /// Say what a data set holds before anything is trained on it, or get one.
     Data(data::Args),
     /// Show the adapters of this machine, and check the kernels on one of them.
@@ -60,6 +69,8 @@ pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Train(args) => train::run(&args),
         Command::Views(args) => views::run(&args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Embed(args) => embed::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Bench(args) => bench::run(&args),
@@ -102,6 +113,10 @@ fn is_usage(error: &anyhow::Error) -> bool {
         }
         cause.is::<UsageError>()
             || matches!(cause.downcast_ref(), Some(PictureError::Kind { .. }))
+            || matches!(
+                cause.downcast_ref(),
+                Some(EvalError::Kind { .. } | EvalError::PredictionKind { .. })
+            )
             || cause.downcast_ref().is_some_and(config)
             || cause.downcast_ref().is_some_and(data)
             || cause.downcast_ref().is_some_and(gpu)

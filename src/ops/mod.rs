@@ -26,8 +26,11 @@ mod crop;
 mod cross_entropy;
 mod gaussian_blur;
 mod global_avg_pool;
+mod group_sgd;
 mod knn_vote;
 mod l2_normalize;
+mod label_cross_entropy;
+mod label_rank;
 mod linear;
 mod loss_scale;
 mod max_pool;
@@ -37,6 +40,7 @@ mod sgd;
 mod sum_parts;
 mod table;
 mod tile;
+mod trust_ratio;
 mod view_row;
 mod views;
 
@@ -57,8 +61,11 @@ pub use crop::Crop;
 pub use cross_entropy::{SoftCrossEntropy, SoftCrossEntropyGradient};
 pub use gaussian_blur::GaussianBlur;
 pub use global_avg_pool::{GlobalAvgPool, GlobalAvgPoolGradient};
+pub use group_sgd::GroupSgd;
 pub use knn_vote::KnnVote;
 pub use l2_normalize::{L2Normalize, L2NormalizeGradient};
+pub use label_cross_entropy::{LabelCrossEntropy, LabelCrossEntropyGradient};
+pub use label_rank::LabelRank;
 pub use linear::{Linear, LinearGradInput, LinearGradWeight, MatmulTransposed, SumRows};
 pub use loss_scale::LossScale;
 pub use max_pool::{MaxPool, MaxPoolGradient};
@@ -66,6 +73,7 @@ pub use mean::{Mean, MeanGradient};
 pub use relu::{AddRelu, Relu, ReluGradient};
 pub use sgd::Sgd;
 pub use table::{IndexSelect, MovingAverage};
+pub use trust_ratio::TrustRatio;
 pub use view_row::{Normalize, RowJitter, ViewRow};
 pub use views::{StopGradient, SwapViews};
 
@@ -90,8 +98,11 @@ pub fn cases() -> Vec<Case> {
         cross_entropy::cases(),
         gaussian_blur::cases(),
         with_f16(global_avg_pool::cases()),
+        group_sgd::cases(),
         knn_vote::cases(),
         l2_normalize::cases(),
+        label_cross_entropy::cases(),
+        label_rank::cases(),
         with_f16(linear::cases()),
         with_f16(max_pool::cases()),
         loss_scale::cases(),
@@ -99,6 +110,7 @@ pub fn cases() -> Vec<Case> {
         with_f16(relu::cases()),
         sgd::cases(),
         table::cases(),
+        trust_ratio::cases(),
         views::cases(),
     ]
     .into_iter()

@@ -1,4 +1,5 @@
-//! Pictures for people: what the network sees ([`ViewSheet`]), what a data set holds ([`ContactSheet`]).
+//! Pictures for people: what the network sees ([`ViewSheet`]), what a data set holds ([`ContactSheet`]), how a network orders it
+//! ([`FeatureSheet`]).
 //!
 //! A picture is composed as SVG (`page.rs` lays out, `text.rs` measures, `raster.rs` scales pixels) and written as it is, or as a PNG of
 //! two pixels a unit. Text is set in fonts that the program brings along and nothing is read from the system, so a picture's bytes are
@@ -6,6 +7,7 @@
 
 mod contact;
 mod lines;
+mod map;
 mod page;
 mod raster;
 mod samples;
@@ -20,6 +22,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 pub use contact::{ContactRow, ContactSheet};
+pub use map::FeatureSheet;
 pub use raster::{reduced, rgb};
 pub use views::{View, ViewRow, ViewSheet};
 pub use write::{check_name, write};

@@ -96,8 +96,8 @@ pub enum FolderError {
         /// The folder.
         folder: PathBuf,
     },
-    /// There is no run to continue.
-    #[error("{} holds no run to continue ({what} is missing); give the folder of an earlier run", .folder.display())]
+    /// There is no run.
+    #[error("{} holds no run ({what} is missing); give the folder of an earlier run", .folder.display())]
     NoRun {
         /// The folder.
         folder: PathBuf,
