@@ -9,7 +9,8 @@ use super::{FolderError, TrainError};
 use crate::atomic;
 use crate::config::Config;
 
-const CONFIG: &str = "config.toml";
+/// Name of a run's settings.
+pub(super) const CONFIG: &str = "config.toml";
 const METRICS: &str = "metrics.jsonl";
 const KERNELS: &str = "kernels.json";
 const VIEWS: &str = "views.png";
@@ -143,7 +144,12 @@ impl RunFolder {
 
     /// Its metrics file.
     pub fn metrics(&self) -> PathBuf {
-        self.path.join(METRICS)
+        Self::metrics_of(&self.path)
+    }
+
+    /// The metrics file of the run in `folder`.
+    pub(super) fn metrics_of(folder: &Path) -> PathBuf {
+        folder.join(METRICS)
     }
 
     /// The file of its [`Kernels`](super::Kernels).

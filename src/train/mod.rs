@@ -2,13 +2,14 @@
 //!
 //! [`Blueprint`] builds the graphs and tells what they need; [`Trainer`] allocates, compiles and trains. It tells [`Event`]s and takes
 //! [`Command`]s, and knows nobody who listens: [`MetricsFile`] is one listener, a progress bar and a window are others.
-//! [`RunFolder`] is where a run lies.
+//! [`RunFolder`] is where a run lies; [`History`] reads it back.
 
 mod blueprint;
 pub mod checkpoint;
 mod error;
 mod event;
 mod folder;
+mod history;
 mod kernels;
 mod meter;
 mod metrics;
@@ -21,6 +22,7 @@ pub use blueprint::{Blueprint, RESIDENT_SHARE};
 pub use error::{FolderError, TrainError};
 pub use event::{Command, Done, Epoch, Event, Saved, Start, Step, Tuning, Warning};
 pub use folder::RunFolder;
+pub use history::{AlarmLine, EpochLine, History, StartLine, StepLine, WatchLine};
 pub use kernels::Kernels;
 pub use metrics::MetricsFile;
 pub use rank::effective_rank;
