@@ -85,7 +85,7 @@ impl Progress {
                 self.last = Instant::now();
             }
             Event::Warning(warning) => self.line(&format!("warning: {}", warning.message)),
-            Event::Tuning(_) | Event::Checkpoint(_) | Event::Done(_) => {}
+            Event::Tuning(_) | Event::Checkpoint(_) | Event::Done(_) | Event::Failed(_) => {}
         }
     }
 

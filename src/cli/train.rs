@@ -13,16 +13,13 @@ use simsiam::gpu::{Gpu, Options};
 use simsiam::graph::Recomputed;
 use simsiam::graph::tune::Cache;
 use simsiam::train::checkpoint::Checkpoint;
-use simsiam::train::{
-    Blueprint, Command, Done, Event, FolderError, Kernels, MetricsFile, Outcome, RunFolder, Start,
-    Trainer,
-};
+use simsiam::train::{Blueprint, Command, Done, Event, Outcome, Run, RunFolder, Start};
 
 use super::devices::{caution, size};
 use super::progress::{Progress, duration};
+use super::say;
 use super::settings::{self, Settings};
 use super::tuning::{Measuring, tell};
-use super::{say, views};
 
 /// Where runs go that are not told where.
 const RUNS: &str = "runs";
@@ -97,59 +94,31 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let mut blueprint = Blueprint::new(&gpu, &job.config, dataset.clone())?;
     choose_kernels(&mut blueprint, &gpu, &job.place, args.no_tune)?;
-    let kernels = blueprint.kernels();
     let start = blueprint.start().clone();
     introduce(&start, &job, &dataset);
 
     let knn = blueprint.has_knn();
-    let (folder, mut trainer, mut metrics) = match job.place {
-        Place::New(path) => {
-            let folder = RunFolder::create(&path, &job.config)?;
-            let begun = begin(blueprint, &folder, &kernels).and_then(|begun| {
-                views::keep(&gpu, &job.config, &dataset, &folder)?;
-                Ok(begun)
-            });
-            match begun {
-                Ok((trainer, metrics)) => (folder, trainer, metrics),
-                Err(error) => {
-                    folder.discard();
-                    return Err(error);
-                }
-            }
-        }
+    let mut run = match job.place {
+        Place::New(path) => Run::create(blueprint, &path)?,
         Place::Continued(folder, checkpoint) => {
-            let mut trainer = Trainer::new(blueprint, Some(&folder.checkpoints()))?;
-            trainer.restore(&checkpoint)?;
-            let step = checkpoint.step;
-            say!("continue after step {step} of {}", start.steps);
-            let metrics = MetricsFile::resume(&folder.metrics(), &checkpoint)?;
-            (folder, trainer, metrics)
+            let run = Run::resume(blueprint, folder, &checkpoint)?;
+            say!("continue after step {} of {}", checkpoint.step, start.steps);
+            run
         }
     };
 
     let (sender, commands) = mpsc::channel();
-    let mut progress = Progress::new(&start, trainer.steps_done(), knn);
+    let mut progress = Progress::new(&start, run.steps_done(), knn);
     stop_on_signal(sender.clone())?;
     let mut done: Option<Done> = None;
-    let mut broken: Option<FolderError> = None;
-    let outcome = trainer.run(&commands, &mut |event| {
-        if broken.is_none()
-            && let Err(error) = metrics.write(event)
-        {
-            broken = Some(error);
-            // The receiver lives as long as the training.
-            let _ = sender.send(Command::Stop);
-        }
+    let outcome = run.train(&sender, &commands, &mut |event| {
         if let Event::Done(event) = event {
             done = Some(event.clone());
         }
         progress.listen(event);
     });
     progress.end();
-    let outcome = outcome?;
-    if let Some(error) = broken {
-        return Err(error.into());
-    }
+    let (outcome, folder) = (outcome?, run.folder());
     match (outcome, done) {
         (Outcome::Stopped { step }, _) => {
             let path = folder.path().display();
@@ -158,20 +127,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
                 start.steps
             );
         }
-        (Outcome::Done, done) => summarize(done.as_ref(), &job.config, &start, &folder),
+        (Outcome::Done, done) => summarize(done.as_ref(), &job.config, &start, folder),
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Fills the folder of a new run.
-fn begin(
-    blueprint: Blueprint,
-    folder: &RunFolder,
-    kernels: &Kernels,
-) -> Result<(Trainer, MetricsFile)> {
-    let trainer = Trainer::new(blueprint, Some(&folder.checkpoints()))?;
-    kernels.write(&folder.kernels())?;
-    Ok((trainer, MetricsFile::create(&folder.metrics())?))
 }
 
 /// A new run gets the fastest kernels; one that continues gets those that it began with.
@@ -182,13 +140,7 @@ fn choose_kernels(
     no_tune: bool,
 ) -> Result<()> {
     match place {
-        Place::Continued(folder, _) => {
-            let kept = Kernels::read(&folder.kernels()).unwrap_or_else(|error| {
-                say!("warning: {error}");
-                None
-            });
-            blueprint.continue_with(kept.as_ref())?;
-        }
+        Place::Continued(folder, _) => blueprint.continue_from(folder)?,
         Place::New(_) if no_tune => {}
         Place::New(_) => {
             let measuring = Measuring::new();

@@ -11,6 +11,7 @@ mod lines;
 mod page;
 mod raster;
 mod samples;
+mod seen;
 mod text;
 mod views;
 mod write;

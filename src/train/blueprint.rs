@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::TrainError;
 use super::event::{Event, Start, Tuning};
 use super::kernels::Kernels;
+use super::{RunFolder, TrainError};
 use crate::augment::{Feed, ViewOptions, views};
 use crate::config::{Config, Precision};
 use crate::data::{Dataset, Images, steps_per_epoch};
@@ -213,6 +213,15 @@ impl Blueprint {
         self.remarks
             .extend(Kernels::changed(kernels, &self.kernels()));
         Ok(())
+    }
+
+    /// Uses the kernels of the run in `folder`, as [`Blueprint::continue_with`] does; where they cannot be read, that will be said too.
+    pub fn continue_from(&mut self, folder: &RunFolder) -> Result<(), TrainError> {
+        let kept = Kernels::read(&folder.kernels()).unwrap_or_else(|error| {
+            self.remarks.push(error.to_string());
+            None
+        });
+        self.continue_with(kept.as_ref())
     }
 
     /// Which kernels the run will use.

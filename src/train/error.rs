@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use super::checkpoint::CheckpointError;
+use crate::augment::PreviewError;
 use crate::config::ConfigError;
 use crate::data::DataError;
 use crate::eval::EvalError;
 use crate::gpu::GpuError;
 use crate::graph::GraphError;
+use crate::picture::PictureError;
 
 /// A training that cannot begin or go on.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +68,12 @@ pub enum TrainError {
     /// A checkpoint cannot be read, written or used.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// The views cannot be shown.
+    #[error(transparent)]
+    Preview(#[from] PreviewError),
+    /// Their picture cannot be written.
+    #[error("the picture of the views: {0}")]
+    Picture(#[from] PictureError),
     /// The run folder.
     #[error(transparent)]
     Folder(#[from] FolderError),

@@ -24,6 +24,8 @@ pub enum Event {
     Warning(Warning),
     /// All epochs are done.
     Done(Done),
+    /// The numbers of the training have left their range, which ends it: a result too, where settings are compared.
+    Failed(Failed),
 }
 
 /// How far the choice of kernels is.
@@ -130,6 +132,15 @@ pub struct Done {
     pub knn_top1: Option<f64>,
     /// The same before training.
     pub knn_top1_untrained: Option<f64>,
+}
+
+/// A training that cannot go on.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Failed {
+    /// Steps done before.
+    pub step: u64,
+    /// Why, in one line.
+    pub message: String,
 }
 
 /// What a running trainer can be told.

@@ -70,12 +70,12 @@ impl MetricsFile {
         }
     }
 
-    /// Appends the line of an event that has one: start (once), step, epoch, done.
+    /// Appends the line of an event that has one: start (once), step, epoch, done, failed.
     pub fn write(&mut self, event: &Event) -> Result<(), FolderError> {
         match event {
             Event::Start(_) if self.started => return Ok(()),
             Event::Start(_) => self.started = true,
-            Event::Step(_) | Event::Epoch(_) | Event::Done(_) => {}
+            Event::Step(_) | Event::Epoch(_) | Event::Done(_) | Event::Failed(_) => {}
             Event::Tuning(_) | Event::Checkpoint(_) | Event::Warning(_) => return Ok(()),
         }
         // One write a line: a reader, or what is left after a crash, sees whole lines.

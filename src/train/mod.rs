@@ -2,7 +2,7 @@
 //!
 //! [`Blueprint`] builds the graphs and tells what they need; [`Trainer`] allocates, compiles and trains. It tells [`Event`]s and takes
 //! [`Command`]s, and knows nobody who listens: [`MetricsFile`] is one listener, a progress bar and a window are others.
-//! [`RunFolder`] is where a run lies; [`History`] reads it back.
+//! [`RunFolder`] is where a run lies, [`Run`] a training in one, and [`History`] reads it back.
 
 mod blueprint;
 pub mod checkpoint;
@@ -15,16 +15,18 @@ mod meter;
 mod metrics;
 mod position;
 mod rank;
+mod run;
 mod schedule;
 mod trainer;
 
 pub use blueprint::{Blueprint, RESIDENT_SHARE};
 pub use error::{FolderError, TrainError};
-pub use event::{Command, Done, Epoch, Event, Saved, Start, Step, Tuning, Warning};
+pub use event::{Command, Done, Epoch, Event, Failed, Saved, Start, Step, Tuning, Warning};
 pub use folder::RunFolder;
 pub use history::{AlarmLine, EpochLine, History, StartLine, StepLine, WatchLine};
 pub use kernels::Kernels;
 pub use metrics::MetricsFile;
 pub use rank::effective_rank;
+pub use run::Run;
 pub use schedule::LearningRates;
 pub use trainer::{Outcome, Trainer};

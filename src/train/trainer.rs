@@ -1,17 +1,19 @@
-//! The training loop.
+//! The training loop: [`step`] is what happens in it, [`epoch`] what happens around an epoch's steps.
 
+mod command;
 mod epoch;
+mod state;
+mod step;
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use super::TrainError;
 use super::blueprint::Blueprint;
-use super::checkpoint::Checkpoint;
-use super::event::{Command, Done, Event, Saved, Start, Step, Warning};
+use super::event::{Command, Done, Event, Failed, Start, Warning};
 use super::folder::LAST;
 use super::meter::Meter;
 use super::position::Position;
@@ -27,11 +29,6 @@ use crate::model::Parameters;
 
 /// The newest checkpoint is never older, also where an epoch takes hours.
 const CHECKPOINT_AFTER: Duration = Duration::from_secs(600);
-
-/// Metadata of a checkpoint.
-const TRAIN_IMAGES: &str = "data.train_images";
-const LOSS_SCALE: &str = "loss_scale.scale";
-const GOOD_STEPS: &str = "loss_scale.good_steps";
 
 /// How a training ended.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -143,27 +140,6 @@ impl Trainer {
         })
     }
 
-    /// Continues from a checkpoint of the same configuration: what follows has the same bits as if there had been no interruption,
-    /// where the kernels are the same (see [`Blueprint::continue_with`]).
-    pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
-        let has = self.data.train.len();
-        if let Some(had) = checkpoint.extra.get(TRAIN_IMAGES)
-            && *had != has.to_string()
-        {
-            let had = had.clone();
-            return Err(TrainError::OtherData { had, has });
-        }
-        checkpoint.restore(&self.parameters, &self.store)?;
-        let number = |key: &str| checkpoint.extra.get(key).and_then(|text| text.parse().ok());
-        if let (Some(scale), Some(good_steps)) = (number(LOSS_SCALE), number(GOOD_STEPS)) {
-            LossScale { scale, good_steps }.write(&self.store);
-        }
-        self.position = Position::read(checkpoint);
-        self.sent = self.position.step;
-        self.restored = true;
-        Ok(())
-    }
-
     /// Steps whose numbers have arrived.
     pub fn steps_done(&self) -> u64 {
         self.position.step
@@ -190,9 +166,18 @@ impl Trainer {
         listener: &mut Listener,
     ) -> Result<Outcome, TrainError> {
         let outcome = self.steps(commands, listener);
-        if let Err(TrainError::Data(_) | TrainError::Eval(EvalError::Data(_))) = outcome {
+        match &outcome {
             // The network is as good as before its images went away.
-            self.stop(listener)?;
+            Err(TrainError::Data(_) | TrainError::Eval(EvalError::Data(_))) => {
+                self.stop(listener)?;
+            }
+            Err(error @ (TrainError::Diverged { .. } | TrainError::LossScale { .. })) => {
+                listener(&Event::Failed(Failed {
+                    step: self.position.step,
+                    message: error.to_string(),
+                }));
+            }
+            _ => {}
         }
         outcome
     }
@@ -249,161 +234,7 @@ impl Trainer {
         Ok(Outcome::Done)
     }
 
-    /// Waits for what was sent and writes a checkpoint.
-    fn stop(&mut self, listener: &mut Listener) -> Result<Outcome, TrainError> {
-        self.drain(listener)?;
-        self.save(&[LAST.to_owned()], listener)?;
-        Ok(Outcome::Stopped {
-            step: self.position.step,
-        })
-    }
-
     fn steps_per_epoch(&self) -> u64 {
         (self.start.steps / self.start.epochs.max(1)).max(1)
-    }
-
-    /// Sends the next step to the device.
-    fn send(&mut self, rates: [f64; 2]) -> Result<(), TrainError> {
-        self.batches.write(&self.program, self.sent)?;
-        let rates = rates.map(|rate| rate as f32);
-        self.program.write(self.nodes.rates, &rates);
-        self.sent += 1;
-        let tag = self.sent;
-        Ok(self.program.run(Some((&mut self.readback, tag)))?)
-    }
-
-    /// The numbers of a step are here.
-    fn arrived(
-        &mut self,
-        step: u64,
-        values: &[Vec<f32>],
-        listener: &mut Listener,
-    ) -> Result<(), TrainError> {
-        let [loss, output_std] = [values[0][0], values[1][0]];
-        let loss_scale = values.get(2).map(|scale| scale[0]);
-        let [lr, predictor_lr] = self.rates.at(step - 1);
-        let batch = self.config.optim.batch_size;
-        self.meter.tick();
-        if let Some(scale) = loss_scale
-            && scale <= LossScale::LEAST
-        {
-            let resume = self.resume();
-            return Err(TrainError::LossScale {
-                step,
-                scale,
-                resume,
-            });
-        }
-        match (loss.is_finite(), loss_scale) {
-            (true, _) => self.position.add(step, loss, output_std),
-            (false, None) => return Err(self.diverged(step, loss)),
-            // Such a step has moved nothing, and the scale falls with every further one.
-            (false, Some(_)) => {
-                self.position.skip(step);
-                let message = format!(
-                    "step {step} was skipped: an activation has left the range of 16-bit floats"
-                );
-                listener(&Event::Warning(Warning { message }));
-                return Ok(());
-            }
-        }
-        listener(&Event::Step(Step {
-            step,
-            epoch: (step - 1) / self.steps_per_epoch() + 1,
-            loss,
-            output_std,
-            lr,
-            predictor_lr,
-            loss_scale,
-            images_per_second: self.meter.steps_per_second() * batch as f64,
-        }));
-        Ok(())
-    }
-
-    fn diverged(&self, step: u64, loss: f32) -> TrainError {
-        let resume = self.resume();
-        TrainError::Diverged { step, loss, resume }
-    }
-
-    /// Where the last good weights are, as errors say it.
-    fn resume(&self) -> String {
-        let last = self.checkpoints.as_ref().map(|folder| folder.join(LAST));
-        last.map(|last| format!(" (the weights before are in {})", last.display()))
-            .unwrap_or_default()
-    }
-
-    /// Waits for the numbers of all steps sent.
-    fn drain(&mut self, listener: &mut Listener) -> Result<(), TrainError> {
-        while let Some((tag, values)) = self.readback.wait()? {
-            self.arrived(tag, &values, listener)?;
-        }
-        Ok(())
-    }
-
-    /// Follows the commands that have come; false means stop. Steps before a pause or a checkpoint are waited for.
-    fn obey(
-        &mut self,
-        commands: &Receiver<Command>,
-        listener: &mut Listener,
-    ) -> Result<bool, TrainError> {
-        let mut paused = false;
-        loop {
-            let command = match paused {
-                false => match self
-                    .deferred
-                    .pop_front()
-                    .map_or_else(|| commands.try_recv(), Ok)
-                {
-                    Ok(command) => command,
-                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => return Ok(true),
-                },
-                // Where nobody is left to resume it, a paused training goes on.
-                true => match self.deferred.pop_front() {
-                    Some(command) => command,
-                    None => commands.recv().unwrap_or(Command::Resume),
-                },
-            };
-            match command {
-                Command::Stop => return Ok(false),
-                Command::Pause => {
-                    self.drain(listener)?;
-                    paused = true;
-                }
-                Command::Resume => {
-                    paused = false;
-                    self.meter.restart();
-                }
-                Command::CheckpointNow => {
-                    self.drain(listener)?;
-                    self.save(&[LAST.to_owned()], listener)?;
-                }
-            }
-        }
-    }
-
-    /// Writes the state under these names. All steps sent must have arrived.
-    fn save(&mut self, names: &[String], listener: &mut Listener) -> Result<(), TrainError> {
-        let Some(folder) = &self.checkpoints else {
-            return Ok(());
-        };
-        let mut checkpoint = Checkpoint::capture(&self.parameters, &self.store)?;
-        checkpoint.config = Some(self.config.to_toml()?);
-        checkpoint.epoch = self.position.epochs(self.steps_per_epoch());
-        let images = self.data.train.len().to_string();
-        checkpoint.extra.insert(TRAIN_IMAGES.to_owned(), images);
-        if let Some(LossScale { scale, good_steps }) = LossScale::read(&self.store)? {
-            let values = [(LOSS_SCALE, scale), (GOOD_STEPS, good_steps)];
-            let values = values.map(|(key, value)| (key.to_owned(), format!("{value:?}")));
-            checkpoint.extra.extend(values);
-        }
-        self.position.write(&mut checkpoint);
-        for name in names {
-            let path = folder.join(name);
-            checkpoint.save(&path)?;
-            let step = self.position.step;
-            listener(&Event::Checkpoint(Saved { path, step }));
-        }
-        self.last_saved = Instant::now();
-        Ok(())
     }
 }

@@ -1,0 +1,67 @@
+//! The sheet of a data set: the first images of an epoch with the views that a network is trained on.
+
+use super::{View, ViewRow, ViewSheet, reduced, rgb};
+use crate::augment::{Preview, PreviewError, Seen};
+use crate::config::Config;
+use crate::data::Dataset;
+use crate::gpu::Gpu;
+
+impl ViewSheet {
+    /// Of the first `count` images of an epoch, from 0, or of all where there are fewer.
+    pub fn of(
+        gpu: &Gpu,
+        config: &Config,
+        dataset: &Dataset,
+        epoch: u32,
+        count: usize,
+    ) -> Result<ViewSheet, PreviewError> {
+        let count = count.min(dataset.train.len());
+        let mut preview = Preview::new(gpu, config, count)?;
+        let mut rows = Vec::new();
+        for (image, views) in preview.epoch(&dataset.train, epoch)? {
+            let original = dataset.train.read(image as usize)?;
+            let pixels = rgb(
+                original.width,
+                original.height,
+                original.channels,
+                &original.pixels,
+            );
+            let views: Option<Vec<View>> = views.iter().map(|seen| view(seen, config)).collect();
+            let views = views.and_then(|views| <[View; 2]>::try_from(views).ok());
+            let (Some(pixels), Some(views)) = (pixels, views) else {
+                continue; // cannot be: they are as long as they say
+            };
+            let class = dataset
+                .train
+                .labels()
+                .and_then(|labels| dataset.classes.get(*labels.get(image as usize)? as usize));
+            let name = dataset.train.name(image as usize);
+            rows.push(ViewRow {
+                name: match class {
+                    Some(class) => format!("{name}, {class}"),
+                    None => name,
+                },
+                size: [original.width, original.height],
+                original: reduced(pixels, ViewSheet::ORIGINAL_SIDE),
+                views,
+            });
+        }
+        let size = config.data.image_size;
+        Ok(ViewSheet {
+            title: "What the network sees".to_owned(),
+            subtitle: format!(
+                "{}, seed {}, epoch {epoch}, views of {size} × {size} pixels",
+                dataset.name, config.run.seed
+            ),
+            rows,
+        })
+    }
+}
+
+fn view(seen: &Seen, config: &Config) -> Option<View> {
+    let size = u32::try_from(config.data.image_size).ok()?;
+    Some(View {
+        pixels: rgb(size, size, 3, &seen.pixels(config))?,
+        draws: seen.draws,
+    })
+}

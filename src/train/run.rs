@@ -1,0 +1,114 @@
+//! A run: a training in its folder. What the command line, an experiment and a window do with one is the same from here on.
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender};
+
+use super::checkpoint::Checkpoint;
+use super::{
+    Blueprint, Command, Event, FolderError, Kernels, MetricsFile, Outcome, RunFolder, Start,
+    TrainError, Trainer,
+};
+use crate::picture::{self, ViewSheet};
+
+/// Images of the sheet that a run leaves.
+const SHEET: usize = 8;
+
+/// A training whose numbers go to its folder.
+pub struct Run {
+    folder: RunFolder,
+    start: Start,
+    trainer: Trainer,
+    metrics: MetricsFile,
+}
+
+impl Run {
+    /// A new run in the folder `path`, which is made; where the run cannot begin, it is taken away again.
+    pub fn create(blueprint: Blueprint, path: &Path) -> Result<Run, TrainError> {
+        let folder = RunFolder::create(path, &blueprint.config)?;
+        let start = blueprint.start().clone();
+        match begin(blueprint, &folder) {
+            Ok((trainer, metrics)) => Ok(Run {
+                folder,
+                start,
+                trainer,
+                metrics,
+            }),
+            Err(error) => {
+                folder.discard();
+                Err(error)
+            }
+        }
+    }
+
+    /// The run in `folder`, from `checkpoint` on. `blueprint` is of its configuration, with the kernels that
+    /// [`Blueprint::continue_from`] the folder gives it.
+    pub fn resume(
+        blueprint: Blueprint,
+        folder: RunFolder,
+        checkpoint: &Checkpoint,
+    ) -> Result<Run, TrainError> {
+        let start = blueprint.start().clone();
+        let mut trainer = Trainer::new(blueprint, Some(&folder.checkpoints()))?;
+        trainer.restore(checkpoint)?;
+        let metrics = MetricsFile::resume(&folder.metrics(), checkpoint)?;
+        Ok(Run {
+            folder,
+            start,
+            trainer,
+            metrics,
+        })
+    }
+
+    /// Where it lies.
+    pub fn folder(&self) -> &RunFolder {
+        &self.folder
+    }
+
+    /// What is trained.
+    pub fn start(&self) -> &Start {
+        &self.start
+    }
+
+    /// Steps done.
+    pub fn steps_done(&self) -> u64 {
+        self.trainer.steps_done()
+    }
+
+    /// Trains until the end, or until `commands` say stop, of which `sender` is the other end. `listener` hears what the metrics file
+    /// hears; where that cannot be written the training stops with a checkpoint.
+    pub fn train(
+        &mut self,
+        sender: &Sender<Command>,
+        commands: &Receiver<Command>,
+        listener: &mut dyn FnMut(&Event),
+    ) -> Result<Outcome, TrainError> {
+        let metrics = &mut self.metrics;
+        let mut broken: Option<FolderError> = None;
+        let outcome = self.trainer.run(commands, &mut |event| {
+            if broken.is_none()
+                && let Err(error) = metrics.write(event)
+            {
+                broken = Some(error);
+                // The receiver lives as long as the training.
+                let _ = sender.send(Command::Stop);
+            }
+            listener(event);
+        })?;
+        match broken {
+            Some(error) => Err(error.into()),
+            None => Ok(outcome),
+        }
+    }
+}
+
+/// Fills the folder of a new run.
+fn begin(blueprint: Blueprint, folder: &RunFolder) -> Result<(Trainer, MetricsFile), TrainError> {
+    let kernels: Kernels = blueprint.kernels();
+    kernels.write(&folder.kernels())?;
+    let (gpu, config, data) = (&blueprint.gpu, &blueprint.config, &blueprint.data);
+    let count = SHEET.min(config.optim.batch_size);
+    let sheet = ViewSheet::of(gpu, config, data, 0, count)?.svg()?;
+    picture::write(&sheet, &folder.views())?;
+    let trainer = Trainer::new(blueprint, Some(&folder.checkpoints()))?;
+    Ok((trainer, MetricsFile::create(&folder.metrics())?))
+}

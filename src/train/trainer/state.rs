@@ -1,0 +1,68 @@
+//! The state of a training in and out of checkpoints.
+
+use std::time::Instant;
+
+use super::{Listener, Trainer};
+use crate::method::LossScale;
+use crate::train::TrainError;
+use crate::train::checkpoint::Checkpoint;
+use crate::train::event::{Event, Saved};
+use crate::train::position::Position;
+
+/// Metadata of a checkpoint.
+const TRAIN_IMAGES: &str = "data.train_images";
+const LOSS_SCALE: &str = "loss_scale.scale";
+const GOOD_STEPS: &str = "loss_scale.good_steps";
+
+impl Trainer {
+    /// Continues from a checkpoint of the same configuration: what follows has the same bits as if there had been no interruption,
+    /// where the kernels are the same (see [`Blueprint::continue_with`]).
+    pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
+        let has = self.data.train.len();
+        if let Some(had) = checkpoint.extra.get(TRAIN_IMAGES)
+            && *had != has.to_string()
+        {
+            let had = had.clone();
+            return Err(TrainError::OtherData { had, has });
+        }
+        checkpoint.restore(&self.parameters, &self.store)?;
+        let number = |key: &str| checkpoint.extra.get(key).and_then(|text| text.parse().ok());
+        if let (Some(scale), Some(good_steps)) = (number(LOSS_SCALE), number(GOOD_STEPS)) {
+            LossScale { scale, good_steps }.write(&self.store);
+        }
+        self.position = Position::read(checkpoint);
+        self.sent = self.position.step;
+        self.restored = true;
+        Ok(())
+    }
+
+    /// Writes the state under these names. All steps sent must have arrived.
+    pub(super) fn save(
+        &mut self,
+        names: &[String],
+        listener: &mut Listener,
+    ) -> Result<(), TrainError> {
+        let Some(folder) = &self.checkpoints else {
+            return Ok(());
+        };
+        let mut checkpoint = Checkpoint::capture(&self.parameters, &self.store)?;
+        checkpoint.config = Some(self.config.to_toml()?);
+        checkpoint.epoch = self.position.epochs(self.steps_per_epoch());
+        let images = self.data.train.len().to_string();
+        checkpoint.extra.insert(TRAIN_IMAGES.to_owned(), images);
+        if let Some(LossScale { scale, good_steps }) = LossScale::read(&self.store)? {
+            let values = [(LOSS_SCALE, scale), (GOOD_STEPS, good_steps)];
+            let values = values.map(|(key, value)| (key.to_owned(), format!("{value:?}")));
+            checkpoint.extra.extend(values);
+        }
+        self.position.write(&mut checkpoint);
+        for name in names {
+            let path = folder.join(name);
+            checkpoint.save(&path)?;
+            let step = self.position.step;
+            listener(&Event::Checkpoint(Saved { path, step }));
+        }
+        self.last_saved = Instant::now();
+        Ok(())
+    }
+}
