@@ -24,7 +24,7 @@ use thiserror::Error;
 pub use chart::{Chart, ChartSheet, Curve, LOOKS, Line, Reference, mark, styles};
 pub use contact::{ContactRow, ContactSheet};
 pub use raster::{reduced, rgb};
-pub use text::{count, escape, number};
+pub use text::{count, duration, escape, number};
 pub use views::{View, ViewRow, ViewSheet};
 pub use write::{check_name, write};
 

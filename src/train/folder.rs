@@ -118,6 +118,16 @@ impl RunFolder {
         let _ = fs::remove_dir(&self.path);
     }
 
+    /// Takes away what is in `path` of a run that ended before its first checkpoint, so that it can begin again. Leaves any other run as it is.
+    pub fn discard_unbegun(path: &Path) {
+        let folder = RunFolder {
+            path: path.to_path_buf(),
+        };
+        if !folder.checkpoints().join(LAST).exists() {
+            folder.discard();
+        }
+    }
+
     /// The first of `parent/NAME-001`, `parent/NAME-002` … that does not exist.
     pub fn next(parent: &Path, name: &str) -> PathBuf {
         let mut number = 1;
