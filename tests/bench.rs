@@ -161,7 +161,7 @@ fn the_work_of_a_step_is_three_forward_passes() -> Result {
     let config = config.resolved();
     let mut graph = Graph::new();
     let views = graph.input("views", Shape::rows([2 * batch, size, size, 3]));
-    training_step(&mut graph, views, &config, &mut Parameters::new())?;
+    training_step(&mut graph, views, batch, &config, &mut Parameters::new())?;
     let forward: u64 = graph
         .nodes()
         .iter()

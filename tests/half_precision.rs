@@ -54,7 +54,7 @@ fn graph(precision: &str) -> Result<(Graph, Tensor, Step, Parameters)> {
     }
     let (mut parameters, mut graph) = (Parameters::new(), Graph::new());
     let views = graph.input("views", Shape::rows([2 * IMAGES, SIZE, SIZE, 3]));
-    let step = training_step(&mut graph, views, &config, &mut parameters)?;
+    let step = training_step(&mut graph, views, IMAGES, &config, &mut parameters)?;
     Ok((graph, views, step, parameters))
 }
 

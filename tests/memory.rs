@@ -41,7 +41,7 @@ fn build(assignments: &[&str]) -> Built {
     let (mut graph, mut parameters) = (Graph::new(), Parameters::new());
     let (n, size) = (2 * config.optim.batch_size, config.data.image_size);
     let views = graph.input("views", Shape::rows([n, size, size, 3]));
-    let step = training_step(&mut graph, views, &config, &mut parameters).unwrap();
+    let step = training_step(&mut graph, views, n / 2, &config, &mut parameters).unwrap();
     Built {
         graph,
         views,

@@ -107,7 +107,7 @@ fn train_as_pytorch(file: &str) {
     let mut parameters = Parameters::new();
     let mut training = Graph::new();
     let views = training.input("views", Shape::rows([2 * batch, size, size, 3]));
-    let step = training_step(&mut training, views, &config, &mut parameters).unwrap();
+    let step = training_step(&mut training, views, batch, &config, &mut parameters).unwrap();
     training.keep(step.z);
     training.keep(step.p);
     let mut evaluating = Graph::new();

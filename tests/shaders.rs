@@ -145,7 +145,8 @@ fn every_kernel_of_the_presets_is_portable() {
         let table = training.input("table", Shape::words(2 * batch * ViewRow::WORDS));
         let options = ViewOptions::training(&config.augment);
         let images = views(&mut training, bytes, table, size, &options).expect("views");
-        training_step(&mut training, images, &config, &mut parameters).expect("a training step");
+        training_step(&mut training, images, batch, &config, &mut parameters)
+            .expect("a training step");
         let mut evaluation = Graph::new();
         let images = evaluation.input("images", Shape::rows([batch, size, size, 3]));
         simsiam::method::simsiam::evaluation(

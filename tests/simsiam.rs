@@ -45,7 +45,7 @@ impl Small {
         }
         let (mut parameters, mut graph) = (Parameters::new(), Graph::new());
         let views = graph.input("views", Shape::rows([2 * IMAGES, SIZE, SIZE, 3]));
-        let step = training_step(&mut graph, views, &config, &mut parameters).unwrap();
+        let step = training_step(&mut graph, views, IMAGES, &config, &mut parameters).unwrap();
         let mut values = parameters.initialize(0);
         for (entry, values) in parameters.entries().iter().zip(&mut values) {
             // A scale of zero would hide the block behind it.

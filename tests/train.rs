@@ -314,6 +314,7 @@ fn both_ways_of_feeding_make_the_same_views() -> Result {
         let mut made = Vec::new();
         let mut loader = threads.map(|threads| {
             let views = Views::Training {
+                count: 2,
                 sequence: sequence(),
                 seed: 1,
                 augment: Box::new(config.augment.clone()),

@@ -39,6 +39,18 @@ impl Batches {
         Sequence::new(config.run.seed, set.len(), config.optim.batch_size)
     }
 
+    /// The images of a step, from 0, as they are wanted: where one could not be read, another takes its place in the batch.
+    pub fn images(&self, step: u64) -> Vec<u32> {
+        self.places(step).map(|(_, image)| image).collect()
+    }
+
+    /// Epoch and image of every place of a step.
+    fn places(&self, step: u64) -> impl Iterator<Item = (u32, u32)> {
+        let batch = self.config.optim.batch_size as u64;
+        let places = step * batch..(step + 1) * batch;
+        places.map(|n| self.sequence.at(n))
+    }
+
     /// Writes what `step`, from 0, reads. Steps are best asked for in order: another one makes the loader begin anew.
     pub fn write(&mut self, program: &Program, step: u64) -> Result<(), DataError> {
         if self.written == Some(step) {
@@ -49,9 +61,8 @@ impl Batches {
             (true, Some(images)) => {
                 let (augment, seed) = (&self.config.augment, self.config.run.seed);
                 let (width, height) = (images.width, images.height);
-                let places = step * batch as u64..(step + 1) * batch as u64;
-                let items: Vec<(u32, u32)> = places.map(|n| self.sequence.at(n)).collect();
-                let views = [0, 1].into_iter().flat_map(|view| {
+                let items: Vec<(u32, u32)> = self.places(step).collect();
+                let views = draws::in_a_batch(self.config.method.views()).flat_map(|view| {
                     let draw = move |&(epoch, image): &(u32, u32)| {
                         draws::draw(augment, width, height, seed, epoch, image, view)
                     };
@@ -80,6 +91,7 @@ impl Batches {
     fn loader_from(&self, step: u64) -> Loader {
         let batch = self.config.optim.batch_size;
         let views = Views::Training {
+            count: self.config.method.views(),
             sequence: Self::sequence(&self.config, &*self.set),
             seed: self.config.run.seed,
             augment: Box::new(self.config.augment.clone()),

@@ -44,7 +44,7 @@ pub struct Jitter {
 pub struct ViewDraws {
     /// Index of the image in its data set.
     pub image: u32,
-    /// 0 or 1 in training.
+    /// 0 or 1 in training; 2 and 3 are those of a second pair.
     pub view: u8,
     /// First row of the crop.
     pub top: u32,
@@ -82,6 +82,12 @@ impl ViewDraws {
             blur_sigma: None,
         }
     }
+}
+
+/// The views of a batch that holds `count` views an image: those that are first in their pair, then those that are second.
+pub fn in_a_batch(count: usize) -> impl Iterator<Item = u8> + Clone {
+    let count = count as u8;
+    (0..count).step_by(2).chain((1..count).step_by(2))
 }
 
 /// Draws a view of image number `image`, which is `source_width` x `source_height` pixels.

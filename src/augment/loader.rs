@@ -12,8 +12,10 @@ use crate::data::{
 /// Which images are wanted, and which views of each.
 #[derive(Debug)]
 pub enum Views {
-    /// Two views of the images of a training, in the order of its epochs.
+    /// Views of the images of a training, in the order of its epochs.
     Training {
+        /// How many of each.
+        count: usize,
         /// The order.
         sequence: Sequence,
         /// Seed of the draws.
@@ -29,7 +31,7 @@ impl Views {
     /// Views of an image.
     fn count(&self) -> usize {
         match self {
-            Views::Training { .. } => 2,
+            Views::Training { count, .. } => *count,
             Views::Evaluation => 1,
         }
     }
@@ -44,9 +46,14 @@ impl Views {
 
     fn draw(&self, width: u32, height: u32, epoch: u32, image: u32) -> Vec<ViewDraws> {
         match self {
-            Views::Training { seed, augment, .. } => [0, 1]
+            Views::Training {
+                count,
+                seed,
+                augment,
+                ..
+            } => draws::in_a_batch(*count)
                 .map(|view| draws::draw(augment, width, height, *seed, epoch, image, view))
-                .to_vec(),
+                .collect(),
             Views::Evaluation => vec![ViewDraws::evaluation(width, height, image)],
         }
     }

@@ -79,6 +79,7 @@ impl Preview {
     ) -> Result<Vec<(u32, [Seen; 2])>, PreviewError> {
         let seed = self.config.run.seed;
         let training = Views::Training {
+            count: 2,
             // In batches of one no image of the epoch is left out.
             sequence: Sequence::new(seed, set.len(), 1),
             seed,

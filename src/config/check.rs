@@ -1,6 +1,6 @@
 //! Which values make sense: [`ranges`] looks at one key at a time, so that a file or flag can be blamed; [`relations`] at several.
 
-use super::{Arch, Config, Symmetry};
+use super::{Arch, Config};
 
 /// A dotted key and what is wrong with its value, mend included.
 pub(super) type Problem = (&'static str, String);
@@ -129,9 +129,14 @@ pub(super) fn ranges(config: &Config) -> Vec<Problem> {
     );
 
     need(
-        "method.symmetry",
-        method.symmetry != Symmetry::Asymmetric2x,
-        "not available yet; use symmetric or asymmetric",
+        "method.alternation",
+        method.alternation <= 1_000_000,
+        "targets are computed 1 to 1000000 steps at once, or 0 for an epoch",
+    );
+    need(
+        "method.target_momentum",
+        (0.0..1.0).contains(&method.target_momentum),
+        "a moving average keeps 0 (off) to below 1",
     );
 
     need(
@@ -184,8 +189,26 @@ pub(super) fn ranges(config: &Config) -> Vec<Problem> {
 
 /// Keys that do not fit together.
 pub(super) fn relations(config: &Config) -> Vec<Problem> {
-    let Config { model, optim, .. } = config;
+    let Config {
+        model,
+        method,
+        optim,
+        ..
+    } = config;
     let mut problems = Vec::new();
+    let averaged = method.target_momentum > 0.0;
+    if averaged && method.alternation != 1 {
+        problems.push((
+            "method.target_momentum",
+            "targets are averaged or computed ahead, not both; set it to 0 or method.alternation to 1".to_owned(),
+        ));
+    }
+    if (averaged || method.alternation != 1) && !method.stop_gradient {
+        problems.push((
+            "method.stop_gradient",
+            "no gradient flows through targets of other steps; set it to true, or method.target_momentum to 0 and method.alternation to 1".to_owned(),
+        ));
+    }
     if let Some(blocks) = model.arch.blocks()
         && !model.blocks.is_empty()
         && model.blocks != blocks

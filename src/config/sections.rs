@@ -308,10 +308,24 @@ section! {
         predictor: Predictor = Predictor::Mlp,
         /// Similarity in the loss: cosine or cross_entropy (paper §4.5).
         similarity: Similarity = Similarity::Cosine,
-        /// Pairs of views in the loss: symmetric or asymmetric (paper §4.6).
+        /// Pairs of views in the loss: symmetric, asymmetric, or asymmetric_2x with two pairs an image (paper §4.6).
         symmetry: Symmetry = Symmetry::Symmetric,
         /// Batch normalisation in projector and predictor: none, hidden, default or all (paper Table 3).
         batch_norm: BatchNormPlacement = BatchNormPlacement::Default,
+        /// Steps whose targets are computed at once, with the weights before the first of them (paper §5.2); 1 is SimSiam, 0 is an epoch.
+        alternation: usize = 1,
+        /// What a moving average of an image's targets keeps in a step, 0 to below 1 (paper §5.2: 0.8, without predictor); 0 is SimSiam.
+        target_momentum: f64 = 0.0,
+    }
+}
+
+impl MethodConfig {
+    /// Views of an image in a step.
+    pub fn views(&self) -> usize {
+        match self.symmetry {
+            Symmetry::Symmetric | Symmetry::Asymmetric => 2,
+            Symmetry::Asymmetric2x => 4,
+        }
     }
 }
 

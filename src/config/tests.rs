@@ -342,8 +342,8 @@ fn values_out_of_range() {
             "the temperature must be 0.015 or more",
         ),
         (
-            "method.symmetry=asymmetric_2x",
-            "method.symmetry = \"asymmetric_2x\": not available yet; use symmetric or asymmetric",
+            "method.target_momentum=1",
+            "method.target_momentum = 1: a moving average keeps 0 (off) to below 1",
         ),
     ] {
         let error = set_error(assignment);

@@ -3,5 +3,7 @@
 mod loss_scale;
 mod optimizer;
 pub mod simsiam;
+mod targets;
 
 pub use loss_scale::LossScale;
+pub use targets::Targets;

@@ -1,7 +1,7 @@
 //! SimSiam (Chen & He, "Exploring Simple Siamese Representation Learning", 2020): two views through one encoder, a predictor
 //! on one side, no gradient on the other.
 
-use super::{LossScale, optimizer};
+use super::{LossScale, Targets, optimizer};
 use crate::config::{self, Config, Similarity, Symmetry};
 use crate::graph::{Graph, GraphError, Precision, Shape, Tensor};
 use crate::model::{self, Builder, Mode, Parameters};
@@ -12,7 +12,8 @@ const COSINE_EPS: f32 = 1e-8;
 /// `F.normalize`'s default.
 const NORMALIZE_EPS: f32 = 1e-12;
 
-/// The tensors of a training step that others look at. `N` images make `2N` rows: view 1 of all, then view 2 of all.
+/// The tensors of a training step that others look at. `N` images make `2N` rows: view 1 of all, then view 2 of all. Where an image has
+/// two pairs of views they make `4N`: the first of both pairs, then the second.
 #[derive(Debug, Clone)]
 pub struct Step {
     /// `[1]`, kept.
@@ -31,6 +32,9 @@ pub struct Step {
     pub mean_output_std: Tensor,
     /// Learning rates of encoder and predictor `[2]`, written by the host before every step.
     pub rates: Tensor,
+    /// Rows of the table of targets that serve the step, in words, written by the host before every step: see [`Targets::index`].
+    /// `None` where there is no table.
+    pub target_rows: Option<Tensor>,
     /// What the loss is multiplied with before the backward pass where the run is in f16, `[1]`: state, see [`LossScale`].
     pub loss_scale: Option<Tensor>,
     /// The gradient of every trained entry (its index in [`Parameters::entries`]) that the loss depends on, times the loss scale
@@ -42,37 +46,22 @@ pub struct Step {
 ///
 /// L = D(p1, stopgrad(z2)) / 2 + D(p2, stopgrad(z1)) / 2
 ///
-/// (paper Eq. 4; only D(p1, stopgrad(z2)) where `method.symmetry` is `asymmetric`), its gradients, and SGD. New parameters
-/// are added to `parameters`.
+/// (paper Eq. 4; only D(p1, stopgrad(z2)) where `method.symmetry` is `asymmetric`, and of two pairs of views where it is
+/// `asymmetric_2x`; other targets than z where [`Targets`] says so), its gradients, and SGD. `images` are those of the whole training.
+/// New parameters are added to `parameters`.
 ///
 /// Where `run.precision` is f16, encoder, projector and predictor keep activations and their gradients in f16. Loss and what is
 /// watched are computed in f32 from z and p, which cost little.
 pub fn training_step(
     graph: &mut Graph,
     views: Tensor,
+    images: usize,
     config: &Config,
     parameters: &mut Parameters,
 ) -> Result<Step, GraphError> {
-    let rows = graph.shape(views).dims()[0];
-    if !rows.is_multiple_of(2) || rows < 4 {
-        return Err(refused(
-            graph,
-            views,
-            "two views of at least two images are wanted",
-        ));
-    }
-    let images = rows / 2;
-    let precision = match config.run.precision {
-        config::Precision::F32 => Precision::F32,
-        config::Precision::F16 => Precision::F16,
-    };
-    let mut builder = Builder::new(graph, parameters, Mode::Train { views: 2 });
-    let (features, z) = builder.within("encoder", |builder| {
-        let views = ops::cast(builder.graph, views, precision)?;
-        let features = model::features(builder, views, &config.model)?;
-        let z = model::projector(builder, features, &config.model, &config.method)?;
-        Ok::<_, GraphError>((features, z))
-    })?;
+    let batch = images_of(graph, views, config)?;
+    let mut builder = training(graph, parameters, config);
+    let (features, z) = encode(&mut builder, views, config)?;
     let p = model::predictor(&mut builder, z, &config.model, &config.method)?;
     let trained = builder.trained();
 
@@ -81,9 +70,13 @@ pub fn training_step(
         true => [in_f32(graph, z)?; 2].into(),
         false => (in_f32(graph, p)?, in_f32(graph, z)?),
     };
-    let loss = graph.within("loss", |graph| loss(graph, p, z, images, config))?;
     let normalized_z = graph.add_one(ops::L2Normalize { eps: NORMALIZE_EPS }, &[z])?;
-    let output_std = graph.add_one(ops::ColumnStd { rows: images }, &[normalized_z])?;
+    let targets = graph.within("targets", |graph| {
+        let targets = Targets::of(config, images);
+        targets.add(graph, [z, normalized_z], config, images, parameters)
+    })?;
+    let loss = graph.within("loss", |graph| loss(graph, p, targets.target, config))?;
+    let output_std = graph.add_one(ops::ColumnStd { rows: batch }, &[normalized_z])?;
     let mean = ops::Mean {
         count: config.model.dim,
         scale: 1.0,
@@ -93,7 +86,8 @@ pub fn training_step(
         graph.keep(tensor);
     }
 
-    let loss_scale = (precision == Precision::F16).then(|| LossScale::scale(graph));
+    let loss_scale =
+        (config.run.precision == config::Precision::F16).then(|| LossScale::scale(graph));
     let gradients = optimizer::gradients(graph, loss, loss_scale, &trained, parameters)?;
     let gradients = trained
         .iter()
@@ -115,23 +109,84 @@ pub fn training_step(
         output_std,
         mean_output_std,
         rates,
+        target_rows: targets.index,
         loss_scale,
         gradients,
     })
 }
 
-/// Rows of p meet the other view's rows of z; D is the mean over the rows that count.
+/// Adds what computes the targets of a step ahead, for [`Targets::Ahead`]: `views` through encoder and projector, as in a step (batch norm
+/// by batch, running statistics moved), and the result to the table. The rows of the table to write, an input; `None` where the
+/// configuration computes none ahead.
+pub fn targets_ahead(
+    graph: &mut Graph,
+    views: Tensor,
+    images: usize,
+    config: &Config,
+    parameters: &mut Parameters,
+) -> Result<Option<Tensor>, GraphError> {
+    images_of(graph, views, config)?;
+    let mut builder = training(graph, parameters, config);
+    let (_, z) = encode(&mut builder, views, config)?;
+    let z = ops::cast(graph, z, Precision::F32)?;
+    let targets = Targets::of(config, images);
+    graph.within("targets", |graph| {
+        targets.write(graph, z, config, images, parameters)
+    })
+}
+
+/// Images of a batch of views.
+fn images_of(graph: &Graph, views: Tensor, config: &Config) -> Result<usize, GraphError> {
+    let (rows, count) = (graph.shape(views).dims()[0], config.method.views());
+    match rows / count {
+        images if images >= 2 && rows.is_multiple_of(count) => Ok(images),
+        _ => {
+            let reason = format!("{count} views of at least two images are wanted");
+            Err(GraphError::Shape {
+                label: "simsiam".to_owned(),
+                op: "training_step",
+                inputs: format!("{:?}", graph.shape(views)),
+                reason,
+            })
+        }
+    }
+}
+
+fn training<'a>(
+    graph: &'a mut Graph,
+    parameters: &'a mut Parameters,
+    config: &Config,
+) -> Builder<'a> {
+    let views = config.method.views();
+    Builder::new(graph, parameters, Mode::Train { views })
+}
+
+/// Backbone features and projections of images, in the precision of the run.
+fn encode(
+    builder: &mut Builder,
+    images: Tensor,
+    config: &Config,
+) -> Result<(Tensor, Tensor), GraphError> {
+    let precision = match config.run.precision {
+        config::Precision::F32 => Precision::F32,
+        config::Precision::F16 => Precision::F16,
+    };
+    builder.within("encoder", |builder| {
+        let images = ops::cast(builder.graph, images, precision)?;
+        let features = model::features(builder, images, &config.model)?;
+        let z = model::projector(builder, features, &config.model, &config.method)?;
+        Ok((features, z))
+    })
+}
+
+/// D is the mean over the rows that count.
 fn loss(
     graph: &mut Graph,
     p: Tensor,
-    z: Tensor,
-    images: usize,
+    target: Tensor,
     config: &Config,
 ) -> Result<Tensor, GraphError> {
-    let mut target = graph.add_one(ops::SwapViews, &[z])?;
-    if config.method.stop_gradient {
-        target = graph.add_one(ops::StopGradient, &[target])?;
-    }
+    let all = graph.shape(p).row_count();
     let (rows, scale) = match config.method.similarity {
         Similarity::Cosine => {
             let cosine = ops::CosineSimilarity { eps: COSINE_EPS };
@@ -140,11 +195,8 @@ fn loss(
         Similarity::CrossEntropy => (graph.add_one(ops::SoftCrossEntropy, &[p, target])?, 1.0),
     };
     let count = match config.method.symmetry {
-        Symmetry::Symmetric => 2 * images,
-        Symmetry::Asymmetric => images,
-        Symmetry::Asymmetric2x => {
-            return Err(refused(graph, p, "asymmetric_2x is not available yet"));
-        }
+        Symmetry::Symmetric => all,
+        Symmetry::Asymmetric | Symmetry::Asymmetric2x => all / 2,
     };
     graph.add_one(ops::Mean { count, scale }, &[rows])
 }
@@ -186,13 +238,4 @@ pub fn evaluation(
         graph.keep(tensor);
     }
     Ok(Evaluation { features, z })
-}
-
-fn refused(graph: &Graph, tensor: Tensor, reason: &str) -> GraphError {
-    GraphError::Shape {
-        label: "simsiam".to_string(),
-        op: "training_step",
-        inputs: format!("{:?}", graph.shape(tensor)),
-        reason: reason.to_string(),
-    }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Format;
-use crate::graph::{GraphError, Shape};
+use crate::graph::{Graph, GraphError, Shape, Tensor};
 use crate::random::{Draw, Purpose};
 
 /// Where an entry lives. Trained parameters have two twins at the same offset: [`Arena::MOMENTUM`] and
@@ -16,11 +16,18 @@ pub enum Arena {
     Frozen,
     /// Running statistics, updated by batch normalisation.
     Running,
+    /// A table of targets that outlives a step: [`Parameters::targets`].
+    Targets,
 }
 
 impl Arena {
     /// Every arena of entries.
-    pub const ALL: [Arena; 3] = [Arena::Parameters, Arena::Frozen, Arena::Running];
+    pub const ALL: [Arena; 4] = [
+        Arena::Parameters,
+        Arena::Frozen,
+        Arena::Running,
+        Arena::Targets,
+    ];
     /// The arena of the optimiser's momentum, laid out as [`Arena::Parameters`].
     pub const MOMENTUM: &'static str = "momentum";
     /// The arena of the gradients, laid out as [`Arena::Parameters`].
@@ -32,6 +39,7 @@ impl Arena {
             Arena::Parameters => "parameters",
             Arena::Frozen => "frozen",
             Arena::Running => "running",
+            Arena::Targets => "targets",
         }
     }
 }
@@ -210,6 +218,22 @@ impl Parameters {
             offset,
         });
         Ok(self.entries.len() - 1)
+    }
+
+    /// The table of targets `[rows, width]` in a graph, zeroed at first. It is part of a run's state as running statistics are, and of
+    /// its checkpoints as `targets`, which PyTorch has no place for.
+    pub fn targets(
+        &mut self,
+        graph: &mut Graph,
+        rows: usize,
+        width: usize,
+    ) -> Result<Tensor, GraphError> {
+        let (name, arena) = (Arena::Targets.name(), Arena::Targets);
+        let dims = [rows, width];
+        let init = Init::Constant(0.0);
+        let index = self.add(name.to_owned(), &dims, Format::Vector, init, arena)?;
+        let entry = &self.entries[index];
+        Ok(graph.state(&entry.name, entry.shape.clone(), arena.name(), entry.offset))
     }
 
     /// The first values of all entries under a seed, in their order, without padding.

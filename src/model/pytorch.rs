@@ -9,7 +9,7 @@ pub enum Format {
     Convolution,
     /// Weight of a linear layer: `[IN, OUT]` here, `[OUT, IN]` in PyTorch.
     Linear,
-    /// Bias, scale, shift or running statistic: `[C]`.
+    /// Bias, scale, shift or running statistic `[C]`, or rows of them.
     Vector,
 }
 

@@ -32,7 +32,7 @@ fn small(assignments: &[&str]) -> (Parameters, simsiam::Step, Graph) {
     let config = config(&[&small[..], assignments].concat());
     let (mut parameters, mut graph) = (Parameters::new(), Graph::new());
     let views = graph.input("views", Shape::rows([4, 8, 8, 3]));
-    let step = simsiam::training_step(&mut graph, views, &config, &mut parameters).unwrap();
+    let step = simsiam::training_step(&mut graph, views, 2, &config, &mut parameters).unwrap();
     (parameters, step, graph)
 }
 
@@ -229,7 +229,7 @@ fn presets_build_the_papers_networks() {
         let size = config.data.image_size;
         let (mut parameters, mut graph) = (Parameters::new(), Graph::new());
         let views = graph.input("views", Shape::rows([4, size, size, 3]));
-        simsiam::training_step(&mut graph, views, &config, &mut parameters).unwrap();
+        simsiam::training_step(&mut graph, views, 2, &config, &mut parameters).unwrap();
         assert_eq!(parameters.trained(), trained, "{preset}");
     }
 }

@@ -35,6 +35,7 @@ mod mean;
 mod relu;
 mod sgd;
 mod sum_parts;
+mod table;
 mod tile;
 mod view_row;
 mod views;
@@ -64,6 +65,7 @@ pub use max_pool::{MaxPool, MaxPoolGradient};
 pub use mean::{Mean, MeanGradient};
 pub use relu::{AddRelu, Relu, ReluGradient};
 pub use sgd::Sgd;
+pub use table::{IndexSelect, MovingAverage};
 pub use view_row::{Normalize, RowJitter, ViewRow};
 pub use views::{StopGradient, SwapViews};
 
@@ -96,6 +98,7 @@ pub fn cases() -> Vec<Case> {
         mean::cases(),
         with_f16(relu::cases()),
         sgd::cases(),
+        table::cases(),
         views::cases(),
     ]
     .into_iter()

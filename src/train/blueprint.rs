@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::ahead::AheadPlan;
 use super::event::{Event, Start, Tuning};
 use super::kernels::Kernels;
 use super::{RunFolder, TrainError};
@@ -33,6 +34,7 @@ pub struct Blueprint {
     /// The views of a step, kept until its end in f32.
     pub(super) views: Tensor,
     pub(super) step: simsiam::Step,
+    pub(super) ahead: Option<AheadPlan>,
     pub(super) knn: Option<KnnPlan>,
     pub(super) remarks: Vec<String>,
     pub(super) start: Start,
@@ -49,6 +51,7 @@ impl Blueprint {
         let target = Target::of(gpu);
         let report = gpu.report();
         let batch = config.optim.batch_size;
+        let rows = config.method.views() * batch;
 
         let mut parameters = Parameters::new();
         let mut graph = Graph::new();
@@ -59,8 +62,8 @@ impl Blueprint {
         };
         let size = config.data.image_size;
         let feed = match data.train.in_memory().filter(fits) {
-            Some(images) => Feed::resident(&mut graph, images, 2 * batch),
-            None => Feed::streamed(&mut graph, data.train.size(), 2 * batch, size),
+            Some(images) => Feed::resident(&mut graph, images, rows),
+            None => Feed::streamed(&mut graph, data.train.size(), rows, size),
         };
         let options = ViewOptions::training(&config.augment);
         let images = views(&mut graph, feed.bytes, feed.table, size, &options)?;
@@ -68,14 +71,17 @@ impl Blueprint {
         if config.run.precision == Precision::F32 {
             graph.keep(images);
         }
-        let step = simsiam::training_step(&mut graph, images, config, &mut parameters)?;
+        let train = &*data.train;
+        let step =
+            simsiam::training_step(&mut graph, images, train.len(), config, &mut parameters)?;
+        let ahead = AheadPlan::new(config, train, &mut parameters)?;
 
         let mut remarks = data.remarks.clone();
         let knn = match config.run.knn_every {
             0 => None,
             // As many images at once as training has views, so that evaluation needs no more memory.
             _ => {
-                let plan = KnnPlan::new(config, &data, &mut parameters, &target, 2 * batch)?;
+                let plan = KnnPlan::new(config, &data, &mut parameters, &target, rows)?;
                 if let Some(missing) = eval::missing(&data) {
                     remarks.push(format!("the data has no {missing}: kNN is off"));
                 }
@@ -109,6 +115,7 @@ impl Blueprint {
             feed,
             views: images,
             step,
+            ahead,
             knn,
             remarks,
             start,
@@ -126,6 +133,10 @@ impl Blueprint {
             graph: &self.graph,
             runs: self.start.steps,
         }];
+        work.extend(self.ahead.as_ref().map(|ahead| Work {
+            graph: &ahead.graph,
+            runs: self.start.steps,
+        }));
         if let (Some(knn), Some(between)) = (&self.knn, epochs.checked_div(every)) {
             // The untrained network is classified too.
             work.extend(knn.work(&self.data, between + 1));
@@ -142,22 +153,33 @@ impl Blueprint {
         if let Some(knn) = &mut self.knn {
             knn.choose(&choices);
         }
+        if let Some(ahead) = &mut self.ahead {
+            ahead.choose(&choices);
+        }
         let words = |arena| self.parameters.words(arena) as u64;
         // Parameters, their gradients and their momentum.
-        let state =
-            4 * (3 * words(Arena::Parameters) + words(Arena::Frozen) + words(Arena::Running));
+        let others = words(Arena::Frozen) + words(Arena::Running) + words(Arena::Targets);
+        let state = 4 * (3 * words(Arena::Parameters) + others);
         // What is written before the first step waits beside its destination.
-        let uploads =
-            4 * words(Arena::Parameters) + self.feed.resident_bytes(self.data.train.in_memory());
-        let evaluation = self.knn.as_ref().map(|knn| knn.memory(&target));
-        let evaluation = evaluation.transpose()?;
-        let besides = |training: Memory| match &evaluation {
-            None => state + uploads + training.total(),
-            Some([features, vote]) => {
-                state + uploads + training.beside(features).total() + vote.total()
-            }
-        };
-        let fixed = besides(Memory::default()) - evaluation.as_ref().map_or(0, |[f, _]| f.pool);
+        let uploads = 4 * (words(Arena::Parameters) + words(Arena::Targets))
+            + self.feed.resident_bytes(self.data.train.in_memory());
+        // What takes turns with training, and what does not.
+        let mut turns = Vec::new();
+        turns.extend(
+            self.ahead
+                .as_ref()
+                .map(|ahead| ahead.memory(&target))
+                .transpose()?,
+        );
+        let mut vote = 0;
+        if let Some(knn) = &self.knn {
+            let [features, votes] = knn.memory(&target)?;
+            turns.push(features);
+            vote = votes.total();
+        }
+        let with = |training: Memory| turns.iter().fold(training, |all, one| all.beside(one));
+        let besides = |training| state + uploads + vote + with(training).total();
+        let fixed = state + uploads + vote + with(Memory::default()).fixed;
         let allowed = self.config.run.memory.0;
         let left = allowed.map(|bytes| bytes.saturating_sub(fixed));
         let mut recomputed = graph.recompute(&target, left)?;

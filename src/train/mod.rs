@@ -4,6 +4,7 @@
 //! [`Command`]s, and knows nobody who listens: [`MetricsFile`] is one listener, a progress bar and a window are others.
 //! [`RunFolder`] is where a run lies, [`Run`] a training in one, and [`History`] reads it back.
 
+mod ahead;
 mod blueprint;
 pub mod checkpoint;
 mod error;

@@ -12,6 +12,7 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use super::TrainError;
+use super::ahead::Ahead;
 use super::blueprint::Blueprint;
 use super::event::{Command, Done, Event, Failed, Start, Warning};
 use super::folder::LAST;
@@ -24,7 +25,7 @@ use crate::data::Dataset;
 use crate::eval::{EvalError, Knn};
 use crate::gpu::{Plan, Readback};
 use crate::graph::{Program, Store, Tensor};
-use crate::method::{LossScale, simsiam};
+use crate::method::{LossScale, Targets, simsiam};
 use crate::model::Parameters;
 
 /// The newest checkpoint is never older, also where an epoch takes hours.
@@ -52,6 +53,8 @@ pub struct Trainer {
     batches: Batches,
     views: Tensor,
     nodes: simsiam::Step,
+    targets: Targets,
+    ahead: Option<Ahead>,
     knn: Option<Knn>,
     rates: LearningRates,
     start: Start,
@@ -91,6 +94,7 @@ impl Trainer {
             feed,
             views,
             step: nodes,
+            ahead,
             knn,
             remarks,
             start,
@@ -105,6 +109,17 @@ impl Trainer {
         if let Some(images) = data.train.in_memory() {
             feed.load(&program, images);
         }
+        let ahead = match ahead {
+            Some(plan) => {
+                let set = data.train.clone();
+                let mut ahead = plan.compile(&config, set, start.steps, &mut store)?;
+                if !gpu.is_software() {
+                    ahead.program.plan().bound_submits(Plan::HEADLESS);
+                }
+                Some(ahead)
+            }
+            None => None,
+        };
         let batches = Batches::new(&config, data.train.clone(), feed, start.steps);
         let knn = match knn {
             Some(plan) => Some(plan.compile(&mut store)?),
@@ -112,6 +127,7 @@ impl Trainer {
         };
         parameters.write(&store, &parameters.initialize(config.run.seed));
         LossScale::INITIAL.write(&store);
+        let targets = Targets::of(&config, data.train.len());
         let mut watched = vec![nodes.loss, nodes.mean_output_std];
         watched.extend(nodes.loss_scale);
         let steps_per_epoch = start.steps as usize / config.optim.epochs.max(1);
@@ -126,6 +142,8 @@ impl Trainer {
             batches,
             views,
             nodes,
+            targets,
+            ahead,
             knn,
             start,
             remarks,
@@ -214,6 +232,9 @@ impl Trainer {
             let rates = self.rates.at(self.sent);
             self.send(rates)?;
             warn(self.batches.remarks(), listener);
+            if let Some(ahead) = &self.ahead {
+                warn(ahead.remarks(), listener);
+            }
             while let Some((tag, values)) = self.readback.poll()? {
                 self.arrived(tag, &values, listener)?;
             }

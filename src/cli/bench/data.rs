@@ -126,6 +126,7 @@ struct Pass {
 
 fn training(config: &Config, len: usize) -> Views {
     Views::Training {
+        count: 2,
         sequence: Sequence::new(config.run.seed, len, config.optim.batch_size),
         seed: config.run.seed,
         augment: Box::new(config.augment.clone()),
@@ -184,7 +185,13 @@ fn against_resident(
     let feed = Feed::streamed(&mut graph, dataset.train.size(), 2 * batch, size);
     let options = ViewOptions::training(&config.augment);
     let images = views(&mut graph, feed.bytes, feed.table, size, &options)?;
-    let nodes = training_step(&mut graph, images, config, &mut parameters)?;
+    let nodes = training_step(
+        &mut graph,
+        images,
+        dataset.train.len(),
+        config,
+        &mut parameters,
+    )?;
     let mut store = Store::new(&gpu);
     parameters.allocate(&mut store)?;
     graph.recompute(&Target::of(&gpu), None)?;

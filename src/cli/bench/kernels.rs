@@ -87,7 +87,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let (batch, size) = (config.optim.batch_size, config.data.image_size);
     let mut graph = Graph::new();
     let views = graph.input("views", Shape::rows([2 * batch, size, size, 3]));
-    training_step(&mut graph, views, &config, &mut Parameters::new())?;
+    training_step(&mut graph, views, batch, &config, &mut Parameters::new())?;
     let bytes = graph.memory(&Target::of(&gpu))?.total();
     let began = Instant::now();
     let mut left = args.budget;

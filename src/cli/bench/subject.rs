@@ -64,7 +64,7 @@ impl Subject {
         let mut graph = Graph::new();
         let mut parameters = Parameters::new();
         let views = graph.input("views", Shape::rows([2 * batch, size, size, 3]));
-        let nodes = training_step(&mut graph, views, config, &mut parameters)?;
+        let nodes = training_step(&mut graph, views, batch, config, &mut parameters)?;
         let flops = graph.flops();
         // What the host draws and uploads for a step of training is drawn and uploaded here too, though no kernel reads it.
         let side = size as u32;

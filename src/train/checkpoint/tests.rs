@@ -17,7 +17,7 @@ fn table(width: usize) -> Parameters {
     let mut parameters = Parameters::new();
     let mut graph = Graph::new();
     let views = graph.input("views", Shape::rows([4, 8, 8, 3]));
-    simsiam::training_step(&mut graph, views, &config, &mut parameters).unwrap();
+    simsiam::training_step(&mut graph, views, 2, &config, &mut parameters).unwrap();
     parameters
 }
 

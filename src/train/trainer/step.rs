@@ -8,6 +8,15 @@ use crate::train::event::{Event, Step, Warning};
 impl Trainer {
     /// Sends the next step to the device.
     pub(super) fn send(&mut self, rates: [f64; 2]) -> Result<(), TrainError> {
+        if let Some(ahead) = &mut self.ahead {
+            ahead.before(self.sent)?;
+        }
+        if let Some(rows) = self.nodes.target_rows {
+            let images = self.batches.images(self.sent);
+            let views = self.config.method.views();
+            let index = self.targets.index(self.sent, &images, views);
+            self.program.write_words(rows, &index);
+        }
         self.batches.write(&self.program, self.sent)?;
         let rates = rates.map(|rate| rate as f32);
         self.program.write(self.nodes.rates, &rates);

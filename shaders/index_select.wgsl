@@ -1,0 +1,20 @@
+// y[r] = x[index[r]]: ROWS rows of CHANNELS vec4s, from a table of TABLE rows. One vec4 a thread.
+// Workgroup 64; dispatch grid(ceil(ROWS * CHANNELS / 64)).
+//!include common/grid
+
+@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read> index: array<u32>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) workgroups: vec3u,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = flat_workgroup(workgroup, workgroups) * 64u + lane;
+    if i < ROWS * CHANNELS {
+        let row = min(index[i / CHANNELS], TABLE - 1u); // the host's numbers; nothing checks bounds here
+        y[i] = x[row * CHANNELS + i % CHANNELS];
+    }
+}

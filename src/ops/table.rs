@@ -1,0 +1,137 @@
+//! Rows of a table that outlives a step: targets that are computed ahead, or averaged per image (paper section 5.2).
+
+use super::check::{Case, Fill};
+use crate::gpu::Kernel;
+use crate::graph::{Array, Io, Launch, Lowered, Op, Shape, Slot, Target, grid};
+
+/// Inputs table `[T, C]` and index `[R]` (words) → `[R, C]`: row r is row index\[r\] of the table, `torch.index_select`. It passes no
+/// gradient on.
+#[derive(Debug, Clone)]
+pub struct IndexSelect;
+
+/// Inputs x `[R, C]` and index `[R]` (words, no two alike); updates table `[T, C]`: table\[index\[r\]\] = keep · table\[index\[r\]\] +
+/// (1 - keep) · x\[r\]. Output `[R, C]`: the new rows. It passes no gradient on.
+#[derive(Debug, Clone)]
+pub struct MovingAverage {
+    /// What is kept of the row that was there, 0 to below 1: with 0 the rows are written.
+    pub keep: f32,
+}
+
+fn kernel(shader: &'static str, table: &Shape, rows: &Shape) -> Kernel {
+    Kernel::new(shader)
+        .with("TABLE", table.row_count())
+        .with("ROWS", rows.row_count())
+        .with("CHANNELS", rows.stored_channels() / 4)
+}
+
+fn launch(kernel: Kernel, slots: impl Into<Vec<Slot>>, rows: &Shape) -> Lowered {
+    Lowered::one(Launch::new(
+        kernel,
+        slots,
+        grid(rows.vectors().div_ceil(64)),
+    ))
+}
+
+impl Op for IndexSelect {
+    fn name(&self) -> &'static str {
+        "index_select"
+    }
+
+    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        match inputs {
+            [table, index] if table.dims().len() == 2 && index.dims().len() == 1 => {
+                Ok(vec![Shape::rows([index.len(), table.channels()])])
+            }
+            _ => Err("a table [T, C] and an index [R] are wanted".to_string()),
+        }
+    }
+
+    fn stops_gradient(&self) -> bool {
+        true
+    }
+
+    fn lower(&self, io: &Io, _target: &Target) -> Lowered {
+        let kernel = kernel("index_select", &io.inputs[0], &io.outputs[0]);
+        let slots = [Slot::input(0), Slot::input(1), Slot::output(0)];
+        launch(kernel, slots, &io.outputs[0])
+    }
+
+    fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
+        let (table, index) = (inputs[0], inputs[1]);
+        let width = table.channels();
+        let mut y = Array::zeros(&[index.data.len(), width]);
+        for (row, &at) in y.data.chunks_exact_mut(width).zip(&index.data) {
+            row.copy_from_slice(&table.data[at as usize * width..][..width]);
+        }
+        vec![y]
+    }
+}
+
+impl Op for MovingAverage {
+    fn name(&self) -> &'static str {
+        "moving_average"
+    }
+
+    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        match inputs {
+            [x, index] if x.dims().len() == 2 && index.dims() == [x.dims()[0]] => {
+                Ok(vec![x.clone()])
+            }
+            _ => Err("x [R, C] and an index [R] are wanted".to_string()),
+        }
+    }
+
+    fn stops_gradient(&self) -> bool {
+        true
+    }
+
+    fn lower(&self, io: &Io, _target: &Target) -> Lowered {
+        let kernel =
+            kernel("moving_average", &io.updates[0], &io.inputs[0]).with("KEEP", self.keep);
+        let slots = [
+            Slot::input(0),
+            Slot::input(1),
+            Slot::update(0),
+            Slot::output(0),
+        ];
+        launch(kernel, slots, &io.inputs[0])
+    }
+
+    fn reference(&self, inputs: &[&Array], updates: &mut [Array]) -> Vec<Array> {
+        let (x, index, table) = (inputs[0], inputs[1], &mut updates[0]);
+        let (width, keep) = (x.channels(), f64::from(self.keep));
+        let mut y = x.clone();
+        for (row, &at) in y.data.chunks_exact_mut(width).zip(&index.data) {
+            let kept = &mut table.data[at as usize * width..][..width];
+            for (new, old) in row.iter_mut().zip(kept) {
+                *old = keep * *old + (1.0 - keep) * *new;
+                *new = *old;
+            }
+        }
+        vec![y]
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let index = |rows: &[u32]| (Shape::words(rows.len()), Fill::Words(rows.to_vec()));
+    let select = |name: &str, dims: [usize; 2], rows: &[u32]| {
+        let (shape, fill) = index(rows);
+        Case::new(&format!("index_select {name}"), IndexSelect)
+            .fixed(Shape::rows(dims), Fill::Normal)
+            .fixed(shape, fill)
+    };
+    let average = |name: &str, keep, [table, width]: [usize; 2], rows: &[u32]| {
+        let (shape, fill) = index(rows);
+        Case::new(&format!("moving_average {name}"), MovingAverage { keep })
+            .fixed(Shape::rows([rows.len(), width]), Fill::Normal)
+            .fixed(shape, fill)
+            .update(Shape::rows([table, width]), Fill::Normal)
+    };
+    vec![
+        select("7x5", [7, 5], &[6, 0, 3, 3]),
+        select("wide", [3, 70], &[2, 1, 0, 2, 0]),
+        average("7x5", 0.8, [7, 5], &[5, 0, 2]),
+        average("wide", 0.25, [9, 70], &[8, 1, 4, 3, 0]),
+        average("that only writes", 0.0, [6, 9], &[1, 5, 0]),
+    ]
+}
