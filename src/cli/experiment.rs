@@ -10,6 +10,7 @@ use simsiam::experiment::{Definition, Folder, Plan, Progress as Told, Runner};
 use simsiam::gpu::{Gpu, Options};
 use simsiam::train::{Event, Outcome};
 
+use super::devices::caution;
 use super::progress::{Progress, duration};
 use super::settings::Settings;
 use super::train::stop_on_signal;
@@ -70,6 +71,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         adapter.backend,
         adapter.driver
     );
+    if let Some(line) = caution(adapter) {
+        say!("         {line}");
+    }
     say!(
         "settings {}, data {}",
         configured.origin,

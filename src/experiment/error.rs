@@ -51,6 +51,16 @@ pub enum ExperimentError {
         /// The value asked for.
         wanted: String,
     },
+    /// A variant of the common settings needs more images than there are.
+    #[error(
+        "run {run}, which one of the experiments needs: {problem}, or give smaller common settings"
+    )]
+    DoesNotFit {
+        /// The run's name.
+        run: String,
+        /// What does not fit.
+        problem: ConfigError,
+    },
     /// There is nothing to report on.
     #[error("{} holds no runs; give folders of runs, or a folder that holds some", .folder.display())]
     NoRuns {

@@ -106,6 +106,15 @@ impl Plan {
 }
 
 impl Planned {
+    /// Fails where a batch would need more images than the `train_len` there are.
+    pub fn check_against(&self, train_len: usize) -> Result<(), ExperimentError> {
+        let fits = self.config.check_against(train_len);
+        fits.map_err(|problem| ExperimentError::DoesNotFit {
+            run: self.name.clone(),
+            problem,
+        })
+    }
+
     /// The run with these settings, wherever it lies: the furthest, where there are several.
     pub fn find<'a>(&self, found: &'a [History]) -> Option<&'a History> {
         let same = |run: &&History| {

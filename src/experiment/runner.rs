@@ -65,6 +65,11 @@ impl Runner<'_> {
         let mut images = Images::default();
         let mut found = folder.runs()?;
         let missing: Vec<Planned> = plan.missing(&found).cloned().collect();
+        // Before hours go into the first one.
+        for planned in &missing {
+            let images = images.open(&planned.config)?.train.len();
+            planned.check_against(images)?;
+        }
         for (i, planned) in missing.iter().enumerate() {
             let mut run = self.open(planned, &found, images.open(&planned.config)?, listener)?;
             listener(Progress::Run {
@@ -112,7 +117,6 @@ impl Runner<'_> {
         images: Arc<Dataset>,
         listener: &mut dyn FnMut(Progress),
     ) -> Result<Run, ExperimentError> {
-        planned.config.check_against(images.train.len())?;
         let place = planned.find(found).map(|run| run.folder.clone());
         let place = place.unwrap_or_else(|| self.folder.run(&planned.name));
         RunFolder::discard_unbegun(&place);

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::*;
 use crate::config::Config;
 use crate::experiment::{Definition, Folder, Plan};
-use crate::train::{History, RunFolder};
+use crate::train::RunFolder;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
