@@ -6,7 +6,9 @@ mod data;
 mod devices;
 mod embed;
 mod eval;
+mod experiment;
 mod progress;
+mod report;
 mod settings;
 mod train;
 mod trained;
@@ -20,6 +22,7 @@ use simsiam::config::ConfigError;
 use simsiam::data::DataError;
 use simsiam::data::fetch::FetchError;
 use simsiam::eval::EvalError;
+use simsiam::experiment::ExperimentError;
 use simsiam::gpu::GpuError;
 use simsiam::picture::PictureError;
 use simsiam::train::{FolderError, TrainError};
@@ -53,6 +56,10 @@ enum Command {
     Embed(Box<embed::Args>),
     /// Say what a data set holds before anything is trained on it, or get one.
     Data(data::Args),
+    /// Repeat the paper's comparisons, or your own, and report what came out.
+    Experiment(Box<experiment::Args>),
+    /// Lay runs side by side in one HTML file.
+    Report(report::Args),
     /// Show the adapters of this machine, and check the kernels on one of them.
     Devices(devices::Args),
     /// Measure what a training step costs on an adapter.
@@ -72,6 +79,8 @@ pub fn run() -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::Embed(args) => embed::run(&args),
         Command::Data(args) => data::run(&args),
+        Command::Experiment(args) => experiment::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
@@ -101,16 +110,24 @@ fn is_usage(error: &anyhow::Error) -> bool {
             FolderError::Exists { .. } | FolderError::NotEmpty { .. } | FolderError::NoRun { .. }
         )
     };
+    let train = |e: &TrainError| match e {
+        TrainError::Config(e) => config(e),
+        TrainError::Data(e) => data(e),
+        TrainError::Gpu(e) => gpu(e),
+        TrainError::Folder(e) => folder(e),
+        _ => false,
+    };
+    let experiment = |e: &ExperimentError| match e {
+        ExperimentError::Config(e) => config(e),
+        ExperimentError::Data(e) => data(e),
+        ExperimentError::Train(e) => train(e),
+        ExperimentError::Folder(e) => folder(e),
+        ExperimentError::Picture(_)
+        | ExperimentError::Read { .. }
+        | ExperimentError::Write { .. } => false,
+        _ => true,
+    };
     error.chain().any(|cause| {
-        if let Some(cause) = cause.downcast_ref::<TrainError>() {
-            return match cause {
-                TrainError::Config(e) => config(e),
-                TrainError::Data(e) => data(e),
-                TrainError::Gpu(e) => gpu(e),
-                TrainError::Folder(e) => folder(e),
-                _ => false,
-            };
-        }
         cause.is::<UsageError>()
             || matches!(cause.downcast_ref(), Some(PictureError::Kind { .. }))
             || matches!(
@@ -122,5 +139,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
             || cause.downcast_ref().is_some_and(gpu)
             || cause.downcast_ref().is_some_and(fetch)
             || cause.downcast_ref().is_some_and(folder)
+            || cause.downcast_ref().is_some_and(train)
+            || cause.downcast_ref().is_some_and(experiment)
     })
 }

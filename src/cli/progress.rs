@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+pub use simsiam::picture::duration;
 use simsiam::train::{Epoch, Event, Start, Step};
 
 use super::say;
@@ -139,38 +140,5 @@ fn rate(images_per_second: f64) -> String {
     match images_per_second {
         r if r < 10.0 => format!("{r:.1} images/s"),
         r => format!("{r:.0} images/s"),
-    }
-}
-
-/// Seconds for people.
-pub fn duration(seconds: f64) -> String {
-    let whole = seconds.round().max(0.0) as u64;
-    match whole {
-        0..10 => format!("{seconds:.1} s"),
-        10..60 => format!("{whole} s"),
-        60..3600 => format!("{} min {} s", whole / 60, whole % 60),
-        3600..172_800 => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
-        _ => format!("{:.1} days", seconds / 86400.0),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::duration;
-
-    #[test]
-    fn durations() {
-        let text = [0.123, 9.4, 59.2, 61.0, 7260.0, 400_000.0].map(duration);
-        assert_eq!(
-            text,
-            [
-                "0.1 s",
-                "9.4 s",
-                "59 s",
-                "1 min 1 s",
-                "2 h 1 min",
-                "4.6 days"
-            ]
-        );
     }
 }

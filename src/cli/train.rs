@@ -263,7 +263,7 @@ pub fn grouped(n: usize) -> String {
 }
 
 /// The first signal asks for a checkpoint and the end; the second ends at once.
-fn stop_on_signal(sender: Sender<Command>) -> Result<()> {
+pub fn stop_on_signal(sender: Sender<Command>) -> Result<()> {
     let asked = AtomicBool::new(false);
     ctrlc::set_handler(move || {
         if asked.swap(true, Ordering::SeqCst) {

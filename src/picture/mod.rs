@@ -1,10 +1,11 @@
 //! Pictures for people: what the network sees ([`ViewSheet`]), what a data set holds ([`ContactSheet`]), how a network orders it
-//! ([`FeatureSheet`]).
+//! ([`FeatureSheet`]), how runs went ([`Chart`]).
 //!
 //! A picture is composed as SVG (`page.rs` lays out, `text.rs` measures, `raster.rs` scales pixels) and written as it is, or as a PNG of
 //! two pixels a unit. Text is set in fonts that the program brings along and nothing is read from the system, so a picture's bytes are
 //! the same on every machine. The fonts have the Latin, Greek and Cyrillic letters; others, such as in a file's name, show as boxes in a PNG.
 
+mod chart;
 mod contact;
 mod lines;
 mod map;
@@ -21,9 +22,11 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+pub use chart::{Chart, ChartSheet, Curve, LOOKS, Line, Reference, mark, styles};
 pub use contact::{ContactRow, ContactSheet};
 pub use map::FeatureSheet;
 pub use raster::{reduced, rgb};
+pub use text::{count, duration, escape, number};
 pub use views::{View, ViewRow, ViewSheet};
 pub use write::{check_name, write};
 

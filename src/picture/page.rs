@@ -193,6 +193,18 @@ impl Page {
         ));
     }
 
+    /// Rules of CSS for what follows.
+    pub fn styles(&mut self, css: &str) {
+        self.element(format_args!("<style>{css}</style>"));
+    }
+
+    /// SVG elements that are well-formed by themselves, moved to a place.
+    pub fn group(&mut self, x: f64, y: f64, elements: &str) {
+        self.element(format_args!(
+            "<g transform=\"translate({x:.2} {y:.2})\">{elements}</g>"
+        ));
+    }
+
     /// An image with its top left corner at a place, [`SCALE`] of its pixels a unit.
     pub fn image(&mut self, x: f64, y: f64, image: &RgbImage) -> Result<(), PictureError> {
         if image.width() == 0 || image.height() == 0 {

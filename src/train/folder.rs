@@ -9,7 +9,8 @@ use super::{FolderError, TrainError};
 use crate::atomic;
 use crate::config::Config;
 
-const CONFIG: &str = "config.toml";
+/// Name of a run's settings.
+pub(super) const CONFIG: &str = "config.toml";
 const METRICS: &str = "metrics.jsonl";
 const KERNELS: &str = "kernels.json";
 const VIEWS: &str = "views.png";
@@ -148,6 +149,16 @@ impl RunFolder {
         let _ = fs::remove_dir(&self.path);
     }
 
+    /// Takes away what is in `path` of a run that ended before its first checkpoint, so that it can begin again. Leaves any other run as it is.
+    pub fn discard_unbegun(path: &Path) {
+        let folder = RunFolder {
+            path: path.to_path_buf(),
+        };
+        if !folder.checkpoints().join(LAST).exists() {
+            folder.discard();
+        }
+    }
+
     /// The first of `parent/NAME-001`, `parent/NAME-002` … that does not exist.
     pub fn next(parent: &Path, name: &str) -> PathBuf {
         let mut number = 1;
@@ -174,7 +185,12 @@ impl RunFolder {
 
     /// Its metrics file.
     pub fn metrics(&self) -> PathBuf {
-        self.path.join(METRICS)
+        Self::metrics_of(&self.path)
+    }
+
+    /// The metrics file of the run in `folder`.
+    pub(super) fn metrics_of(folder: &Path) -> PathBuf {
+        folder.join(METRICS)
     }
 
     /// The file of its [`Kernels`](super::Kernels).

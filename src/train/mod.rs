@@ -2,7 +2,7 @@
 //!
 //! [`Blueprint`] builds the graphs and tells what they need; [`Trainer`] allocates, compiles and trains. It tells [`Event`]s and takes
 //! [`Command`]s, and knows nobody who listens: [`MetricsFile`] is one listener, a progress bar and a window are others.
-//! [`RunFolder`] is where a run lies, and [`Run`] a training in one.
+//! [`RunFolder`] is where a run lies, [`Run`] a training in one, and [`History`] reads it back.
 
 mod ahead;
 mod blueprint;
@@ -10,6 +10,7 @@ pub mod checkpoint;
 mod error;
 mod event;
 mod folder;
+mod history;
 mod kernels;
 mod meter;
 mod metrics;
@@ -23,6 +24,7 @@ pub use blueprint::{Blueprint, RESIDENT_SHARE};
 pub use error::{FolderError, TrainError};
 pub use event::{Command, Done, Epoch, Event, Failed, Saved, Start, Step, Tuning, Warning};
 pub use folder::RunFolder;
+pub use history::{AlarmLine, EpochLine, History, StartLine, StepLine, WatchLine};
 pub use kernels::Kernels;
 pub use metrics::MetricsFile;
 pub use rank::effective_rank;

@@ -1,0 +1,190 @@
+//! `simsiam experiment`: the paper's comparisons, or a user's own, on any data.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::mpsc;
+
+use anyhow::Result;
+use simsiam::experiment::{Definition, Folder, Plan, Progress as Told, Runner};
+use simsiam::gpu::{Gpu, Options};
+use simsiam::train::{Event, Outcome};
+
+use super::devices::caution;
+use super::progress::{Progress, duration};
+use super::settings::Settings;
+use super::train::stop_on_signal;
+use super::tuning::Measuring;
+use super::{UsageError, say};
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+NAME is one of those that --list shows, all, or a file of your own that ends in .toml, in the form of assets/experiments.
+Settings come from a preset or file and flags as in `simsiam train`, and the experiment changes a few of them. Ctrl-C leaves a checkpoint; the same
+command goes on from there and runs only what is missing. DIR/report.html is written after every run.")]
+pub struct Args {
+    /// Which experiment.
+    #[arg(required_unless_present = "list")]
+    name: Option<String>,
+    /// The folder of the runs and the report.
+    #[arg(long, value_name = "DIR", required_unless_present = "list")]
+    out: Option<PathBuf>,
+    /// Show the paper's experiments and what they ask.
+    #[arg(long)]
+    list: bool,
+    /// Runs of every variant, each of another seed.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    seeds: u64,
+    #[command(flatten)]
+    settings: Settings,
+    /// Passes over the training images.
+    #[arg(long, value_name = "N")]
+    epochs: Option<String>,
+    /// Images a step.
+    #[arg(long, value_name = "N")]
+    batch_size: Option<String>,
+    /// The adapter: its number in `simsiam devices` or a part of its name.
+    #[arg(long, value_name = "INDEX|NAME")]
+    device: Option<String>,
+    /// Run every operator's first kernel instead of the fastest.
+    #[arg(long)]
+    no_tune: bool,
+}
+
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let (false, Some(name), Some(out)) = (args.list, &args.name, &args.out) else {
+        return list();
+    };
+    let definitions = definitions(name)?;
+    let configured = args.settings.configure(&[
+        ("--epochs", "optim.epochs", &args.epochs),
+        ("--batch-size", "optim.batch_size", &args.batch_size),
+    ])?;
+    let plan = Plan::new(definitions, &configured.config, args.seeds)?;
+    let folder = Folder::open(out, &plan.base)?;
+    let missing = plan.missing(&folder.runs()?).count();
+    let gpu = Gpu::open(args.device.as_deref(), Options { checked: false })?;
+    let adapter = gpu.report();
+    say!(
+        "device   {} ({}, driver {})",
+        adapter.name,
+        adapter.backend,
+        adapter.driver
+    );
+    if let Some(line) = caution(adapter) {
+        say!("         {line}");
+    }
+    say!(
+        "settings {}, data {}",
+        configured.origin,
+        plan.base.data.source
+    );
+    say!(
+        "runs     {} in {}, {missing} to do",
+        plan.runs.len(),
+        out.display()
+    );
+
+    let (sender, commands) = mpsc::channel();
+    stop_on_signal(sender.clone())?;
+    let mut screen = Screen::default();
+    let runner = Runner {
+        gpu: &gpu,
+        folder: &folder,
+        plan: &plan,
+        tune: !args.no_tune,
+    };
+    let outcome = runner.run(&sender, &commands, &mut |told| screen.show(told));
+    screen.end();
+    if let Outcome::Stopped { .. } = outcome? {
+        say!("stopped; the same command goes on from here");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list() -> Result<ExitCode> {
+    for name in Definition::names() {
+        let definition = Definition::built_in(name)?;
+        say!("{name:<14} {} ({})", definition.question, definition.source);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn definitions(name: &str) -> Result<Vec<Definition>> {
+    if name == "all" {
+        let all: Result<_, _> = Definition::names().map(Definition::built_in).collect();
+        return Ok(all?);
+    }
+    let path = Path::new(name);
+    if path.extension().is_none_or(|extension| extension != "toml") {
+        return Ok(vec![Definition::built_in(name)?]);
+    }
+    let text = fs::read_to_string(path)
+        .map_err(|e| UsageError(format!("{name} cannot be read: {e}; check the path")))?;
+    let stem = path
+        .file_stem()
+        .map_or("experiment".into(), |stem| stem.to_string_lossy());
+    Ok(vec![Definition::parse(&stem, &text, name)?])
+}
+
+/// What people see: the runs one after the other.
+#[derive(Default)]
+struct Screen {
+    measuring: Option<Measuring>,
+    progress: Option<Progress>,
+}
+
+impl Screen {
+    fn show(&mut self, told: Told) {
+        match told {
+            Told::Event(Event::Tuning(tuning)) => {
+                self.measuring
+                    .get_or_insert_with(Measuring::new)
+                    .at(tuning.done, tuning.of);
+            }
+            Told::Run {
+                number,
+                of,
+                run,
+                start,
+                steps_done,
+                seconds_left,
+            } => {
+                self.end();
+                let left = seconds_left.map_or(String::new(), |left| {
+                    format!("; about {} left for all", duration(left))
+                });
+                let from = if steps_done > 0 {
+                    format!(", from step {steps_done} on")
+                } else {
+                    String::new()
+                };
+                say!("\nrun {number} of {of}: {}{from}{left}", run.name);
+                let knn = run.config.run.knn_every > 0;
+                self.progress = Some(Progress::new(start, steps_done, knn));
+            }
+            Told::Event(event) => {
+                if let Some(progress) = &mut self.progress {
+                    progress.listen(event);
+                }
+            }
+            Told::Diverged(error) => {
+                self.end();
+                say!("diverged, which is a result too: {error}");
+            }
+            Told::Report(path) => {
+                self.end();
+                say!("report   {}", path.display());
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(measuring) = self.measuring.take() {
+            measuring.end();
+        }
+        if let Some(progress) = self.progress.take() {
+            progress.end();
+        }
+    }
+}

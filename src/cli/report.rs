@@ -1,0 +1,58 @@
+//! `simsiam report`: any runs laid side by side in one HTML file.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use simsiam::experiment::report;
+use simsiam::train::History;
+
+use super::{UsageError, say};
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Runs that differ in their seed only are drawn in one colour, with their mean. The file needs no network; a PNG of the charts lies beside it.")]
+pub struct Args {
+    /// Folders of runs, or folders that hold some.
+    #[arg(required = true, value_name = "DIR")]
+    runs: Vec<PathBuf>,
+    /// Where to write it; DIR/report.html where there is one DIR with a run, else report.html.
+    #[arg(long, value_name = "FILE.html")]
+    out: Option<PathBuf>,
+}
+
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let mut runs: Vec<History> = Vec::new();
+    for folder in &args.runs {
+        for run in report::runs_at(folder)? {
+            // A folder may be named twice, by itself and with those beside it.
+            if !runs.iter().any(|other| other.folder == run.folder) {
+                runs.push(run);
+            }
+        }
+    }
+    let out = match (&args.out, &runs[..]) {
+        (Some(out), _) => out.clone(),
+        (None, [one]) => one.folder.join("report.html"),
+        (None, _) => "report.html".into(),
+    };
+    if out.extension().is_none_or(|extension| extension != "html") {
+        let out = out.display();
+        return Err(UsageError(format!(
+            "{out}: a report is HTML; end the file's name in .html"
+        ))
+        .into());
+    }
+    report::compare(&runs, &out)?;
+    let count = if runs.len() == 1 {
+        "1 run".to_owned()
+    } else {
+        format!("{} runs", runs.len())
+    };
+    say!(
+        "{count} in {}, charts in {}",
+        out.display(),
+        out.with_extension("png").display()
+    );
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,176 @@
+//! Experiments on a device: what is run, what is shared, what is left when they are stopped.
+
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+use std::sync::mpsc;
+
+use simsiam::config::Config;
+use simsiam::experiment::{Definition, Folder, Plan, Progress, Runner};
+use simsiam::gpu::{Gpu, Options};
+use simsiam::train::{Command, Event, Outcome};
+
+type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
+
+/// Two epochs of eight steps in well under a second.
+fn base() -> Result<Config> {
+    let mut config = Config::preset("demo")?;
+    for assignment in [
+        "data.limit_train=133",
+        "data.limit_test=37",
+        "data.image_size=12",
+        "model.blocks=[1, 1]",
+        "model.width=4",
+        "model.projector_hidden=16",
+        "model.dim=16",
+        "model.predictor_dim=8",
+        "optim.epochs=2",
+        "optim.batch_size=16",
+        "run.knn_k=10",
+    ] {
+        config.set(assignment)?;
+    }
+    Ok(config)
+}
+
+/// Runs a plan; stops at the step `stop` of the run that begins as number `at`. The names of the runs that were begun or continued.
+fn run(
+    gpu: &Gpu,
+    folder: &Folder,
+    plan: &Plan,
+    stop: Option<(usize, u64)>,
+) -> Result<(Outcome, Vec<String>)> {
+    let (sender, commands) = mpsc::channel();
+    let mut begun = Vec::new();
+    let stopper = sender.clone();
+    let runner = Runner {
+        gpu,
+        folder,
+        plan,
+        tune: false,
+    };
+    let outcome = runner.run(&sender, &commands, &mut |told| match told {
+        Progress::Run {
+            run, steps_done, ..
+        } => begun.push(format!("{} {steps_done}", run.name)),
+        Progress::Event(Event::Step(step)) if stop == Some((begun.len(), step.step)) => {
+            // The receiver lives as long as the training.
+            let _ = stopper.send(Command::Stop);
+        }
+        _ => {}
+    })?;
+    Ok((outcome, begun))
+}
+
+fn definitions(names: &[&str]) -> Result<Vec<Definition>> {
+    names
+        .iter()
+        .map(|name| Ok(Definition::built_in(name)?))
+        .collect()
+}
+
+fn report(folder: &Path) -> Result<String> {
+    Ok(fs::read_to_string(folder.join("report.html"))?)
+}
+
+#[test]
+fn only_what_is_missing_is_run() -> Result {
+    let gpu = Gpu::open(None, Options { checked: true })?;
+    let parent = tempfile::tempdir()?;
+    let path = parent.path().join("out");
+    let base = base()?;
+    let folder = Folder::open(&path, &base)?;
+    let plan = Plan::new(definitions(&["stop-gradient"])?, &base, 2)?;
+
+    // Stopped in the middle of the second run: the first is shown, the second as unfinished.
+    let (outcome, begun) = run(&gpu, &folder, &plan, Some((2, 5)))?;
+    assert!(
+        matches!(outcome, Outcome::Stopped { step } if step < 16),
+        "{outcome:?}"
+    );
+    assert_eq!(begun, ["base-seed-0 0", "stop_gradient=false-seed-0 0"]);
+    let Outcome::Stopped { step } = outcome else {
+        return Err("it was stopped".into());
+    };
+    assert!(report(&path)?.contains(&format!("unfinished: step {step} of 16")));
+
+    // A run that a crash has left before its first checkpoint begins again.
+    let crashed = path.join("runs/base-seed-1");
+    fs::create_dir_all(crashed.join("checkpoints"))?;
+    fs::copy(
+        path.join("runs/base-seed-0/config.toml"),
+        crashed.join("config.toml"),
+    )?;
+    let text = fs::read_to_string(crashed.join("config.toml"))?;
+    fs::write(
+        crashed.join("config.toml"),
+        text.replace("seed = 0", "seed = 1"),
+    )?;
+
+    let (outcome, begun) = run(&gpu, &folder, &plan, None)?;
+    assert_eq!(outcome, Outcome::Done);
+    assert_eq!(
+        begun,
+        [
+            format!("stop_gradient=false-seed-0 {step}"),
+            "base-seed-1 0".into(),
+            "stop_gradient=false-seed-1 0".into()
+        ]
+    );
+    let page = report(&path)?;
+    assert!(!page.contains("unfinished") && !page.contains("not run yet"));
+    assert!(image::open(path.join("stop-gradient.png"))?.width() > 1000);
+
+    // Another experiment on the same settings finds the common run there, whatever its folder is called.
+    fs::rename(path.join("runs/base-seed-0"), path.join("runs/renamed"))?;
+    let plan = Plan::new(definitions(&["stop-gradient", "similarity"])?, &base, 1)?;
+    let (_, begun) = run(&gpu, &folder, &plan, None)?;
+    assert_eq!(begun, ["similarity=cross_entropy-seed-0 0"]);
+    let page = report(&path)?;
+    assert!(page.contains("id=\"stop-gradient\"") && page.contains("id=\"similarity\""));
+    // Both seeds are still there.
+    assert!(page.contains("without collapses: ") && page.contains(" of 2 runs"));
+
+    // Nothing is missing: the report is written anyway.
+    fs::remove_file(path.join("report.html"))?;
+    assert!(run(&gpu, &folder, &plan, None)?.1.is_empty());
+    assert!(report(&path)?.contains("</html>"));
+    Ok(())
+}
+
+#[test]
+fn a_run_that_diverges_is_a_result() -> Result {
+    let gpu = Gpu::open(None, Options { checked: true })?;
+    let parent = tempfile::tempdir()?;
+    let path = parent.path().join("out");
+    let base = base()?;
+    let folder = Folder::open(&path, &base)?;
+    let text = r#"
+        title = "Learning rate"
+        question = "How far can it go?"
+        [[variant]]
+        name = "wild"
+        label = "lr {optim.lr}"
+        set = { "optim.lr" = 1e38, "optim.weight_decay" = 1e30 }
+        [[variant]]
+        name = "usual"
+        label = "usual"
+        [[expect]]
+        better = "usual"
+        worse = "wild""#;
+    let plan = Plan::new(
+        vec![Definition::parse("rate", text, "rate.toml")?],
+        &base,
+        1,
+    )?;
+    let (outcome, begun) = run(&gpu, &folder, &plan, None)?;
+    assert_eq!((outcome, begun.len()), (Outcome::Done, 2));
+    let page = report(&path)?;
+    assert!(page.contains("diverged at step"));
+    assert!(
+        page.contains("usual classifies better than lr 1e38: the latter diverges"),
+        "{page}"
+    );
+    assert!(run(&gpu, &folder, &plan, None)?.1.is_empty());
+    Ok(())
+}
