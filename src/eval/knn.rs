@@ -186,29 +186,8 @@ impl Knn {
         data: &Dataset,
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<Option<Vec<Vec<Verdict>>>, EvalError> {
-        let set = data.bank();
-        let labels = set.labels().unwrap_or_default();
-        let mut voters = Vec::with_capacity(set.len());
-        let mut loader = self.features.loader(set);
-        loop {
-            let images = self.features.next(&mut loader)?;
-            if images.is_empty() {
-                break;
-            }
-            for (output, vote) in self.votes.iter().enumerate() {
-                let (program, bank) = vote.bank();
-                let rows = 0..images.len();
-                self.features
-                    .copy(output, rows, program, bank, voters.len());
-            }
-            let label = |&image: &u32| labels.get(image as usize).map_or(0.0, |&l| l as f32);
-            voters.extend(images.iter().map(label));
-            if !go_on() {
-                return Ok(None);
-            }
-        }
-        for vote in &self.votes {
-            vote.label(&voters);
+        if !self.fill(data, go_on)? {
+            return Ok(None);
         }
         // The image that each query is of: another than its place says where that one could not be read.
         let mut queried: Vec<u32> = Vec::with_capacity(data.test.len());
@@ -244,6 +223,35 @@ impl Knn {
             }
         }
         Ok(Some(verdicts))
+    }
+
+    /// Brings features and classes of the labelled training images to the votes; false where `go_on` said no.
+    fn fill(&mut self, data: &Dataset, go_on: &mut dyn FnMut() -> bool) -> Result<bool, EvalError> {
+        let set = data.bank();
+        let labels = set.labels().unwrap_or_default();
+        let mut voters = Vec::with_capacity(set.len());
+        let mut loader = self.features.loader(set);
+        loop {
+            let images = self.features.next(&mut loader)?;
+            if images.is_empty() {
+                break;
+            }
+            for (output, vote) in self.votes.iter().enumerate() {
+                let (program, bank) = vote.bank();
+                let rows = 0..images.len();
+                self.features
+                    .copy(output, rows, program, bank, voters.len());
+            }
+            let label = |&image: &u32| labels.get(image as usize).map_or(0.0, |&l| l as f32);
+            voters.extend(images.iter().map(label));
+            if !go_on() {
+                return Ok(false);
+            }
+        }
+        for vote in &self.votes {
+            vote.label(&voters);
+        }
+        Ok(true)
     }
 
     /// See [`Features::remarks`].

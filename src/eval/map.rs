@@ -127,7 +127,11 @@ fn tsne(x: &DMatrix<f64>) -> Vec<[f64; 2]> {
         .initial_embedding(first)
         .barnes_hut(THETA, distance);
     let made = tsne.embedding();
-    made.as_chunks().0.to_vec()
+    match made.iter().all(|v| v.is_finite()) {
+        true => made.as_chunks().0.to_vec(),
+        // Where all images have the same features, as after a collapse, nobody is near.
+        false => start,
+    }
 }
 
 #[cfg(test)]

@@ -102,7 +102,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
     let once = test + if args.quick { training } else { 0 };
     let mut counter = Counter::new(once as u64, args.json);
-    let mut best = String::new();
+    let mut best = String::from("steps");
     let network = (&parameters, &*store);
     let report = linear(
         &mut features,
