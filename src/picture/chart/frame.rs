@@ -130,7 +130,8 @@ impl Frame {
     fn path(&self, curve: &Curve) -> String {
         let mut path = String::new();
         let mut open = false;
-        let columns = (self.right - self.left).max(1.0) as usize;
+        // Four points every two units: a line two units wide shows no more.
+        let columns = ((self.right - self.left) / 2.0).max(1.0) as usize;
         for point in reduced(curve, self.x.high, columns) {
             let gap = !point[1].is_finite();
             if !gap {
