@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fs;
 use std::path::Path;
+use std::process::Command as Process;
 use std::sync::mpsc;
 
 use simsiam::config::Config;
@@ -73,6 +74,96 @@ fn report(folder: &Path) -> Result<String> {
     Ok(fs::read_to_string(folder.join("report.html"))?)
 }
 
+/// Exit code, standard output and standard error of the program.
+fn simsiam(arguments: &[&str]) -> Result<(Option<i32>, String, String)> {
+    let output = Process::new(env!("CARGO_BIN_EXE_simsiam"))
+        .args(arguments)
+        .output()?;
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    Ok((
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    ))
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_in_a_line() -> Result {
+    let parent = tempfile::tempdir()?;
+    let at = |name: &str| parent.path().join(name).display().to_string();
+    fs::write(at("file"), "x")?;
+    fs::write(at("own.toml"), "title = 3")?;
+    let here = parent.path().display().to_string();
+    for (arguments, said) in [
+        (
+            vec!["experiment", "nothing", "--out", &at("a")],
+            "stop-gradient, predictor",
+        ),
+        (
+            vec!["experiment", &at("none.toml"), "--out", &at("a")],
+            "none.toml cannot be read",
+        ),
+        (
+            vec!["experiment", &at("own.toml"), "--out", &at("a")],
+            "own.toml: line 1",
+        ),
+        (
+            vec!["experiment", "similarity", "--out", &here],
+            "holds no experiments, but other things",
+        ),
+        (
+            vec![
+                "experiment",
+                "similarity",
+                "--out",
+                &at("a"),
+                "--epochs",
+                "0",
+            ],
+            "--epochs: optim.epochs = 0",
+        ),
+        (
+            vec![
+                "experiment",
+                "batch-size",
+                "--out",
+                &at("a"),
+                "--batch-size",
+                "2",
+            ],
+            "optim.batch_size = 1",
+        ),
+        (vec!["experiment", "similarity"], "--out"),
+        (vec!["report"], "<DIR>"),
+        (vec!["report", &here], "holds no runs"),
+    ] {
+        let (code, _, error) = simsiam(&arguments)?;
+        assert_eq!(code, Some(2), "{arguments:?}: {error}");
+        assert!(error.contains(said), "{error}");
+        assert!(
+            !Path::new(&at("a")).exists(),
+            "{arguments:?} left something"
+        );
+    }
+    // Data that is not there is seen before anything is made.
+    let (data, out) = (format!("idx:{}", at("no")), at("a"));
+    let (code, _, error) = simsiam(&[
+        "experiment",
+        "similarity",
+        "--out",
+        &out,
+        "--preset",
+        "demo",
+        "--data",
+        &data,
+    ])?;
+    assert!(code == Some(1) && error.contains("no"), "{error}");
+    assert!(!Path::new(&out).exists());
+    let (code, list, _) = simsiam(&["experiment", "--list"])?;
+    assert_eq!((code, list.lines().count()), (Some(0), 9));
+    Ok(())
+}
+
 #[test]
 fn only_what_is_missing_is_run() -> Result {
     let gpu = Gpu::open(None, Options { checked: true })?;
@@ -130,6 +221,26 @@ fn only_what_is_missing_is_run() -> Result {
     assert!(page.contains("id=\"stop-gradient\"") && page.contains("id=\"similarity\""));
     // Both seeds are still there.
     assert!(page.contains("without collapses: ") && page.contains(" of 2 runs"));
+
+    let run_folder = |name: &str| path.join("runs").join(name).display().to_string();
+    let out = parent.path().join("two.html").display().to_string();
+    let (code, said, error) = simsiam(&[
+        "report",
+        &run_folder("renamed"),
+        &run_folder("stop_gradient=false-seed-0"),
+        "--out",
+        &out,
+    ])?;
+    assert_eq!((code, error.as_str()), (Some(0), ""));
+    assert!(
+        said.contains("2 runs in ")
+            && fs::read_to_string(&out)?.contains("<code>method.stop_gradient</code>")
+    );
+    let (code, _, error) = simsiam(&["report", &run_folder("renamed"), "--out", "two.txt"])?;
+    assert!(
+        code == Some(2) && error.contains("end the file's name in .html"),
+        "{error}"
+    );
 
     // Nothing is missing: the report is written anyway.
     fs::remove_file(path.join("report.html"))?;

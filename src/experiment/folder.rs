@@ -27,7 +27,8 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Opens the folder `path`, or makes it, for experiments on `base`. Refuses a folder of other content, and one whose runs have another base.
+    /// The folder `path` for experiments on `base`, which need not be there yet. Refuses a folder of other content, and one whose runs have
+    /// another base.
     pub fn open(path: &Path, base: &Config) -> Result<Folder, ExperimentError> {
         let folder = Folder {
             path: path.to_path_buf(),
@@ -38,39 +39,45 @@ impl Folder {
                 let had = Config::from_toml(&text, &file.display().to_string())?;
                 folder.compare(&had, base)?;
             }
-            Err(reason)
-                if matches!(
-                    reason.kind(),
-                    ErrorKind::NotFound | ErrorKind::NotADirectory
-                ) =>
-            {
-                folder.found(base)?;
-            }
+            Err(reason) if reason.kind() == ErrorKind::NotFound => folder.vacant()?,
             Err(reason) => return Err(ExperimentError::Read { path: file, reason }),
         }
         Ok(folder)
     }
 
-    /// A new folder.
-    fn found(&self, base: &Config) -> Result<(), ExperimentError> {
-        let unwritable = |path: &Path| {
-            let path = path.to_path_buf();
-            move |reason| ExperimentError::Write { path, reason }
+    fn vacant(&self) -> Result<(), ExperimentError> {
+        let mut entries = match fs::read_dir(&self.path) {
+            Ok(entries) => entries,
+            Err(reason) if reason.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(reason) => {
+                let path = self.path.clone();
+                return Err(ExperimentError::Read { path, reason });
+            }
         };
-        fs::create_dir_all(&self.path).map_err(unwritable(&self.path))?;
-        let entries = fs::read_dir(&self.path).map_err(unwritable(&self.path))?;
-        if let Some(entry) = entries.flatten().next() {
-            return Err(ExperimentError::OtherContent {
+        match entries.next() {
+            None => Ok(()),
+            Some(entry) => Err(ExperimentError::OtherContent {
                 folder: self.path.clone(),
-                found: entry.file_name().to_string_lossy().into_owned(),
-            });
+                found: entry.map_or_else(
+                    |error| error.to_string(),
+                    |entry| entry.file_name().to_string_lossy().into_owned(),
+                ),
+            }),
         }
-        let runs = self.path.join(RUNS);
-        fs::create_dir_all(&runs).map_err(unwritable(&runs))?;
-        let text = base.to_toml()?;
+    }
+
+    /// Makes the folder and writes the common settings, where they are not there yet: called when it is clear that something can be run.
+    pub fn make(&self, base: &Config) -> Result<(), ExperimentError> {
         let file = self.path.join(BASE);
+        if file.exists() {
+            return Ok(());
+        }
+        let text = base.to_toml()?;
+        let runs = self.path.join(RUNS);
+        fs::create_dir_all(&runs)
+            .map_err(|reason| ExperimentError::Write { path: runs, reason })?;
         atomic::write(&file, |out: &mut dyn Write| out.write_all(text.as_bytes()))
-            .map_err(unwritable(&file))
+            .map_err(|reason| ExperimentError::Write { path: file, reason })
     }
 
     fn compare(&self, had: &Config, wanted: &Config) -> Result<(), ExperimentError> {
@@ -97,7 +104,12 @@ impl Folder {
 
     /// Every run there, by name.
     pub fn runs(&self) -> Result<Vec<History>, ExperimentError> {
-        runs_in(&self.path.join(RUNS))
+        let runs = self.path.join(RUNS);
+        if runs.exists() {
+            runs_in(&runs)
+        } else {
+            Ok(Vec::new())
+        }
     }
 }
 
@@ -172,6 +184,8 @@ mod tests {
         let mut base = Config::preset("demo")?;
         let path = parent.path().join("a/b");
         let folder = Folder::open(&path, &base)?;
+        assert!(folder.runs()?.is_empty() && !path.exists());
+        folder.make(&base)?;
         assert!(folder.runs()?.is_empty());
         base.set("run.seed=3")?;
         base.set("data.threads=2")?;
@@ -191,11 +205,7 @@ mod tests {
         assert!(error(parent.path()).contains("other things (a)"));
         let file = parent.path().join("file");
         fs::write(&file, "x")?;
-        assert!(
-            error(&file).contains("cannot be written"),
-            "{}",
-            error(&file)
-        );
+        assert!(error(&file).contains("cannot be read"), "{}", error(&file));
         assert!(runs_at(parent.path()).is_err_and(|e| e.to_string().contains("holds no runs")));
         Ok(())
     }

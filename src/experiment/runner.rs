@@ -70,6 +70,7 @@ impl Runner<'_> {
             let images = images.open(&planned.config)?.train.len();
             planned.check_against(images)?;
         }
+        folder.make(&plan.base)?;
         for (i, planned) in missing.iter().enumerate() {
             let mut run = self.open(planned, &found, images.open(&planned.config)?, listener)?;
             listener(Progress::Run {

@@ -11,12 +11,13 @@ mod axis;
 mod curve;
 mod frame;
 mod mark;
+mod names;
 mod sheet;
 mod style;
 
 use super::text;
 use axis::Axis;
-use frame::{Frame, spread};
+use frame::Frame;
 
 pub use curve::Curve;
 pub use mark::mark;
@@ -29,18 +30,18 @@ const WIDTH: f64 = 440.0;
 const HEIGHT: f64 = 264.0;
 /// Size of text.
 const SIZE: f64 = 12.0;
-/// Between the names of two lines.
-const LABEL_GAP: f64 = 14.5;
-/// The widest name at a line's end.
-const LABEL_WIDTH: f64 = 128.0;
+/// About how many numbers an axis has.
+const TICKS: usize = 6;
 /// More marks than this hide their line.
 const MAX_MARKS: usize = 24;
 
-/// A chart of some lines over epochs.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// A chart of some lines.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Chart {
     /// What is shown, in a few words.
     pub title: String,
+    /// What the x axis counts.
+    pub x: &'static str,
     /// After every number on the y axis, such as ` %`.
     pub unit: &'static str,
     /// The lines.
@@ -69,6 +70,19 @@ pub struct Reference {
     pub y: f64,
 }
 
+impl Default for Chart {
+    /// Over epochs, and empty.
+    fn default() -> Self {
+        Chart {
+            title: String::new(),
+            x: "epochs",
+            unit: "",
+            lines: Vec::new(),
+            references: Vec::new(),
+        }
+    }
+}
+
 impl Chart {
     /// Whether there is a number to show.
     pub fn is_empty(&self) -> bool {
@@ -94,9 +108,10 @@ impl Chart {
             let digits = if y.abs() < 1.0 { 3 } else { 1 };
             let (y, unit) = (text::number(y, digits), self.unit);
             Some(format!(
-                "{} ends at {y}{unit} after {} epochs",
+                "{} ends at {y}{unit} after {} {}",
                 line.label,
-                text::number(x, 1)
+                text::number(x, 1),
+                self.x
             ))
         };
         let ends: Vec<String> = self.lines.iter().filter_map(end).collect();
@@ -131,46 +146,18 @@ impl Chart {
             .iter()
             .flat_map(|line| line.curves.iter().flatten())
             .map(|point| point[0]);
-        let x_axis = Axis::exact(0.0, xs.fold(0.0, f64::max), 6);
+        let x_axis = Axis::exact(0.0, xs.fold(0.0, f64::max), TICKS);
         let references = self.references.iter().map(|reference| reference.y);
-        let y_axis = Axis::around(self.values().chain(references), 5);
+        let y_axis = Axis::around(self.values().chain(references), TICKS);
         let frame = Frame::new(x_axis, y_axis, self);
-        let mut out = frame.axes(self.unit);
+        let mut out = frame.axes(self);
         for reference in &self.references {
             out += &frame.reference(reference);
         }
         for line in &self.lines {
             out += &frame.line(line);
         }
-        out + &self.names(&frame)
-    }
-
-    /// The names at the ends of the lines, none over another.
-    fn names(&self, frame: &Frame) -> String {
-        let mut ends: Vec<(&Line, [f64; 2])> = (self.lines.iter())
-            .filter_map(|line| Some((line, frame.place(curve::last(&line.main())?))))
-            .collect();
-        ends.sort_by(|(_, a), (_, b)| a[1].total_cmp(&b[1]));
-        // What does not fit is named below the chart.
-        ends.truncate((frame.height() / LABEL_GAP) as usize);
-        let wanted: Vec<f64> = ends.iter().map(|(_, [_, y])| *y).collect();
-        let places = spread(&wanted, LABEL_GAP, frame.top(), frame.bottom());
-        let mut out = String::new();
-        for ((line, [x, y]), place) in ends.iter().zip(places) {
-            let look = line.look % LOOKS;
-            let right = frame.right();
-            let label = text::escape(&text::shorten(&line.label, SIZE, LABEL_WIDTH));
-            out += &format!(
-                "<g class=\"c{look}\"><path class=\"lead\" d=\"M{:.1} {y:.1}L{:.1} {place:.1}\"/>{}\
-                 <text x=\"{:.1}\" y=\"{:.1}\" font-size=\"{SIZE}\">{label}</text></g>\n",
-                x + 5.0,
-                (right + 10.0).max(x + 5.0),
-                mark::at(line.look, *x, *y, 3.6),
-                right + 14.0,
-                place + SIZE * 0.35,
-            );
-        }
-        out
+        out + &names::names(self, &frame)
     }
 }
 

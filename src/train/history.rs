@@ -101,6 +101,9 @@ pub struct WatchLine {
     pub step: u64,
     /// In this step's batch.
     pub effective_rank: Option<f64>,
+    /// Std of every output channel, at the end of an epoch; empty at other times.
+    #[serde(default)]
+    pub channel_std: Vec<Option<f64>>,
 }
 
 /// A line `alarm`.

@@ -22,6 +22,7 @@ pub fn further(groups: &[Group]) -> Vec<Chart> {
         ..Chart::default()
     };
     let mut charts = vec![
+        channels(groups),
         of("Cosine between the projections of two views", |step| {
             step.view_cosine
         }),
@@ -31,6 +32,29 @@ pub fn further(groups: &[Group]) -> Vec<Chart> {
     ];
     charts.retain(|chart| !chart.is_empty());
     charts
+}
+
+/// The std of every channel of the outputs at the end of the last epoch, in order: a collapse of some channels shows here first.
+fn channels(groups: &[Group]) -> Chart {
+    let curve = |run: &History| {
+        let last = run
+            .watch
+            .iter()
+            .rev()
+            .find(|line| !line.channel_std.is_empty());
+        let mut stds: Vec<f64> = last.map_or(Vec::new(), |line| {
+            line.channel_std.iter().flatten().copied().collect()
+        });
+        stds.sort_by(|a, b| b.total_cmp(a));
+        let points = stds.iter().enumerate();
+        points.map(|(i, std)| [(i + 1) as f64, *std]).collect()
+    };
+    Chart {
+        title: "Std of every output channel at the end".to_owned(),
+        x: "channels, the widest first",
+        lines: lines(groups, curve),
+        ..Chart::default()
+    }
 }
 
 /// A line for every group.
@@ -126,8 +150,11 @@ fn output_std(groups: &[Group]) -> Chart {
     let (title, reference) = match common {
         Some(dim) => {
             let healthy = 1.0 / (dim as f64).sqrt();
-            let label = format!("healthy: 1/\u{221A}d = {}", number(healthy, 3));
-            ("Output std".to_owned(), Reference { label, y: healthy })
+            let label = format!("1/\u{221A}d = {}", number(healthy, 3));
+            (
+                "Output std (dashed: healthy)".to_owned(),
+                Reference { label, y: healthy },
+            )
         }
         None => (
             "Output std × \u{221A}d".to_owned(),
@@ -189,7 +216,7 @@ fn knn(groups: &[Group]) -> Chart {
     let untrained: Vec<f64> = runs.filter_map(|run| run.knn_untrained()).collect();
     let mean = 100.0 * untrained.iter().sum::<f64>() / untrained.len().max(1) as f64;
     let reference = Reference {
-        label: format!("untrained: {} %", number(mean, 1)),
+        label: format!("untrained {} %", number(mean, 1)),
         y: mean,
     };
     Chart {
@@ -201,6 +228,7 @@ fn knn(groups: &[Group]) -> Chart {
         } else {
             vec![reference]
         },
+        ..Chart::default()
     }
 }
 

@@ -26,7 +26,7 @@ struct Section<'a> {
 }
 
 /// Writes `report.html` in the folder and a PNG of every experiment's charts. Shown are the plan's experiments, and those of the paper of which the folder
-/// holds a run of every variant. Returns the report's path.
+/// holds a run of every variant, in the paper's order. Returns the report's path.
 pub fn experiments(
     folder: &Folder,
     plan: &Plan,
@@ -44,6 +44,11 @@ pub fn experiments(
             shown.push(experiment);
         }
     }
+    let order = |experiment: &Experiment| {
+        let place = Definition::names().position(|name| name == experiment.definition.name);
+        place.unwrap_or(usize::MAX)
+    };
+    shown.sort_by_key(order);
     let sections: Vec<Section> = shown
         .iter()
         .map(|experiment| Section::new(experiment, runs))

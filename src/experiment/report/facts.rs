@@ -70,6 +70,7 @@ pub fn machine(runs: &[&History]) -> Vec<(&'static str, String)> {
     let rate = match &rates[..] {
         [] => String::new(),
         [one] => format!(", {} images/s", rate(*one)),
+        [low, .., high] if rate(*low) == rate(*high) => format!(", {} images/s", rate(*low)),
         [low, .., high] => format!(", {} to {} images/s", rate(*low), rate(*high)),
     };
     let runs = if runs.len() == 1 {

@@ -2,7 +2,7 @@
 
 use super::axis::Axis;
 use super::curve::{Curve, reduced};
-use super::{Chart, HEIGHT, LABEL_WIDTH, LOOKS, Line, MAX_MARKS, Reference, SIZE, WIDTH, mark};
+use super::{Chart, HEIGHT, LOOKS, Line, MAX_MARKS, Reference, SIZE, WIDTH, mark, names};
 use crate::picture::text;
 
 /// Above the plot.
@@ -10,7 +10,7 @@ const TOP: f64 = 10.0;
 /// Below it: ticks and the axis' name.
 const BELOW: f64 = 38.0;
 /// A reader's own font may be wider than the one that is measured.
-const SLACK: f64 = 1.12;
+const SLACK: f64 = 1.2;
 
 /// The plot's place in units, and its axes.
 pub(super) struct Frame {
@@ -34,8 +34,7 @@ impl Frame {
                 .iter()
                 .map(|tick| text::number(*tick, y.digits) + chart.unit),
         );
-        let shown = chart.lines.iter().filter(|line| !line.curves.is_empty());
-        let names = widest(&mut shown.map(|line| line.label.clone())).min(LABEL_WIDTH * SLACK);
+        let names = names::width(chart) * SLACK;
         Frame {
             x,
             y,
@@ -70,7 +69,7 @@ impl Frame {
     }
 
     /// Lines and numbers of both axes.
-    pub(super) fn axes(&self, unit: &str) -> String {
+    pub(super) fn axes(&self, chart: &Chart) -> String {
         let (left, right, bottom) = (self.left, self.right, self.bottom());
         let mut lines = String::new();
         let mut numbers = String::new();
@@ -80,7 +79,8 @@ impl Frame {
             let number = text::number(*tick, self.y.digits);
             let (x, y) = (left - 6.0, y + SIZE * 0.35);
             numbers += &format!(
-                "<text class=\"tick\" x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"{SIZE}\" text-anchor=\"end\">{number}{unit}</text>"
+                "<text class=\"tick\" x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"{SIZE}\" text-anchor=\"end\">{number}{}</text>",
+                chart.unit
             );
         }
         for tick in &self.x.ticks {
@@ -94,26 +94,17 @@ impl Frame {
         }
         let (x, y) = ((left + right) / 2.0, HEIGHT - 5.0);
         format!(
-            "<path class=\"grid\" d=\"{lines}\"/>\n{numbers}<text class=\"tick\" x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"{SIZE}\" text-anchor=\"middle\">epochs</text>\n"
+            "<path class=\"grid\" d=\"{lines}\"/>\n{numbers}<text class=\"tick\" x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"{SIZE}\" text-anchor=\"middle\">{}</text>\n",
+            chart.x
         )
     }
 
-    /// A dashed line with its name above it, or below it where there is no room.
+    /// A dashed line across the plot.
     pub(super) fn reference(&self, reference: &Reference) -> String {
         let [_, y] = self.place([0.0, reference.y]);
-        let (left, right) = (self.left, self.right);
-        let above = y - 4.0;
-        let baseline = if above - SIZE < self.top() {
-            y + SIZE + 1.0
-        } else {
-            above
-        };
-        let room = right - left - 12.0;
-        let label = text::escape(&text::shorten(&reference.label, SIZE - 1.0, room));
         format!(
-            "<path class=\"ref\" d=\"M{left:.1} {y:.1}H{right:.1}\"/><text class=\"refname\" x=\"{:.1}\" y=\"{baseline:.1}\" font-size=\"{}\" text-anchor=\"end\">{label}</text>\n",
-            right - 6.0,
-            SIZE - 1.0
+            "<path class=\"ref\" d=\"M{:.1} {y:.1}H{:.1}\"/>\n",
+            self.left, self.right
         )
     }
 
@@ -139,7 +130,8 @@ impl Frame {
     fn path(&self, curve: &Curve) -> String {
         let mut path = String::new();
         let mut open = false;
-        let columns = (self.right - self.left).max(1.0) as usize;
+        // Four points every two units: a line two units wide shows no more.
+        let columns = ((self.right - self.left) / 2.0).max(1.0) as usize;
         for point in reduced(curve, self.x.high, columns) {
             let gap = !point[1].is_finite();
             if !gap {
@@ -151,20 +143,4 @@ impl Frame {
         }
         path
     }
-}
-
-/// Moves `wanted` places, given in order, apart until there is `gap` between any two and all are between `top` and `bottom`, if they fit there.
-pub(super) fn spread(wanted: &[f64], gap: f64, top: f64, bottom: f64) -> Vec<f64> {
-    let mut places = wanted.to_vec();
-    let mut least = top;
-    for place in &mut places {
-        *place = place.max(least);
-        least = *place + gap;
-    }
-    let mut most = bottom;
-    for place in places.iter_mut().rev() {
-        *place = place.min(most);
-        most = *place - gap;
-    }
-    places
 }

@@ -1,14 +1,15 @@
+use super::names::spread;
 use super::*;
 
 fn chart(lines: Vec<Line>) -> Chart {
     Chart {
         title: "Loss <&>".into(),
-        unit: "",
         lines,
         references: vec![Reference {
             label: "healthy".into(),
             y: 0.5,
         }],
+        ..Chart::default()
     }
 }
 
@@ -90,6 +91,7 @@ fn names_do_not_overlap_and_stay_inside() {
         );
     }
     assert_eq!(spread(&[20.0, 60.0], 15.0, 10.0, 100.0), [20.0, 60.0]);
+    assert_eq!(spread(&[50.0; 3], 15.0, 10.0, 100.0), [35.0, 50.0, 65.0]);
 }
 
 #[test]
