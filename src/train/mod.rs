@@ -4,7 +4,9 @@
 //! [`Command`]s, and knows nobody who listens: [`MetricsFile`] is one listener, a progress bar and a window are others.
 //! [`RunFolder`] is where a run lies, and [`Run`] a training in one.
 
+mod advice;
 mod ahead;
+mod alarm;
 mod blueprint;
 pub mod checkpoint;
 mod error;
@@ -13,15 +15,20 @@ mod folder;
 mod kernels;
 mod meter;
 mod metrics;
+mod numbers;
 mod position;
 mod rank;
 mod run;
 mod schedule;
 mod trainer;
 
+pub use alarm::Watchman;
 pub use blueprint::{Blueprint, RESIDENT_SHARE};
 pub use error::{FolderError, TrainError};
-pub use event::{Command, Done, Epoch, Event, Failed, Saved, Start, Step, Tuning, Warning};
+pub use event::{
+    Alarm, AlarmKind, Command, Done, Epoch, Event, Failed, Saved, Start, Step, Tuning, Warning,
+    Watch,
+};
 pub use folder::RunFolder;
 pub use kernels::Kernels;
 pub use metrics::MetricsFile;
