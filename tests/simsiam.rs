@@ -153,6 +153,14 @@ impl Small {
 }
 
 #[test]
+fn stages_hold_every_trained_parameter() {
+    let stages = |assignments: &[&str]| Small::new(assignments).step.gradient_norms.stages;
+    let trunk = ["stem", "layer1", "layer2", "projector"];
+    assert_eq!(stages(&[]), [&trunk[..], &["predictor"]].concat());
+    assert_eq!(stages(&["method.predictor=frozen"]), trunk);
+}
+
+#[test]
 fn variants_of_the_step_match_their_references() {
     let off = "method.stop_gradient=false";
     for variant in [
@@ -176,9 +184,12 @@ fn variants_of_the_step_match_their_references() {
         small.run(&mut program, 1);
         for tensor in [
             small.step.loss,
-            small.step.normalized_z,
             small.step.output_std,
             small.step.mean_output_std,
+            small.step.outputs.z_norm,
+            small.step.outputs.p_norm,
+            small.step.outputs.view_cosine,
+            small.step.outputs.gram,
         ] {
             let error = program
                 .read_array(tensor)
@@ -190,6 +201,23 @@ fn variants_of_the_step_match_their_references() {
             .parameters
             .read_twins(&store, Arena::GRADIENTS)
             .unwrap();
+        let watched = &small.step.gradient_norms;
+        let norms = program.read(watched.norms).unwrap();
+        let entries = small.parameters.of(Arena::Parameters);
+        for (stage, norm) in watched.stages.iter().zip(norms) {
+            let of_stage = |name: &str| match stage.as_str() {
+                "stem" => name.contains("encoder.conv1") || name.contains("encoder.bn1"),
+                "projector" => name.contains("encoder.fc"),
+                other => name.contains(other),
+            };
+            let members = entries.clone().zip(&got).filter(|(e, _)| of_stage(&e.name));
+            let squares = members.flat_map(|(_, values)| values).map(|v| v * v);
+            let expected = squares.sum::<f32>().sqrt();
+            assert!(
+                (norm - expected).abs() <= 1e-5 * expected,
+                "{variant:?}: {stage}: {norm}, not {expected}"
+            );
+        }
         let mut got = got.iter();
         let mut zeros = 0;
         for (index, entry) in small.parameters.entries().iter().enumerate() {

@@ -9,6 +9,7 @@ mod batch_norm_eval;
 mod batch_norm_gradient;
 mod batch_norm_statistics;
 mod cast;
+mod center_columns;
 pub mod check;
 mod color_jitter;
 mod column_std;
@@ -35,7 +36,9 @@ mod linear;
 mod loss_scale;
 mod max_pool;
 mod mean;
+mod range_norms;
 mod relu;
+mod row_norm;
 mod sgd;
 mod sum_parts;
 mod table;
@@ -52,6 +55,7 @@ pub use batch_norm_eval::BatchNormEval;
 pub use batch_norm_gradient::BatchNormGradient;
 pub use batch_norm_statistics::BatchNormStatistics;
 pub use cast::{Cast, cast};
+pub use center_columns::CenterColumns;
 pub use color_jitter::ColorJitter;
 pub use column_std::ColumnStd;
 pub use conv2d::{Conv2d, Conv2dGradInput};
@@ -70,7 +74,9 @@ pub use linear::{Linear, LinearGradInput, LinearGradWeight, MatmulTransposed, Su
 pub use loss_scale::LossScale;
 pub use max_pool::{MaxPool, MaxPoolGradient};
 pub use mean::{Mean, MeanGradient};
+pub use range_norms::RangeNorms;
 pub use relu::{AddRelu, Relu, ReluGradient};
+pub use row_norm::RowNorm;
 pub use sgd::Sgd;
 pub use table::{IndexSelect, MovingAverage};
 pub use trust_ratio::TrustRatio;
@@ -89,6 +95,7 @@ pub fn cases() -> Vec<Case> {
         with_f16(batch_norm_gradient::cases()),
         with_f16(batch_norm_statistics::cases()),
         cast::cases(),
+        center_columns::cases(),
         color_jitter::cases(),
         column_std::cases(),
         with_f16(conv2d::cases()),
@@ -107,7 +114,9 @@ pub fn cases() -> Vec<Case> {
         with_f16(max_pool::cases()),
         loss_scale::cases(),
         mean::cases(),
+        range_norms::cases(),
         with_f16(relu::cases()),
+        row_norm::cases(),
         sgd::cases(),
         table::cases(),
         trust_ratio::cases(),
