@@ -219,8 +219,8 @@ fn a_linear_evaluation_leaves_the_network_alone() -> Result {
         let mut store = network(&gpu, &parameters)?;
         let mut features = plan.compile(&mut store)?;
         let options = LinearOptions {
-            epochs: 6,
-            rates: vec![1e-6, 100.0],
+            epochs: 12,
+            rates: vec![1e-6, 10.0],
             optimizer: ProbeOptimizer::Sgd,
             quick,
             seed: 0,
@@ -236,23 +236,23 @@ fn a_linear_evaluation_leaves_the_network_alone() -> Result {
             &mut |event| {
                 if let LinearEvent::Step(done, of) = event {
                     steps += 1;
-                    assert_eq!((*done, *of), (steps, 6 * 4));
+                    assert_eq!((*done, *of), (steps, 12 * 4));
                 }
             },
         )?;
-        assert_eq!((steps, report.images, report.batch), (24, [133, 37], 32));
+        assert_eq!((steps, report.images, report.batch), (48, [133, 37], 32));
         let [still, moved] = &report.rates[..] else {
             panic!("two rates");
         };
-        assert_eq!(moved.rate, 100.0 * 32.0 / 256.0);
+        assert_eq!(moved.rate, 10.0 * 32.0 / 256.0);
         assert!((still.loss - 10_f64.ln()).abs() < 0.1, "{}", still.loss);
         assert!(
-            moved.loss < still.loss - 0.2,
+            moved.loss < still.loss - 0.05,
             "quick {quick}: {} {}",
             moved.loss,
             still.loss
         );
-        assert!(moved.last.top1 > 0.25 && moved.best.top1 >= moved.last.top1);
+        assert!(moved.best.top1 > 0.15 && moved.best.top1 >= moved.last.top1);
         assert_eq!((report.best(), report.at_edge()), (Some(moved), Some(true)));
         assert_eq!(parameters.read(&store)?, parameters.initialize(3));
     }
