@@ -196,23 +196,4 @@ mod tests {
         let product = made.column(0).dot(&made.column(1));
         assert!(product.abs() < 1e-9 * made.norm_squared());
     }
-
-    #[test]
-    fn few_or_equal_images_have_a_map_too() {
-        for rows in [1, 2, 9, 11] {
-            let table = FeatureTable {
-                width: 3,
-                images: (0..rows as u32).collect(),
-                values: [1.0, 2.0, 3.0].repeat(rows),
-            };
-            for method in [MapMethod::Pca, MapMethod::Tsne] {
-                let map = feature_map(&table, method);
-                assert_eq!(map.points.len(), rows);
-                assert!(
-                    map.points.iter().flatten().all(|v| v.is_finite()),
-                    "{rows} {method:?}"
-                );
-            }
-        }
-    }
 }

@@ -103,7 +103,8 @@ fn the_commands_evaluate_a_run_that_has_weights_only() -> Result {
     ];
     let (code, _, err) = simsiam(folder.path(), &embed)?;
     assert_eq!(code, 0, "{err}");
-    let npy = npyz::NpyFile::new(&fs::read(folder.path().join("f.npy"))?[..])?;
+    let bytes = fs::read(folder.path().join("f.npy"))?;
+    let npy = npyz::NpyFile::new(&bytes[..])?;
     assert_eq!(npy.shape()[0], 133);
     assert_eq!(
         fs::read_to_string(folder.path().join("f.csv"))?

@@ -35,7 +35,8 @@ fn an_embedding_is_the_same_in_every_file() -> Result {
         bytemuck::pod_collect_to_vec::<u8, i64>(labels.data()),
         [1, 2, 1]
     );
-    let npy = npyz::NpyFile::new(&fs::read(&array)?[..])?;
+    let bytes = fs::read(&array)?;
+    let npy = npyz::NpyFile::new(&bytes[..])?;
     assert_eq!(npy.shape(), [3, 3]);
     assert_eq!(npy.into_vec::<f32>()?, table.values);
     let names = fs::read_to_string(folder.path().join("a.csv"))?;

@@ -1,7 +1,8 @@
-//! Evaluation of a trained network: the neighbours' vote, linear classifiers, files, the commands.
+//! Evaluation of a trained network: the neighbours' vote, linear classifiers, files, maps, the commands.
 
 mod commands;
 mod files;
 mod knn;
 mod linear;
+mod map;
 mod subject;
