@@ -31,7 +31,7 @@
 //! - [`data`]: sources of images: reading them one by one, checking, fetching, packing.
 //! - [`augment`]: what is drawn at random, the loader that makes it ready, and the nodes that apply it.
 //! - [`model`]: the networks; [`method`]: the loss and what learns from it.
-//! - [`eval`]: what a network has learnt (kNN).
+//! - [`eval`]: what a network has learnt: kNN, linear classifiers, features as files and maps.
 //! - [`picture`]: pictures for people: what the network sees, what a data set holds, how runs went.
 //! - [`train`]: the loop, its events and commands, the run folder.
 //! - [`experiment`]: the paper's comparisons as data, and reports of runs.

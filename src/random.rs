@@ -43,6 +43,8 @@ pub enum Purpose {
     Augment = 3,
     /// Made-up inputs of benchmarks and self-tests.
     Benchmark = 4,
+    /// Initial weights of a linear classifier on a frozen network.
+    Probe = 5,
 }
 
 /// A stream of random numbers.

@@ -120,7 +120,7 @@ fn a_training_leaves_what_it_promises_and_repeats_to_the_bit() -> Result {
     let run = folder.path().join("runs/demo-001");
     let metrics = lines(&run)?;
     let events: Vec<&str> = metrics.iter().filter_map(|l| l["event"].as_str()).collect();
-    let steps = ["step"; 4];
+    let steps = ["step", "watch"].repeat(4);
     assert_eq!(
         events,
         [
@@ -147,8 +147,13 @@ fn a_training_leaves_what_it_promises_and_repeats_to_the_bit() -> Result {
                     "output_std",
                     "lr",
                     "images_per_second",
+                    "gradient_norm",
+                    "z_norm",
+                    "p_norm",
+                    "view_cosine",
                 ],
             ),
+            Some("watch") => (&[], &["step", "epoch", "effective_rank"]),
             Some("epoch") => (
                 &[],
                 &[
@@ -285,7 +290,7 @@ fn bad_usage_exits_with_2() -> Result {
             "no adapter matches device `nosuch`",
         ),
         (&["train", "--data", "zip:images"], "unknown kind of data"),
-        (&["train", "--resume", "nosuch"], "holds no run to continue"),
+        (&["train", "--resume", "nosuch"], "holds no run"),
         (
             &["train", "--resume", "x", "--epochs", "3"],
             "cannot be used with",

@@ -44,13 +44,21 @@ impl Small {
             config.set(assignment).unwrap();
         }
         let (mut parameters, mut graph) = (Parameters::new(), Graph::new());
-        let views = graph.input("views", Shape::rows([2 * IMAGES, SIZE, SIZE, 3]));
+        let rows = config.method.views() * IMAGES;
+        let views = graph.input("views", Shape::rows([rows, SIZE, SIZE, 3]));
         let step = training_step(&mut graph, views, IMAGES, &config, &mut parameters).unwrap();
+        for tensor in [step.z, step.p] {
+            graph.keep(tensor);
+        }
         let mut values = parameters.initialize(0);
         for (entry, values) in parameters.entries().iter().zip(&mut values) {
             // A scale of zero would hide the block behind it.
             if entry.name.ends_with("bn2.weight") {
                 values.fill(0.5);
+            }
+            // A step in the middle of a training, whose table of targets is not empty.
+            if entry.name == "targets" {
+                *values = noise(values.len(), 2);
             }
         }
         Small {
@@ -78,11 +86,33 @@ impl Small {
                 given.insert(tensor, value.clone());
             } else if tensor == self.views {
                 given.insert(tensor, Array::from_f32(dims, &noise(info.shape.len(), 1)));
+            } else if Some(tensor) == self.step.target_rows {
+                let rows = self.target_rows().map(f64::from).collect();
+                let dims = dims.to_vec();
+                given.insert(tensor, Array { dims, data: rows });
             } else if !matches!(info.place, Place::Constant(_)) {
                 given.insert(tensor, Array::zeros(dims));
             }
         }
         interpret(&self.graph, &given)
+    }
+
+    /// Rows of the table of targets, the last first.
+    fn target_rows(&self) -> impl Iterator<Item = u32> {
+        let rows = self.graph.shape(self.views).dims()[0] as u32;
+        (0..rows).rev()
+    }
+
+    /// Writes views and the rows of the table, runs a step that moves nothing, and says its loss.
+    fn run(&self, program: &mut Program, views: usize) -> f64 {
+        let len = self.graph.shape(self.views).len();
+        program.write(self.views, &noise(len, views));
+        program.write(self.step.rates, &[0.0, 0.0]);
+        if let Some(rows) = self.step.target_rows {
+            program.write_words(rows, &self.target_rows().collect::<Vec<_>>());
+        }
+        program.run(None).unwrap();
+        program.read_array(self.step.loss).unwrap().data[0]
     }
 
     fn arrays(&self) -> Vec<Array> {
@@ -123,6 +153,14 @@ impl Small {
 }
 
 #[test]
+fn stages_hold_every_trained_parameter() {
+    let stages = |assignments: &[&str]| Small::new(assignments).step.gradient_norms.stages;
+    let trunk = ["stem", "layer1", "layer2", "projector"];
+    assert_eq!(stages(&[]), [&trunk[..], &["predictor"]].concat());
+    assert_eq!(stages(&["method.predictor=frozen"]), trunk);
+}
+
+#[test]
 fn variants_of_the_step_match_their_references() {
     let off = "method.stop_gradient=false";
     for variant in [
@@ -136,19 +174,22 @@ fn variants_of_the_step_match_their_references() {
             off,
             "model.stem=imagenet",
         ],
+        &["method.symmetry=asymmetric_2x"],
+        &["method.alternation=2"],
+        &["method.target_momentum=0.75", "method.predictor=none"],
     ] {
         let small = Small::new(variant);
         let expected = small.on_the_cpu(&small.arrays());
         let (mut program, store) = small.on_the_device();
-        let views = small.graph.shape(small.views).len();
-        program.write(small.views, &noise(views, 1));
-        program.write(small.step.rates, &[0.0, 0.0]);
-        program.run(None).unwrap();
+        small.run(&mut program, 1);
         for tensor in [
             small.step.loss,
-            small.step.normalized_z,
             small.step.output_std,
             small.step.mean_output_std,
+            small.step.outputs.z_norm,
+            small.step.outputs.p_norm,
+            small.step.outputs.view_cosine,
+            small.step.outputs.gram,
         ] {
             let error = program
                 .read_array(tensor)
@@ -160,6 +201,23 @@ fn variants_of_the_step_match_their_references() {
             .parameters
             .read_twins(&store, Arena::GRADIENTS)
             .unwrap();
+        let watched = &small.step.gradient_norms;
+        let norms = program.read(watched.norms).unwrap();
+        let entries = small.parameters.of(Arena::Parameters);
+        for (stage, norm) in watched.stages.iter().zip(norms) {
+            let of_stage = |name: &str| match stage.as_str() {
+                "stem" => name.contains("encoder.conv1") || name.contains("encoder.bn1"),
+                "projector" => name.contains("encoder.fc"),
+                other => name.contains(other),
+            };
+            let members = entries.clone().zip(&got).filter(|(e, _)| of_stage(&e.name));
+            let squares = members.flat_map(|(_, values)| values).map(|v| v * v);
+            let expected = squares.sum::<f32>().sqrt();
+            assert!(
+                (norm - expected).abs() <= 1e-5 * expected,
+                "{variant:?}: {stage}: {norm}, not {expected}"
+            );
+        }
         let mut got = got.iter();
         let mut zeros = 0;
         for (index, entry) in small.parameters.entries().iter().enumerate() {
@@ -188,8 +246,9 @@ fn variants_of_the_step_match_their_references() {
         }
         // The projector's output bias may be: the predictor's batch norm takes it away. Every other one says something.
         assert!(zeros <= 1, "{variant:?}: {zeros} gradients are zero");
-        // Without a stop, the gradient is that of the loss: against a difference along one direction.
-        if variant.contains(&off) {
+        // Without a stop, and with targets that are what they are, the gradient is that of the loss: against a difference along one
+        // direction.
+        if variant.contains(&off) || variant.contains(&"method.alternation=2") {
             let loss = |by: f64| small.on_the_cpu(&small.moved(by))[&small.step.loss].data[0];
             let slope = (loss(1e-6) - loss(-1e-6)) / 2e-6;
             let mut along = 0.0;
@@ -203,6 +262,61 @@ fn variants_of_the_step_match_their_references() {
                 "{variant:?}: slope {slope}, gradient {along}"
             );
         }
+    }
+}
+
+fn minus_cosine(p: &[f64], z: &[f64]) -> f64 {
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    -dot(p, z) / (dot(p, p) * dot(z, z)).sqrt()
+}
+
+#[test]
+fn two_pairs_of_views_are_compared_within_each_pair() {
+    let small = Small::new(&["method.symmetry=asymmetric_2x"]);
+    let (mut program, _) = small.on_the_device();
+    let loss = small.run(&mut program, 1);
+    let [p, z] = [small.step.p, small.step.z].map(|t| program.read_array(t).unwrap());
+    let row = |array: &Array, i: usize| array.rows().nth(i).unwrap().to_vec();
+    // The first views of both pairs, then the second ones.
+    let pairs = (0..2 * IMAGES).map(|i| minus_cosine(&row(&p, i), &row(&z, i + 2 * IMAGES)));
+    let expected = pairs.sum::<f64>() / (2 * IMAGES) as f64;
+    assert!((loss - expected).abs() < 1e-5, "{loss}, {expected}");
+}
+
+#[test]
+fn targets_are_averaged_per_image_and_view() {
+    let keep = 0.75;
+    let small = Small::new(&["method.target_momentum=0.75", "method.predictor=none"]);
+    let (mut program, store) = small.on_the_device();
+    let zeros: Vec<Vec<f32>> = small
+        .parameters
+        .entries()
+        .iter()
+        .zip(&small.values)
+        .map(|(entry, values)| match entry.name.as_str() {
+            "targets" => vec![0.0; values.len()],
+            _ => values.clone(),
+        })
+        .collect();
+    small.parameters.write(&store, &zeros);
+    let mut averages = vec![vec![0.0; 7]; 2 * IMAGES];
+    for views in [1, 2, 3] {
+        let loss = small.run(&mut program, views);
+        let z = program.read_array(small.step.z).unwrap();
+        let rows: Vec<&[f64]> = z.rows().collect();
+        let mut expected = 0.0;
+        for (i, average) in averages.iter_mut().enumerate() {
+            let other = rows[(i + IMAGES) % (2 * IMAGES)];
+            let length = other.iter().map(|v| v * v).sum::<f64>().sqrt();
+            for (a, v) in average.iter_mut().zip(other) {
+                *a = keep * *a + (1.0 - keep) * v / length;
+            }
+            expected += minus_cosine(rows[i], average) / (2 * IMAGES) as f64;
+        }
+        assert!(
+            (loss - expected).abs() < 1e-5,
+            "{views}: {loss}, {expected}"
+        );
     }
 }
 

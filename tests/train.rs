@@ -13,7 +13,7 @@ use simsiam::graph::{Store, Target};
 use simsiam::model::Parameters;
 use simsiam::train::checkpoint::Checkpoint;
 use simsiam::train::{
-    Blueprint, Command, Event, MetricsFile, Outcome, RunFolder, TrainError, Trainer,
+    Blueprint, Command, Event, MetricsFile, Outcome, Run, RunFolder, TrainError, Trainer,
 };
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
@@ -93,6 +93,51 @@ fn a_run_in_f16_does_so_too() -> Result {
     continues_to_the_same_bits(&gpu, &config)
 }
 
+/// What a table of targets holds is part of a run's state: stopped between the step that filled it and one that reads it.
+#[test]
+fn a_run_with_targets_of_other_steps_does_so_too() -> Result {
+    for assignments in [
+        &["method.alternation=5"][..],
+        &["method.target_momentum=0.8", "method.predictor=none"],
+    ] {
+        let mut config = config()?;
+        for assignment in assignments {
+            config.set(assignment)?;
+        }
+        continues_to_the_same_bits(&gpu()?, &config)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn targets_computed_ahead_are_those_of_their_steps() -> Result {
+    let gpu = gpu()?;
+    let losses = |assignments: &[&str]| -> Result<Vec<f32>> {
+        let mut config = config()?;
+        for assignment in assignments {
+            config.set(assignment)?;
+        }
+        let mut losses = Vec::new();
+        run(&mut trainer(&gpu, &config, None)?, |event, _| {
+            if let Event::Step(step) = event {
+                losses.push(step.loss);
+            }
+        })?;
+        Ok(losses)
+    };
+    // Weights that never move give the same targets at any time.
+    let still = losses(&["optim.lr=0"])?;
+    for ahead in ["method.alternation=3", "method.alternation=0"] {
+        assert_eq!(losses(&["optim.lr=0", ahead])?, still, "{ahead}");
+    }
+    // Those that move do so only in the first step of each stretch.
+    let moving = losses(&[])?;
+    let ahead = losses(&["method.alternation=3"])?;
+    assert_eq!(ahead[0], moving[0]);
+    assert_ne!(ahead[1], moving[1]);
+    Ok(())
+}
+
 fn continues_to_the_same_bits(gpu: &Gpu, config: &Config) -> Result {
     let parent = tempfile::tempdir()?;
 
@@ -110,8 +155,8 @@ fn continues_to_the_same_bits(gpu: &Gpu, config: &Config) -> Result {
     assert_eq!(losses.len(), 16);
     assert!(losses.iter().all(|loss| loss.is_finite()));
     let lines = timeless(&whole.metrics())?;
-    // start, epochs 0 to 2, 16 steps, done
-    assert_eq!(lines.len(), 1 + 3 + 16 + 1);
+    // start, epochs 0 to 2, 16 steps, each of them watched, done
+    assert_eq!(lines.len(), 1 + 3 + 2 * 16 + 1);
 
     // Stopped in the kNN of epoch 0, in mid-epoch, and in the kNN of the last epoch.
     let path = parent.path().join("parts");
@@ -229,7 +274,7 @@ fn a_diverged_training_says_where_and_keeps_its_checkpoint() -> Result {
     let error = run(&mut training, |_, _| {}).err().map(|e| e.to_string());
     let error = error.unwrap_or_default();
     assert!(
-        error.contains("at step") && error.contains("smaller optim.lr"),
+        error.contains("at step") && error.contains("lower optim.lr"),
         "{error}"
     );
     let last = Checkpoint::load(&folder.path().join("last.safetensors"))?;
@@ -406,5 +451,44 @@ fn each_epoch_draws_anew() -> Result {
     assert_eq!(losses.len(), 2);
     // Another order of the same views would differ in the last bits only.
     assert!((losses[0] - losses[1]).abs() > 1e-4, "{losses:?}");
+    Ok(())
+}
+
+/// Without stop-gradient the outputs of a small network soon come together; with it they do not.
+#[test]
+fn a_collapse_is_told_once_and_a_healthy_run_is_left_alone() -> Result {
+    let gpu = gpu()?;
+    let alarms = |assignments: &[&str]| -> Result<Vec<serde_json::Value>> {
+        let mut config = config()?;
+        for assignment in ["optim.epochs=10", "run.knn_every=0"]
+            .iter()
+            .chain(assignments)
+        {
+            config.set(assignment)?;
+        }
+        let parent = tempfile::tempdir()?;
+        let blueprint = Blueprint::new(&gpu, &config, dataset(&config)?)?;
+        let mut run = Run::create(blueprint, &parent.path().join("run"))?;
+        let (sender, commands) = mpsc::channel();
+        run.train(&sender, &commands, &mut |_| {})?;
+        let text = std::fs::read_to_string(run.folder().metrics())?;
+        let lines: Vec<serde_json::Value> = text
+            .lines()
+            .map(serde_json::from_str)
+            .collect::<std::result::Result<_, _>>()?;
+        Ok(lines
+            .into_iter()
+            .filter(|line| line["event"] == "alarm")
+            .collect())
+    };
+    assert_eq!(alarms(&[])?, [] as [serde_json::Value; 0]);
+    let told = alarms(&["method.stop_gradient=false", "optim.lr=8"])?;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0]["kind"], "collapse");
+    let advice = told[0]["advice"].as_str().unwrap_or_default();
+    assert!(
+        advice.starts_with("method.stop_gradient = true; a lower optim.lr than 8"),
+        "{advice}"
+    );
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! How the bytes of images reach the kernels that make views: the whole data set stays on the device, or every step brings its patches.
 
 use super::{Batch, Patch, Source, ViewDraws, table_rows};
-use crate::data::Images;
+use crate::data::{ImageSet, Images};
 use crate::graph::{Graph, Program, Shape, Tensor};
 use crate::ops::ViewRow;
 
@@ -17,6 +17,9 @@ pub struct Feed {
     resident: bool,
 }
 
+/// Resident images, and the arena that they lie in.
+const IMAGES: &str = "images";
+
 /// Words that hold so many bytes.
 fn words(bytes: usize) -> usize {
     bytes.div_ceil(4)
@@ -28,10 +31,11 @@ impl Feed {
         words(images.pixels.len())
     }
 
-    /// All images stay on the device; [`Feed::load`] brings them there once. For `rows` views a run.
+    /// All images stay on the device, once for all graphs of a store; [`Feed::load`] brings them there. For `rows` views a run.
     pub fn resident(graph: &mut Graph, images: &Images, rows: usize) -> Feed {
+        let shape = Shape::words(Self::resident_words(images));
         Feed {
-            bytes: graph.input("images", Shape::words(Self::resident_words(images))),
+            bytes: graph.state(IMAGES, shape, IMAGES, 0),
             table: graph.input("views", Shape::words(rows * ViewRow::WORDS)),
             rows,
             resident: true,
@@ -59,6 +63,14 @@ impl Feed {
     /// Whether all images stay on the device.
     pub fn is_resident(&self) -> bool {
         self.resident
+    }
+
+    /// Another feed of this kind, in another graph of the same store.
+    pub fn again(&self, graph: &mut Graph, set: &dyn ImageSet, size: usize) -> Feed {
+        match set.in_memory().filter(|_| self.resident) {
+            Some(images) => Feed::resident(graph, images, self.rows),
+            None => Feed::streamed(graph, set.size(), self.rows, size),
+        }
     }
 
     /// Bytes that [`Feed::load`] brings.

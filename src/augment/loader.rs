@@ -14,7 +14,7 @@ use crate::data::{
 pub enum Views {
     /// Views of the images of a training, in the order of its epochs.
     Training {
-        /// How many of each.
+        /// How many of each: two and more for self-supervised training, one for a classifier.
         count: usize,
         /// The order.
         sequence: Sequence,

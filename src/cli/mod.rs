@@ -1,13 +1,17 @@
 //! A file a subcommand.
 
 mod bench;
+mod counter;
 mod data;
 mod devices;
+mod embed;
+mod eval;
 mod experiment;
 mod progress;
 mod report;
 mod settings;
 mod train;
+mod trained;
 mod tuning;
 mod views;
 
@@ -17,6 +21,7 @@ use clap::{Parser, Subcommand};
 use simsiam::config::ConfigError;
 use simsiam::data::DataError;
 use simsiam::data::fetch::FetchError;
+use simsiam::eval::EvalError;
 use simsiam::experiment::ExperimentError;
 use simsiam::gpu::GpuError;
 use simsiam::picture::PictureError;
@@ -45,6 +50,10 @@ enum Command {
     Train(Box<train::Args>),
     /// Picture the views that a network is trained on, with what was drawn for them.
     Views(Box<views::Args>),
+    /// Say what the network of a run has learnt: by its neighbours, or by a linear classifier.
+    Eval(eval::Args),
+    /// Write the features of every image, and draw a map of them.
+    Embed(Box<embed::Args>),
     /// Say what a data set holds before anything is trained on it, or get one.
     Data(data::Args),
     /// Repeat the paper's comparisons, or your own, and report what came out.
@@ -67,6 +76,8 @@ pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Train(args) => train::run(&args),
         Command::Views(args) => views::run(&args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Embed(args) => embed::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Experiment(args) => experiment::run(&args),
         Command::Report(args) => report::run(&args),
@@ -119,6 +130,10 @@ fn is_usage(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.is::<UsageError>()
             || matches!(cause.downcast_ref(), Some(PictureError::Kind { .. }))
+            || matches!(
+                cause.downcast_ref(),
+                Some(EvalError::Kind { .. } | EvalError::PredictionKind { .. })
+            )
             || cause.downcast_ref().is_some_and(config)
             || cause.downcast_ref().is_some_and(data)
             || cause.downcast_ref().is_some_and(gpu)

@@ -86,7 +86,15 @@ impl Progress {
                 self.last = Instant::now();
             }
             Event::Warning(warning) => self.line(&format!("warning: {}", warning.message)),
-            Event::Tuning(_) | Event::Checkpoint(_) | Event::Done(_) | Event::Failed(_) => {}
+            Event::Alarm(alarm) => self.line(&format!(
+                "alarm: {}\n       what usually helps: {}",
+                alarm.message, alarm.advice
+            )),
+            Event::Tuning(_)
+            | Event::Watch(_)
+            | Event::Checkpoint(_)
+            | Event::Done(_)
+            | Event::Failed(_) => {}
         }
     }
 

@@ -1,5 +1,28 @@
-//! What a network has learnt: without training it further.
+//! What a network has learnt, without training it further.
+//!
+//! [`FeaturePlan`] makes features of images; [`KnnPlan`] classifies by them and by the vote of their neighbours ([`VotePlan`]);
+//! [`linear`] trains linear classifiers on them ([`Probe`]); [`write_embedding`] makes files of them, [`feature_map`] a map.
 
+mod embedding;
+mod error;
+mod features;
 mod knn;
+mod linear;
+mod map;
+mod predictions;
+mod probe;
+mod scores;
+mod vote;
 
-pub use knn::{EvalError, Knn, KnnPlan, missing};
+pub use embedding::{EmbeddingFormat, class_name, names_beside, write_embedding};
+pub use error::EvalError;
+pub use features::{FeaturePlan, FeatureTable, Features, Output};
+pub use knn::{Knn, KnnPlan, Verdict, classes, missing, scores};
+pub use linear::{
+    Accuracy, LinearEvent, LinearOptions, LinearReport, RateResult, linear, linear_plan,
+};
+pub use map::{FeatureMap, MapMethod, feature_map};
+pub use predictions::{check_predictions, write_predictions};
+pub use probe::{Probe, ProbeOptimizer, ProbePlan};
+pub use scores::{ClassScore, Scores};
+pub use vote::{Ballots, Vote, VotePlan, VoteRule};

@@ -4,6 +4,7 @@ mod loss_scale;
 mod optimizer;
 pub mod simsiam;
 mod targets;
+pub mod watch;
 
 pub use loss_scale::LossScale;
 pub use targets::Targets;

@@ -1,7 +1,7 @@
 //! SimSiam (Chen & He, "Exploring Simple Siamese Representation Learning", 2020): two views through one encoder, a predictor
 //! on one side, no gradient on the other.
 
-use super::{LossScale, Targets, optimizer};
+use super::{LossScale, Targets, optimizer, watch};
 use crate::config::{self, Config, Similarity, Symmetry};
 use crate::graph::{Graph, GraphError, Precision, Shape, Tensor};
 use crate::model::{self, Builder, Mode, Parameters};
@@ -24,7 +24,7 @@ pub struct Step {
     pub p: Tensor,
     /// Backbone features `[2N, F]`.
     pub features: Tensor,
-    /// z / |z| `[2N, dim]`, kept.
+    /// z / |z| `[2N, dim]`.
     pub normalized_z: Tensor,
     /// Standard deviation of every channel of z / |z| over the images, view 1: `[dim]`, kept.
     pub output_std: Tensor,
@@ -40,6 +40,29 @@ pub struct Step {
     /// The gradient of every trained entry (its index in [`Parameters::entries`]) that the loss depends on, times the loss scale
     /// of the step.
     pub gradients: Vec<(usize, Tensor)>,
+    /// What is watched of z and p.
+    pub outputs: watch::Outputs,
+    /// What is watched of the gradients.
+    pub gradient_norms: watch::Gradients,
+}
+
+impl Step {
+    /// What the host reads after every step: loss, mean output std, lengths of z and p, cosine of the views, norms of the gradients
+    /// and, where the loss is scaled, the scale and the factor that undoes it.
+    pub fn told(&self) -> Vec<Tensor> {
+        let (outputs, gradients) = (&self.outputs, &self.gradient_norms);
+        let mut told = vec![
+            self.loss,
+            self.mean_output_std,
+            outputs.z_norm,
+            outputs.p_norm,
+            outputs.view_cosine,
+            gradients.norms,
+        ];
+        told.extend(self.loss_scale);
+        told.extend(gradients.factor);
+        told
+    }
 }
 
 /// Adds one training step to a graph: `views` `[2N, S, S, 3]` through encoder, projector and predictor, the loss
@@ -82,9 +105,10 @@ pub fn training_step(
         scale: 1.0,
     };
     let mean_output_std = graph.add_one(mean, &[output_std])?;
-    for tensor in [loss, normalized_z, output_std, mean_output_std] {
+    for tensor in [loss, output_std, mean_output_std] {
         graph.keep(tensor);
     }
+    let outputs = watch::outputs(graph, [z, p, normalized_z], batch)?;
 
     let loss_scale =
         (config.run.precision == config::Precision::F16).then(|| LossScale::scale(graph));
@@ -99,6 +123,7 @@ pub fn training_step(
         Some(scale) => Some(LossScale::follow(graph, scale, parameters)?),
         None => None,
     };
+    let gradient_norms = watch::gradients(graph, inverse, parameters)?;
     optimizer::sgd(graph, rates, inverse, &config.optim, parameters)?;
     Ok(Step {
         loss,
@@ -112,6 +137,8 @@ pub fn training_step(
         target_rows: targets.index,
         loss_scale,
         gradients,
+        outputs,
+        gradient_norms,
     })
 }
 

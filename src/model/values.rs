@@ -8,12 +8,18 @@ impl Parameters {
     /// Makes the arenas of all entries, of momentum and gradients, zeroed. To be called once per run, before a graph is
     /// compiled, so that every graph finds them in their full size.
     pub fn allocate(&self, store: &mut Store) -> Result<(), GpuError> {
-        for arena in Arena::ALL {
-            store.create(arena.name(), self.words(arena))?;
-        }
+        self.allocate_frozen(store)?;
         let words = self.words(Arena::Parameters);
         store.create(Arena::MOMENTUM, words)?;
         store.create(Arena::GRADIENTS, words)
+    }
+
+    /// The same without momentum and gradients, for a network that is not trained.
+    pub fn allocate_frozen(&self, store: &mut Store) -> Result<(), GpuError> {
+        for arena in Arena::ALL {
+            store.create(arena.name(), self.words(arena))?;
+        }
+        Ok(())
     }
 
     /// Writes the values of all entries, in their order, without padding. Panics where an entry's length differs or the

@@ -9,6 +9,7 @@ mod batch_norm_eval;
 mod batch_norm_gradient;
 mod batch_norm_statistics;
 mod cast;
+mod center_columns;
 pub mod check;
 mod color_jitter;
 mod column_std;
@@ -26,17 +27,23 @@ mod crop;
 mod cross_entropy;
 mod gaussian_blur;
 mod global_avg_pool;
+mod group_sgd;
 mod knn_vote;
 mod l2_normalize;
+mod label_cross_entropy;
+mod label_rank;
 mod linear;
 mod loss_scale;
 mod max_pool;
 mod mean;
+mod range_norms;
 mod relu;
+mod row_norm;
 mod sgd;
 mod sum_parts;
 mod table;
 mod tile;
+mod trust_ratio;
 mod view_row;
 mod views;
 
@@ -48,6 +55,7 @@ pub use batch_norm_eval::BatchNormEval;
 pub use batch_norm_gradient::BatchNormGradient;
 pub use batch_norm_statistics::BatchNormStatistics;
 pub use cast::{Cast, cast};
+pub use center_columns::CenterColumns;
 pub use color_jitter::ColorJitter;
 pub use column_std::ColumnStd;
 pub use conv2d::{Conv2d, Conv2dGradInput};
@@ -57,15 +65,21 @@ pub use crop::Crop;
 pub use cross_entropy::{SoftCrossEntropy, SoftCrossEntropyGradient};
 pub use gaussian_blur::GaussianBlur;
 pub use global_avg_pool::{GlobalAvgPool, GlobalAvgPoolGradient};
+pub use group_sgd::GroupSgd;
 pub use knn_vote::KnnVote;
 pub use l2_normalize::{L2Normalize, L2NormalizeGradient};
+pub use label_cross_entropy::{LabelCrossEntropy, LabelCrossEntropyGradient};
+pub use label_rank::LabelRank;
 pub use linear::{Linear, LinearGradInput, LinearGradWeight, MatmulTransposed, SumRows};
 pub use loss_scale::LossScale;
 pub use max_pool::{MaxPool, MaxPoolGradient};
 pub use mean::{Mean, MeanGradient};
+pub use range_norms::RangeNorms;
 pub use relu::{AddRelu, Relu, ReluGradient};
+pub use row_norm::RowNorm;
 pub use sgd::Sgd;
 pub use table::{IndexSelect, MovingAverage};
+pub use trust_ratio::TrustRatio;
 pub use view_row::{Normalize, RowJitter, ViewRow};
 pub use views::{StopGradient, SwapViews};
 
@@ -81,6 +95,7 @@ pub fn cases() -> Vec<Case> {
         with_f16(batch_norm_gradient::cases()),
         with_f16(batch_norm_statistics::cases()),
         cast::cases(),
+        center_columns::cases(),
         color_jitter::cases(),
         column_std::cases(),
         with_f16(conv2d::cases()),
@@ -90,15 +105,21 @@ pub fn cases() -> Vec<Case> {
         cross_entropy::cases(),
         gaussian_blur::cases(),
         with_f16(global_avg_pool::cases()),
+        group_sgd::cases(),
         knn_vote::cases(),
         l2_normalize::cases(),
+        label_cross_entropy::cases(),
+        label_rank::cases(),
         with_f16(linear::cases()),
         with_f16(max_pool::cases()),
         loss_scale::cases(),
         mean::cases(),
+        range_norms::cases(),
         with_f16(relu::cases()),
+        row_norm::cases(),
         sgd::cases(),
         table::cases(),
+        trust_ratio::cases(),
         views::cases(),
     ]
     .into_iter()

@@ -1,5 +1,5 @@
-//! Pictures for people: what the network sees ([`ViewSheet`]), what a data set holds ([`ContactSheet`]),
-//! how runs went ([`Chart`]).
+//! Pictures for people: what the network sees ([`ViewSheet`]), what a data set holds ([`ContactSheet`]), how a network orders it
+//! ([`FeatureSheet`]), how runs went ([`Chart`]).
 //!
 //! A picture is composed as SVG (`page.rs` lays out, `text.rs` measures, `raster.rs` scales pixels) and written as it is, or as a PNG of
 //! two pixels a unit. Text is set in fonts that the program brings along and nothing is read from the system, so a picture's bytes are
@@ -8,6 +8,7 @@
 mod chart;
 mod contact;
 mod lines;
+mod map;
 mod page;
 mod raster;
 mod samples;
@@ -23,6 +24,7 @@ use thiserror::Error;
 
 pub use chart::{Chart, ChartSheet, Curve, LOOKS, Line, Reference, mark, styles};
 pub use contact::{ContactRow, ContactSheet};
+pub use map::FeatureSheet;
 pub use raster::{reduced, rgb};
 pub use text::{count, duration, escape, number};
 pub use views::{View, ViewRow, ViewSheet};

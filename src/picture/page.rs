@@ -150,6 +150,28 @@ impl Page {
         ));
     }
 
+    /// A filled circle, seen through by 1 - `opacity`.
+    pub fn dot(&mut self, [x, y]: [f64; 2], radius: f64, color: &str, opacity: f64) {
+        self.element(format_args!(
+            "<circle cx=\"{x:.2}\" cy=\"{y:.2}\" r=\"{radius:.2}\" fill=\"{color}\" fill-opacity=\"{opacity}\"/>"
+        ));
+    }
+
+    /// Text with a white edge, to be read on whatever is below it.
+    pub fn haloed(&mut self, x: f64, y: f64, style: Style, anchor: Anchor, content: &str) {
+        let edge = Style {
+            color: "#ffffff",
+            ..style
+        };
+        let content = text::escape(content);
+        let stroke = style.size * 0.28;
+        let edged = format!(
+            "<tspan stroke=\"#ffffff\" stroke-width=\"{stroke:.2}\" stroke-linejoin=\"round\">{content}</tspan>"
+        );
+        self.set(x, y, edge, anchor, &edged);
+        self.set(x, y, style, anchor, &content);
+    }
+
     /// The outline of a rectangle, `line` wide and with these further attributes.
     pub fn outline(
         &mut self,

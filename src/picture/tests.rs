@@ -269,3 +269,58 @@ fn what_cannot_be_written_is_said_and_leaves_what_was_there() {
     let kept = fs::read_to_string(folder.path().join("b.png")).expect("the file");
     assert_eq!(kept, "before");
 }
+
+fn map(classes: usize, points: usize) -> FeatureSheet {
+    let angle = |i: usize| (i % classes.max(1)) as f64 / classes.max(1) as f64 * 6.28;
+    let noise = |i: usize| (i * 7919 % 101) as f64 / 101.0 - 0.5;
+    FeatureSheet {
+        title: HOSTILE.to_owned(),
+        subtitle: "demo".to_owned(),
+        points: (0..points)
+            .map(|i| {
+                [
+                    angle(i).cos() + 0.3 * noise(i),
+                    angle(i).sin() + 0.3 * noise(i + 31),
+                ]
+            })
+            .collect(),
+        labels: (classes > 0).then(|| (0..points).map(|i| (i % classes) as u32).collect()),
+        classes: (0..classes).map(|c| format!("{c} & {HOSTILE}")).collect(),
+        notes: vec!["how it was made".to_owned()],
+    }
+}
+
+#[test]
+fn a_map_has_a_dot_an_image_and_a_line_a_class() {
+    let dots = |svg: &str| svg.matches("<circle").count();
+    // Colours alone, with numbers, more than are listed, no classes, no images.
+    for (classes, points, listed) in [
+        (10, 300, 10),
+        (100, 500, 100),
+        (200, 400, 144),
+        (0, 50, 0),
+        (3, 0, 0),
+    ] {
+        let svg = map(classes, points).svg();
+        assert_eq!(dots(&svg), points + listed, "{classes} classes");
+        let texts = texts(&svg);
+        let names = texts.iter().filter(|text| text.contains(" & "));
+        assert_eq!(names.count(), listed, "{classes} classes");
+        assert_eq!(
+            texts.iter().any(|t| t.starts_with("56 more classes")),
+            classes == 200
+        );
+        let [width, height] = size(&svg);
+        assert!(
+            width >= 720 && (760..900).contains(&height),
+            "{width} {height}"
+        );
+    }
+    let picture = drawn(&map(100, 500).svg());
+    if let Some(f) = std::env::var_os("MAPOUT") {
+        picture.save(f).unwrap();
+    }
+    // Not only white and gray.
+    let colored = |p: &&Rgb<u8>| p.0.iter().max().unwrap() - p.0.iter().min().unwrap() > 60;
+    assert!(picture.pixels().filter(colored).count() > 3000);
+}

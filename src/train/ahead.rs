@@ -22,9 +22,10 @@ pub(super) struct AheadPlan {
 }
 
 impl AheadPlan {
-    /// `None` where a step takes its targets from itself.
+    /// Beside a training that is fed by `training`; `None` where a step takes its targets from itself.
     pub fn new(
         config: &Config,
+        training: &Feed,
         set: &dyn ImageSet,
         parameters: &mut Parameters,
     ) -> Result<Option<AheadPlan>, GraphError> {
@@ -32,10 +33,8 @@ impl AheadPlan {
             return Ok(None);
         };
         let mut graph = Graph::new();
-        let batch = config.method.views() * config.optim.batch_size;
         let size = config.data.image_size;
-        // By patches, also of resident images: what a patch gives has the same bits, and those would be on the device twice.
-        let feed = Feed::streamed(&mut graph, set.size(), batch, size);
+        let feed = training.again(&mut graph, set, size);
         let options = ViewOptions::training(&config.augment);
         let images = views(&mut graph, feed.bytes, feed.table, size, &options)?;
         let rows = simsiam::targets_ahead(&mut graph, images, set.len(), config, parameters)?;

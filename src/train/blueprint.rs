@@ -74,7 +74,7 @@ impl Blueprint {
         let train = &*data.train;
         let step =
             simsiam::training_step(&mut graph, images, train.len(), config, &mut parameters)?;
-        let ahead = AheadPlan::new(config, train, &mut parameters)?;
+        let ahead = AheadPlan::new(config, &feed, train, &mut parameters)?;
 
         let mut remarks = data.remarks.clone();
         let knn = match config.run.knn_every {
@@ -159,10 +159,10 @@ impl Blueprint {
         let words = |arena| self.parameters.words(arena) as u64;
         // Parameters, their gradients and their momentum.
         let others = words(Arena::Frozen) + words(Arena::Running) + words(Arena::Targets);
-        let state = 4 * (3 * words(Arena::Parameters) + others);
+        let images = self.feed.resident_bytes(self.data.train.in_memory());
+        let state = 4 * (3 * words(Arena::Parameters) + others) + images;
         // What is written before the first step waits beside its destination.
-        let uploads = 4 * (words(Arena::Parameters) + words(Arena::Targets))
-            + self.feed.resident_bytes(self.data.train.in_memory());
+        let uploads = 4 * (words(Arena::Parameters) + words(Arena::Targets)) + images;
         // What takes turns with training, and what does not.
         let mut turns = Vec::new();
         turns.extend(

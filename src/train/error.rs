@@ -16,14 +16,15 @@ use crate::picture::PictureError;
 pub enum TrainError {
     /// The loss is no number any more.
     #[error(
-        "the loss is {loss} at step {step}: the weights have left the range of numbers; try a smaller optim.lr or a few \
-         optim.warmup_epochs{resume}"
+        "the loss is {loss} at step {step}: the weights have left the range of numbers; what usually helps: {advice}{resume}"
     )]
     Diverged {
         /// The step.
         step: u64,
         /// Its loss.
         loss: f32,
+        /// What usually helps.
+        advice: String,
         /// Where the last good weights are.
         resume: String,
     },
@@ -96,8 +97,8 @@ pub enum FolderError {
         /// The folder.
         folder: PathBuf,
     },
-    /// There is no run to continue.
-    #[error("{} holds no run to continue ({what} is missing); give the folder of an earlier run", .folder.display())]
+    /// There is no run.
+    #[error("{} holds no run ({what} is missing); give the folder of an earlier run", .folder.display())]
     NoRun {
         /// The folder.
         folder: PathBuf,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::graph::Recomputed;
 
@@ -16,6 +16,10 @@ pub enum Event {
     Start(Start),
     /// A step is done; told a few steps later, because nobody waits for its numbers.
     Step(Step),
+    /// More numbers of a step that has just been told: some times an epoch, and at its last step.
+    Watch(Watch),
+    /// The run goes wrong; told once a kind.
+    Alarm(Alarm),
     /// An epoch is done. Epoch 0 is the untrained network.
     Epoch(Epoch),
     /// A checkpoint was written.
@@ -84,8 +88,68 @@ pub struct Step {
     /// What the loss will be multiplied with in the next step, where the run is in f16.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loss_scale: Option<f32>,
+    /// L2 norm of the gradient of all trained parameters, without weight decay. `None` where it is no number: in a step that f16
+    /// has skipped, or far beyond every range.
+    pub gradient_norm: Option<f32>,
+    /// Mean length of the projections z.
+    pub z_norm: f32,
+    /// Mean length of the predictions p.
+    pub p_norm: f32,
+    /// Mean cosine between the z of the two views of an image.
+    pub view_cosine: f32,
     /// Images (not views) a second, over the last steps.
     pub images_per_second: f64,
+}
+
+/// More numbers of a step, which cost more to bring back.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Watch {
+    /// Steps done, this one included.
+    pub step: u64,
+    /// The epoch it belongs to, from 1.
+    pub epoch: u64,
+    /// Effective rank of view 1's z/|z| in its batch, see [`effective_rank`](super::effective_rank).
+    pub effective_rank: f64,
+    /// L2 norm of the gradient of each stage (stem, layer1 and so on, projector, predictor); empty where the step was skipped.
+    #[serde(serialize_with = "as_object")]
+    pub gradient_norms: Vec<(String, f32)>,
+    /// Std over the batch of every channel of z/|z|, view 1. In `metrics.jsonl` with four digits, and only at the end of an epoch.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub channel_std: Vec<f32>,
+    /// Whether it is the last step of its epoch.
+    #[serde(skip)]
+    pub ends_epoch: bool,
+}
+
+fn as_object<S: Serializer>(pairs: &[(String, f32)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
+}
+
+/// How a run can go wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AlarmKind {
+    /// The outputs of all images become one point or a few directions.
+    Collapse,
+    /// Nothing is learnt.
+    Stagnation,
+    /// The loss leaves what was learnt.
+    Divergence,
+}
+
+/// What was seen of a run that goes wrong, and what usually helps.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Alarm {
+    /// Steps done.
+    pub step: u64,
+    /// The epoch of the step, from 1.
+    pub epoch: u64,
+    /// What it is.
+    pub kind: AlarmKind,
+    /// What was seen, in one line.
+    pub message: String,
+    /// What usually helps and is not already so, in one line.
+    pub advice: String,
 }
 
 /// The numbers of one epoch.

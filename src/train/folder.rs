@@ -69,23 +69,9 @@ impl RunFolder {
         let folder = RunFolder {
             path: path.to_path_buf(),
         };
-        let missing = |what| FolderError::NoRun {
-            folder: path.to_path_buf(),
-            what,
-        };
+        let mut config = folder.read_config()?;
         let file = path.join(CONFIG);
-        let text = fs::read_to_string(&file).map_err(|reason| match reason.kind() {
-            ErrorKind::NotFound => missing(CONFIG),
-            _ => FolderError::Read {
-                path: file.clone(),
-                reason,
-            },
-        })?;
-        let mut config = Config::from_toml(&text, &file.display().to_string())?;
-        let last = folder.checkpoints().join(LAST);
-        if !last.exists() {
-            return Err(missing("checkpoints/last.safetensors").into());
-        }
+        let last = folder.last()?;
         let checkpoint = Checkpoint::load(&last)?;
         if let Some(text) = &checkpoint.config {
             let mut trained = Config::from_toml(text, &last.display().to_string())?;
@@ -100,6 +86,51 @@ impl RunFolder {
             folder.write_config(&config)?;
         }
         Ok((folder, config, checkpoint))
+    }
+
+    /// What a run has learnt so far, finished or not: its configuration, and a checkpoint, the newest where `checkpoint` names none. Weights
+    /// suffice in it.
+    pub fn trained(
+        path: &Path,
+        checkpoint: Option<&Path>,
+    ) -> Result<(Config, Checkpoint), TrainError> {
+        let folder = RunFolder {
+            path: path.to_path_buf(),
+        };
+        let config = folder.read_config()?;
+        let file = match checkpoint {
+            Some(file) => file.to_path_buf(),
+            None => folder.last()?,
+        };
+        Ok((config, Checkpoint::load(&file)?))
+    }
+
+    fn read_config(&self) -> Result<Config, TrainError> {
+        let file = self.path.join(CONFIG);
+        let text = fs::read_to_string(&file).map_err(|reason| match reason.kind() {
+            ErrorKind::NotFound => self.missing(CONFIG),
+            _ => FolderError::Read {
+                path: file.clone(),
+                reason,
+            },
+        })?;
+        Ok(Config::from_toml(&text, &file.display().to_string())?)
+    }
+
+    /// The newest checkpoint, which is there.
+    fn last(&self) -> Result<PathBuf, FolderError> {
+        let last = self.checkpoints().join(LAST);
+        match last.exists() {
+            true => Ok(last),
+            false => Err(self.missing("checkpoints/last.safetensors")),
+        }
+    }
+
+    fn missing(&self, what: &'static str) -> FolderError {
+        FolderError::NoRun {
+            folder: self.path.clone(),
+            what,
+        }
     }
 
     /// The picture of the views that the run began with.

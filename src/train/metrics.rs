@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::checkpoint::Checkpoint;
 use super::position::Position;
-use super::{Event, FolderError};
+use super::{Event, FolderError, Watch};
 
 /// The open file.
 #[derive(Debug)]
@@ -70,14 +70,24 @@ impl MetricsFile {
         }
     }
 
-    /// Appends the line of an event that has one: start (once), step, epoch, done, failed.
+    /// Appends the line of an event that has one: start (once), step, watch, alarm, epoch, done,
+    /// failed.
     pub fn write(&mut self, event: &Event) -> Result<(), FolderError> {
         match event {
             Event::Start(_) if self.started => return Ok(()),
             Event::Start(_) => self.started = true,
-            Event::Step(_) | Event::Epoch(_) | Event::Done(_) | Event::Failed(_) => {}
+            Event::Watch(watch) => return self.append(&Event::Watch(shortened(watch))),
+            Event::Step(_)
+            | Event::Alarm(_)
+            | Event::Epoch(_)
+            | Event::Done(_)
+            | Event::Failed(_) => {}
             Event::Tuning(_) | Event::Checkpoint(_) | Event::Warning(_) => return Ok(()),
         }
+        self.append(event)
+    }
+
+    fn append(&mut self, event: &Event) -> Result<(), FolderError> {
         // One write a line: a reader, or what is left after a crash, sees whole lines.
         serde_json::to_string(event)
             .map_err(std::io::Error::other)
@@ -86,6 +96,16 @@ impl MetricsFile {
                 path: self.path.clone(),
                 reason,
             })
+    }
+}
+
+/// As the file keeps it: thousands of channels a few times an epoch would make gigabytes.
+fn shortened(watch: &Watch) -> Watch {
+    let four_digits = |v: &f32| format!("{v:.3e}").parse().unwrap_or(*v);
+    let kept = watch.channel_std.iter().filter(|_| watch.ends_epoch);
+    Watch {
+        channel_std: kept.map(four_digits).collect(),
+        ..watch.clone()
     }
 }
 
@@ -99,7 +119,7 @@ fn keeps(line: &str, step: u64, epochs: u64) -> bool {
     line.ends_with('\n')
         && match value["event"].as_str() {
             Some("start") => true,
-            Some("step") => number("step").is_some_and(|n| n <= step),
+            Some("step" | "watch" | "alarm") => number("step").is_some_and(|n| n <= step),
             Some("epoch") => number("epoch").is_some_and(|n| n < epochs),
             _ => false,
         }
@@ -116,9 +136,14 @@ mod tests {
         let start = "{\"event\":\"start\"}\n";
         let epoch = |n: u64| format!("{{\"event\":\"epoch\",\"epoch\":{n}}}\n");
         let step = |n: u64| format!("{{\"event\":\"step\",\"step\":{n},\"epoch\":1}}\n");
-        let before = [start.into(), epoch(0), step(1), step(2), epoch(1)].concat();
+        let watch = |n: u64| format!("{{\"event\":\"watch\",\"step\":{n}}}\n");
+        let alarm = |n: u64| format!("{{\"event\":\"alarm\",\"step\":{n}}}\n");
+        let first = [start.into(), epoch(0), step(1), watch(1), alarm(1)].concat();
+        let before = [first.clone(), step(2), watch(2), epoch(1)].concat();
         let after = [
             step(3),
+            watch(3),
+            alarm(3),
             epoch(2),
             "{\"event\":\"done\"}\n".into(),
             "{\"ev".into(),
@@ -136,18 +161,36 @@ mod tests {
         MetricsFile::resume(&path, &at(2, 1, None))?;
         assert_eq!(fs::read_to_string(&path)?, before);
         let mut file = MetricsFile::resume(&path, &at(1, 0, None))?;
-        assert_eq!(
-            fs::read_to_string(&path)?,
-            [start.into(), epoch(0), step(1)].concat()
-        );
+        assert_eq!(fs::read_to_string(&path)?, first);
         let warning = super::super::Warning {
             message: "no line".into(),
         };
         file.write(&Event::Warning(warning))?;
-        assert_eq!(fs::read_to_string(&path)?.lines().count(), 3);
+        assert_eq!(fs::read_to_string(&path)?, first);
         // Epoch 0 was told and the program ended before its checkpoint: it will be told again.
         MetricsFile::resume(&path, &at(0, 0, Some(7.5)))?;
         assert_eq!(fs::read_to_string(&path)?, start);
+        Ok(())
+    }
+
+    #[test]
+    fn channels_are_kept_once_an_epoch_in_four_digits() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("metrics.jsonl");
+        let mut file = MetricsFile::create(&path)?;
+        for ends_epoch in [false, true] {
+            file.write(&Event::Watch(Watch {
+                step: 7,
+                epoch: 1,
+                effective_rank: 2.5,
+                gradient_norms: vec![("stem".into(), 0.5), ("layer1".into(), 0.25)],
+                channel_std: vec![0.088_388_346, 1.0 / 3.0],
+                ends_epoch,
+            }))?;
+        }
+        let common = r#"{"event":"watch","step":7,"epoch":1,"effective_rank":2.5,"gradient_norms":{"stem":0.5,"layer1":0.25}"#;
+        let expected = format!("{common}}}\n{common},\"channel_std\":[0.08839,0.3333]}}\n");
+        assert_eq!(fs::read_to_string(&path)?, expected);
         Ok(())
     }
 }

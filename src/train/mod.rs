@@ -4,7 +4,9 @@
 //! [`Command`]s, and knows nobody who listens: [`MetricsFile`] is one listener, a progress bar and a window are others.
 //! [`RunFolder`] is where a run lies, [`Run`] a training in one, and [`History`] reads it back.
 
+mod advice;
 mod ahead;
+mod alarm;
 mod blueprint;
 pub mod checkpoint;
 mod error;
@@ -14,15 +16,20 @@ mod history;
 mod kernels;
 mod meter;
 mod metrics;
+mod numbers;
 mod position;
 mod rank;
 mod run;
 mod schedule;
 mod trainer;
 
+pub use alarm::Watchman;
 pub use blueprint::{Blueprint, RESIDENT_SHARE};
 pub use error::{FolderError, TrainError};
-pub use event::{Command, Done, Epoch, Event, Failed, Saved, Start, Step, Tuning, Warning};
+pub use event::{
+    Alarm, AlarmKind, Command, Done, Epoch, Event, Failed, Saved, Start, Step, Tuning, Warning,
+    Watch,
+};
 pub use folder::RunFolder;
 pub use history::{AlarmLine, EpochLine, History, StartLine, StepLine, WatchLine};
 pub use kernels::Kernels;

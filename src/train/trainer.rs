@@ -13,17 +13,19 @@ use std::time::{Duration, Instant};
 
 use super::TrainError;
 use super::ahead::Ahead;
+use super::alarm::Watchman;
 use super::blueprint::Blueprint;
 use super::event::{Command, Done, Event, Failed, Start, Warning};
 use super::folder::LAST;
 use super::meter::Meter;
+use super::numbers::{Inbox, is_watched};
 use super::position::Position;
 use super::schedule::LearningRates;
 use crate::augment::Batches;
 use crate::config::{Config, Precision};
 use crate::data::Dataset;
 use crate::eval::{EvalError, Knn};
-use crate::gpu::{Plan, Readback};
+use crate::gpu::Plan;
 use crate::graph::{Program, Store, Tensor};
 use crate::method::{LossScale, Targets, simsiam};
 use crate::model::Parameters;
@@ -59,14 +61,13 @@ pub struct Trainer {
     rates: LearningRates,
     start: Start,
     remarks: Vec<String>,
-    readback: Readback,
+    inbox: Inbox,
     position: Position,
     /// Whether it continues from a checkpoint.
     restored: bool,
     checkpoints: Option<PathBuf>,
     last_saved: Instant,
-    /// Whether a collapse has been told.
-    collapsed: bool,
+    watchman: Watchman,
     /// Commands that came during an evaluation, where only [`Command::Stop`] is followed.
     deferred: VecDeque<Command>,
     meter: Meter,
@@ -128,11 +129,10 @@ impl Trainer {
         parameters.write(&store, &parameters.initialize(config.run.seed));
         LossScale::INITIAL.write(&store);
         let targets = Targets::of(&config, data.train.len());
-        let mut watched = vec![nodes.loss, nodes.mean_output_std];
-        watched.extend(nodes.loss_scale);
         let steps_per_epoch = start.steps as usize / config.optim.epochs.max(1);
+        let watchman = Watchman::new(&config, steps_per_epoch as u64);
         Ok(Trainer {
-            readback: program.readback(&watched),
+            inbox: Inbox::new(&program, &nodes, start.batch_size, start.dim),
             rates: LearningRates::new(&config.optim, steps_per_epoch),
             config,
             data,
@@ -151,7 +151,7 @@ impl Trainer {
             restored: false,
             checkpoints: checkpoints.map(Path::to_path_buf),
             last_saved: Instant::now(),
-            collapsed: false,
+            watchman,
             deferred: VecDeque::new(),
             meter: Meter::default(),
             sent: 0,
@@ -230,17 +230,17 @@ impl Trainer {
                 return self.stop(listener);
             }
             let rates = self.rates.at(self.sent);
-            self.send(rates)?;
+            self.send(rates, is_watched(self.sent + 1, per_epoch))?;
             warn(self.batches.remarks(), listener);
             if let Some(ahead) = &self.ahead {
                 warn(ahead.remarks(), listener);
             }
-            while let Some((tag, values)) = self.readback.poll()? {
-                self.arrived(tag, &values, listener)?;
+            while let Some(numbers) = self.inbox.poll()? {
+                self.arrived(numbers, listener)?;
             }
             if self.sent.is_multiple_of(per_epoch) {
+                // Its last step has left the rank.
                 self.drain(listener)?;
-                self.position.pending = Some(self.effective_rank()?);
             } else if self.last_saved.elapsed() > CHECKPOINT_AFTER {
                 self.drain(listener)?;
                 self.save(&[LAST.to_owned()], listener)?;

@@ -99,7 +99,7 @@ impl Subject {
             flops,
             memory: program.memory().total() + store.bytes(),
             recomputed,
-            readback: program.readback(&[nodes.loss, nodes.mean_output_std]),
+            readback: program.readback(&nodes.told()),
             tuned,
             software: gpu.is_software(),
             config: config.clone(),

@@ -7,26 +7,22 @@ use super::{LAST, Listener, Trainer, warn};
 use crate::method::LossScale;
 use crate::model::Arena;
 use crate::train::TrainError;
-use crate::train::event::{Command, Epoch, Event, Warning};
-use crate::train::rank::effective_rank;
+use crate::train::event::{Command, Epoch, Event};
 
-/// An output std below this part of 1/sqrt(d) is a collapse (paper section 4.1: it falls to zero).
-const COLLAPSED: f64 = 0.1;
 impl Trainer {
     /// Epoch 0: the loss of the untrained network on the first batch. The step that shows it runs with a rate of zero, and what it
     /// leaves in momentum and running statistics is taken back.
     pub(super) fn measure_untrained(&mut self) -> Result<(), TrainError> {
-        self.send([0.0; 2])?;
+        self.send([0.0; 2], true)?;
         self.sent = 0;
-        let Some((_, values)) = self.readback.wait()? else {
+        let Some(numbers) = self.inbox.wait()? else {
             return Ok(()); // cannot be: one was sent
         };
-        let [loss, output_std] = [values[0][0], values[1][0]];
-        if !loss.is_finite() {
-            return Err(self.diverged(0, loss));
+        if !numbers.loss.is_finite() {
+            return Err(self.diverged(0, numbers.loss));
         }
-        self.position.add(0, loss, output_std);
-        self.position.pending = Some(self.effective_rank()?);
+        self.position.add(0, numbers.loss, numbers.output_std);
+        self.position.pending = numbers.more.map(|more| more.effective_rank);
         let first = self.parameters.initialize(self.config.run.seed);
         self.parameters.write(&self.store, &first);
         LossScale::INITIAL.write(&self.store);
@@ -75,15 +71,15 @@ impl Trainer {
             self.steps_per_epoch()
         };
         let [loss, output_std] = self.position.end_epoch(steps);
-        listener(&Event::Epoch(Epoch {
+        let event = Event::Epoch(Epoch {
             epoch,
             loss,
             output_std,
             effective_rank,
             knn_top1,
             seconds: began.elapsed().as_secs_f64(),
-        }));
-        self.warn_of_collapse(output_std, listener);
+        });
+        self.tell(event, listener);
         let every = self.config.run.checkpoint_every as u64;
         let mut names = vec![LAST.to_owned()];
         if every > 0 && epoch > 0 && epoch.is_multiple_of(every) {
@@ -91,24 +87,5 @@ impl Trainer {
         }
         self.save(&names, listener)?;
         Ok(true)
-    }
-
-    /// Says once that the outputs have become the same for all images.
-    fn warn_of_collapse(&mut self, output_std: f64, listener: &mut Listener) {
-        let healthy = 1.0 / (self.start.dim as f64).sqrt();
-        if output_std < COLLAPSED * healthy && !self.collapsed {
-            self.collapsed = true;
-            let message = format!(
-                "the outputs collapse: output std {output_std:.4} where {healthy:.4} is healthy; keep method.stop_gradient and \
-                 method.predictor on, or lower optim.lr"
-            );
-            listener(&Event::Warning(Warning { message }));
-        }
-    }
-
-    /// Of view 1's z in the batch that ran last.
-    pub(super) fn effective_rank(&self) -> Result<f64, TrainError> {
-        let z = self.program.read(self.nodes.normalized_z)?;
-        Ok(effective_rank(&z[..z.len() / 2], self.start.dim))
     }
 }

@@ -31,6 +31,7 @@ impl Trainer {
             LossScale { scale, good_steps }.write(&self.store);
         }
         self.position = Position::read(checkpoint);
+        self.watchman.read(checkpoint);
         self.sent = self.position.step;
         self.restored = true;
         Ok(())
@@ -56,6 +57,7 @@ impl Trainer {
             checkpoint.extra.extend(values);
         }
         self.position.write(&mut checkpoint);
+        self.watchman.write(&mut checkpoint);
         for name in names {
             let path = folder.join(name);
             checkpoint.save(&path)?;

@@ -3,11 +3,13 @@
 use super::{LAST, Listener, Trainer};
 use crate::method::LossScale;
 use crate::train::TrainError;
-use crate::train::event::{Event, Step, Warning};
+use crate::train::advice::advice;
+use crate::train::event::{AlarmKind, Event, Step, Warning, Watch};
+use crate::train::numbers::Numbers;
 
 impl Trainer {
-    /// Sends the next step to the device.
-    pub(super) fn send(&mut self, rates: [f64; 2]) -> Result<(), TrainError> {
+    /// Sends the next step to the device; more of its numbers come back where it is watched.
+    pub(super) fn send(&mut self, rates: [f64; 2], watched: bool) -> Result<(), TrainError> {
         if let Some(ahead) = &mut self.ahead {
             ahead.before(self.sent)?;
         }
@@ -22,18 +24,26 @@ impl Trainer {
         self.program.write(self.nodes.rates, &rates);
         self.sent += 1;
         let tag = self.sent;
-        Ok(self.program.run(Some((&mut self.readback, tag)))?)
+        Ok(self.program.run(Some((self.inbox.ring(watched), tag)))?)
     }
 
     /// The numbers of a step are here.
     pub(super) fn arrived(
         &mut self,
-        step: u64,
-        values: &[Vec<f32>],
+        numbers: Numbers,
         listener: &mut Listener,
     ) -> Result<(), TrainError> {
-        let [loss, output_std] = [values[0][0], values[1][0]];
-        let loss_scale = values.get(2).map(|scale| scale[0]);
+        let Numbers {
+            step,
+            loss,
+            output_std,
+            loss_scale,
+            ..
+        } = numbers;
+        let ends_epoch = step.is_multiple_of(self.steps_per_epoch());
+        if let (true, Some(more)) = (ends_epoch, &numbers.more) {
+            self.position.pending = Some(more.effective_rank);
+        }
         let [lr, predictor_lr] = self.rates.at(step - 1);
         let batch = self.config.optim.batch_size;
         self.meter.tick();
@@ -60,22 +70,52 @@ impl Trainer {
                 return Ok(());
             }
         }
-        listener(&Event::Step(Step {
+        let epoch = (step - 1) / self.steps_per_epoch() + 1;
+        let event = Event::Step(Step {
             step,
-            epoch: (step - 1) / self.steps_per_epoch() + 1,
+            epoch,
             loss,
             output_std,
             lr,
             predictor_lr,
             loss_scale,
+            gradient_norm: numbers.gradient_norm(),
+            z_norm: numbers.z_norm,
+            p_norm: numbers.p_norm,
+            view_cosine: numbers.view_cosine,
             images_per_second: self.meter.steps_per_second() * batch as f64,
-        }));
+        });
+        self.tell(event, listener);
+        if let Some(more) = numbers.more {
+            let stages = self.nodes.gradient_norms.stages.iter().cloned();
+            let event = Event::Watch(Watch {
+                step,
+                epoch,
+                effective_rank: more.effective_rank,
+                gradient_norms: stages.zip(numbers.gradient_norms).collect(),
+                channel_std: more.channel_std,
+                ends_epoch,
+            });
+            self.tell(event, listener);
+        }
         Ok(())
     }
 
+    /// Tells numbers, and the alarm that follows from them.
+    pub(super) fn tell(&mut self, event: Event, listener: &mut Listener) {
+        listener(&event);
+        if let Some(alarm) = self.watchman.hear(&event) {
+            listener(&Event::Alarm(alarm));
+        }
+    }
+
     pub(super) fn diverged(&self, step: u64, loss: f32) -> TrainError {
-        let resume = self.resume();
-        TrainError::Diverged { step, loss, resume }
+        TrainError::Diverged {
+            step,
+            loss,
+            advice: advice(AlarmKind::Divergence, &self.config),
+            resume: self.resume(),
+        }
     }
 
     /// Where the last good weights are, as errors say it.
@@ -87,8 +127,8 @@ impl Trainer {
 
     /// Waits for the numbers of all steps sent.
     pub(super) fn drain(&mut self, listener: &mut Listener) -> Result<(), TrainError> {
-        while let Some((tag, values)) = self.readback.wait()? {
-            self.arrived(tag, &values, listener)?;
+        while let Some(numbers) = self.inbox.wait()? {
+            self.arrived(numbers, listener)?;
         }
         Ok(())
     }

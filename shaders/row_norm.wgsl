@@ -1,0 +1,27 @@
+// y = |x| for each of ROWS rows of CHANNELS vec4s, torch.linalg.vector_norm over the last dimension.
+// A workgroup makes a row, those past ROWS the padding of y up to STORED_ROWS.
+// Workgroup 64; dispatch grid(STORED_ROWS).
+//!include common/grid
+//!include common/reduce
+
+@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) workgroups: vec3u,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let index = flat_workgroup(workgroup, workgroups);
+    let row = min(index, ROWS - 1u); // every workgroup must reach the barriers
+    let first = row * CHANNELS;
+    var square = vec4f(0.0);
+    for (var c = lane; c < CHANNELS; c += 64u) {
+        square += x[first + c] * x[first + c];
+    }
+    let norm = sqrt(dot(workgroup_sum(lane, square), vec4f(1.0)));
+    if lane == 0u && index < STORED_ROWS {
+        y[index] = select(0.0, norm, index < ROWS);
+    }
+}

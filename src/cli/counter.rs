@@ -1,0 +1,72 @@
+//! How far a piece of work is: a bar in a terminal, a plain line now and then elsewhere.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::say;
+
+/// Between two plain lines.
+const EVERY: Duration = Duration::from_secs(10);
+
+pub struct Counter {
+    bar: Option<ProgressBar>,
+    of: u64,
+    last: Instant,
+    /// Nothing but the result may go to the standard output.
+    quiet: bool,
+}
+
+impl Counter {
+    /// Of `of` things.
+    pub fn new(of: u64, quiet: bool) -> Counter {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(of);
+            // The template is a constant; where it were wrong, the default style would show.
+            if let Ok(style) =
+                ProgressStyle::with_template("{wide_bar:.cyan/blue} {pos}/{len} {msg}")
+            {
+                bar.set_style(style);
+            }
+            bar
+        });
+        Counter {
+            bar,
+            of,
+            last: Instant::now(),
+            quiet,
+        }
+    }
+
+    /// The same of another number of things.
+    pub fn at_of(&mut self, done: u64, of: u64, what: &str) {
+        self.of = of;
+        if let Some(bar) = &self.bar {
+            bar.set_length(of);
+        }
+        self.at(done, what);
+    }
+
+    /// So many are done; `what` says of which things.
+    pub fn at(&mut self, done: u64, what: &str) {
+        match &self.bar {
+            Some(bar) => {
+                bar.set_position(done);
+                bar.set_message(what.to_owned());
+            }
+            None if !self.quiet && self.last.elapsed() >= EVERY => {
+                say!("  {done}/{} {what}", self.of);
+                self.last = Instant::now();
+            }
+            None => {}
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn end(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! `simsiam embed`: the features of every image as a file, with names and labels, and a map of them.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::ValueEnum;
+use indicatif::ProgressBar;
+use simsiam::data::ImageSet;
+use simsiam::eval::{
+    EmbeddingFormat, EvalError, FeatureMap, FeaturePlan, FeatureTable, MapMethod, Output,
+    feature_map, names_beside, write_embedding,
+};
+use simsiam::graph::tune::Work;
+use simsiam::model::Parameters;
+use simsiam::picture::{self, FeatureSheet};
+
+use super::counter::Counter;
+use super::say;
+use super::train::grouped;
+use super::trained::{Trained, TrainedArgs};
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+FILE.safetensors holds a tensor `features` [images, width] and, where they are known, `labels`; FILE.npy the features alone. Features are
+not scaled to length 1. Beside either lies FILE.csv with a row an image: its place in the file, its number, name, label and class. An image
+that cannot be read is left out. A map is made only where --map asks for one.")]
+pub struct Args {
+    #[command(flatten)]
+    trained: TrainedArgs,
+    /// The features: FILE.safetensors or FILE.npy.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Which images [default: test, or train where there are no test images].
+    #[arg(long, value_name = "PART")]
+    split: Option<Split>,
+    /// The projector's output instead of the backbone's.
+    #[arg(long)]
+    projector: bool,
+    /// Images at once [default: as many as the training had views].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    batch_size: Option<u32>,
+    /// Also draw the images as dots, coloured by class: FILE.png or FILE.svg.
+    #[arg(long, value_name = "FILE")]
+    map: Option<PathBuf>,
+    /// How the map is made: tsne shows groups best, pca keeps distances and is done at once.
+    #[arg(long, value_name = "NAME", default_value = "tsne", requires = "map")]
+    map_method: Method,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Split {
+    Train,
+    Test,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Method {
+    Pca,
+    Tsne,
+}
+
+pub fn run(args: &Args) -> Result<ExitCode> {
+    EmbeddingFormat::of(&args.out)?;
+    if let Some(map) = &args.map {
+        picture::check_name(map)?;
+    }
+    let trained = args.trained.open(&[], false)?;
+    let (config, data) = (&trained.config, &trained.data);
+    let split = args.split.unwrap_or(match data.test.is_empty() {
+        true => Split::Train,
+        false => Split::Test,
+    });
+    let (set, part): (&Arc<dyn ImageSet>, _) = match split {
+        Split::Train => (&data.train, "training"),
+        Split::Test => (&data.test, "test"),
+    };
+    if set.is_empty() {
+        return Err(EvalError::Missing {
+            data: data.name.clone(),
+            missing: "test images",
+        }
+        .into());
+    }
+    let output = match args.projector {
+        true => Output::Projector,
+        false => Output::Backbone,
+    };
+    let batch = args
+        .batch_size
+        .map_or(2 * config.optim.batch_size, |n| n as usize)
+        .min(set.len());
+    let mut parameters = Parameters::new();
+    let mut plan = FeaturePlan::new(config, &mut parameters, set.size(), batch, &[output], false)?;
+    let mut store = trained.store(&parameters)?;
+    let batches = plan.batches(&**set) as u64;
+    let choices = trained.choose(&[Work {
+        graph: plan.graph(),
+        runs: batches,
+    }])?;
+    plan.choose(&choices);
+    let mut features = plan.compile(&mut store)?;
+    let mut counter = Counter::new(batches, false);
+    let mut done = 0;
+    let table = features.table(set, &mut || {
+        done += 1;
+        counter.at(done, "batches of images");
+        true
+    })?;
+    counter.end();
+    trained.warn(&features.remarks());
+    let table = table
+        .filter(|table| !table.images.is_empty())
+        .ok_or_else(|| EvalError::NothingLeft {
+            data: data.name.clone(),
+            part,
+        })?;
+    write_embedding(&table, &**set, &data.classes, &args.out)?;
+    say!(
+        "features {}: {} {part} images, {} numbers each of the {}",
+        args.out.display(),
+        grouped(table.images.len()),
+        table.width,
+        output.name()
+    );
+    say!("names    {}", names_beside(&args.out).display());
+    if let Some(file) = &args.map {
+        let svg = sheet(&trained, &**set, &table, args.map_method, output, part);
+        picture::write(&svg, file)?;
+        say!("map      {}", file.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The map as SVG. In a terminal something moves meanwhile.
+fn sheet(
+    trained: &Trained,
+    set: &dyn ImageSet,
+    table: &FeatureTable,
+    method: Method,
+    output: Output,
+    part: &str,
+) -> String {
+    let waiting = ProgressBar::new_spinner().with_message("drawing the map");
+    waiting.enable_steady_tick(Duration::from_millis(120));
+    let (method, name) = match method {
+        Method::Pca => (MapMethod::Pca, "principal components"),
+        Method::Tsne => (MapMethod::Tsne, "t-SNE"),
+    };
+    let FeatureMap {
+        rows,
+        points,
+        explained,
+    } = feature_map(table, method);
+    waiting.finish_and_clear();
+    let all = table.images.len();
+    let which = match rows.len() == all {
+        true => format!("{} {part} images", grouped(all)),
+        false => format!(
+            "{} of {} {part} images, evenly spread",
+            grouped(rows.len()),
+            grouped(all)
+        ),
+    };
+    let how = match explained {
+        Some(part) => format!(
+            "The first two principal components, which hold {:.0} % of the variance. Features are scaled to length 1 before, as for kNN.",
+            100.0 * part
+        ),
+        None => "t-SNE of the first 50 principal components, perplexity 30. Images near each other are alike to the network; distances between groups and their sizes mean nothing. Features are scaled to length 1 before, as for kNN.".to_owned(),
+    };
+    let labels = set.labels().map(|all| {
+        let images = rows.iter().filter_map(|&row| table.images.get(row));
+        let label = |&image: &u32| all.get(image as usize).copied().unwrap_or(0);
+        images.map(label).collect()
+    });
+    let knows = match labels {
+        Some(_) => " The network has not seen the classes in its training.",
+        None => "",
+    };
+    FeatureSheet {
+        title: format!("What the {} finds alike", output.name()),
+        subtitle: format!("{}, {which}, {name}", trained.title()),
+        points,
+        labels,
+        classes: trained.data.classes.clone(),
+        notes: vec![how + knows],
+    }
+    .svg()
+}

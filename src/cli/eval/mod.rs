@@ -1,0 +1,35 @@
+//! `simsiam eval`: what the network of a run has learnt.
+
+mod knn;
+mod linear;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Classify every test image by its nearest training images, on the backbone's and on the projector's output.
+    Knn(Box<knn::Args>),
+    /// Train a linear classifier on the frozen backbone, for several learning rates at once.
+    Linear(Box<linear::Args>),
+}
+
+pub fn run(args: &Args) -> Result<ExitCode> {
+    match &args.what {
+        What::Knn(args) => knn::run(args),
+        What::Linear(args) => linear::run(args),
+    }
+}
+
+/// A share for people.
+fn percent(share: f64) -> String {
+    format!("{:.2} %", 100.0 * share)
+}

@@ -1,0 +1,174 @@
+//! The network of a run, to be evaluated: its configuration and weights, the images, the device.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use simsiam::config::Config;
+use simsiam::data::Dataset;
+use simsiam::gpu::{Gpu, Options};
+use simsiam::graph::tune::{self, Budget, Cache, Work};
+use simsiam::graph::{Choices, Store, Target};
+use simsiam::model::Parameters;
+use simsiam::train::RunFolder;
+use simsiam::train::checkpoint::Checkpoint;
+
+use super::say;
+use super::settings;
+use super::train::grouped;
+use super::tuning::Measuring;
+
+#[derive(clap::Args, Clone)]
+pub struct TrainedArgs {
+    /// The folder of the run. Its training need not be finished.
+    #[arg(long, value_name = "DIR")]
+    run: PathBuf,
+    /// The images, as after `simsiam train --data`, all of them: those of the run where it is not given.
+    #[arg(long, value_name = "SPEC")]
+    data: Option<String>,
+    /// Use only N training images: the first ones, or of files evenly spread ones.
+    #[arg(long, value_name = "N")]
+    limit_train: Option<String>,
+    /// Use only N test images.
+    #[arg(long, value_name = "N")]
+    limit_test: Option<String>,
+    /// Weights of this file instead of the run's newest checkpoint.
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// The adapter: its number in `simsiam devices` or a part of its name.
+    #[arg(long, value_name = "INDEX|NAME")]
+    device: Option<String>,
+}
+
+/// A run that has been opened.
+pub struct Trained {
+    pub config: Config,
+    pub data: Dataset,
+    pub gpu: Gpu,
+    checkpoint: Checkpoint,
+    run: PathBuf,
+    quiet: bool,
+}
+
+impl TrainedArgs {
+    /// Opens everything; `keys` (flag, key, value) go over the run's configuration. Where `quiet`, nothing is said but what is wrong.
+    pub fn open(&self, keys: &[(&str, &str, &Option<String>)], quiet: bool) -> Result<Trained> {
+        let (mut config, checkpoint) = RunFolder::trained(&self.run, self.checkpoint.as_deref())?;
+        if let Some(source) = &self.data {
+            config.data.source.clone_from(source);
+            // The run's limits are for the run's images.
+            (config.data.limit_train, config.data.limit_test) = (0, 0);
+        }
+        let own = [
+            ("--limit-train", "data.limit_train", &self.limit_train),
+            ("--limit-test", "data.limit_test", &self.limit_test),
+        ];
+        for (flag, key, value) in own.iter().chain(keys) {
+            if let Some(value) = value {
+                config.assign(flag, key, value)?;
+            }
+        }
+        config.validate()?;
+        let trained = Trained {
+            data: settings::open(&config)?,
+            gpu: Gpu::open(self.device.as_deref(), Options { checked: false })?,
+            config,
+            checkpoint,
+            run: self.run.clone(),
+            quiet,
+        };
+        trained.introduce();
+        Ok(trained)
+    }
+}
+
+impl Trained {
+    fn introduce(&self) {
+        let report = self.gpu.report();
+        let data = &self.data;
+        let classes = match data.classes.len() {
+            0 => String::new(),
+            n => format!(", {n} classes"),
+        };
+        let Checkpoint { step, epoch, .. } = &self.checkpoint;
+        let model = &self.config.model;
+        if !self.quiet {
+            say!(
+                "device   {} ({}, driver {})",
+                report.name,
+                report.backend,
+                report.driver
+            );
+            say!(
+                "run      {}, {} of width {}, after epoch {epoch} (step {step})",
+                self.run.display(),
+                model.arch,
+                model.width
+            );
+            say!(
+                "data     {}: {} training and {} test images{classes}",
+                data.name,
+                grouped(data.train.len()),
+                grouped(data.test.len()),
+            );
+        }
+        self.warn(&data.remarks);
+    }
+
+    /// Says what the user should know.
+    pub fn warn(&self, remarks: &[String]) {
+        for remark in remarks {
+            match self.quiet {
+                true => eprintln!("warning: {remark}"),
+                false => say!("warning: {remark}"),
+            }
+        }
+    }
+
+    /// The network's weights on the device. Fails where the checkpoint has others.
+    pub fn store(&self, parameters: &Parameters) -> Result<Store> {
+        let weights = self.checkpoint.weights(parameters)?;
+        let mut store = Store::new(&self.gpu);
+        parameters.allocate_frozen(&mut store)?;
+        parameters.write(&store, &weights);
+        Ok(store)
+    }
+
+    /// The fastest kernels for some work: those known from before, and where it is long enough some that are measured now.
+    pub fn choose(&self, work: &[Work]) -> Result<Choices> {
+        let target = Target::of(&self.gpu);
+        let mut bytes = 0;
+        for Work { graph, .. } in work {
+            bytes += graph.memory(&target)?.total();
+        }
+        let measuring = Measuring::new();
+        let tuned = tune::tune(
+            &self.gpu,
+            &target,
+            work,
+            &Budget::training(&self.gpu, bytes),
+            &mut Cache::open(&self.gpu),
+            &mut |done, of| measuring.at(done, of),
+        );
+        measuring.end();
+        Ok(tuned?.choices)
+    }
+
+    /// Data and network for a picture.
+    pub fn title(&self) -> String {
+        let run = self.run.file_name().unwrap_or(self.run.as_os_str());
+        let (run, epoch) = (run.to_string_lossy(), self.checkpoint.epoch);
+        format!("{}, {run} after epoch {epoch}", self.data.name)
+    }
+
+    /// What every result in JSON says of where it comes from.
+    pub fn about(&self) -> Value {
+        json!({
+            "run": self.run.display().to_string(),
+            "epoch": self.checkpoint.epoch,
+            "step": self.checkpoint.step,
+            "data": self.data.name,
+            "adapter": self.gpu.report().name,
+        })
+    }
+}

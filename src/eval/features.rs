@@ -1,0 +1,268 @@
+//! Features: what a network makes of images, batch after batch. Batch norm uses the running statistics, so that an image's features do
+//! not depend on which others are in its batch.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::EvalError;
+use crate::augment::{Feed, Loader, Pace, ViewOptions, Views, views};
+use crate::config::Config;
+use crate::data::ImageSet;
+use crate::gpu::Gpu;
+use crate::graph::{Choices, Graph, Program, Store, Tensor};
+use crate::method::simsiam;
+use crate::model::Parameters;
+use crate::ops;
+
+/// `F.normalize`'s default.
+const NORMALIZE_EPS: f32 = 1e-12;
+
+/// A part of the network whose output is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// The ResNet after global average pooling: what is used after the training.
+    Backbone,
+    /// The projector on top of it, z: what the loss compares.
+    Projector,
+}
+
+impl Output {
+    /// Both.
+    pub const ALL: [Output; 2] = [Output::Backbone, Output::Projector];
+
+    /// For people and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Output::Backbone => "backbone",
+            Output::Projector => "projector",
+        }
+    }
+}
+
+/// How features are computed, before anything is allocated.
+#[derive(Debug, Clone)]
+pub struct FeaturePlan {
+    graph: Graph,
+    feed: Feed,
+    /// `[batch, width]` each.
+    outputs: Vec<Tensor>,
+    batch: usize,
+    /// Side of the views.
+    size: usize,
+    /// Part of the images that may be unreadable.
+    unreadable: f64,
+    pace: Pace,
+}
+
+impl FeaturePlan {
+    /// These outputs of a network for `batch` images at once, all of width and height `one_size` where they share it; scaled to
+    /// length 1 where `unit`.
+    pub fn new(
+        config: &Config,
+        parameters: &mut Parameters,
+        one_size: Option<(u32, u32)>,
+        batch: usize,
+        outputs: &[Output],
+        unit: bool,
+    ) -> Result<FeaturePlan, EvalError> {
+        let batch = batch.max(1);
+        let mut graph = Graph::new();
+        let size = config.data.image_size;
+        let feed = Feed::streamed(&mut graph, one_size, batch, size);
+        let options = ViewOptions::evaluation(&config.augment);
+        let images = views(&mut graph, feed.bytes, feed.table, size, &options)?;
+        let projector = outputs.contains(&Output::Projector);
+        let network = simsiam::evaluation(&mut graph, images, config, parameters, projector)?;
+        let mut tensors = Vec::new();
+        for output in outputs {
+            let mut tensor = match output {
+                Output::Backbone => network.features,
+                Output::Projector => network.z.unwrap_or(network.features),
+            };
+            if unit {
+                let eps = NORMALIZE_EPS;
+                tensor = graph.add_one(ops::L2Normalize { eps }, &[tensor])?;
+                graph.keep(tensor);
+            }
+            tensors.push(tensor);
+        }
+        Ok(FeaturePlan {
+            graph,
+            feed,
+            outputs: tensors,
+            batch,
+            size,
+            unreadable: config.data.max_unreadable,
+            pace: Pace::new(config, batch),
+        })
+    }
+
+    /// What is replayed for every batch.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Images at once.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// Batches that hold all images of a set.
+    pub fn batches(&self, set: &dyn ImageSet) -> usize {
+        set.len().div_ceil(self.batch)
+    }
+
+    /// Features an image, of the output with this place in the list.
+    pub fn width(&self, output: usize) -> usize {
+        self.graph.shape(self.outputs[output]).channels()
+    }
+
+    /// See [`Graph::choose`].
+    pub fn choose(&mut self, choices: &Choices) {
+        self.graph.choose(choices);
+    }
+
+    /// Compiles it; the network's state is that of `store`.
+    pub fn compile(self, store: &mut Store) -> Result<Features, EvalError> {
+        Ok(Features {
+            program: Program::compile(&self.graph, store)?,
+            gpu: store.gpu().clone(),
+            plan: self,
+            remarks: BTreeMap::new(),
+        })
+    }
+}
+
+/// Features on the host: of the images of a set that can be read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeatureTable {
+    /// Features an image.
+    pub width: usize,
+    /// The image of each row, rising.
+    pub images: Vec<u32>,
+    /// Row after row.
+    pub values: Vec<f32>,
+}
+
+impl FeatureTable {
+    /// The features of one image.
+    pub fn row(&self, row: usize) -> &[f32] {
+        &self.values[row * self.width..(row + 1) * self.width]
+    }
+}
+
+/// A network that makes features on a device.
+pub struct Features {
+    gpu: Gpu,
+    plan: FeaturePlan,
+    program: Program,
+    /// Images that could not be read, and whether that has been told.
+    remarks: BTreeMap<String, bool>,
+}
+
+impl Features {
+    /// How they are computed.
+    pub fn plan(&self) -> &FeaturePlan {
+        &self.plan
+    }
+
+    /// All images of a set, as they are evaluated.
+    pub fn loader(&self, set: &Arc<dyn ImageSet>) -> Loader {
+        self.loader_of(set, Views::Evaluation, 0..set.len() as u64)
+    }
+
+    /// Places `range` of what is wanted of a set, one view an image, cropped and flipped at the most.
+    pub fn loader_of(&self, set: &Arc<dyn ImageSet>, views: Views, range: Range<u64>) -> Loader {
+        let FeaturePlan {
+            size,
+            unreadable,
+            pace,
+            ..
+        } = self.plan;
+        Loader::new(set.clone(), views, size, unreadable, pace, range)
+    }
+
+    /// Computes the features of the next images, and says which these are: none at the end. In the place of one that cannot be read is
+    /// the next that can.
+    pub fn next(&mut self, loader: &mut Loader) -> Result<Vec<u32>, EvalError> {
+        let batch = loader.next_batch(self.plan.batch);
+        for remark in loader.remarks() {
+            self.remarks.entry(remark).or_insert(false);
+        }
+        let batch = batch?;
+        if !batch.images.is_empty() {
+            self.plan.feed.write(&self.program, &batch);
+            self.program.run(None)?;
+        }
+        Ok(batch.images)
+    }
+
+    /// Copies `rows` of an output, on the device, to those from `to` on of an input of another program.
+    pub fn copy(
+        &self,
+        output: usize,
+        rows: Range<usize>,
+        program: &Program,
+        input: Tensor,
+        to: usize,
+    ) {
+        let output = self.plan.outputs[output];
+        let (Some(source), Some(target)) = (self.program.binding(output), program.binding(input))
+        else {
+            return; // cannot be: both are used
+        };
+        let width = self.plan.graph.shape(output).stored_channels();
+        target.buffer.copy_from(
+            &self.gpu,
+            target.offset + to * width,
+            &source.buffer,
+            source.offset + rows.start * width,
+            rows.len() * width,
+        );
+    }
+
+    /// The first output for all images of a set that can be read. `go_on` is asked after every batch; `None` where it said no.
+    pub fn table(
+        &mut self,
+        set: &Arc<dyn ImageSet>,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<FeatureTable>, EvalError> {
+        let width = self.plan.width(0);
+        let mut table = FeatureTable {
+            width,
+            images: Vec::with_capacity(set.len()),
+            values: Vec::with_capacity(set.len() * width),
+        };
+        let mut loader = self.loader(set);
+        let mut place = 0;
+        loop {
+            let images = self.next(&mut loader)?;
+            if images.is_empty() {
+                return Ok(Some(table));
+            }
+            let values = self.program.read(self.plan.outputs[0])?;
+            for (&image, row) in images.iter().zip(values.chunks_exact(width)) {
+                // Another than its place says is only there because that one could not be read.
+                if image == place {
+                    table.images.push(image);
+                    table.values.extend_from_slice(row);
+                }
+                place += 1;
+            }
+            if !go_on() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// What is wrong with images that could not be read, each told once.
+    pub fn remarks(&mut self) -> Vec<String> {
+        let new = self.remarks.iter_mut().filter(|(_, told)| !**told);
+        new.map(|(remark, told)| {
+            *told = true;
+            remark.clone()
+        })
+        .collect()
+    }
+}

@@ -1,0 +1,135 @@
+//! What is watched beside the loss, in every method: nodes that nothing learns from. They are small beside a step, and what the
+//! host reads of them are a few numbers, or a matrix where it asks for one.
+
+use std::sync::Arc;
+
+use crate::graph::{Graph, GraphError, Op, Shape, Tensor};
+use crate::model::{Arena, Parameters};
+use crate::ops;
+
+/// Rows of view 1 whose effective rank is taken: more cost time and say little more.
+pub const RANK_ROWS: usize = 256;
+/// `F.cosine_similarity`'s default.
+const COSINE_EPS: f32 = 1e-8;
+
+/// Of projections and predictions. All are kept.
+#[derive(Debug, Clone)]
+pub struct Outputs {
+    /// Mean |z| over all rows `[1]`.
+    pub z_norm: Tensor,
+    /// Mean |p| over all rows `[1]`.
+    pub p_norm: Tensor,
+    /// Mean cosine between the z of view 1 and view 2 of an image `[1]`.
+    pub view_cosine: Tensor,
+    /// Gram matrix of the centred z/|z| of view 1, of its first rows ([`RANK_ROWS`]) or of its channels, whichever are fewer:
+    /// `[n, n]`. Its eigenvalues are the squared singular values.
+    pub gram: Tensor,
+    /// Its n.
+    pub gram_side: usize,
+}
+
+/// Of the gradients of a step. All are kept.
+#[derive(Debug, Clone)]
+pub struct Gradients {
+    /// L2 norm of the gradient of every stage `[stages]`, without loss scale and weight decay. Meaningless where the step is
+    /// skipped.
+    pub norms: Tensor,
+    /// Names of the stages: stem, layer1 and so on, projector, predictor.
+    pub stages: Vec<String>,
+    /// What the optimiser multiplies the gradients with, 0 in a step that is skipped `[1]`; `None` where no loss is scaled.
+    pub factor: Option<Tensor>,
+}
+
+/// Adds what is watched of `z` and `p` `[2N, dim]`, and of `normalized_z`, z/|z|; view 1 of `images` images comes first.
+pub(super) fn outputs(
+    graph: &mut Graph,
+    [z, p, normalized_z]: [Tensor; 3],
+    images: usize,
+) -> Result<Outputs, GraphError> {
+    let rows = graph.shape(z).dims()[0];
+    let mean = |count| ops::Mean { count, scale: 1.0 };
+    let norm = |graph: &mut Graph, tensor| {
+        let norms = graph.add_one(ops::RowNorm, &[tensor])?;
+        graph.add_one(mean(rows), &[norms])
+    };
+    let z_norm = norm(graph, z)?;
+    let p_norm = norm(graph, p)?;
+    let other = graph.add_one(ops::SwapViews, &[z])?;
+    let cosine = ops::CosineSimilarity { eps: COSINE_EPS };
+    let cosines = graph.add_one(cosine, &[z, other])?;
+    let view_cosine = graph.add_one(mean(images), &[cosines])?;
+
+    let rows = images.min(RANK_ROWS);
+    let channels = graph.shape(z).channels();
+    let centered = graph.add_one(ops::CenterColumns { rows }, &[normalized_z])?;
+    let gram = match channels < rows {
+        true => graph.add_one(ops::LinearGradWeight, &[centered, centered])?,
+        false => graph.add_one(ops::MatmulTransposed, &[centered, centered])?,
+    };
+    for tensor in [z_norm, p_norm, view_cosine, gram] {
+        graph.keep(tensor);
+    }
+    Ok(Outputs {
+        z_norm,
+        p_norm,
+        view_cosine,
+        gram,
+        gram_side: channels.min(rows),
+    })
+}
+
+/// Adds what is watched of the gradients, which lie in their arena. They are those of a scaled loss where there is a `factor`,
+/// which undoes the scale.
+pub(super) fn gradients(
+    graph: &mut Graph,
+    factor: Option<Tensor>,
+    parameters: &Parameters,
+) -> Result<Gradients, GraphError> {
+    let (stages, ends) = stages(parameters);
+    let words = Shape::rows([parameters.words(Arena::Parameters)]);
+    let arena = graph.state(Arena::GRADIENTS, words, Arena::GRADIENTS, 0);
+    let op: Arc<dyn Op> = Arc::new(ops::RangeNorms {
+        ends,
+        scaled: factor.is_some(),
+    });
+    let mut inputs = vec![arena];
+    inputs.extend(factor);
+    let norms = graph.add_updating(op, &inputs, &[])?[0];
+    graph.keep(norms);
+    if let Some(factor) = factor {
+        graph.keep(factor);
+    }
+    Ok(Gradients {
+        norms,
+        stages,
+        factor,
+    })
+}
+
+/// The stages of a network in the order of their parameters, and the word of [`Arena::Parameters`] where each ends: the entries of
+/// a stage lie beside each other.
+fn stages(parameters: &Parameters) -> (Vec<String>, Vec<usize>) {
+    let mut stages: Vec<String> = Vec::new();
+    let mut ends: Vec<usize> = Vec::new();
+    for entry in parameters.of(Arena::Parameters) {
+        let stage = stage(&entry.name);
+        if stages.last().map(String::as_str) != Some(stage) {
+            if !stages.is_empty() {
+                ends.push(entry.offset);
+            }
+            stages.push(stage.to_string());
+        }
+    }
+    ends.push(parameters.words(Arena::Parameters));
+    (stages, ends)
+}
+
+/// The stage of a parameter, from PyTorch's name of it.
+fn stage(name: &str) -> &str {
+    let name = name.strip_prefix("encoder.").unwrap_or(name);
+    match name.split('.').next().unwrap_or(name) {
+        "conv1" | "bn1" => "stem",
+        "fc" => "projector",
+        other => other,
+    }
+}

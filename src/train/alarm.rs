@@ -1,0 +1,219 @@
+//! Tells a collapse, a stagnation and a divergence from the numbers of a run: a state machine without a device, fed with the events
+//! of a run, or with what `metrics.jsonl` keeps of them.
+
+use serde::{Deserialize, Serialize};
+
+use super::advice::advice;
+use super::checkpoint::Checkpoint;
+use super::event::{Alarm, AlarmKind, Epoch, Event, Step, Watch};
+use crate::config::{Config, Similarity};
+
+// The thresholds lie between what runs of the demo preset showed (1,000 images, 90 steps; tests/data/alarms.jsonl holds the numbers
+// of eleven, which a test replays). "Healthy" are three seeds, asymmetric, cross_entropy, batch_norm all, batch 32, d 32.
+
+/// Loss and output std are smoothed over about so many steps: batches differ by more than what is looked for.
+const SMOOTHING: f64 = 16.0;
+/// What is wrong must be so over so many steps, and so many watches, in a row.
+const LASTING: u64 = 16;
+const WATCHES: u64 = 3;
+/// A rank below this part of the untrained network's: few directions. Healthy runs fell to .40 to .71 of it; those without
+/// stop-gradient or predictor to .20 to .22, one with a learning rate 30 times too large to .07.
+const FEW: f64 = 0.3;
+/// An output std below this part of the largest that the run had: nearly a point, and the rank is that of the noise around it, which
+/// looks healthy. Healthy runs kept .99; without any batch norm in the heads .24 was left (loss -.99), without predictor too .07.
+const POINT: f64 = 0.5;
+/// So many steps, and at least two epochs, are given to a loss to move.
+const PATIENCE: u64 = 48;
+/// A loss that has moved by less than this part of its range, and in the second half of that time by less than `STILL` of it, does
+/// not move. By step 90 healthy runs had moved .34 to .64, a frozen predictor .17, a learning rate 10,000 times too small .00.
+const MOVED: f64 = 0.25;
+const STILL: f64 = 0.05;
+/// A loss above its best by this part of its range has left what was learnt. No run at this size did; healthy ones stayed within .02.
+const RISE: f64 = 0.25;
+
+/// Hears the numbers of one run, and says once a kind what is wrong.
+#[derive(Debug, Clone)]
+pub struct Watchman {
+    config: Config,
+    steps_per_epoch: u64,
+    state: State,
+}
+
+/// What is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+struct State {
+    /// Of the untrained network.
+    first_loss: f64,
+    first_rank: f64,
+    /// Smoothed.
+    loss: f64,
+    std: f64,
+    /// The best that they were.
+    least_loss: f64,
+    most_std: f64,
+    /// `least_loss` when it was last asked whether it moves.
+    asked_loss: f64,
+    /// Watches in a row that looked collapsed, and the step of the first.
+    low: u64,
+    low_since: u64,
+    /// Steps in a row whose loss was far above its best.
+    high: u64,
+    /// Whether a collapse, a stagnation, a divergence was told.
+    told: [bool; 3],
+}
+
+/// Metadata of a checkpoint.
+const STATE: &str = "alarm.state";
+
+impl Watchman {
+    /// Of a run with this configuration.
+    pub fn new(config: &Config, steps_per_epoch: u64) -> Watchman {
+        Watchman {
+            config: config.clone(),
+            steps_per_epoch: steps_per_epoch.max(1),
+            state: State::default(),
+        }
+    }
+
+    /// Takes an event of the run, all of them in their order; the alarm that follows from it, if one does.
+    pub fn hear(&mut self, event: &Event) -> Option<Alarm> {
+        match event {
+            Event::Epoch(epoch) if epoch.epoch == 0 => self.begin(epoch),
+            Event::Step(step) => return self.step(step),
+            Event::Watch(watch) => return self.watch(watch),
+            _ => {}
+        }
+        None
+    }
+
+    fn begin(&mut self, untrained: &Epoch) {
+        self.state = State {
+            first_loss: untrained.loss,
+            first_rank: untrained.effective_rank,
+            loss: untrained.loss,
+            std: untrained.output_std,
+            least_loss: untrained.loss,
+            most_std: untrained.output_std,
+            asked_loss: untrained.loss,
+            ..State::default()
+        };
+    }
+
+    /// How far a loss can fall: from no similarity to all of it. The cross-entropy of two softmaxes over d outputs of unit variance
+    /// is about ln d + 1/2 where they have nothing in common, and ln d where they are equal.
+    fn range(&self) -> f64 {
+        match self.config.method.similarity {
+            Similarity::Cosine => 1.0,
+            Similarity::CrossEntropy => 0.5,
+        }
+    }
+
+    fn step(&mut self, step: &Step) -> Option<Alarm> {
+        let range = self.range();
+        let state = &mut self.state;
+        state.loss += (f64::from(step.loss) - state.loss) / SMOOTHING;
+        state.std += (f64::from(step.output_std) - state.std) / SMOOTHING;
+        state.least_loss = state.least_loss.min(state.loss);
+        state.most_std = state.most_std.max(state.std);
+        let above = state.loss - state.least_loss > RISE * range;
+        state.high = if above { state.high + 1 } else { 0 };
+        if state.high >= LASTING {
+            let message = format!(
+                "the loss leaves what was learnt: {:+.3} after it was at {:+.3}, gradient norm {:.3}",
+                state.loss,
+                state.least_loss,
+                step.gradient_norm.unwrap_or(f32::INFINITY)
+            );
+            return self.tell(AlarmKind::Divergence, [step.step, step.epoch], message);
+        }
+        self.stagnation(step)
+    }
+
+    /// Asks twice a patience whether the loss moves.
+    fn stagnation(&mut self, step: &Step) -> Option<Alarm> {
+        let warmup = self.config.optim.warmup_epochs as u64 * self.steps_per_epoch;
+        let half = (PATIENCE / 2).max(self.steps_per_epoch);
+        let steps = step.step.saturating_sub(warmup);
+        if steps == 0 || !steps.is_multiple_of(half) {
+            return None;
+        }
+        let range = self.range();
+        let state = &mut self.state;
+        let moved = state.first_loss - state.least_loss;
+        let lately = state.asked_loss - state.least_loss;
+        state.asked_loss = state.least_loss;
+        let still = moved < MOVED * range && lately < STILL * range;
+        if steps < 2 * half || !still || state.low > 0 {
+            return None;
+        }
+        let message = format!(
+            "the loss hardly moves: {:+.3} after {} steps, {:+.3} before training",
+            state.loss, step.step, state.first_loss
+        );
+        self.tell(AlarmKind::Stagnation, [step.step, step.epoch], message)
+    }
+
+    fn watch(&mut self, watch: &Watch) -> Option<Alarm> {
+        let healthy = 1.0 / (self.config.model.dim as f64).sqrt();
+        let state = &mut self.state;
+        let rank = watch.effective_rank;
+        let point = state.std < POINT * state.most_std;
+        // A rank that is no number says nothing.
+        let few = rank < FEW * state.first_rank;
+        if !point && !few {
+            state.low = 0;
+            return None;
+        }
+        if state.low == 0 {
+            state.low_since = watch.step;
+        }
+        state.low += 1;
+        let lasted = watch.step - state.low_since;
+        if state.low < WATCHES || lasted < LASTING {
+            return None;
+        }
+        let seen = match point {
+            true => "the outputs of all images come together in one point",
+            false => "the outputs of all images fall into few directions",
+        };
+        let message = format!(
+            "{seen}: output std {:.4} (healthy {healthy:.4}), effective rank {rank:.1} ({:.1} before training), loss {:+.3}",
+            state.std, state.first_rank, state.loss
+        );
+        self.tell(AlarmKind::Collapse, [watch.step, watch.epoch], message)
+    }
+
+    /// The alarm, where it is the first of its kind.
+    fn tell(&mut self, kind: AlarmKind, [step, epoch]: [u64; 2], message: String) -> Option<Alarm> {
+        let told = &mut self.state.told[kind as usize];
+        if std::mem::replace(told, true) {
+            return None;
+        }
+        Some(Alarm {
+            step,
+            epoch,
+            kind,
+            message,
+            advice: advice(kind, &self.config),
+        })
+    }
+
+    /// Puts what is remembered into a checkpoint, to the last bit.
+    pub(super) fn write(&self, checkpoint: &mut Checkpoint) {
+        // A struct of numbers and flags can always be written.
+        if let Ok(text) = toml::to_string(&self.state) {
+            checkpoint.extra.insert(STATE.to_owned(), text);
+        }
+    }
+
+    /// Takes it from a checkpoint, where it is there.
+    pub(super) fn read(&mut self, checkpoint: &Checkpoint) {
+        let text = checkpoint.extra.get(STATE);
+        if let Some(state) = text.and_then(|text| toml::from_str(text).ok()) {
+            self.state = state;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

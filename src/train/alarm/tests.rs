@@ -1,0 +1,172 @@
+use std::error::Error;
+
+use serde_json::Value;
+
+use super::*;
+
+type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
+
+/// What runs have told, one a line: `set` (beside the demo preset), the alarms expected, loss, output std and effective rank of the
+/// untrained network (`first`), loss and output std of every step, and the rank at some (`[step, rank]`).
+const RUNS: &str = include_str!("../../../tests/data/alarms.jsonl");
+const STEPS_PER_EPOCH: u64 = 15;
+
+fn epoch(loss: f64, output_std: f64, effective_rank: f64) -> Event {
+    Event::Epoch(Epoch {
+        epoch: 0,
+        loss,
+        output_std,
+        effective_rank,
+        knn_top1: None,
+        seconds: 0.0,
+    })
+}
+
+fn step(step: u64, loss: f64, output_std: f64) -> Event {
+    Event::Step(Step {
+        step,
+        epoch: (step - 1) / STEPS_PER_EPOCH + 1,
+        loss: loss as f32,
+        output_std: output_std as f32,
+        lr: 0.0,
+        predictor_lr: 0.0,
+        loss_scale: None,
+        gradient_norm: None,
+        z_norm: 0.0,
+        p_norm: 0.0,
+        view_cosine: 0.0,
+        images_per_second: 0.0,
+    })
+}
+
+fn watch(step: u64, effective_rank: f64) -> Event {
+    Event::Watch(Watch {
+        step,
+        epoch: (step - 1) / STEPS_PER_EPOCH + 1,
+        effective_rank,
+        gradient_norms: Vec::new(),
+        channel_std: Vec::new(),
+        ends_epoch: false,
+    })
+}
+
+/// The events of a recorded run.
+fn events(run: &Value) -> Result<Vec<Event>> {
+    let numbers =
+        |value: &Value| -> Result<Vec<f64>> { Ok(serde_json::from_value(value.clone())?) };
+    let first = numbers(&run["first"])?;
+    let mut events = vec![epoch(first[0], first[1], first[2])];
+    let ranks: Vec<(u64, f64)> = serde_json::from_value(run["rank"].clone())?;
+    let mut ranks = ranks.into_iter().peekable();
+    let (losses, stds) = (numbers(&run["loss"])?, numbers(&run["std"])?);
+    for (at, (loss, std)) in (1..).zip(losses.into_iter().zip(stds)) {
+        events.push(step(at, loss, std));
+        events.extend(
+            ranks
+                .next_if(|(step, _)| *step == at)
+                .map(|(_, rank)| watch(at, rank)),
+        );
+    }
+    Ok(events)
+}
+
+fn watchman(run: &Value) -> Result<Watchman> {
+    let mut config = Config::preset("demo")?;
+    for assignment in run["set"].as_array().into_iter().flatten() {
+        config.set(assignment.as_str().unwrap_or_default())?;
+    }
+    Ok(Watchman::new(&config, STEPS_PER_EPOCH))
+}
+
+#[test]
+fn collapsed_runs_are_told_and_healthy_ones_are_not() -> Result {
+    for line in RUNS.lines() {
+        let run: Value = serde_json::from_str(line)?;
+        let mut watchman = watchman(&run)?;
+        let alarms: Vec<Alarm> = events(&run)?
+            .iter()
+            .filter_map(|e| watchman.hear(e))
+            .collect();
+        let kinds: Vec<Value> = alarms
+            .iter()
+            .map(|alarm| serde_json::to_value(alarm.kind))
+            .collect::<std::result::Result<_, _>>()?;
+        assert_eq!(
+            Value::from(kinds),
+            run["alarms"],
+            "{}: {alarms:?}",
+            run["set"]
+        );
+    }
+    Ok(())
+}
+
+/// An interrupted run tells the same alarms, and none twice.
+#[test]
+fn a_checkpoint_keeps_what_was_heard_and_told() -> Result {
+    for line in RUNS.lines() {
+        let run: Value = serde_json::from_str(line)?;
+        let events = events(&run)?;
+        let mut whole = watchman(&run)?;
+        let expected: Vec<Alarm> = events.iter().filter_map(|e| whole.hear(e)).collect();
+        for cut in [1, 40, 70, events.len()] {
+            let mut checkpoint = Checkpoint::default();
+            let mut before = watchman(&run)?;
+            let mut told: Vec<Alarm> = events[..cut]
+                .iter()
+                .filter_map(|e| before.hear(e))
+                .collect();
+            before.write(&mut checkpoint);
+            let mut after = watchman(&run)?;
+            after.read(&checkpoint);
+            assert_eq!(after.state, before.state);
+            told.extend(events[cut..].iter().filter_map(|e| after.hear(e)));
+            assert_eq!(told, expected, "cut at {cut}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_point_and_a_divergence() -> Result {
+    let run =
+        |loss: &dyn Fn(u64) -> f64, std: &dyn Fn(u64) -> f64, rank: f64| -> Result<Vec<Alarm>> {
+            let mut watchman = Watchman::new(&Config::preset("demo")?, STEPS_PER_EPOCH);
+            let mut alarms: Vec<Alarm> = watchman
+                .hear(&epoch(0.0, 0.088, 40.0))
+                .into_iter()
+                .collect();
+            for at in 1..=200 {
+                alarms.extend(watchman.hear(&step(at, loss(at), std(at))));
+                if at.is_multiple_of(5) {
+                    alarms.extend(watchman.hear(&watch(at, rank)));
+                }
+            }
+            Ok(alarms)
+        };
+    let learns = |at: u64| -0.8 * (1.0 - (-(at as f64) / 40.0).exp());
+    let healthy = |_: u64| 0.088;
+    assert_eq!(run(&learns, &healthy, 20.0)?, []);
+    // A batch now and then that is far off, and a rank that is no number, are no alarm.
+    let jumps = |at: u64| {
+        if at.is_multiple_of(20) {
+            0.0
+        } else {
+            learns(at)
+        }
+    };
+    assert_eq!(run(&jumps, &healthy, f64::NAN)?, []);
+
+    // The std falls; the rank is that of the noise around the point.
+    let point = run(&learns, &|at| 0.088 * (-(at as f64) / 50.0).exp(), 30.0)?;
+    assert_eq!(point.len(), 1, "{point:?}");
+    assert_eq!(point[0].kind, AlarmKind::Collapse);
+    assert!(point[0].message.contains("one point"), "{point:?}");
+
+    let breaks = |at: u64| if at < 100 { learns(at) } else { -0.2 };
+    let rises = run(&breaks, &healthy, 20.0)?;
+    assert_eq!(rises.len(), 1, "{rises:?}");
+    assert_eq!(rises[0].kind, AlarmKind::Divergence);
+    assert!((116..140).contains(&rises[0].step), "{rises:?}");
+    Ok(())
+}

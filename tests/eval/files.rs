@@ -1,0 +1,53 @@
+//! Features as files.
+
+use std::fs;
+
+use simsiam::data::Images;
+use simsiam::eval::{FeatureTable, write_embedding};
+
+use crate::subject::Result;
+
+#[test]
+fn an_embedding_is_the_same_in_every_file() -> Result {
+    let images = Images::new(2, 1, 1, vec![0; 8], Some(vec![1, 0, 2, 1]))?;
+    let classes = ["plain", "with, comma"].map(str::to_owned);
+    // Image 1 could not be read.
+    let table = FeatureTable {
+        width: 3,
+        images: vec![0, 2, 3],
+        values: (0..9).map(|v| v as f32 * 0.1 - 0.3).collect(),
+    };
+    let folder = tempfile::tempdir()?;
+    let [tensors, array] = ["a.safetensors", "b.NPY"].map(|name| folder.path().join(name));
+    for file in [&tensors, &array] {
+        write_embedding(&table, &images, &classes, file)?;
+    }
+    let bytes = fs::read(&tensors)?;
+    let read = safetensors::SafeTensors::deserialize(&bytes)?;
+    let features = read.tensor("features")?;
+    assert_eq!(features.shape(), [3, 3]);
+    assert_eq!(
+        bytemuck::pod_collect_to_vec::<u8, f32>(features.data()),
+        table.values
+    );
+    let labels = read.tensor("labels")?;
+    assert_eq!(
+        bytemuck::pod_collect_to_vec::<u8, i64>(labels.data()),
+        [1, 2, 1]
+    );
+    let npy = npyz::NpyFile::new(&fs::read(&array)?[..])?;
+    assert_eq!(npy.shape(), [3, 3]);
+    assert_eq!(npy.into_vec::<f32>()?, table.values);
+    let names = fs::read_to_string(folder.path().join("a.csv"))?;
+    assert_eq!(names, fs::read_to_string(folder.path().join("b.csv"))?);
+    let expected = [
+        "row,image,name,label,class",
+        "0,0,image 0,1,\"with, comma\"",
+        "1,2,image 2,2,class 2",
+        "2,3,image 3,1,\"with, comma\"",
+    ];
+    assert_eq!(names.lines().collect::<Vec<_>>(), expected);
+    let error = write_embedding(&table, &images, &classes, &folder.path().join("c.txt"));
+    assert!(error.is_err_and(|e| e.to_string().contains(".safetensors or .npy")));
+    Ok(())
+}
