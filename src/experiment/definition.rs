@@ -239,6 +239,8 @@ fn lookup<'a>(values: &'a Table, key: &str) -> Option<&'a Value> {
 pub(super) fn value_text(values: &Table, key: &str) -> String {
     match lookup(values, key) {
         Some(Value::String(text)) => text.clone(),
+        // 1e38, and not its 38 zeros.
+        Some(Value::Float(x)) => format!("{x:?}"),
         Some(value) => value.to_string(),
         None => String::new(),
     }

@@ -48,6 +48,8 @@ pub struct Figures {
     pub diverged: usize,
     /// Of the ended ones, those whose outputs had collapsed.
     pub collapsed: usize,
+    /// kNN's accuracy before training, as a share.
+    pub knn_untrained: Sample,
     /// kNN's accuracy, as a share.
     pub knn: Sample,
     /// The last epoch's loss.
@@ -80,6 +82,7 @@ impl Figures {
     /// The numbers of some runs as far as they are, at their end or not.
     pub fn at_last(runs: &[&History]) -> Figures {
         Figures {
+            knn_untrained: Sample::of(runs, History::knn_untrained),
             knn: Sample::of(runs, History::knn),
             loss: Sample::of(runs, |run| run.last_epoch()?.loss),
             std_ratio: Sample::of(runs, std_ratio),

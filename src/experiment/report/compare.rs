@@ -5,7 +5,7 @@ use std::path::Path;
 use super::group::{Group, name};
 use super::{curves, facts, html};
 use crate::experiment::{ExperimentError, Figures};
-use crate::picture::{self, ChartSheet, escape, mark, number};
+use crate::picture::{self, ChartSheet, escape, mark};
 use crate::train::History;
 
 /// Writes the report of `runs` to the file `out`, and its charts to a PNG of that name. Runs that differ in their seed only are shown as one
@@ -64,11 +64,6 @@ pub fn compare(runs: &[History], out: &Path) -> Result<(), ExperimentError> {
 
 fn table(groups: &[Group]) -> String {
     let row = |(group, figures): (&Group, &Figures)| {
-        let untrained = group
-            .runs
-            .iter()
-            .filter_map(|run| run.knn_untrained())
-            .next();
         let states: Vec<String> = group
             .runs
             .iter()
@@ -81,7 +76,7 @@ fn table(groups: &[Group]) -> String {
         };
         vec![
             format!("{}{}{states}", mark(group.look), escape(&group.label)),
-            untrained.map_or("–".to_owned(), |knn| number(100.0 * knn, 1)),
+            facts::sample(&figures.knn_untrained, 100.0, 1),
             facts::sample(&figures.knn, 100.0, 1),
             facts::sample(&figures.loss, 1.0, 3),
             facts::sample(&figures.std_ratio, 1.0, 2),

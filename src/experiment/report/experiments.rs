@@ -281,7 +281,7 @@ impl<'a> Section<'a> {
                         .map_or("–".to_owned(), facts::rate),
                 ]
             };
-        let columns = [
+        let mut columns = vec![
             ("Variant", false),
             ("Paper, %", true),
             ("Ours: kNN, %", true),
@@ -292,11 +292,24 @@ impl<'a> Section<'a> {
             ("Time a run", true),
             ("Images/s", true),
         ];
+        let mut rows: Vec<Vec<String>> = rows.map(row).collect();
+        // A user's own experiment has no paper.
+        if self
+            .definition()
+            .variants
+            .iter()
+            .all(|variant| variant.paper.is_empty())
+        {
+            columns.remove(1);
+            for row in &mut rows {
+                row.remove(1);
+            }
+        }
         let caption = format!("{}: ours beside the paper's", self.definition().title);
         Table {
             caption: &caption,
             columns: &columns,
-            rows: rows.map(row).collect(),
+            rows,
         }
         .html()
     }
