@@ -203,14 +203,14 @@ fn variants_of_the_step_match_their_references() {
             .unwrap();
         let watched = &small.step.gradient_norms;
         let norms = program.read(watched.norms).unwrap();
-        let entries = small.parameters.of(Arena::Parameters);
+        let entries = || small.parameters.of(Arena::Parameters);
         for (stage, norm) in watched.stages.iter().zip(norms) {
             let of_stage = |name: &str| match stage.as_str() {
                 "stem" => name.contains("encoder.conv1") || name.contains("encoder.bn1"),
                 "projector" => name.contains("encoder.fc"),
                 other => name.contains(other),
             };
-            let members = entries.clone().zip(&got).filter(|(e, _)| of_stage(&e.name));
+            let members = entries().zip(&got).filter(|(e, _)| of_stage(&e.name));
             let squares = members.flat_map(|(_, values)| values).map(|v| v * v);
             let expected = squares.sum::<f32>().sqrt();
             assert!(

@@ -20,10 +20,11 @@ pub struct RangeNorms {
 const ALIGNMENT: usize = 64;
 
 impl RangeNorms {
-    /// First word and end of every range among `n` words.
+    /// First word and end of every range among `n` words, the last of which is the last range's, padding or not.
     fn ranges(&self, n: usize) -> impl Iterator<Item = (usize, usize)> {
         let begins = std::iter::once(0).chain(self.ends.iter().copied());
-        begins.zip(self.ends.iter().map(move |&end| end.min(n)))
+        let inner = &self.ends[..self.ends.len().saturating_sub(1)];
+        begins.zip(inner.iter().copied().chain([n]))
     }
 
     /// Whether the ranges hold every one of `n` words, and none is empty.

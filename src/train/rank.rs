@@ -31,9 +31,10 @@ pub fn effective_rank(values: &[f32], width: usize) -> f64 {
     rank_of(gram, rows)
 }
 
-/// The same from the Gram matrix of `rows` centred rows, as it comes back from the device: `side` rows, each with its padding.
+/// The same from the Gram matrix of `rows` centred rows, as it comes back from the device: `side` rows, each padded to
+/// a multiple of four, and perhaps rows of padding.
 pub(super) fn rank_of_gram(words: &[f32], side: usize, rows: usize) -> f64 {
-    let stride = words.len().checked_div(side).unwrap_or(0);
+    let stride = side.next_multiple_of(4);
     let value = |i: usize, j: usize| f64::from(words[i * stride + j]);
     // A product's two halves may differ in their last bits.
     let gram = DMatrix::from_fn(side, side, |i, j| (value(i, j) + value(j, i)) / 2.0);
