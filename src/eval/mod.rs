@@ -1,7 +1,7 @@
 //! What a network has learnt, without training it further.
 //!
 //! [`FeaturePlan`] makes features of images; [`KnnPlan`] classifies by them and by the vote of their neighbours ([`VotePlan`]);
-//! [`linear`] trains linear classifiers on them ([`Probe`]); [`write_embedding`] makes files of them, [`feature_map`] a map.
+//! [`linear()`] trains linear classifiers on them ([`Probe`]); [`write_embedding`] makes files of them, [`feature_map`] a map.
 
 mod embedding;
 mod error;

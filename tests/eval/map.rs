@@ -23,7 +23,8 @@ fn few_or_equal_images_have_a_map_too() {
 }
 
 fn sheet(classes: usize, points: usize) -> FeatureSheet {
-    let angle = |i: usize| (i % classes.max(1)) as f64 / classes.max(1) as f64 * 6.28;
+    let angle =
+        |i: usize| (i % classes.max(1)) as f64 / classes.max(1) as f64 * std::f64::consts::TAU;
     let noise = |i: usize| (i * 7919 % 101) as f64 / 101.0 - 0.5;
     let point = |i: usize| {
         let radius = 1.0 + (i % classes.max(1) % 7) as f64;
