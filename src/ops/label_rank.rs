@@ -67,7 +67,7 @@ pub(super) fn cases() -> Vec<Case> {
         })
         .collect();
     // Ties, and a classifier that has diverged.
-    let logits = vec![1.0, 1.0, 1.0, f32::NAN, f32::INFINITY, 0.0];
+    let logits = [1.0, 1.0, 1.0, f32::NAN, f32::INFINITY, 0.0];
     cases.push(
         Case::new("label_rank of ties and no numbers", LabelRank { groups: 2 })
             .fixed(Shape::rows([3, 6]), Fill::Values(logits.repeat(3)))
