@@ -12,6 +12,9 @@ use crate::experiment::{Definition, ExperimentError, Figures, Folder, Plan, Vari
 use crate::picture::{self, Chart, ChartSheet, escape, mark};
 use crate::train::History;
 
+/// The heading of every report.
+const TITLE: &str = "SimSiam's experiments";
+
 /// What the paper's figures are.
 const PAPER: &str = "The paper's figures are linear top-1 on ImageNet with a ResNet-50 after 100 epochs; ours are kNN top-1 on the data above after the \
                      last epoch. Directions can be compared, numbers cannot. A direction counts as reproduced, or as not, from two standard errors on; the error \
@@ -63,11 +66,7 @@ pub fn experiments(
         })
         .collect();
 
-    let title = match &sections[..] {
-        [one] => one.definition().title.clone(),
-        _ => "SimSiam's experiments".to_owned(),
-    };
-    let mut body = element("h1", &title);
+    let mut body = element("h1", TITLE);
     body += &paragraph(
         "lead-in",
         "After Chen & He, \u{201C}Exploring Simple Siamese Representation Learning\u{201D} (2020), repeated at a size for the machine at hand.",
@@ -92,7 +91,7 @@ pub fn experiments(
     body += &facts::runs(&Group::all(runs));
     body += "</section>\n";
     let path = folder.path().join("report.html");
-    super::write(&path, &page(&title, &body))?;
+    super::write(&path, &page(TITLE, &body))?;
     Ok(path)
 }
 

@@ -142,24 +142,10 @@ pub fn alarms(groups: &[Group]) -> String {
         for run in &group.runs {
             let who = format!("{}, seed {}", group.label, run.config.run.seed);
             for alarm in &run.alarms {
-                let advice = if alarm.advice.is_empty() {
-                    String::new()
-                } else {
-                    format!(" {}", alarm.advice)
-                };
-                let text = format!("{}{advice}", alarm.message);
-                items += &item(
-                    &alarm.kind,
-                    &format!("{who}, step {}", count(alarm.step as usize)),
-                    &text,
-                );
+                items += &item(&alarm.kind, &who, alarm.step, &alarm.message, &alarm.advice);
             }
             if let Some(failed) = &run.failed {
-                items += &item(
-                    "diverged",
-                    &format!("{who}, step {}", count(failed.step as usize)),
-                    &failed.message,
-                );
+                items += &item("diverged", &who, failed.step, &failed.message, "");
             }
         }
     }
@@ -169,12 +155,15 @@ pub fn alarms(groups: &[Group]) -> String {
     }
 }
 
-fn item(kind: &str, who: &str, text: &str) -> String {
+fn item(kind: &str, who: &str, step: u64, message: &str, advice: &str) -> String {
+    let [kind, who, message] = [kind, who, message].map(escape);
+    let step = count(step as usize);
+    let advice = match advice {
+        "" => String::new(),
+        advice => format!("<br>What usually helps: {}", escape(advice)),
+    };
     format!(
-        "<li><strong>{}</strong> <span class=\"note\">{}</span><br>{}</li>\n",
-        escape(kind),
-        escape(who),
-        escape(text)
+        "<li><strong>{kind}</strong> <span class=\"note\">{who}, step {step}</span><br>{message}{advice}</li>\n"
     )
 }
 

@@ -206,7 +206,7 @@ fn a_report_shows_every_variant_however_it_ended() -> Result {
         "<span class=\"verdict reproduced\">reproduced</span>: with stop-gradient classifies better than without",
         "diverged at step 70",
         "unfinished: step 100 of 300",
-        "output std 0.01 &lt;b&gt; Keep stop-gradient.",
+        "output std 0.01 &lt;b&gt;<br>What usually helps: Keep stop-gradient.",
         "Test &lt;adapter&gt; (Vulkan, driver test 1.0)",
         "<code>method.stop_gradient = false</code>",
         "href=\"#dimension\"",
