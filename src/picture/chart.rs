@@ -44,6 +44,8 @@ pub struct Chart {
     pub x: &'static str,
     /// After every number on the y axis, such as ` %`.
     pub unit: &'static str,
+    /// Whether the y axis begins at zero, where zero means something and nothing is below.
+    pub from_zero: bool,
     /// The lines.
     pub lines: Vec<Line>,
     /// Values to compare with.
@@ -77,6 +79,7 @@ impl Default for Chart {
             title: String::new(),
             x: "epochs",
             unit: "",
+            from_zero: false,
             lines: Vec::new(),
             references: Vec::new(),
         }
@@ -148,7 +151,11 @@ impl Chart {
             .map(|point| point[0]);
         let x_axis = Axis::exact(0.0, xs.fold(0.0, f64::max), TICKS);
         let references = self.references.iter().map(|reference| reference.y);
-        let y_axis = Axis::around(self.values().chain(references), TICKS);
+        let values = self.values().chain(references);
+        let y_axis = match self.from_zero {
+            true => Axis::exact(0.0, 1.06 * values.fold(0.0, f64::max), TICKS),
+            false => Axis::around(values, TICKS),
+        };
         let frame = Frame::new(x_axis, y_axis, self);
         let mut out = frame.axes(self);
         for reference in &self.references {

@@ -168,6 +168,8 @@ fn output_std(groups: &[Group]) -> Chart {
     let empty = lines.iter().all(|line| line.curves.is_empty());
     Chart {
         title,
+        // How far it has fallen is what counts.
+        from_zero: true,
         lines,
         references: if empty { Vec::new() } else { vec![reference] },
         ..Chart::default()
@@ -198,6 +200,7 @@ fn rank(groups: &[Group]) -> Chart {
     };
     Chart {
         title: "Effective rank of the outputs".to_owned(),
+        from_zero: true,
         lines: lines(groups, curve),
         ..Chart::default()
     }

@@ -16,7 +16,7 @@ const GOOD_STEPS: &str = "loss_scale.good_steps";
 
 impl Trainer {
     /// Continues from a checkpoint of the same configuration: what follows has the same bits as if there had been no interruption,
-    /// where the kernels are the same (see [`Blueprint::continue_with`]).
+    /// where the kernels are the same (see [`Blueprint::continue_with`](crate::train::Blueprint::continue_with)).
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
         let has = self.data.train.len();
         if let Some(had) = checkpoint.extra.get(TRAIN_IMAGES)
