@@ -121,12 +121,19 @@ fn tsne(x: &DMatrix<f64>) -> Vec<[f64; 2]> {
         squares.sum::<f64>().sqrt()
     };
     let most = (samples.len() - 1) as f64 / 3.0 - 1.0;
-    let mut tsne: tSNE<f64, Vec<f64>> = tSNE::new(&samples);
-    tsne.perplexity(PERPLEXITY.min(most))
-        .epochs(TSNE_EPOCHS)
-        .initial_embedding(first)
-        .barnes_hut(THETA, distance);
-    let made = tsne.embedding();
+    let run = || {
+        let mut tsne: tSNE<f64, Vec<f64>> = tSNE::new(&samples);
+        tsne.perplexity(PERPLEXITY.min(most))
+            .epochs(TSNE_EPOCHS)
+            .initial_embedding(first)
+            .barnes_hut(THETA, distance);
+        tsne.embedding()
+    };
+    // Several threads add up in the order in which they are ready, and a thousand steps make much of one rounding.
+    let made = match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
+        Ok(alone) => alone.install(run),
+        Err(_) => run(),
+    };
     match made.iter().all(|v| v.is_finite()) {
         true => made.as_chunks().0.to_vec(),
         // Where all images have the same features, as after a collapse, nobody is near.
