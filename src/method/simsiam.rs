@@ -108,7 +108,9 @@ pub fn training_step(
     for tensor in [loss, output_std, mean_output_std] {
         graph.keep(tensor);
     }
-    let outputs = watch::outputs(graph, [z, p, normalized_z], batch)?;
+    let outputs = graph.within("watched", |graph| {
+        watch::outputs(graph, [z, p, normalized_z], batch)
+    })?;
 
     let loss_scale =
         (config.run.precision == config::Precision::F16).then(|| LossScale::scale(graph));
@@ -123,7 +125,9 @@ pub fn training_step(
         Some(scale) => Some(LossScale::follow(graph, scale, parameters)?),
         None => None,
     };
-    let gradient_norms = watch::gradients(graph, inverse, parameters)?;
+    let gradient_norms = graph.within("watched", |graph| {
+        watch::gradients(graph, inverse, parameters)
+    })?;
     optimizer::sgd(graph, rates, inverse, &config.optim, parameters)?;
     Ok(Step {
         loss,
