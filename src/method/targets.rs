@@ -19,8 +19,9 @@ pub enum Targets {
         /// Steps.
         steps: usize,
     },
-    /// A moving average of z/|z| an image and a view, with this step's as its last part ("expectation over augmentations"). Where an
-    /// image is met for the first time it is that part alone: the table begins as zeros, and the loss sees directions only.
+    /// A moving average of z/|z| an image and a view, with this step's as its last part ("expectation over augmentations"). It begins as
+    /// a random direction, as the memory bank of Wu et al. 2018 ("Unsupervised Feature Learning via Non-Parametric Instance
+    /// Discrimination"): beginning as zeros, the targets of the first epoch would be this step's part alone, which collapses within it.
     Average {
         /// What is kept of the average before, 0 to below 1 (paper: 0.8).
         keep: f32,

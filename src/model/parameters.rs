@@ -220,8 +220,8 @@ impl Parameters {
         Ok(self.entries.len() - 1)
     }
 
-    /// The table of targets `[rows, width]` in a graph, zeroed at first. It is part of a run's state as running statistics are, and of
-    /// its checkpoints as `targets`, which PyTorch has no place for.
+    /// The table of targets `[rows, width]` in a graph, a random direction a row at first. It is part of a run's state as running
+    /// statistics are, and of its checkpoints as `targets`, which PyTorch has no place for.
     pub fn targets(
         &mut self,
         graph: &mut Graph,
@@ -230,7 +230,8 @@ impl Parameters {
     ) -> Result<Tensor, GraphError> {
         let (name, arena) = (Arena::Targets.name(), Arena::Targets);
         let dims = [rows, width];
-        let init = Init::Constant(0.0);
+        // Of about unit length.
+        let init = Init::Normal(1.0 / (width as f64).sqrt());
         let index = self.add(name.to_owned(), &dims, Format::Vector, init, arena)?;
         let entry = &self.entries[index];
         Ok(graph.state(&entry.name, entry.shape.clone(), arena.name(), entry.offset))
