@@ -23,7 +23,7 @@ use crate::cli::trained::TrainedArgs;
 #[command(after_help = "\
 The protocol of the paper (App. A) and its code: training images in random crops (area .08 to 1), flipped as in the run; test images at
 their centre; cosine without warm-up, momentum 0.9, no weight decay. A rate is used times batch / 256. --quick trains on features that are
-made once, without crops: minutes instead of hours. The backbone's weights and statistics are compared bit for bit at the end. Rate and epoch of the best figure are chosen on the test images, as usual; the figure of the last epoch chooses no
+made once, without crops, which takes one pass over them instead of one an epoch. The backbone's weights and statistics are compared bit for bit at the end. Rate and epoch of the best figure are chosen on the test images, as usual; the figure of the last epoch chooses no
 epoch.")]
 pub struct Args {
     #[command(flatten)]
