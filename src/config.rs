@@ -13,8 +13,9 @@ mod size;
 
 pub use error::ConfigError;
 pub use sections::{
-    Arch, AugmentConfig, BatchNormPlacement, DataConfig, Key, Method, MethodConfig, ModelConfig,
-    OptimConfig, Precision, Predictor, RunConfig, Schedule, Similarity, Stem, Symmetry,
+    Arch, AugmentConfig, BatchNormPlacement, DataConfig, Key, Kind, Method, MethodConfig,
+    ModelConfig, OptimConfig, Precision, Predictor, RunConfig, Schedule, Similarity, Stem,
+    Symmetry,
 };
 pub use size::MemoryLimit;
 
@@ -131,6 +132,39 @@ impl Config {
         Ok(())
     }
 
+    /// The value of the dotted `key` as [`Config::assign`] takes it: words without quotes, and nothing where it is left out. `None`
+    /// where there is no such key.
+    pub fn text(&self, key: &str) -> Option<String> {
+        Self::keys().iter().find(|known| known.name == key)?;
+        let (section, field) = key.split_once('.')?;
+        let table = Table::try_from(self).ok()?;
+        Some(match table.get(section)?.get(field) {
+            None => String::new(),
+            Some(Value::String(text)) => text.clone(),
+            Some(value) => value.to_string(),
+        })
+    }
+
+    /// Leaves out the dotted `key`, whose value then follows from others; a key that cannot be left out gets its default.
+    pub fn clear(&mut self, key: &str) {
+        if let (Some((section, field)), Ok(mut table)) =
+            (key.split_once('.'), Table::try_from(&*self))
+            && let Some(Value::Table(fields)) = table.get_mut(section)
+        {
+            fields.remove(field);
+            // It was read from such a table, less a key that has a default.
+            if let Ok(config) = table.try_into() {
+                *self = config;
+            }
+        }
+    }
+
+    /// Everything that is wrong, by ranges and relations: the dotted key, and the problem with its mend.
+    pub fn problems(&self) -> Vec<(&'static str, String)> {
+        let ranges = check::ranges(self).into_iter();
+        ranges.chain(check::relations(self)).collect()
+    }
+
     /// The configuration with every value that follows from others written out (`model.blocks`, `model.projector_hidden`,
     /// `model.predictor_dim`). Applying it twice changes nothing more.
     pub fn resolved(&self) -> Self {
@@ -156,11 +190,7 @@ impl Config {
 
     /// Checks ranges and relations between keys. The error names the key, its value and the mend.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        match check::ranges(self)
-            .into_iter()
-            .chain(check::relations(self))
-            .next()
-        {
+        match self.problems().into_iter().next() {
             Some((key, problem)) => Err(self.problem("configuration", key, &problem)),
             None => Ok(()),
         }

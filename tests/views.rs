@@ -84,6 +84,38 @@ fn a_sheet_shows_the_tensors_of_the_training_step() -> Result {
     same_bits(&config, data::open(&spec, Limits::from(&config.data))?)
 }
 
+#[test]
+fn any_step_and_any_image_can_be_seen_as_they_are_trained_on() -> Result {
+    let mut config = config(4)?;
+    config.data.limit_train = 14;
+    let data = data::open(&Spec::Demo, Limits::from(&config.data))?;
+    let gpu = Gpu::open(None, Options { checked: true })?;
+    let mut trainer = Trainer::new(Blueprint::new(&gpu, &config, Arc::new(data.clone()))?, None)?;
+    let (_commands, inbox) = mpsc::channel();
+    trainer.run(&inbox, &mut |_| {})?;
+    assert_eq!(trainer.steps_done(), 3);
+    let trained = trainer.views()?.ok_or("f32 keeps them")?;
+    let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+    let row = |row: usize| bits(&trained[row * trained.len() / 8..(row + 1) * trained.len() / 8]);
+    let mut preview = Preview::new(&gpu, &config, 4)?;
+    let seen = preview.step(&data.train, 2)?;
+    assert_eq!(seen.len(), 4);
+    assert_ne!(seen, preview.step(&data.train, 1)?);
+    for (i, (image, views)) in seen.iter().enumerate() {
+        let alone = preview.image(&data.train, 0, *image)?.ok_or("it is read")?;
+        for (v, view) in views.iter().enumerate() {
+            assert_eq!(bits(&view.values), row(4 * v + i), "image {i}, view {v}");
+            assert_eq!(*view, alone[v]);
+        }
+        assert_ne!(
+            preview.image(&data.train, 1, *image)?.as_ref(),
+            Some(views),
+            "another epoch has other draws"
+        );
+    }
+    Ok(())
+}
+
 /// [`Crop`]'s CPU reference on a patch.
 fn crop(patch: &Patch, size: usize) -> Vec<f64> {
     let row = ViewRow {

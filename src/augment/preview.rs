@@ -1,5 +1,6 @@
 //! The views of a training, made without one: by the same draws, patches and kernels, so to the same bits.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Feed, Loader, Pace, ViewDraws, ViewOptions, Views, views};
@@ -77,23 +78,69 @@ impl Preview {
         set: &Arc<dyn ImageSet>,
         epoch: u32,
     ) -> Result<Vec<(u32, [Seen; 2])>, PreviewError> {
-        let seed = self.config.run.seed;
+        // In batches of one no image of the epoch is left out.
+        let sequence = Sequence::new(self.config.run.seed, set.len(), 1);
+        let images = self.images.min(set.len()) as u64;
+        let first = u64::from(epoch) * set.len() as u64;
+        self.places(set, sequence, first..first + images)
+    }
+
+    /// Both views of the first images of the batch of `step`, from 0, of a training with this configuration.
+    pub fn step(
+        &mut self,
+        set: &Arc<dyn ImageSet>,
+        step: u64,
+    ) -> Result<Vec<(u32, [Seen; 2])>, PreviewError> {
+        let batch = self.config.optim.batch_size;
+        let sequence = Sequence::new(self.config.run.seed, set.len(), batch);
+        let images = self.images.min(batch).min(set.len()) as u64;
+        let first = step * batch as u64;
+        self.places(set, sequence, first..first + images)
+    }
+
+    /// Both views that a training with this configuration sees of one image in `epoch`, from 0.
+    pub fn image(
+        &mut self,
+        set: &Arc<dyn ImageSet>,
+        epoch: u32,
+        image: u32,
+    ) -> Result<Option<[Seen; 2]>, PreviewError> {
+        let sequence = Sequence::new(self.config.run.seed, set.len(), 1);
+        let len = set.len() as u64;
+        let first = u64::from(epoch) * len;
+        let place = (first..first + len).find(|&place| sequence.at(place) == (epoch, image));
+        let Some(place) = place else {
+            return Ok(None);
+        };
+        let seen = self.places(set, sequence, place..place + 1)?;
+        // Where it cannot be read another image stands in its place.
+        Ok(seen
+            .into_iter()
+            .find(|(at, _)| *at == image)
+            .map(|(_, views)| views))
+    }
+
+    /// At most as many places of a training as were compiled for.
+    fn places(
+        &mut self,
+        set: &Arc<dyn ImageSet>,
+        sequence: Sequence,
+        places: Range<u64>,
+    ) -> Result<Vec<(u32, [Seen; 2])>, PreviewError> {
+        let images = (places.end - places.start) as usize;
         let training = Views::Training {
             count: 2,
-            // In batches of one no image of the epoch is left out.
-            sequence: Sequence::new(seed, set.len(), 1),
-            seed,
+            sequence,
+            seed: self.config.run.seed,
             augment: Box::new(self.config.augment.clone()),
         };
-        let first = u64::from(epoch) * set.len() as u64;
-        let images = self.images.min(set.len());
         let mut loader = Loader::new(
             set.clone(),
             training,
             self.config.data.image_size,
             self.config.data.max_unreadable,
             Pace::new(&self.config, images),
-            first..first + images as u64,
+            places,
         );
         let batch = loader.next_batch(images)?;
         self.feed.write(&self.program, &batch);

@@ -8,6 +8,7 @@ use anyhow::Result;
 use indicatif::ProgressBar;
 use simsiam::config::Config;
 use simsiam::data::{self, Dataset, Limits, Spec};
+use simsiam::train;
 
 use super::UsageError;
 
@@ -84,7 +85,7 @@ impl Settings {
         }
         let name = match &self.preset {
             Some(name) => name.as_str(),
-            None => preset_for(self.data.as_deref())?,
+            None => train::preset_for(self.data.as_deref().unwrap_or("demo"))?,
         };
         Ok(Configured {
             config: Config::preset(name)?,
@@ -102,26 +103,4 @@ pub fn open(config: &Config) -> Result<Dataset> {
     let dataset = data::open(&spec, Limits::from(&config.data));
     waiting.finish_and_clear();
     Ok(dataset?)
-}
-
-/// The preset that fits the data.
-fn preset_for(data: Option<&str>) -> Result<&'static str> {
-    let spec: Spec = data.unwrap_or("demo").parse()?;
-    Ok(match spec.recognise()? {
-        Spec::Demo => "demo",
-        Spec::Cifar10(_) | Spec::Cifar100(_) => "cifar10",
-        Spec::Idx(_) => "fashion-mnist",
-        // The pack knows at once how large its images are.
-        Spec::Pack(_)
-            if data::open_unchecked(&spec, data::Limits::default())?
-                .train
-                .size()
-                .is_some_and(|(width, height)| width.max(height) <= 32) =>
-        {
-            "cifar10"
-        }
-        Spec::Pack(_) | Spec::Parquet(_) | Spec::Images(_) | Spec::Stl10(_) | Spec::Folder(_) => {
-            "photos"
-        }
-    })
 }

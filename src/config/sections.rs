@@ -12,7 +12,41 @@ pub struct Key {
     pub name: String,
     /// Meaning, unit, range and source, in one line.
     pub help: String,
+    /// What its values are.
+    pub kind: Kind,
 }
+
+/// What the values of a key are, as far as a form needs to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// True or false.
+    Switch,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// Anything else, written as TOML.
+    Text,
+    /// The same, and it may be left out.
+    Optional,
+}
+
+/// The kind of a field, from its type.
+trait Field {
+    const KIND: Kind = Kind::Text;
+}
+
+impl Field for bool {
+    const KIND: Kind = Kind::Switch;
+}
+impl<T> Field for Option<T> {
+    const KIND: Kind = Kind::Optional;
+}
+impl Field for f64 {}
+impl Field for usize {}
+impl Field for u64 {}
+impl Field for String {}
+impl Field for MemoryLimit {}
+impl<const N: usize> Field for [f64; N] {}
+impl Field for Vec<usize> {}
 
 /// Declares a section: the struct with its serde form, its defaults, and `keys()` from the doc comments.
 macro_rules! section {
@@ -34,6 +68,7 @@ macro_rules! section {
                 vec![$( Key {
                     name: concat!($section, ".", stringify!($field)).to_owned(),
                     help: [$( $help ),+].map(str::trim).join(" "),
+                    kind: <$kind as Field>::KIND,
                 } ),+]
             }
         }
@@ -60,6 +95,10 @@ macro_rules! choices {
             pub fn from_name(name: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|value| value.name() == name)
             }
+        }
+
+        impl Field for $name {
+            const KIND: Kind = Kind::Choice(&[$( $text ),+]);
         }
 
         impl std::fmt::Display for $name {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::EvalError;
 use crate::augment::{Feed, Loader, Pace, ViewOptions, Views, views};
@@ -165,6 +166,11 @@ impl Features {
     /// How they are computed.
     pub fn plan(&self) -> &FeaturePlan {
         &self.plan
+    }
+
+    /// See [`crate::gpu::Plan::bound_submits`].
+    pub fn bound_submits(&mut self, longest: Duration) {
+        self.program.plan().bound_submits(longest);
     }
 
     /// All images of a set, as they are evaluated.

@@ -1,6 +1,8 @@
 //! Classification of the test images by their nearest training images in feature space: the monitor of training without labels
 //! ([`VoteRule`] says how). Features are those in evaluation mode, scaled to unit length.
 
+use std::time::Duration;
+
 use super::features::{FeaturePlan, Features, Output};
 use super::vote::{Ballots, Vote, VotePlan, VoteRule};
 use super::{EvalError, Scores};
@@ -168,6 +170,14 @@ pub struct Knn {
 }
 
 impl Knn {
+    /// See [`crate::gpu::Plan::bound_submits`].
+    pub fn bound_submits(&mut self, longest: Duration) {
+        self.features.bound_submits(longest);
+        for vote in &mut self.votes {
+            vote.bound_submits(longest);
+        }
+    }
+
     /// Share of all readable test images whose class wins the vote on the first output, with the network as it is in the store. `go_on`
     /// is asked after every batch; `None` where it said no.
     pub fn top1(

@@ -9,6 +9,7 @@ mod features;
 mod knn;
 mod linear;
 mod map;
+mod neighbours;
 mod predictions;
 mod probe;
 mod scores;
@@ -22,6 +23,7 @@ pub use linear::{
     Accuracy, LinearEvent, LinearOptions, LinearReport, RateResult, linear, linear_plan,
 };
 pub use map::{FeatureMap, MapMethod, feature_map};
+pub use neighbours::{Neighbour, nearest};
 pub use predictions::{check_predictions, write_predictions};
 pub use probe::{Probe, ProbeOptimizer, ProbePlan};
 pub use scores::{ClassScore, Scores};

@@ -3,6 +3,8 @@
 //! The `k` bank entries of largest cosine similarity vote for their class with weight exp(similarity / temperature) (Wu et al. 2018,
 //! "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", §3.4). The bank stays on the device; only votes come back.
 
+use std::time::Duration;
+
 use super::EvalError;
 use crate::gpu::Readback;
 use crate::graph::{Choices, Graph, Program, Shape, Store, Target, Tensor};
@@ -126,6 +128,11 @@ pub struct Vote {
 }
 
 impl Vote {
+    /// See [`crate::gpu::Plan::bound_submits`].
+    pub fn bound_submits(&mut self, longest: Duration) {
+        self.program.plan().bound_submits(longest);
+    }
+
     /// Queries a vote.
     pub fn chunk(&self) -> usize {
         self.plan.chunk

@@ -15,6 +15,13 @@ pub struct Line {
     pub unit: &'static str,
 }
 
+/// What was drawn for a view of an image of this `size`, in the order of application: names, and values with their units; `None` where
+/// something was not applied.
+pub fn drawn(draws: &ViewDraws, size: [u32; 2]) -> Vec<(&'static str, Option<String>)> {
+    let text = |line: Line| (line.name, line.value.map(|value| value + line.unit));
+    lines(draws, size).into_iter().map(text).collect()
+}
+
 /// What was drawn, in the order of application.
 pub fn lines(draws: &ViewDraws, size: [u32; 2]) -> [Line; LINES] {
     let line = |name, value, unit| Line { name, value, unit };

@@ -7,6 +7,7 @@
 
 mod chart;
 mod contact;
+mod icon;
 mod lines;
 mod map;
 mod page;
@@ -24,6 +25,8 @@ use thiserror::Error;
 
 pub use chart::{Chart, ChartSheet, Curve, LOOKS, Line, Reference, mark, styles};
 pub use contact::{ContactRow, ContactSheet};
+pub use icon::icon;
+pub use lines::drawn;
 pub use map::FeatureSheet;
 pub use raster::{reduced, rgb};
 pub use text::{count, duration, escape, number};

@@ -3,7 +3,7 @@
 use super::{View, ViewRow, ViewSheet, reduced, rgb};
 use crate::augment::{Preview, PreviewError, Seen};
 use crate::config::Config;
-use crate::data::Dataset;
+use crate::data::{DataError, Dataset};
 use crate::gpu::Gpu;
 
 impl ViewSheet {
@@ -19,32 +19,7 @@ impl ViewSheet {
         let mut preview = Preview::new(gpu, config, count)?;
         let mut rows = Vec::new();
         for (image, views) in preview.epoch(&dataset.train, epoch)? {
-            let original = dataset.train.read(image as usize)?;
-            let pixels = rgb(
-                original.width,
-                original.height,
-                original.channels,
-                &original.pixels,
-            );
-            let views: Option<Vec<View>> = views.iter().map(|seen| view(seen, config)).collect();
-            let views = views.and_then(|views| <[View; 2]>::try_from(views).ok());
-            let (Some(pixels), Some(views)) = (pixels, views) else {
-                continue; // cannot be: they are as long as they say
-            };
-            let class = dataset
-                .train
-                .labels()
-                .and_then(|labels| dataset.classes.get(*labels.get(image as usize)? as usize));
-            let name = dataset.train.name(image as usize);
-            rows.push(ViewRow {
-                name: match class {
-                    Some(class) => format!("{name}, {class}"),
-                    None => name,
-                },
-                size: [original.width, original.height],
-                original: reduced(pixels, ViewSheet::ORIGINAL_SIDE),
-                views,
-            });
+            rows.extend(ViewRow::of(config, dataset, image, &views)?);
         }
         let size = config.data.image_size;
         Ok(ViewSheet {
@@ -55,6 +30,43 @@ impl ViewSheet {
             ),
             rows,
         })
+    }
+}
+
+impl ViewRow {
+    /// Of an image of the training set with its views.
+    pub fn of(
+        config: &Config,
+        dataset: &Dataset,
+        image: u32,
+        views: &[Seen; 2],
+    ) -> Result<Option<ViewRow>, DataError> {
+        let original = dataset.train.read(image as usize)?;
+        let pixels = rgb(
+            original.width,
+            original.height,
+            original.channels,
+            &original.pixels,
+        );
+        let views: Option<Vec<View>> = views.iter().map(|seen| view(seen, config)).collect();
+        let views = views.and_then(|views| <[View; 2]>::try_from(views).ok());
+        let (Some(pixels), Some(views)) = (pixels, views) else {
+            return Ok(None); // cannot be: they are as long as they say
+        };
+        let class = dataset
+            .train
+            .labels()
+            .and_then(|labels| dataset.classes.get(*labels.get(image as usize)? as usize));
+        let name = dataset.train.name(image as usize);
+        Ok(Some(ViewRow {
+            name: match class {
+                Some(class) => format!("{name}, {class}"),
+                None => name,
+            },
+            size: [original.width, original.height],
+            original: reduced(pixels, ViewSheet::ORIGINAL_SIDE),
+            views,
+        }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! A training with everything decided and nothing allocated: its graphs, and what they need.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::ahead::AheadPlan;
 use super::event::{Event, Start, Tuning};
@@ -10,8 +11,8 @@ use crate::augment::{Feed, ViewOptions, views};
 use crate::config::{Config, Precision};
 use crate::data::{Dataset, Images, steps_per_epoch};
 use crate::eval::{self, KnnPlan};
-use crate::gpu::Gpu;
 use crate::gpu::shader::Fnv;
+use crate::gpu::{Gpu, Plan};
 use crate::graph::tune::{self, Budget, Cache, Tuned, Work};
 use crate::graph::{Choices, Graph, GraphError, Memory, Recomputed, Target, Tensor, refuse_above};
 use crate::method::simsiam;
@@ -39,6 +40,8 @@ pub struct Blueprint {
     pub(super) remarks: Vec<String>,
     pub(super) start: Start,
     choices: Choices,
+    /// Longest submit.
+    pub(super) submit: Duration,
 }
 
 impl Blueprint {
@@ -120,6 +123,7 @@ impl Blueprint {
             remarks,
             start,
             choices: Choices::default(),
+            submit: Plan::HEADLESS,
         };
         let defaults = tune::defaults(&target, &blueprint.work());
         blueprint.choose(defaults)?;
@@ -260,6 +264,11 @@ impl Blueprint {
             hash: format!("{:016x}", hash.0),
             choices: self.choices.clone(),
         }
+    }
+
+    /// Cuts the work into submits so short that a window on the same device can paint between them. The results keep their bits.
+    pub fn share_device(&mut self) {
+        self.submit = Plan::SHARED;
     }
 
     /// What will be trained, with the memory estimate.

@@ -105,6 +105,12 @@ impl RunFolder {
         Ok((config, Checkpoint::load(&file)?))
     }
 
+    /// The settings of the run in `path`.
+    pub fn config(path: &Path) -> Result<Config, TrainError> {
+        let path = path.to_path_buf();
+        RunFolder { path }.read_config()
+    }
+
     fn read_config(&self) -> Result<Config, TrainError> {
         let file = self.path.join(CONFIG);
         let text = fs::read_to_string(&file).map_err(|reason| match reason.kind() {
@@ -136,6 +142,17 @@ impl RunFolder {
     /// The picture of the views that the run began with.
     pub fn views(&self) -> PathBuf {
         self.path.join(VIEWS)
+    }
+
+    /// Where the newest checkpoint of the run in `path` is, if it has one.
+    pub fn newest_checkpoint(path: &Path) -> PathBuf {
+        path.join(CHECKPOINTS).join(LAST)
+    }
+
+    /// Whether `path` looks like the folder of a run.
+    pub fn is_run(path: &Path) -> bool {
+        path.join(CONFIG).is_file()
+            && (path.join(METRICS).is_file() || path.join(CHECKPOINTS).is_dir())
     }
 
     /// Takes back [`RunFolder::create`] where the run could not begin, so that the same command can be typed again.
@@ -189,7 +206,7 @@ impl RunFolder {
     }
 
     /// The metrics file of the run in `folder`.
-    pub(super) fn metrics_of(folder: &Path) -> PathBuf {
+    pub fn metrics_of(folder: &Path) -> PathBuf {
         folder.join(METRICS)
     }
 

@@ -65,6 +65,8 @@ pub struct StepLine {
     pub loss: Option<f64>,
     /// Mean std of the outputs' channels.
     pub output_std: Option<f64>,
+    /// Learning rate of the encoder.
+    pub lr: Option<f64>,
     /// Over the last steps.
     pub images_per_second: Option<f64>,
     /// L2 norm of all gradients.
@@ -138,16 +140,31 @@ pub struct FailedLine {
     pub message: String,
 }
 
-#[derive(Deserialize)]
+/// A line of `metrics.jsonl`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
-enum Line {
+pub enum Line {
+    /// What was trained where.
     Start(StartLine),
+    /// A step.
     Step(StepLine),
+    /// An epoch.
     Epoch(EpochLine),
+    /// More of a step.
     Watch(WatchLine),
+    /// A warning.
     Alarm(AlarmLine),
+    /// The end, where all epochs were done.
     Done(DoneLine),
+    /// The end, where the numbers left their range.
     Failed(FailedLine),
+}
+
+impl Line {
+    /// A line of the file; `None` where it is unknown or cut short.
+    pub fn parse(text: &str) -> Option<Line> {
+        serde_json::from_str(text).ok()
+    }
 }
 
 impl History {
@@ -188,16 +205,15 @@ impl History {
     }
 
     fn take(&mut self, text: &str) {
-        for line in text.lines() {
-            match serde_json::from_str(line) {
-                Ok(Line::Start(line)) => self.start = Some(line),
-                Ok(Line::Step(line)) => self.steps.push(line),
-                Ok(Line::Epoch(line)) => self.epochs.push(line),
-                Ok(Line::Watch(line)) => self.watch.push(line),
-                Ok(Line::Alarm(line)) => self.alarms.push(line),
-                Ok(Line::Done(line)) => self.done = Some(line),
-                Ok(Line::Failed(line)) => self.failed = Some(line),
-                Err(_) => {}
+        for line in text.lines().filter_map(Line::parse) {
+            match line {
+                Line::Start(line) => self.start = Some(line),
+                Line::Step(line) => self.steps.push(line),
+                Line::Epoch(line) => self.epochs.push(line),
+                Line::Watch(line) => self.watch.push(line),
+                Line::Alarm(line) => self.alarms.push(line),
+                Line::Done(line) => self.done = Some(line),
+                Line::Failed(line) => self.failed = Some(line),
             }
         }
     }

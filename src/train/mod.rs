@@ -18,6 +18,7 @@ mod meter;
 mod metrics;
 mod numbers;
 mod position;
+mod preset;
 mod rank;
 mod run;
 mod schedule;
@@ -31,9 +32,12 @@ pub use event::{
     Watch,
 };
 pub use folder::RunFolder;
-pub use history::{AlarmLine, EpochLine, History, StartLine, StepLine, WatchLine};
+pub use history::{
+    AlarmLine, DoneLine, EpochLine, FailedLine, History, Line, StartLine, StepLine, WatchLine,
+};
 pub use kernels::Kernels;
 pub use metrics::MetricsFile;
+pub use preset::preset_for;
 pub use rank::effective_rank;
 pub use run::Run;
 pub use schedule::LearningRates;

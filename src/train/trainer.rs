@@ -25,7 +25,6 @@ use crate::augment::Batches;
 use crate::config::{Config, Precision};
 use crate::data::Dataset;
 use crate::eval::{EvalError, Knn};
-use crate::gpu::Plan;
 use crate::graph::{Program, Store, Tensor};
 use crate::method::{LossScale, Targets, simsiam};
 use crate::model::Parameters;
@@ -99,13 +98,14 @@ impl Trainer {
             knn,
             remarks,
             start,
+            submit,
             ..
         } = blueprint;
         let mut store = Store::new(&gpu);
         parameters.allocate(&mut store)?;
         let mut program = Program::compile(&graph, &mut store)?;
         if !gpu.is_software() {
-            program.plan().bound_submits(Plan::HEADLESS);
+            program.plan().bound_submits(submit);
         }
         if let Some(images) = data.train.in_memory() {
             feed.load(&program, images);
@@ -115,7 +115,7 @@ impl Trainer {
                 let set = data.train.clone();
                 let mut ahead = plan.compile(&config, set, start.steps, &mut store)?;
                 if !gpu.is_software() {
-                    ahead.program.plan().bound_submits(Plan::HEADLESS);
+                    ahead.program.plan().bound_submits(submit);
                 }
                 Some(ahead)
             }
@@ -123,7 +123,13 @@ impl Trainer {
         };
         let batches = Batches::new(&config, data.train.clone(), feed, start.steps);
         let knn = match knn {
-            Some(plan) => Some(plan.compile(&mut store)?),
+            Some(plan) => {
+                let mut knn = plan.compile(&mut store)?;
+                if !gpu.is_software() {
+                    knn.bound_submits(submit);
+                }
+                Some(knn)
+            }
             None => None,
         };
         parameters.write(&store, &parameters.initialize(config.run.seed));
