@@ -10,7 +10,7 @@
 //! augment::draws ─────────┘                  table                                        │
 //!                                                                              method (symmetric loss)
 //!                                                                                         │
-//!                            cli ─ train::Event ─ readback ─ Sgd ─ gradients ─────────────┘
+//!                            cli, app ─ train::Event ─ readback ─ Sgd ─ gradients ─────────────┘
 //! ```
 //!
 //! Images are decoded and cut ahead of the device by threads of the host; small data sets lie on the device as a whole, and a step brings
@@ -35,7 +35,9 @@
 //! - [`picture`]: pictures for people: what the network sees, what a data set holds, how runs went.
 //! - [`train`]: the loop, its events and commands, the run folder.
 //! - [`experiment`]: the paper's comparisons as data, and reports of runs.
+//! - [`app`]: the window; the command line is in the program itself.
 
+pub mod app;
 mod atomic;
 pub mod augment;
 pub mod config;

@@ -1,5 +1,6 @@
 //! A file a subcommand.
 
+mod app;
 mod bench;
 mod counter;
 mod data;
@@ -48,6 +49,8 @@ struct Cli {
 enum Command {
     /// Train a network on images without labels. With no options: on built-in images, within minutes.
     Train(Box<train::Args>),
+    /// Open the window: train, watch, and see the views.
+    App(app::Args),
     /// Picture the views that a network is trained on, with what was drawn for them.
     Views(Box<views::Args>),
     /// Say what the network of a run has learnt: by its neighbours, or by a linear classifier.
@@ -75,6 +78,7 @@ struct UsageError(String);
 pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Train(args) => train::run(&args),
+        Command::App(args) => app::run(&args),
         Command::Views(args) => views::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Embed(args) => embed::run(&args),

@@ -1,0 +1,117 @@
+//! What a user should know, calmly: a line with advice, never a dialog; the same thing is said once.
+
+use std::path::PathBuf;
+
+/// How grave it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grade {
+    /// Good to know.
+    Info,
+    /// The results are in danger.
+    Warning,
+    /// Something has ended.
+    Error,
+}
+
+/// What can be done about it at a click.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Remedy {
+    /// Continue the run in this folder.
+    Continue(PathBuf),
+    /// Start again with the settings of the form.
+    Start,
+}
+
+/// A notice.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Notice {
+    /// How grave it is.
+    pub grade: Grade,
+    /// What is so, in one line.
+    pub text: String,
+    /// What usually helps.
+    pub advice: String,
+    /// What a button does about it.
+    pub remedy: Option<Remedy>,
+    /// How often it was said.
+    pub times: usize,
+}
+
+/// Notices at once: more would push the window's contents away.
+const MOST: usize = 4;
+
+/// Those that were not dismissed, the newest last.
+#[derive(Debug, Default)]
+pub struct Notices {
+    list: Vec<Notice>,
+}
+
+impl Notices {
+    /// Says something; what is there already counts up.
+    pub fn say(&mut self, grade: Grade, text: impl Into<String>, advice: impl Into<String>) {
+        self.add(grade, text.into(), advice.into(), None);
+    }
+
+    /// Says what has ended, with a way on.
+    pub fn offer(&mut self, text: impl Into<String>, remedy: Remedy) {
+        self.add(Grade::Error, text.into(), String::new(), Some(remedy));
+    }
+
+    fn add(&mut self, grade: Grade, text: String, advice: String, remedy: Option<Remedy>) {
+        // Drivers speak in several lines.
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        if let Some(known) = self.list.iter_mut().find(|known| known.text == text) {
+            known.times += 1;
+            return;
+        }
+        self.list.push(Notice {
+            grade,
+            text,
+            advice,
+            remedy,
+            times: 1,
+        });
+        if self.list.len() > MOST {
+            // The least grave of the oldest goes.
+            let oldest = self.list.iter().position(|n| n.grade == Grade::Info);
+            self.list.remove(oldest.unwrap_or(0));
+        }
+    }
+
+    /// All of them.
+    pub fn list(&self) -> &[Notice] {
+        &self.list
+    }
+
+    /// Takes one away.
+    pub fn dismiss(&mut self, index: usize) {
+        if index < self.list.len() {
+            self.list.remove(index);
+        }
+    }
+
+    /// Takes away what a new training makes old.
+    pub fn clear(&mut self) {
+        self.list.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_errors_are_no_storm() {
+        let mut notices = Notices::default();
+        for _ in 0..100 {
+            notices.say(Grade::Warning, "the same\n  thing", "");
+        }
+        assert_eq!(notices.list().len(), 1);
+        assert_eq!(notices.list()[0].times, 100);
+        assert_eq!(notices.list()[0].text, "the same thing");
+        notices.say(Grade::Info, "by the way", "");
+        (0..9).for_each(|i| notices.say(Grade::Error, format!("error {i}"), ""));
+        assert_eq!(notices.list().len(), MOST);
+        assert!(notices.list().iter().all(|n| n.grade == Grade::Error));
+    }
+}

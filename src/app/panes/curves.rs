@@ -1,0 +1,137 @@
+//! Loss, output std, effective rank, kNN, learning rate and speed of the runs on the desk, over each other.
+
+use egui::{RichText, Ui};
+
+use super::chart::{self, Looks};
+use crate::app::desk::Desk;
+use crate::app::pane::Pane;
+use crate::app::record::Curve;
+use crate::app::theme;
+
+/// The pane.
+pub(super) struct Curves {
+    looks: Looks,
+    /// Slider of the smoothing.
+    smoothing: f64,
+    /// Whether the next frame shows everything again.
+    fit: bool,
+}
+
+impl Default for Curves {
+    fn default() -> Self {
+        Curves {
+            looks: Looks {
+                epochs: true,
+                log_x: false,
+                log_y: false,
+                smoothing: 0.0,
+            },
+            smoothing: 0.0,
+            fit: false,
+        }
+    }
+}
+
+impl Pane for Curves {
+    fn name(&self) -> &'static str {
+        "Curves"
+    }
+
+    fn ui(&mut self, ui: &mut Ui, desk: &mut Desk) {
+        if desk.shown.is_empty() {
+            super::empty(
+                ui,
+                "No run is open.",
+                "Start one, or choose one of the list on the left.",
+            );
+            return;
+        }
+        self.controls(ui);
+        legend(ui, desk);
+        let space = ui.available_size();
+        let columns = if space.x > 900.0 { 3 } else { 2 };
+        let rows = Curve::ALL.len().div_ceil(columns);
+        let gap = 12.0;
+        let width = (space.x - gap * (columns as f32 - 1.0)) / columns as f32;
+        let height = ((space.y - gap * (rows as f32 - 1.0)) / rows as f32).max(140.0);
+        let fit = std::mem::take(&mut self.fit);
+        egui::ScrollArea::vertical()
+            .auto_shrink(false)
+            .show(ui, |ui| {
+                ui.spacing_mut().item_spacing = egui::vec2(gap, gap);
+                for row in Curve::ALL.chunks(columns) {
+                    ui.horizontal_top(|ui| {
+                        for &curve in row {
+                            let size = egui::vec2(width, height);
+                            chart::ui(ui, curve, &desk.shown, desk.focus, self.looks, size, fit);
+                        }
+                    });
+                }
+            });
+    }
+}
+
+impl Curves {
+    fn controls(&mut self, ui: &mut Ui) {
+        ui.horizontal(|ui| {
+            let before = self.looks;
+            ui.selectable_value(&mut self.looks.epochs, true, "Epochs");
+            ui.selectable_value(&mut self.looks.epochs, false, "Steps");
+            ui.separator();
+            ui.checkbox(&mut self.looks.log_x, "Log x");
+            ui.checkbox(&mut self.looks.log_y, "Log y")
+                .on_hover_text("The loss is then drawn as its distance from −1, the least it can be");
+            ui.separator();
+            let label = ui.label("Smoothing");
+            let slider = egui::Slider::new(&mut self.smoothing, 0.0..=5000.0)
+                .logarithmic(true)
+                .smallest_positive(2.0)
+                .max_decimals(0)
+                .suffix(" steps");
+            ui.add(slider).labelled_by(label.id).on_hover_text(
+                "Draws an exponential mean over so many points; what it is the mean of stays visible",
+            );
+            self.looks.smoothing = self.smoothing;
+            ui.separator();
+            let fit = ui.button("Show all").on_hover_text(
+                "Drag to move, scroll with Ctrl to zoom, drag with the right button to zoom into a part; the x-axes move together",
+            );
+            let axes = |looks: Looks| (looks.epochs, looks.log_x, looks.log_y);
+            self.fit |= fit.clicked() || axes(before) != axes(self.looks);
+        });
+    }
+}
+
+/// Which line is which run; a click hides one.
+fn legend(ui: &mut Ui, desk: &mut Desk) {
+    ui.horizontal_wrapped(|ui| {
+        let focus = desk.focus;
+        for (place, run) in desk.shown.iter_mut().enumerate() {
+            let color = theme::run(run.color);
+            let (swatch, _) = ui.allocate_exact_size(egui::vec2(16.0, 16.0), egui::Sense::hover());
+            let line = egui::Rect::from_center_size(swatch.center(), egui::vec2(16.0, 3.0));
+            let color = if run.visible {
+                color
+            } else {
+                color.gamma_multiply(0.3)
+            };
+            ui.painter().rect_filled(line, 1.0, color);
+            let mut text = RichText::new(&run.name);
+            if place == focus {
+                text = text.strong();
+            }
+            if !run.visible {
+                text = text.weak().strikethrough();
+            }
+            let hint = "Click to hide or show it";
+            if ui
+                .add(egui::Button::new(text).frame(false))
+                .on_hover_text(hint)
+                .clicked()
+            {
+                run.visible = !run.visible;
+            }
+            ui.add_space(6.0);
+        }
+    });
+}

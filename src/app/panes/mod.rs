@@ -1,0 +1,33 @@
+//! The panes, one a file.
+
+mod chart;
+mod curves;
+mod deviation;
+mod neighbours;
+mod sliders;
+mod start;
+mod views;
+
+use super::pane::Pane;
+use super::shelf::Shelf;
+use super::worker::Wake;
+
+/// All panes, in the order of their tabs.
+pub(super) fn all(shelf: &Shelf, wake: &Wake) -> Vec<Box<dyn Pane>> {
+    vec![
+        Box::new(start::Start::default()),
+        Box::new(curves::Curves::default()),
+        Box::new(deviation::Deviation::default()),
+        Box::new(views::Views::new(shelf.clone(), wake.clone())),
+        Box::new(neighbours::Neighbours::new(shelf.clone(), wake.clone())),
+    ]
+}
+
+/// What stands in a pane that has nothing to show, and what to do about that.
+fn empty(ui: &mut egui::Ui, what: &str, how: &str) {
+    ui.vertical_centered(|ui| {
+        ui.add_space(ui.available_height() * 0.38);
+        ui.heading(what);
+        ui.label(egui::RichText::new(how).weak());
+    });
+}

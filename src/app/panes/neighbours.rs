@@ -1,0 +1,293 @@
+//! A test image and the images that the network finds most like it: what is being learnt, at a glance.
+
+use egui::{
+    Color32, ColorImage, RichText, ScrollArea, Sense, Stroke, TextureHandle, TextureOptions, Ui,
+    Vec2,
+};
+
+use crate::app::desk::Desk;
+use crate::app::neighbourhood::{self, Answer, Neighbourhood, Question, Shown};
+use crate::app::notices::Grade;
+use crate::app::pane::Pane;
+use crate::app::shelf::Shelf;
+use crate::app::theme;
+use crate::app::worker::{Wake, Worker};
+
+/// Neighbours that are shown.
+const COUNT: usize = 24;
+
+/// A picture on the screen.
+struct Picture {
+    texture: TextureHandle,
+    size: Vec2,
+    name: String,
+    class: Option<String>,
+    similarity: Option<f32>,
+}
+
+/// What is on the screen.
+struct Scene {
+    of: std::path::PathBuf,
+    image: Picture,
+    neighbours: Vec<Picture>,
+    epoch: u64,
+    tests: usize,
+    bank: [usize; 2],
+}
+
+/// The pane.
+pub(super) struct Neighbours {
+    worker: Worker<Question, Answer>,
+    asked: Option<Question>,
+    scene: Option<Scene>,
+    problem: Option<String>,
+    test: usize,
+}
+
+impl Neighbours {
+    pub fn new(shelf: Shelf, wake: Wake) -> Neighbours {
+        Neighbours {
+            worker: neighbourhood::worker(shelf, wake),
+            asked: None,
+            scene: None,
+            problem: None,
+            test: 0,
+        }
+    }
+}
+
+impl Pane for Neighbours {
+    fn name(&self) -> &'static str {
+        "Neighbours"
+    }
+
+    fn ui(&mut self, ui: &mut Ui, desk: &mut Desk) {
+        match self.worker.poll() {
+            Some((question, Ok(found))) => {
+                self.problem = None;
+                self.scene = Some(scene(ui, question, found, self.scene.take()));
+            }
+            Some((_, Err(problem))) => self.problem = Some(problem),
+            None => {}
+        }
+        let Some(run) = desk.front() else {
+            super::empty(
+                ui,
+                "No run is open.",
+                "Start one, or choose one of the list on the left.",
+            );
+            return;
+        };
+        if self
+            .scene
+            .as_ref()
+            .is_some_and(|scene| scene.of != run.folder)
+        {
+            self.scene = None;
+        }
+        match neighbourhood::written(&run.folder) {
+            None => super::empty(
+                ui,
+                "The run has no checkpoint yet.",
+                "It gets its first one before its first step.",
+            ),
+            Some(written) => {
+                let question = Question {
+                    folder: run.folder.clone(),
+                    written,
+                    test: self.test,
+                    count: COUNT,
+                    device: desk.draft.device.clone(),
+                };
+                self.ask(question);
+                self.show(ui);
+            }
+        }
+    }
+}
+
+impl Neighbours {
+    fn ask(&mut self, question: Question) {
+        let new = self.asked.as_ref() != Some(&question);
+        // Features of a checkpoint are finished before those of the next are begun: they may come faster than features.
+        let other_run = self
+            .asked
+            .as_ref()
+            .is_none_or(|asked| asked.folder != question.folder);
+        if new && (other_run || !self.worker.is_busy()) {
+            self.asked = Some(question.clone());
+            self.worker.ask(question);
+        }
+    }
+
+    fn show(&mut self, ui: &mut Ui) {
+        let tests = self.scene.as_ref().map_or(1, |scene| scene.tests);
+        ui.horizontal(|ui| {
+            let label = ui.label("Test image");
+            let last = tests.saturating_sub(1);
+            ui.add(egui::DragValue::new(&mut self.test).range(0..=last))
+                .labelled_by(label.id);
+            if ui.button("Previous").clicked() {
+                self.test = if self.test == 0 { last } else { self.test - 1 };
+            }
+            if ui.button("Next").clicked() {
+                self.test = if self.test >= last { 0 } else { self.test + 1 };
+            }
+            if ui
+                .button("Any other")
+                .on_hover_text("Far from this one in the list")
+                .clicked()
+            {
+                // The golden section visits all parts of a list before it comes near an old place.
+                self.test = (self.test + (tests as f64 * 0.618) as usize + 1) % tests.max(1);
+            }
+            if self.worker.is_busy() {
+                ui.label(RichText::new("Looking…").weak());
+            }
+        });
+        if let Some(problem) = &self.problem {
+            let color = theme::grade(ui, Grade::Error);
+            ui.label(RichText::new(problem).color(color));
+            if ui.button("Retry").clicked() {
+                self.asked = None;
+            }
+        }
+        let Some(scene) = &self.scene else { return };
+        summary(ui, scene);
+        ui.add_space(6.0);
+        ui.horizontal_top(|ui| {
+            ui.vertical(|ui| {
+                ui.set_width(200.0);
+                ui.label(RichText::new("Test image").strong());
+                picture(ui, &scene.image, 196.0, None);
+            });
+            ui.add_space(12.0);
+            ui.vertical(|ui| {
+                ui.label(RichText::new("Nearest training images, the most alike first").strong());
+                ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+                    let side = 112.0;
+                    ui.spacing_mut().item_spacing = egui::vec2(14.0, 10.0);
+                    ui.horizontal_wrapped(|ui| {
+                        for neighbour in &scene.neighbours {
+                            let same = scene
+                                .image
+                                .class
+                                .as_ref()
+                                .map(|class| Some(class) == neighbour.class.as_ref());
+                            ui.allocate_ui(egui::vec2(side, side + 40.0), |ui| {
+                                ui.vertical(|ui| picture(ui, neighbour, side, same));
+                            });
+                        }
+                    });
+                });
+            });
+        });
+    }
+}
+
+fn summary(ui: &mut Ui, scene: &Scene) {
+    let [among, all] = scene.bank;
+    let mut text = match scene.epoch {
+        0 => "Under the untrained network".to_owned(),
+        1 => "Under the network after epoch 1".to_owned(),
+        n => format!("Under the network after epoch {n}"),
+    };
+    if let Some(class) = &scene.image.class {
+        let same = scene
+            .neighbours
+            .iter()
+            .filter(|n| n.class.as_ref() == Some(class))
+            .count();
+        text += &format!(
+            ", {same} of {} neighbours are of its class ({class})",
+            scene.neighbours.len()
+        );
+    }
+    text += match among < all {
+        true => format!("; among {among} of {all} images, spread evenly."),
+        false => format!("; among {all} images."),
+    }
+    .as_str();
+    ui.label(text);
+}
+
+fn picture(ui: &mut Ui, picture: &Picture, side: f32, same: Option<bool>) {
+    ui.spacing_mut().item_spacing.y = 2.0;
+    let (rect, response) = ui.allocate_exact_size(Vec2::splat(side), Sense::hover());
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, &picture.name));
+    let scale = side / picture.size.x.max(picture.size.y).max(1.0);
+    let shown = egui::Rect::from_center_size(rect.center(), picture.size * scale);
+    let all = egui::Rect::from_min_max(egui::pos2(0.0, 0.0), egui::pos2(1.0, 1.0));
+    ui.painter()
+        .image(picture.texture.id(), shown, all, Color32::WHITE);
+    if let Some(same) = same {
+        let color = if same {
+            theme::good(ui)
+        } else {
+            theme::VIEWS[1]
+        };
+        ui.painter().rect_stroke(
+            shown,
+            0.0,
+            Stroke::new(2.5, color),
+            egui::StrokeKind::Outside,
+        );
+    }
+    response.on_hover_text(&picture.name);
+    ui.set_max_width(side);
+    let class = picture
+        .class
+        .clone()
+        .unwrap_or_else(|| picture.name.clone());
+    ui.add(egui::Label::new(RichText::new(class).size(12.5)).truncate());
+    if let Some(similarity) = picture.similarity {
+        let text = format!("cosine {similarity:.3}").replace('-', "−");
+        ui.label(RichText::new(text).size(12.0).weak());
+    }
+}
+
+fn scene(ui: &Ui, question: Question, found: Neighbourhood, old: Option<Scene>) -> Scene {
+    // Textures are kept and filled anew.
+    let mut old: Vec<TextureHandle> = old
+        .into_iter()
+        .flat_map(|old| old.neighbours.into_iter().chain([old.image]))
+        .map(|picture| picture.texture)
+        .collect();
+    let mut on_screen = |shown: Shown, similarity| {
+        let size = [
+            shown.picture.width() as usize,
+            shown.picture.height() as usize,
+        ];
+        let image = ColorImage::from_rgb(size, shown.picture.as_raw());
+        let options = match size[0].max(size[1]) {
+            0..=128 => TextureOptions::NEAREST,
+            _ => TextureOptions::LINEAR,
+        };
+        let texture = match old.pop() {
+            Some(mut texture) => {
+                texture.set(image, options);
+                texture
+            }
+            None => ui.ctx().load_texture("neighbour", image, options),
+        };
+        Picture {
+            texture,
+            size: Vec2::new(size[0] as f32, size[1] as f32),
+            name: shown.name,
+            class: shown.class,
+            similarity,
+        }
+    };
+    Scene {
+        of: question.folder,
+        image: on_screen(found.image, None),
+        neighbours: found
+            .neighbours
+            .into_iter()
+            .map(|(shown, similarity)| on_screen(shown, Some(similarity)))
+            .collect(),
+        epoch: found.epoch,
+        tests: found.tests,
+        bank: found.bank,
+    }
+}

@@ -1,0 +1,289 @@
+//! What to train on what: data, preset, device, every setting, what it will take, and the button.
+
+use egui::{ComboBox, RichText, ScrollArea, TextEdit, Ui};
+
+use crate::app::desk::{Desk, Wish};
+use crate::app::estimate::Estimate;
+use crate::app::notices::Grade;
+use crate::app::pane::Pane;
+use crate::app::{form, theme};
+use crate::config::Config;
+use crate::picture;
+
+/// Width of the left half.
+const LEFT: f32 = 400.0;
+
+/// The pane.
+#[derive(Default)]
+pub(super) struct Start {
+    /// What is typed into the field of the data, until it is left.
+    typed: Option<String>,
+}
+
+impl Pane for Start {
+    fn name(&self) -> &'static str {
+        "Start"
+    }
+
+    fn ui(&mut self, ui: &mut Ui, desk: &mut Desk) {
+        egui::Panel::left("what to train")
+            .exact_size(LEFT)
+            .resizable(false)
+            .show_separator_line(false)
+            .show(ui, |ui| {
+                ScrollArea::vertical().id_salt("what").show(ui, |ui| {
+                    self.data(ui, desk);
+                    ui.add_space(10.0);
+                    preset(ui, desk);
+                    ui.add_space(10.0);
+                    device(ui, desk);
+                    ui.add_space(14.0);
+                    estimate(ui, desk);
+                    ui.add_space(10.0);
+                    start(ui, desk);
+                });
+            });
+        egui::CentralPanel::default().show(ui, |ui| {
+            ScrollArea::vertical()
+                .id_salt("form")
+                .auto_shrink(false)
+                .show(ui, |ui| {
+                    let blamed = desk.obstacle.clone();
+                    let blamed = blamed
+                        .as_ref()
+                        .and_then(|o| Some((o.key.as_deref()?, o.text.as_str())));
+                    form::ui(ui, &mut desk.draft, blamed);
+                });
+        });
+    }
+}
+
+fn heading(ui: &mut Ui, text: &str) -> egui::Response {
+    ui.label(RichText::new(text).strong().size(15.0))
+}
+
+fn problem(ui: &mut Ui, desk: &Desk, key: &str) {
+    if let Some(obstacle) = &desk.obstacle
+        && obstacle.key.as_deref() == Some(key)
+    {
+        let color = theme::grade(ui, Grade::Error);
+        ui.label(RichText::new(&obstacle.text).color(color));
+    }
+}
+
+impl Start {
+    fn data(&mut self, ui: &mut Ui, desk: &mut Desk) {
+        let label = heading(ui, "Images");
+        let current = desk.draft.config().data.source.clone();
+        let mut text = self.typed.clone().unwrap_or_else(|| current.clone());
+        let field = TextEdit::singleline(&mut text)
+            .hint_text("demo, a folder, or KIND:PATH")
+            .desired_width(f32::INFINITY);
+        let field = ui.add(field).labelled_by(label.id);
+        if field.changed() {
+            self.typed = Some(text.clone());
+        }
+        // Each letter would open another folder.
+        if field.lost_focus()
+            && let Some(typed) = self.typed.take()
+            && typed.trim() != current
+        {
+            desk.wish(Wish::Take(typed.trim().to_owned()));
+        }
+        ui.horizontal(|ui| {
+            if ui
+                .button("Choose a folder…")
+                .on_hover_text("Ctrl+O")
+                .clicked()
+            {
+                desk.wish(Wish::AskFolder);
+            }
+            if ui.button("Built-in images").clicked() {
+                desk.wish(Wish::Take("demo".to_owned()));
+            }
+            if !desk.kept.recent.is_empty() {
+                ui.menu_button("Recent", |ui| {
+                    for source in desk.kept.recent.clone() {
+                        if ui.button(&source).clicked() {
+                            desk.wish(Wish::Take(source));
+                            ui.close();
+                        }
+                    }
+                });
+            }
+        });
+        problem(ui, desk, "data.source");
+        match &desk.estimate {
+            Some(estimate) => ui.label(RichText::new(&estimate.data).weak()),
+            None => ui.label(RichText::new("Or drop a folder on this window.").weak()),
+        };
+    }
+}
+
+fn preset(ui: &mut Ui, desk: &mut Desk) {
+    let label = heading(ui, "Preset");
+    let before = desk.draft.preset().to_owned();
+    let mut chosen = before.clone();
+    ui.horizontal(|ui| {
+        ComboBox::from_id_salt("preset")
+            .width(170.0)
+            .selected_text(&chosen)
+            .show_ui(ui, |ui| {
+                for name in Config::presets() {
+                    ui.selectable_value(&mut chosen, name.to_owned(), name);
+                }
+            })
+            .response
+            .labelled_by(label.id);
+        if let Some(run) = desk.front() {
+            let hint = "Another run like the one in front, to change some of it";
+            let (name, config) = (run.name.clone(), run.record.config.clone());
+            let button = egui::Button::new(format!("As {name}")).truncate();
+            if ui.add(button).on_hover_text(hint).clicked() {
+                desk.draft.take(&config);
+            }
+        }
+        let changes = desk.draft.differences();
+        if changes > 0 && ui.button("Reset all").clicked() {
+            chosen.clear();
+        }
+        match changes {
+            0 if desk.draft.follows_data() => ui.label(RichText::new("fits the data").weak()),
+            0 => ui.label(""),
+            1 => ui.label("1 setting changed"),
+            n => ui.label(format!("{n} settings changed")),
+        };
+    });
+    let (name, by_user) = match chosen.is_empty() {
+        true => (before.clone(), false),
+        false => (chosen.clone(), true),
+    };
+    if chosen != before
+        && let Err(error) = desk.draft.take_preset(&name, by_user)
+    {
+        desk.notices.say(Grade::Error, error.to_string(), "");
+    }
+}
+
+fn device(ui: &mut Ui, desk: &mut Desk) {
+    const BEST: &str = "the best one";
+    let label = heading(ui, "Device");
+    let mut chosen = desk.draft.device.clone();
+    ComboBox::from_id_salt("device")
+        .width(LEFT - 30.0)
+        .selected_text(chosen.as_deref().unwrap_or(BEST))
+        .show_ui(ui, |ui| {
+            ui.selectable_value(&mut chosen, None, BEST);
+            for name in &desk.devices {
+                ui.selectable_value(&mut chosen, Some(name.clone()), name);
+            }
+        })
+        .response
+        .labelled_by(label.id);
+    if chosen != desk.draft.device {
+        desk.draft.device.clone_from(&chosen);
+        desk.kept.device = chosen;
+    }
+    problem(ui, desk, "device");
+}
+
+fn estimate(ui: &mut Ui, desk: &mut Desk) {
+    heading(ui, "What it takes");
+    let Some(estimate) = desk.estimate.clone() else {
+        match &desk.obstacle {
+            Some(obstacle) if obstacle.key.is_none() => {
+                let color = theme::grade(ui, Grade::Error);
+                ui.label(RichText::new(&obstacle.text).color(color));
+            }
+            Some(_) => {
+                ui.label(RichText::new("Known once what is marked is mended.").weak());
+            }
+            None => {
+                ui.label(RichText::new("Looking…").weak());
+            }
+        }
+        return;
+    };
+    egui::Grid::new("estimate")
+        .num_columns(2)
+        .spacing([16.0, 4.0])
+        .show(ui, |ui| {
+            let mut row = |name: &str, value: String| {
+                ui.label(RichText::new(name).weak());
+                ui.label(value);
+                ui.end_row();
+            };
+            row("On", estimate.adapter.clone());
+            row("Memory", memory(&estimate));
+            row("Parameters", picture::count(estimate.parameters));
+            let steps = picture::count(estimate.steps as usize);
+            row(
+                "Steps",
+                format!(
+                    "{steps} of {} images, in {} epochs",
+                    estimate.batch, estimate.epochs
+                ),
+            );
+            row("Time", time(&estimate, desk.measuring));
+        });
+    ui.add_enabled_ui(!desk.measuring && !desk.is_training(), |ui| {
+        let button = ui.button("Measure the time…");
+        let hint = "Trains a few steps that leave nothing; chooses the fastest kernels first";
+        if button.on_hover_text(hint).clicked() {
+            desk.wish(Wish::Measure);
+        }
+    });
+}
+
+/// Of the device, in words.
+fn memory(estimate: &Estimate) -> String {
+    let gib = |bytes: u64| match bytes {
+        0..0x4000_0000 => format!("{:.0} MiB", bytes as f64 / f64::from(1 << 20)),
+        _ => format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30)),
+    };
+    let has = estimate
+        .available
+        .map(|bytes| format!(" of {}", gib(bytes)));
+    format!("{}{}", gib(estimate.memory), has.unwrap_or_default())
+}
+
+fn time(estimate: &Estimate, measuring: bool) -> String {
+    match (estimate.seconds, measuring) {
+        (_, true) => "measuring…".to_owned(),
+        (None, false) => "not measured yet".to_owned(),
+        (Some(seconds), false) => {
+            let whole = picture::duration(seconds * estimate.steps as f64);
+            let rate = estimate.batch as f64 / seconds.max(1e-9);
+            format!("about {whole} ({rate:.0} images a second), without kNN")
+        }
+    }
+}
+
+fn start(ui: &mut Ui, desk: &mut Desk) {
+    let problems = desk.draft.problems();
+    let clear = problems.is_empty() && desk.obstacle.is_none();
+    let free = !desk.is_training();
+    ui.add_enabled_ui(clear && free, |ui| {
+        let text = RichText::new("Start training").size(16.0).strong();
+        let button = egui::Button::new(text).fill(ui.visuals().selection.bg_fill);
+        let size = egui::vec2(LEFT - 30.0, 38.0);
+        if ui
+            .add_sized(size, button)
+            .on_hover_text("Ctrl+Enter")
+            .clicked()
+        {
+            desk.wish(Wish::Start);
+        }
+    });
+    let place = desk.kept.runs.display();
+    match (free, problems.first()) {
+        (false, _) => ui.label(RichText::new("A training is under way.").weak()),
+        (true, Some((key, _))) => {
+            let color = theme::grade(ui, Grade::Error);
+            ui.label(RichText::new(format!("{key} needs another value.")).color(color))
+        }
+        (true, None) => {
+            ui.label(RichText::new(format!("The run goes into a new folder in {place}.")).weak())
+        }
+    };
+}

@@ -1,0 +1,431 @@
+//! What the network sees: the images of a batch, or any image in any epoch, with both views and what was drawn for them; and what other
+//! settings of the augmentations would make of them.
+
+use egui::{
+    Color32, ColorImage, RichText, ScrollArea, Sense, Stroke, TextureHandle, TextureOptions, Ui,
+    Vec2,
+};
+
+use super::sliders;
+use crate::app::desk::Desk;
+use crate::app::looking::{self, Answer, Question, Sight};
+use crate::app::notices::Grade;
+use crate::app::pane::Pane;
+use crate::app::shelf::Shelf;
+use crate::app::theme;
+use crate::app::worker::{Wake, Worker};
+use crate::augment::ViewDraws;
+use crate::config::{AugmentConfig, Config};
+use crate::picture::{self, ViewRow};
+
+/// Images of a batch that are shown at first.
+const COUNT: usize = 8;
+/// Side of a picture: where more images have room beside each other at the least, they get it.
+const LEAST: f32 = 100.0;
+const MOST: f32 = 190.0;
+/// Between the pictures of an image, and between images.
+const GAP: f32 = 9.0;
+const BETWEEN: f32 = 34.0;
+/// Width of the sliders.
+const RIGHT: f32 = 316.0;
+
+/// An image on the screen.
+struct Row {
+    name: String,
+    size: [u32; 2],
+    original: TextureHandle,
+    views: [(TextureHandle, ViewDraws); 2],
+}
+
+/// The pane.
+pub(super) struct Views {
+    worker: Worker<Question, Answer>,
+    /// What was asked last.
+    asked: Option<Question>,
+    rows: Vec<Row>,
+    problem: Option<String>,
+    /// Images that there are.
+    images: usize,
+    /// Whether one image is looked at, not a batch.
+    single: bool,
+    image: u32,
+    epoch: u32,
+    step: u64,
+    count: usize,
+    /// Whether the step is that of the training.
+    follow: bool,
+    /// Whether the settings of the form are shown, not the run's.
+    form: bool,
+    /// Settings that are tried, over those with which they began.
+    trial: Option<(AugmentConfig, AugmentConfig)>,
+}
+
+impl Views {
+    pub fn new(shelf: Shelf, wake: Wake) -> Views {
+        Views {
+            worker: looking::worker(shelf, wake),
+            asked: None,
+            rows: Vec::new(),
+            problem: None,
+            images: 0,
+            single: false,
+            image: 0,
+            epoch: 0,
+            step: 0,
+            count: COUNT,
+            follow: true,
+            form: false,
+            trial: None,
+        }
+    }
+}
+
+impl Pane for Views {
+    fn name(&self) -> &'static str {
+        "Views"
+    }
+
+    fn ui(&mut self, ui: &mut Ui, desk: &mut Desk) {
+        if let Some((_, answer)) = self.worker.poll() {
+            self.take(ui, answer);
+        }
+        let base = self.base(desk);
+        if self
+            .trial
+            .as_ref()
+            .is_some_and(|(began, _)| *began != base.augment)
+        {
+            self.trial = None;
+        }
+        let mut augment = match &self.trial {
+            Some((_, tried)) => tried.clone(),
+            None => base.augment.clone(),
+        };
+        egui::Panel::right("augmentations")
+            .exact_size(RIGHT)
+            .resizable(false)
+            .show(ui, |ui| {
+                ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+                    self.trials(ui, desk, &base, &mut augment);
+                });
+            });
+        egui::CentralPanel::default().show(ui, |ui| {
+            self.controls(ui, desk, &base);
+            self.ask(desk, &base);
+            self.images(ui);
+        });
+    }
+}
+
+impl Views {
+    /// The settings that are looked at.
+    fn base(&mut self, desk: &Desk) -> Config {
+        match desk.front() {
+            Some(run) if !self.form => run.record.config.clone(),
+            _ => desk.draft.config().clone(),
+        }
+    }
+
+    fn ask(&mut self, desk: &Desk, base: &Config) {
+        let mut config = base.clone();
+        if let Some((_, tried)) = &self.trial {
+            config.augment = tried.clone();
+        }
+        let sight = match self.single {
+            true => Sight::Image {
+                epoch: self.epoch,
+                image: self.image,
+            },
+            false => Sight::Batch {
+                step: self.step,
+                count: self.count,
+            },
+        };
+        let question = Question {
+            config,
+            device: desk.draft.device.clone(),
+            sight,
+        };
+        if self.asked.as_ref() == Some(&question) {
+            return;
+        }
+        // A training goes on faster than pictures come: the next batch is asked for when this one is there.
+        let same =
+            |asked: &Question| asked.config == question.config && asked.device == question.device;
+        let advanced = self.follow && !self.single && self.asked.as_ref().is_some_and(same);
+        if advanced && self.worker.is_busy() {
+            return;
+        }
+        self.asked = Some(question.clone());
+        self.worker.ask(question);
+    }
+
+    fn take(&mut self, ui: &Ui, answer: Result<looking::Seen, String>) {
+        match answer {
+            Err(problem) => self.problem = Some(problem),
+            Ok(seen) => {
+                self.problem = None;
+                self.images = seen.images;
+                // Textures are kept and filled anew: a training shows thousands of them.
+                let mut old = std::mem::take(&mut self.rows).into_iter();
+                self.rows = seen
+                    .rows
+                    .into_iter()
+                    .map(|row| on_screen(ui, row, old.next()))
+                    .collect();
+            }
+        }
+    }
+
+    fn controls(&mut self, ui: &mut Ui, desk: &Desk, base: &Config) {
+        let step = desk.front().map_or(0, |run| run.record.step);
+        ui.horizontal(|ui| {
+            if let Some(run) = desk.front() {
+                ui.selectable_value(&mut self.form, false, run.name.clone())
+                    .on_hover_text("What the run in front sees");
+                ui.selectable_value(&mut self.form, true, "Settings of the form");
+                ui.separator();
+            }
+            ui.selectable_value(&mut self.single, false, "Batch");
+            ui.selectable_value(&mut self.single, true, "One image");
+            ui.separator();
+            match self.single {
+                true => {
+                    let last = self.images.saturating_sub(1) as u32;
+                    let label = ui.label("Image");
+                    ui.add(egui::DragValue::new(&mut self.image).range(0..=last))
+                        .labelled_by(label.id);
+                    let label = ui.label("Epoch");
+                    let epochs = base.optim.epochs.max(1) as u32;
+                    // As people count them.
+                    let mut epoch = self.epoch + 1;
+                    ui.add(egui::DragValue::new(&mut epoch).range(1..=epochs))
+                        .labelled_by(label.id);
+                    self.epoch = epoch.saturating_sub(1);
+                    if ui.button("Next image").clicked() {
+                        self.image = if self.image >= last {
+                            0
+                        } else {
+                            self.image + 1
+                        };
+                    }
+                    if ui.button("Next epoch").clicked() {
+                        self.epoch = if self.epoch + 1 >= epochs {
+                            0
+                        } else {
+                            self.epoch + 1
+                        };
+                    }
+                }
+                false => {
+                    let running = desk.front().is_some() && !self.form;
+                    if running {
+                        ui.checkbox(&mut self.follow, "Newest")
+                            .on_hover_text("The batch that was trained on last");
+                    }
+                    if running && self.follow {
+                        self.step = step.saturating_sub(1);
+                        ui.label(format!("step {step}"));
+                    } else {
+                        let label = ui.label("Step");
+                        let mut number = self.step + 1;
+                        ui.add(egui::DragValue::new(&mut number).range(1..=u64::MAX))
+                            .labelled_by(label.id);
+                        self.step = number.saturating_sub(1);
+                    }
+                    let batch = base.optim.batch_size;
+                    if self.count < batch && ui.button("More images").clicked() {
+                        self.count = (2 * self.count).min(batch).min(64);
+                    }
+                }
+            }
+        });
+    }
+
+    fn images(&mut self, ui: &mut Ui) {
+        if let Some(problem) = &self.problem {
+            let color = theme::grade(ui, Grade::Error);
+            ui.label(RichText::new(problem).color(color));
+            if ui.button("Retry").clicked() {
+                self.asked = None;
+            }
+            return;
+        }
+        if self.rows.is_empty() {
+            ui.label(RichText::new("Looking…").weak());
+            return;
+        }
+        let text = match self.trial {
+            Some(_) => "Other settings than the run's, by the same draws and kernels.",
+            None => {
+                "The very tensors that are trained on, before they are normalised. What was drawn for a view shows when you point at it."
+            }
+        };
+        ui.label(RichText::new(text).weak());
+        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+            let width = |side: f32| 3.0 * side + 2.0 * GAP + BETWEEN;
+            let room = ui.available_width() - 12.0;
+            let columns = ((room / width(LEAST)) as usize).clamp(1, 4);
+            let side = (room / columns as f32 - width(0.0)) / 3.0;
+            let side = side.clamp(48.0, MOST);
+            for rows in self.rows.chunks(columns) {
+                ui.horizontal_top(|ui| {
+                    for row in rows {
+                        ui.vertical(|ui| {
+                            ui.set_width(3.0 * side + 2.0 * GAP);
+                            let size = format!("{} × {} px", row.size[0], row.size[1]);
+                            let name = RichText::new(&row.name).size(12.5);
+                            ui.add(egui::Label::new(name).truncate())
+                                .on_hover_text(size);
+                            ui.horizontal(|ui| {
+                                ui.spacing_mut().item_spacing.x = GAP;
+                                original(ui, row, side);
+                                for (number, (texture, draws)) in row.views.iter().enumerate() {
+                                    view(ui, row, side, number, texture, draws);
+                                }
+                            });
+                        });
+                        ui.add_space(BETWEEN - 16.0);
+                    }
+                });
+                ui.add_space(6.0);
+            }
+        });
+    }
+
+    /// The sliders, and what can be done with what they say.
+    fn trials(&mut self, ui: &mut Ui, desk: &mut Desk, base: &Config, augment: &mut AugmentConfig) {
+        ui.label(RichText::new("Try other augmentations").strong().size(15.0));
+        ui.label(RichText::new("The pictures follow at once; no run is changed.").weak());
+        ui.add_space(6.0);
+        if sliders::ui(ui, augment, &base.augment) {
+            self.trial =
+                (*augment != base.augment).then(|| (base.augment.clone(), augment.clone()));
+        }
+        ui.add_space(8.0);
+        let tried = self.trial.is_some();
+        ui.horizontal(|ui| {
+            let take = egui::Button::new("Use in the settings");
+            let hint = "Takes the augmentations into the form of the pane Start";
+            if ui.add_enabled(tried, take).on_hover_text(hint).clicked() {
+                sliders::take(&mut desk.draft, augment);
+                desk.notices.say(
+                    Grade::Info,
+                    "The augmentations are in the settings of the next run.",
+                    "",
+                );
+                // The form is looked at from here on: it now shows what was tried.
+                self.form = true;
+                self.trial = None;
+            }
+            if ui.add_enabled(tried, egui::Button::new("Reset")).clicked() {
+                self.trial = None;
+            }
+        });
+    }
+}
+
+fn texture(ui: &Ui, picture: &image::RgbImage, old: Option<TextureHandle>) -> TextureHandle {
+    let size = [picture.width() as usize, picture.height() as usize];
+    let image = ColorImage::from_rgb(size, picture.as_raw());
+    // A block is a pixel where an image is small, as the network has it.
+    let options = match picture.width().max(picture.height()) {
+        0..=128 => TextureOptions::NEAREST,
+        _ => TextureOptions::LINEAR,
+    };
+    match old {
+        Some(mut texture) => {
+            texture.set(image, options);
+            texture
+        }
+        None => ui.ctx().load_texture("view", image, options),
+    }
+}
+
+fn on_screen(ui: &Ui, row: ViewRow, old: Option<Row>) -> Row {
+    let (original, views) = match old {
+        Some(old) => {
+            let [(a, _), (b, _)] = old.views;
+            (Some(old.original), [Some(a), Some(b)])
+        }
+        None => (None, [None, None]),
+    };
+    let [first, second] = views;
+    let [a, b] = row.views;
+    Row {
+        name: row.name,
+        size: row.size,
+        original: texture(ui, &row.original, original),
+        views: [
+            (texture(ui, &a.pixels, first), a.draws),
+            (texture(ui, &b.pixels, second), b.draws),
+        ],
+    }
+}
+
+/// The original with the crops of both views.
+fn original(ui: &mut Ui, row: &Row, side: f32) {
+    let (rect, response) = ui.allocate_exact_size(Vec2::splat(side), Sense::hover());
+    response.widget_info(|| {
+        egui::WidgetInfo::labeled(egui::Role::Image, true, format!("original of {}", row.name))
+    });
+    let size = Vec2::new(row.size[0] as f32, row.size[1] as f32);
+    let scale = side / size.x.max(size.y).max(1.0);
+    let shown = egui::Rect::from_min_size(rect.min, size * scale);
+    let all = egui::Rect::from_min_max(egui::pos2(0.0, 0.0), egui::pos2(1.0, 1.0));
+    ui.painter()
+        .image(row.original.id(), shown, all, Color32::WHITE);
+    for (number, (_, draws)) in row.views.iter().enumerate() {
+        let min = egui::vec2(draws.left as f32, draws.top as f32) * scale;
+        let crop = egui::vec2(draws.width as f32, draws.height as f32) * scale;
+        let crop = egui::Rect::from_min_size(shown.min + min, crop);
+        let inside = egui::StrokeKind::Inside;
+        ui.painter().rect_stroke(
+            crop,
+            0.0,
+            Stroke::new(3.0, Color32::from_white_alpha(150)),
+            inside,
+        );
+        ui.painter()
+            .rect_stroke(crop, 0.0, Stroke::new(1.6, theme::VIEWS[number]), inside);
+    }
+}
+
+fn view(
+    ui: &mut Ui,
+    row: &Row,
+    side: f32,
+    number: usize,
+    texture: &TextureHandle,
+    draws: &ViewDraws,
+) {
+    let (rect, response) = ui.allocate_exact_size(Vec2::splat(side), Sense::hover());
+    response.widget_info(|| {
+        let name = format!("view {} of {}", number + 1, row.name);
+        egui::WidgetInfo::labeled(egui::Role::Image, true, name)
+    });
+    let all = egui::Rect::from_min_max(egui::pos2(0.0, 0.0), egui::pos2(1.0, 1.0));
+    ui.painter().image(texture.id(), rect, all, Color32::WHITE);
+    let stroke = Stroke::new(2.0, theme::VIEWS[number]);
+    ui.painter()
+        .rect_stroke(rect, 0.0, stroke, egui::StrokeKind::Outside);
+    response.on_hover_ui(|ui| {
+        ui.label(RichText::new(format!("View {}", number + 1)).strong());
+        egui::Grid::new("draws")
+            .num_columns(2)
+            .spacing([14.0, 2.0])
+            .show(ui, |ui| {
+                for (name, value) in picture::drawn(draws, row.size) {
+                    let strong = value.is_some();
+                    let value = value.unwrap_or_else(|| "–".to_owned());
+                    let [name, value] = [name.to_owned(), value].map(|text| match strong {
+                        true => RichText::new(text),
+                        false => RichText::new(text).weak(),
+                    });
+                    ui.label(name);
+                    ui.label(value);
+                    ui.end_row();
+                }
+            });
+    });
+}

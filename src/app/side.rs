@@ -1,0 +1,95 @@
+//! The left of the window: the runs of a folder. One is in front; any number lie over each other in the curves.
+
+use egui::{Button, RichText, ScrollArea, Ui};
+
+use super::desk::{Desk, Wish};
+use super::theme;
+
+/// Draws it.
+pub(super) fn ui(ui: &mut Ui, desk: &mut Desk) {
+    ui.horizontal(|ui| {
+        ui.label(RichText::new("Runs").strong().size(15.0));
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            let place = desk.kept.runs.display().to_string();
+            if ui.small_button("Folder…").on_hover_text(place).clicked() {
+                desk.wish(Wish::AskRuns);
+            }
+        });
+    });
+    ui.label(
+        RichText::new("A click opens a run; its box lays it over the others.")
+            .size(12.0)
+            .weak(),
+    );
+    ui.add_space(4.0);
+    ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        let mut rows: Vec<(std::path::PathBuf, String, bool)> = desk
+            .listed
+            .iter()
+            .map(|run| {
+                let live = desk.is_live(&run.folder);
+                (run.folder.clone(), run.name.clone(), live)
+            })
+            .collect();
+        // Those from elsewhere come first.
+        for run in desk.shown.iter().rev() {
+            if !rows.iter().any(|(folder, ..)| *folder == run.folder) {
+                rows.insert(0, (run.folder.clone(), run.name.clone(), false));
+            }
+        }
+        if rows.is_empty() {
+            ui.label(RichText::new("None yet.").weak());
+        }
+        for (folder, name, live) in rows {
+            row(ui, desk, &folder, &name, live);
+        }
+    });
+}
+
+fn row(ui: &mut Ui, desk: &mut Desk, folder: &std::path::Path, name: &str, live: bool) {
+    let place = desk.place(folder);
+    let front = place == Some(desk.focus) && place.is_some();
+    let own = desk.is_own(folder);
+    ui.horizontal(|ui| {
+        let mut open = place.is_some();
+        let check = ui.checkbox(&mut open, "");
+        check.widget_info(|| {
+            egui::WidgetInfo::selected(egui::Role::CheckBox, true, open, format!("Compare {name}"))
+        });
+        if check.changed() {
+            desk.wish(match open {
+                true => Wish::Open(folder.to_path_buf()),
+                false => Wish::Close(folder.to_path_buf()),
+            });
+        }
+        let color = place
+            .and_then(|place| desk.shown.get(place))
+            .map(|run| theme::run(run.color));
+        let (swatch, _) = ui.allocate_exact_size(egui::vec2(10.0, 10.0), egui::Sense::hover());
+        if let Some(color) = color {
+            ui.painter().rect_filled(swatch, 2.0, color);
+        }
+        let note = match (own, live) {
+            (true, _) => " (training)",
+            (false, true) => " (live)",
+            _ => "",
+        };
+        let mut text = RichText::new(format!("{name}{note}"));
+        if place.is_some() {
+            text = text.strong();
+        }
+        let hint = match (own, live) {
+            (true, _) => "This window trains it",
+            (false, true) => "Another process is writing it",
+            _ => "Open it",
+        };
+        let layout = egui::Layout::top_down_justified(egui::Align::LEFT);
+        ui.with_layout(layout, |ui| {
+            let button = ui.add(Button::selectable(front, text).truncate());
+            let hint = format!("{hint}: {}", folder.display());
+            if button.on_hover_text(hint).clicked() {
+                desk.wish(Wish::Open(folder.to_path_buf()));
+            }
+        });
+    });
+}

@@ -1,0 +1,459 @@
+//! The window's contents, driven as a user drives them: by what is on the screen.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use egui::accesskit::{Role, Toggled};
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT, Queryable};
+use simsiam::app::{App, Curve, End, Options, Record};
+use simsiam::config::Config;
+use simsiam::train::{Line, RunFolder};
+use tempfile::TempDir;
+
+/// The contents in a frame that no screen shows.
+struct Window {
+    harness: Harness<'static, App>,
+}
+
+const SIZE: egui::Vec2 = egui::vec2(1280.0, 800.0);
+
+impl Window {
+    fn open(options: Options) -> Window {
+        let app = App::new(options, Arc::new(|| {})).expect("presets that can be read");
+        let harness = Harness::builder()
+            .with_size(SIZE)
+            .with_theme(egui::Theme::Dark)
+            .with_render_cursor(false)
+            .wgpu()
+            .build_ui_state(|ui, app: &mut App| app.ui(ui), app);
+        Window { harness }
+    }
+
+    /// Frame after frame until it is so.
+    fn until(&mut self, what: &str, is_so: impl Fn(&Window) -> bool) {
+        let began = Instant::now();
+        loop {
+            self.harness.step();
+            if is_so(self) {
+                return;
+            }
+            if began.elapsed() > Duration::from_secs(100) {
+                let _ = self
+                    .harness
+                    .render()
+                    .map(|image| image.save("/tmp/simsiam-app-test.png"));
+                panic!("{what}: not after 100 s");
+            }
+            std::thread::sleep(Duration::from_millis(15));
+        }
+    }
+
+    fn has(&self, text: &str) -> bool {
+        self.harness
+            .query_all_by_label_contains(text)
+            .next()
+            .is_some()
+    }
+
+    /// Clicks what is called so, wherever it is scrolled to.
+    fn click(&mut self, name: &str) {
+        self.harness.get_by_label(name).click_accesskit();
+        self.harness.step();
+        self.harness.step();
+    }
+
+    /// Replaces what stands in the field of this name.
+    fn fill(&mut self, field: &str, text: &str) {
+        let node = self.harness.get_by_role_and_label(Role::TextInput, field);
+        node.focus();
+        self.harness.step();
+        self.harness
+            .key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
+        self.harness.step();
+        let node = self.harness.get_by_role_and_label(Role::TextInput, field);
+        node.type_text(text);
+        self.harness.step();
+        self.harness.step();
+    }
+
+    fn app(&self) -> &App {
+        self.harness.state()
+    }
+
+    fn steps(&self) -> u64 {
+        self.app().front().map_or(0, |(_, record)| record.step)
+    }
+
+    fn front(&self) -> PathBuf {
+        self.app().front().expect("a run").0.to_path_buf()
+    }
+
+    /// Settings under which a step takes milliseconds.
+    fn fill_tiny(&mut self) {
+        for (field, value) in [
+            ("limit train", "96"),
+            ("limit test", "24"),
+            ("blocks", "[1]"),
+            ("width", "4"),
+            ("projector hidden", "16"),
+            ("dim", "16"),
+            ("predictor dim", "4"),
+            ("batch size", "16"),
+        ] {
+            self.fill(field, value);
+        }
+    }
+}
+
+fn options(folder: &TempDir) -> Options {
+    Options {
+        data: Some("demo".to_owned()),
+        out: Some(folder.path().join("runs")),
+        ..Options::default()
+    }
+}
+
+#[test]
+fn a_run_is_started_paused_stopped_continued_and_compared() {
+    let folder = TempDir::new().expect("a folder");
+    let mut window = Window::open(options(&folder));
+    window.until("the estimate", |w| {
+        w.has("5,000 training and 1,000 test images")
+    });
+    window.fill_tiny();
+    window.fill("epochs", "4000");
+    window.until("the estimate of another run", |w| {
+        w.has("24,000 of 16 images, in 4000 epochs")
+    });
+    window.click("Start training");
+    window.until("steps", |w| w.steps() > 20);
+    let (_, record) = window.app().front().expect("the run");
+    assert!(record.curve(Curve::Loss).len() > 20 && record.channels.newest().is_some());
+    assert!(record.knn_untrained.is_some());
+
+    window.harness.key_press(egui::Key::Space);
+    window.until("the pause", |w| w.has("paused"));
+    // What was under way arrives; then nothing more.
+    for _ in 0..30 {
+        window.harness.step();
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let paused = window.steps();
+    std::thread::sleep(Duration::from_millis(300));
+    window.harness.step();
+    assert_eq!(window.steps(), paused);
+    window.click("Resume");
+    window.until("more steps", |w| w.steps() > paused);
+
+    window.click("Stop");
+    window.until("the end", |w| {
+        w.has("with a checkpoint; the run can be continued")
+    });
+    let first = window.front();
+    assert!(RunFolder::newest_checkpoint(&first).is_file());
+    assert_eq!(first.file_name().and_then(|n| n.to_str()), Some("demo-001"));
+    let stopped = window.steps();
+
+    // Its file holds what the window showed.
+    let text = std::fs::read_to_string(RunFolder::metrics_of(&first)).expect("metrics");
+    let steps = text
+        .lines()
+        .filter_map(Line::parse)
+        .filter(|l| matches!(l, Line::Step(_)));
+    assert_eq!(steps.count() as u64, stopped);
+
+    window.click("Continue this run");
+    window.until("it to go on", |w| w.steps() > stopped + 5);
+    let (_, record) = window.app().front().expect("the run");
+    assert_eq!(
+        record.curve(Curve::Loss).len() as u64,
+        1 + record.step,
+        "the steps before are there"
+    );
+    window.click("Stop");
+    window.until("the end", |w| {
+        w.has("with a checkpoint; the run can be continued")
+    });
+
+    // Another without stop-gradient, laid over it.
+    window.click("Start");
+    window
+        .harness
+        .get_by_role_and_label(Role::CheckBox, "stop gradient")
+        .click_accesskit();
+    window.harness.step();
+    window.fill("epochs", "3");
+    window.click("Start training");
+    window.until("its end", |w| w.has("The training is done."));
+    let (path, record) = window.app().front().expect("the run");
+    assert!(path.ends_with("demo-002"));
+    assert_eq!((record.step, &record.end), (18, &End::Done));
+    assert!(!record.config.method.stop_gradient);
+    let compare = window
+        .harness
+        .get_by_role_and_label(Role::CheckBox, "Compare demo-001");
+    assert_eq!(compare.accesskit_node().toggled(), Some(Toggled::True));
+    window.until("both runs in the legend", |w| {
+        w.harness.query_all_by_label("demo-001").count() >= 2
+            && w.harness.query_all_by_label("demo-002").count() >= 2
+    });
+    window.click("Compare demo-001");
+    assert_eq!(
+        window.harness.query_all_by_label("demo-001").count(),
+        1,
+        "only in the list"
+    );
+}
+
+#[test]
+fn what_is_wrong_stands_beside_its_field_and_nothing_starts() {
+    let folder = TempDir::new().expect("a folder");
+    let mut window = Window::open(options(&folder));
+    window.until("the estimate", |w| w.has("5,000 training"));
+    window.fill("batch size", "many");
+    assert!(window.has("a whole number, 0 or more"));
+    assert!(window.has("optim.batch_size needs another value."));
+    window.fill("batch size", "1");
+    assert!(window.has("batch normalisation needs at least 2 images"));
+    window.click("Start training");
+    assert!(!window.app().is_training(), "the button is off");
+    window.click("Reset batch_size");
+    assert!(!window.has("batch normalisation needs"));
+    // What only the data can tell.
+    window.fill("limit train", "10");
+    window.until("the data's word", |w| {
+        w.has("a batch is larger than the 10 training images")
+    });
+    window.click("Reset limit_train");
+    window.until("it to be mended", |w| !w.has("a batch is larger"));
+    window.fill("Images", "no/such/folder");
+    window.harness.key_press(egui::Key::Enter);
+    window.until("the folder's error", |w| w.has("no/such/folder"));
+    window.until("no estimate", |w| {
+        w.has("Known once what is marked is mended.")
+    });
+    window.click("Start training");
+    assert!(!window.app().is_training());
+    assert!(!folder.path().join("runs").exists());
+}
+
+#[test]
+fn closing_asks_and_keeps_a_checkpoint() {
+    let folder = TempDir::new().expect("a folder");
+    let mut window = Window::open(options(&folder));
+    window.until("the estimate", |w| w.has("5,000 training"));
+    window.fill_tiny();
+    window.fill("epochs", "4000");
+    window.click("Start training");
+    window.until("steps", |w| w.steps() > 3);
+    assert!(!window.harness.state_mut().close());
+    window.until("the question", |w| w.has("A training is under way"));
+    window.harness.step();
+    window.click("Keep training");
+    let now = window.steps();
+    window.until("more steps", |w| w.steps() > now && !w.has("Keep training"));
+    assert!(!window.harness.state_mut().close());
+    window.until("the question", |w| w.has("Stop and close"));
+    window.harness.step();
+    window.click("Stop and close");
+    window.until("the end", |w| w.app().may_close());
+    let run = folder.path().join("runs/demo-001");
+    let (_, checkpoint) = RunFolder::trained(&run, None).expect("a checkpoint");
+    assert!(checkpoint.step > now);
+    // Without a training nothing is asked.
+    let mut idle = Window::open(options(&folder));
+    assert!(idle.harness.state_mut().close());
+}
+
+#[test]
+fn a_run_of_another_process_is_watched_while_it_is_written() {
+    let folder = TempDir::new().expect("a folder");
+    let run = folder.path().join("other");
+    let mut arguments = vec!["train", "--no-tune", "--epochs", "3", "--batch-size", "16"];
+    for set in [
+        "data.limit_train=96",
+        "data.limit_test=24",
+        "model.blocks=[1]",
+        "model.width=4",
+        "model.dim=16",
+        "model.projector_hidden=16",
+        "model.predictor_dim=4",
+    ] {
+        arguments.extend(["--set", set]);
+    }
+    let mut process = Command::new(env!("CARGO_BIN_EXE_simsiam"))
+        .args(arguments)
+        .arg("--out")
+        .arg(&run)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the program");
+    let began = Instant::now();
+    while !RunFolder::is_run(&run) && began.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let mut window = Window::open(Options {
+        runs: vec![run.clone()],
+        out: Some(folder.path().to_path_buf()),
+        ..Options::default()
+    });
+    window.until("its end", |w| {
+        w.app().front().is_some_and(|(_, r)| r.end == End::Done)
+    });
+    assert!(process.wait().expect("its end").success());
+    let (path, record) = window.app().front().expect("the run");
+    assert_eq!((path, record.step, record.epochs), (run.as_path(), 18, 3));
+    assert_eq!(record.curve(Curve::Knn).len(), 4);
+    assert_eq!(record.channels.columns().count(), 3);
+
+    // Its neighbours, from its checkpoint.
+    window.click("Neighbours");
+    window.until("the neighbours", |w| {
+        w.has("Under the network after epoch 3")
+    });
+    assert_eq!(
+        window.harness.query_all_by_label_contains("cosine").count(),
+        24
+    );
+    assert!(window.has("among 96 images"));
+}
+
+#[test]
+fn a_slider_changes_the_views_and_its_value_can_be_taken() {
+    let folder = TempDir::new().expect("a folder");
+    let mut window = Window::open(options(&folder));
+    window.until("the estimate", |w| w.has("5,000 training"));
+    window.click("Views");
+    window.until("the views", |w| w.has("view 2 of image"));
+    window.harness.remove_cursor();
+    let picture = |window: &mut Window| {
+        window.harness.step();
+        let image = window.harness.render().expect("a picture");
+        // Left of the sliders.
+        image::imageops::crop_imm(&image, 200, 120, 740, 600).to_image()
+    };
+    let before = picture(&mut window);
+    assert!(before == picture(&mut window), "nothing moves by itself");
+    let slider = window
+        .harness
+        .get_by_role_and_label(Role::SpinButton, "Flip");
+    slider.set_value_accesskit(1.0);
+    window.harness.step();
+    window.until("another picture", |w| {
+        w.has("Other settings than the run's")
+    });
+    let began = Instant::now();
+    while picture(&mut window) == before {
+        assert!(
+            began.elapsed() < Duration::from_secs(30),
+            "the views do not follow"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    window.click("Use in the settings");
+    window.click("Start");
+    let field = window
+        .harness
+        .get_by_role_and_label(Role::TextInput, "flip");
+    assert_eq!(field.value().as_deref(), Some("1.0"));
+}
+
+/// A healthy run and one that collapses, as a formula.
+fn recorded(collapses: bool) -> Record {
+    let mut config = Config::preset("demo").expect("a preset");
+    config.model.dim = 64;
+    config.method.stop_gradient = !collapses;
+    let mut record = Record::new(&config);
+    let mut line = |text: String| record.take(&Line::parse(&text).expect("a line"));
+    line(r#"{"event":"start","adapter":"a device","steps":1000,"epochs":10}"#.to_owned());
+    let rank = |t: f64| {
+        if collapses {
+            40.0 * (-4.0 * t).exp() + 2.0
+        } else {
+            24.0 + 16.0 * (-4.0 * t).exp()
+        }
+    };
+    line(format!(
+        r#"{{"event":"epoch","epoch":0,"loss":0.0,"output_std":0.125,"effective_rank":{},"knn_top1":0.47}}"#,
+        rank(0.0)
+    ));
+    for step in 1..=1000_u32 {
+        let t = f64::from(step) / 1000.0;
+        let wave = (f64::from(step) * 0.7).sin() * 0.04;
+        let loss = if collapses {
+            -1.0 + 0.9 * (-9.0 * t).exp()
+        } else {
+            -0.8 + 0.8 * (-4.0 * t).exp()
+        } + wave;
+        let std = if collapses {
+            0.125 * (-2.0 * t).exp()
+        } else {
+            0.124
+        };
+        let lr = 0.25 * (1.0 + (std::f64::consts::PI * t).cos()) / 2.0;
+        line(format!(
+            r#"{{"event":"step","step":{step},"epoch":1,"loss":{loss},"output_std":{std},"lr":{lr},"images_per_second":{}}}"#,
+            60.0 + 50.0 * wave
+        ));
+        if step % 20 == 0 {
+            let channels: Vec<String> = (0..64)
+                .map(|c| {
+                    let part = f64::from(c * 29 % 64) / 64.0;
+                    let falls = if collapses {
+                        (-6.0 * t * part).exp()
+                    } else {
+                        1.0 - 0.2 * part
+                    };
+                    format!("{:.4}", 0.13 * falls)
+                })
+                .collect();
+            line(format!(
+                r#"{{"event":"watch","step":{step},"effective_rank":{},"channel_std":[{}]}}"#,
+                rank(t),
+                channels.join(",")
+            ));
+        }
+        if step % 100 == 0 {
+            let knn = if collapses {
+                0.5
+            } else {
+                0.47 + 0.2 * (1.0 - (-3.0 * t).exp())
+            };
+            line(format!(
+                r#"{{"event":"epoch","epoch":{},"effective_rank":{},"knn_top1":{knn}}}"#,
+                step / 100,
+                rank(t)
+            ));
+        }
+    }
+    record
+}
+
+/// Panes need nothing but recorded numbers.
+#[test]
+fn pictures_of_panes() {
+    let folder = TempDir::new().expect("a folder");
+    let mut window = Window::open(Options {
+        out: Some(folder.path().to_path_buf()),
+        ..Options::default()
+    });
+    let app = window.harness.state_mut();
+    app.show(Path::new("none"), recorded(true));
+    app.show(Path::new("stop-gradient"), recorded(false));
+    for (pane, name) in [(1, "curves"), (2, "output_std")] {
+        window.harness.state_mut().go_to(pane);
+        for _ in 0..6 {
+            window.harness.step();
+        }
+        // Drivers differ in how they smooth edges.
+        window.harness.snapshot_options(
+            name,
+            &egui_kittest::SnapshotOptions::new()
+                .threshold(1.2)
+                .max_failed_pixels(400),
+        );
+    }
+}
