@@ -37,13 +37,12 @@ key 2; shot curves 4
 key 3; shot output-std 4
 key 4; shot views 6
 # What was drawn shows where the pointer rests.
-point $((width * 45 / 100)) $((height * 40 / 100)); shot views-hover 3
-key 5; shot neighbours 30
-key 1; shot start-training 4
-key 2
+point $((width * 36 / 100)) $((height * 33 / 100)); shot views-hover 3
 # Closing asks.
 xdotool key --window "$window" alt+F4; shot closing 3
-xdotool key --window "$window" Escape; sleep 1
+key Escape; sleep 1
+key 5; shot neighbours 25
+key 1; shot start-training 4
 kill -INT "$app"; wait "$app" || true
 app=
 cat "$out/frame-times.txt"

@@ -1,5 +1,7 @@
 //! What the axes of the curves show: steps or epochs, plain or logarithmic, and round numbers on them.
 
+use std::ops::RangeInclusive;
+
 use egui_plot::{GridInput, GridMark};
 
 /// How a value is laid on an axis, and what a place on it means.
@@ -35,12 +37,20 @@ impl Axis {
         value - self.offset
     }
 
-    /// The number to write at a mark.
-    pub fn label(self, mark: GridMark) -> String {
-        match self.log {
-            // Between decades only what people count with.
-            true => round(10_f64.powf(mark.value)),
-            false => round(mark.value),
+    /// The number to write at a mark, in as many digits as tell it from the next.
+    pub fn label(self, mark: GridMark, seen: &RangeInclusive<f64>) -> String {
+        if self.log {
+            return round(10_f64.powf(mark.value));
+        }
+        let step = step(seen.end() - seen.start());
+        match mark.value.abs() {
+            size if size < 0.5 * step => "0".to_owned(),
+            1e4.. => round(mark.value),
+            _ => {
+                // Two and a half has one digit more.
+                let digits = (1.0 - step.log10().floor()).clamp(0.0, 9.0) as usize;
+                trim(format!("{:.digits$}", mark.value))
+            }
         }
     }
 
@@ -69,15 +79,20 @@ impl Axis {
     }
 }
 
-/// Round numbers at even distances, about five of them.
-fn even(low: f64, high: f64) -> Vec<GridMark> {
-    let rough = (high - low) / 5.0;
+/// A round distance of marks, about five of them over this length.
+fn step(length: f64) -> f64 {
+    let rough = (length / 5.0).max(f64::MIN_POSITIVE);
     let power = 10_f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 2.5, 5.0, 10.0]
+    [1.0, 2.0, 2.5, 5.0, 10.0]
         .map(|digit| digit * power)
         .into_iter()
         .find(|step| *step >= rough)
-        .unwrap_or(10.0 * power);
+        .unwrap_or(10.0 * power)
+}
+
+/// Round numbers at even distances.
+fn even(low: f64, high: f64) -> Vec<GridMark> {
+    let step = step(high - low);
     let first = (low / step).ceil() as i64;
     (first..first + 12)
         .map(|n| n as f64 * step)
@@ -97,24 +112,25 @@ pub(super) fn round(value: f64) -> String {
         return "0".to_owned();
     }
     let text = match size {
-        1e6.. => {
-            return format!("{:.3} M", value / 1e6)
-                .replace(".000", "")
-                .replace("00 M", " M");
-        }
-        1e4.. => format!("{:.0} k", value / 1e3),
+        1e6.. => return trim(format!("{:.2}", value / 1e6)) + " M",
+        1e4.. => return trim(format!("{:.1}", value / 1e3)) + " k",
         100.0.. => format!("{value:.0}"),
         10.0.. => format!("{value:.1}"),
         1.0.. => format!("{value:.2}"),
-        1e-2.. => format!("{value:.3}"),
+        1e-1.. => format!("{value:.3}"),
+        1e-2.. => format!("{value:.4}"),
         1e-4.. => format!("{value:.5}"),
-        _ => format!("{value:.1e}"),
+        _ => return format!("{value:.1e}").replace('-', "−"),
     };
-    let text = match text.contains('.') && !text.contains('e') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text,
+    trim(text)
+}
+
+/// Without zeros at the end, and with the minus sign of type, not the hyphen.
+fn trim(text: String) -> String {
+    let text = match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.'),
+        false => &text,
     };
-    // The minus sign of type, not the hyphen.
     text.replace('-', "−")
 }
 
@@ -145,7 +161,7 @@ mod tests {
         for (value, text) in [
             (0.0, "0"),
             (-0.5, "−0.5"),
-            (0.088, "0.088"),
+            (0.08839, "0.0884"),
             (17.35, "17.4"),
             (250.0, "250"),
             (45_000.0, "45 k"),
@@ -167,12 +183,29 @@ mod tests {
             bounds: (-0.1, 2.1),
             base_step_size: 0.01,
         });
-        let labels: Vec<String> = marks.into_iter().map(|mark| axis.label(mark)).collect();
+        let labels: Vec<String> = marks
+            .into_iter()
+            .map(|mark| axis.label(mark, &(-0.1..=2.1)))
+            .collect();
         assert_eq!(labels, ["1", "2", "5", "10", "20", "50", "100"]);
         let wide = axis.marks(GridInput {
             bounds: (-10.0, 30.0),
             base_step_size: 0.1,
         });
         assert!((5..12).contains(&wide.len()), "{}", wide.len());
+        // Neighbours can be told apart.
+        for seen in [0.0872..=0.0891, -1.0..=0.1, 0.0..=130.0, 0.0..=2e6] {
+            let marks = Axis::PLAIN.marks(GridInput {
+                bounds: (*seen.start(), *seen.end()),
+                base_step_size: 1e-9,
+            });
+            let mut labels: Vec<String> = marks
+                .into_iter()
+                .map(|mark| Axis::PLAIN.label(mark, &seen))
+                .collect();
+            let count = labels.len();
+            labels.dedup();
+            assert!(count >= 4 && labels.len() == count, "{labels:?}");
+        }
     }
 }

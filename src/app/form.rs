@@ -18,8 +18,8 @@ const SECTIONS: [(&str, &str); 6] = [
     ("run", "Run"),
 ];
 
-const NAME: f32 = 158.0;
-const FIELD: f32 = 150.0;
+const NAME: f32 = 130.0;
+const FIELD: f32 = 122.0;
 
 /// How the sections lie beside each other, by how many columns there is room for.
 const COLUMNS: [&[&[usize]]; 3] = [
@@ -28,7 +28,7 @@ const COLUMNS: [&[&[usize]]; 3] = [
     &[&[0, 1], &[2, 3], &[4, 5]],
 ];
 /// Width of a column: name, field and the button beside it.
-const COLUMN: f32 = NAME + FIELD + 92.0;
+const COLUMN: f32 = NAME + FIELD + 84.0;
 
 /// Draws the form. `blamed` is a key that only the data or the device find wrong, and why.
 pub(super) fn ui(ui: &mut Ui, draft: &mut Draft, blamed: Option<(&str, &str)>) {

@@ -33,6 +33,7 @@ pub(super) struct Gui {
     /// Textures of a frame that could not be painted.
     pending: egui::TexturesDelta,
     pub software: bool,
+    title: String,
 }
 
 /// How long a frame took.
@@ -72,9 +73,9 @@ impl Gui {
         let ctx = egui::Context::default();
         let faults = Arc::new(Faults::default());
         let painter = paint_with(event_loop, &ctx, &window, &faults)?;
-        let software = painter.render_state().is_some_and(|state| {
-            state.adapter.get_info().device_type == egui_wgpu::wgpu::DeviceType::Cpu
-        });
+        let software = painter
+            .render_state()
+            .is_some_and(|state| crate::gpu::is_software(&state.adapter.get_info()));
         let mut state = egui_winit::State::new(
             ctx.clone(),
             ViewportId::ROOT,
@@ -102,7 +103,16 @@ impl Gui {
             faults,
             pending: egui::TexturesDelta::default(),
             software,
+            title: String::new(),
         })
+    }
+
+    /// Names the window, where that is news.
+    pub fn set_title(&mut self, title: String) {
+        if self.title != title {
+            self.window.set_title(&title);
+            self.title = title;
+        }
     }
 
     /// Hands an event to egui; whether a frame should follow.

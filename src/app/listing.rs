@@ -26,7 +26,7 @@ const LATELY: Duration = Duration::from_secs(20);
 
 /// The runs directly in `parent`; none where it cannot be read.
 pub(super) fn runs(parent: &Path) -> Vec<Listed> {
-    let Ok(entries) = std::fs::read_dir(parent) else {
+    let Ok(entries) = std::fs::read_dir(absolute(parent)) else {
         return Vec::new();
     };
     let written = |folder: &Path| {
@@ -49,6 +49,11 @@ pub(super) fn runs(parent: &Path) -> Vec<Listed> {
             folder,
         })
         .collect()
+}
+
+/// A folder as it is compared: one path, wherever it came from. Links are kept, because their names are the user's.
+pub(super) fn absolute(folder: &Path) -> PathBuf {
+    std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf())
 }
 
 /// What a run is called: its folder's name.

@@ -1,9 +1,9 @@
 //! Below the top: what the user should know.
 
-use egui::{Frame, Margin, RichText, Stroke, Ui};
+use egui::{Align, Frame, Label, Layout, Margin, RichText, Stroke, Ui};
 
 use super::desk::{Desk, Wish};
-use super::notices::{Notice, Remedy};
+use super::notices::Notice;
 use super::theme;
 
 /// Draws the notices.
@@ -31,32 +31,29 @@ fn one(ui: &mut Ui, desk: &mut Desk, notice: &Notice) -> bool {
         .show(ui, |ui| {
             ui.set_width(ui.available_width());
             ui.horizontal(|ui| {
-                let room = ui.available_width() - 190.0;
-                ui.allocate_ui(egui::vec2(room, 0.0), |ui| {
-                    ui.vertical(|ui| {
-                        let mut text = notice.text.clone();
-                        if notice.times > 1 {
-                            text += &format!(" ({} times)", notice.times);
-                        }
-                        ui.add(egui::Label::new(RichText::new(text).color(color)).wrap());
-                        if !notice.advice.is_empty() {
-                            let advice = format!("What usually helps: {}", notice.advice);
-                            ui.add(egui::Label::new(advice).wrap());
-                        }
-                    });
-                });
-                ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                     done |= ui.button("Dismiss").clicked();
                     if let Some(remedy) = &notice.remedy {
-                        let name = match remedy {
-                            Remedy::Continue(_) | Remedy::Start => "Retry",
-                        };
                         let free = !desk.is_training();
-                        if ui.add_enabled(free, egui::Button::new(name)).clicked() {
+                        if ui.add_enabled(free, egui::Button::new("Retry")).clicked() {
                             desk.wish(Wish::Remedy(remedy.clone()));
                             done = true;
                         }
                     }
+                    ui.with_layout(
+                        Layout::top_down(Align::LEFT).with_main_align(Align::Center),
+                        |ui| {
+                            let mut text = notice.text.clone();
+                            if notice.times > 1 {
+                                text += &format!(" ({} times)", notice.times);
+                            }
+                            ui.add(Label::new(RichText::new(text).color(color)).wrap());
+                            if !notice.advice.is_empty() {
+                                let advice = format!("What usually helps: {}", notice.advice);
+                                ui.add(Label::new(advice).wrap());
+                            }
+                        },
+                    );
                 });
             });
         });

@@ -13,7 +13,7 @@ use super::draft::Draft;
 use super::estimate::{self, Answer, Question};
 use super::follow::{Follow, Found};
 use super::keep::Kept;
-use super::listing::Lister;
+use super::listing::{self, Lister};
 use super::notices::{Grade, Remedy};
 use super::pane::Pane;
 use super::record::Record;
@@ -267,9 +267,8 @@ impl App {
         if open {
             self.desk.wish(Wish::AskFolder);
         }
-        let ready = self.desk.draft.problems().is_empty() && self.desk.obstacle.is_none();
-        if start && ready {
-            self.desk.wish(Wish::Start);
+        if start && self.desk.obstacle.is_none() {
+            self.start();
         }
         match (space, &self.desk.activity) {
             (true, Activity::Training { paused: true }) => self.desk.wish(Wish::Resume),
@@ -299,7 +298,7 @@ impl App {
                 self.desk.kept.remember(&config.data.source);
                 self.begin(Job::New {
                     config: Box::new(config),
-                    parent: self.desk.kept.runs.clone(),
+                    parent: listing::absolute(&self.desk.kept.runs),
                     name: self.desk.draft.preset().to_owned(),
                 });
             }
@@ -342,6 +341,7 @@ impl App {
 
     /// Lays a run on the desk, or in front where it lies there.
     fn open(&mut self, folder: &Path) {
+        let folder = &listing::absolute(folder);
         if let Some(place) = self.desk.place(folder) {
             self.desk.focus = place;
             self.desk.shown[place].visible = true;
@@ -472,9 +472,12 @@ impl App {
             self.desk.kept.pane = START;
         }
         self.lister.look(&self.desk.kept.runs);
-        if self.closing == Closing::Stopping {
-            self.closing = Closing::Yes;
-        }
+        self.closing = match self.closing {
+            Closing::Stopping => Closing::Yes,
+            // There is nothing left to ask about.
+            Closing::Asked => Closing::No,
+            other => other,
+        };
     }
 
     fn followed(&mut self) {
@@ -646,6 +649,18 @@ impl App {
     /// Lays recorded numbers on the desk, as a run that was opened.
     pub fn show(&mut self, folder: &Path, record: Record) {
         self.desk.lay(folder, record, None);
+    }
+
+    /// Fills a field of the form.
+    pub fn set(&mut self, key: &str, text: &str) {
+        self.desk.draft.set(key, text);
+    }
+
+    /// Starts what the form describes, as its button does; nothing where it is wrong or a training is under way.
+    pub fn start(&mut self) {
+        if self.desk.draft.problems().is_empty() {
+            self.fulfil(Wish::Start);
+        }
     }
 
     /// Goes to a pane, by its place.

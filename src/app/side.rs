@@ -65,16 +65,13 @@ fn row(ui: &mut Ui, desk: &mut Desk, folder: &std::path::Path, name: &str, live:
         let color = place
             .and_then(|place| desk.shown.get(place))
             .map(|run| theme::run(run.color));
+        // Square at rest, round where it is trained.
         let (swatch, _) = ui.allocate_exact_size(egui::vec2(10.0, 10.0), egui::Sense::hover());
-        if let Some(color) = color {
-            ui.painter().rect_filled(swatch, 2.0, color);
+        let rounding = if own || live { 5.0 } else { 2.0 };
+        if let Some(color) = color.or(live.then(|| theme::good(ui))) {
+            ui.painter().rect_filled(swatch, rounding, color);
         }
-        let note = match (own, live) {
-            (true, _) => " (training)",
-            (false, true) => " (live)",
-            _ => "",
-        };
-        let mut text = RichText::new(format!("{name}{note}"));
+        let mut text = RichText::new(name);
         if place.is_some() {
             text = text.strong();
         }

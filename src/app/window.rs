@@ -171,8 +171,8 @@ impl ApplicationHandler<UserEvent> for Program {
             UserEvent::News => {
                 // Heard also where nothing is painted, so that it does not pile up.
                 self.app.news();
-                if let Some(gui) = &self.gui {
-                    gui.window.set_title(&self.app.title());
+                if let Some(gui) = &mut self.gui {
+                    gui.set_title(self.app.title());
                 }
                 if self.app.may_close() {
                     self.end(event_loop);
@@ -196,6 +196,7 @@ impl ApplicationHandler<UserEvent> for Program {
     }
 
     fn window_event(&mut self, event_loop: &ActiveEventLoop, _: WindowId, event: WindowEvent) {
+        let was_hidden = self.hidden;
         match &event {
             WindowEvent::RedrawRequested => {
                 self.paint(event_loop);
@@ -216,8 +217,9 @@ impl ApplicationHandler<UserEvent> for Program {
             WindowEvent::Focused(true) => self.hidden = false,
             _ => {}
         }
+        let shows = was_hidden && !self.hidden;
         if let Some(gui) = &mut self.gui
-            && gui.event(&event)
+            && (gui.event(&event) || shows)
         {
             self.paint_at(Instant::now());
         }

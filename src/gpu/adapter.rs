@@ -120,6 +120,11 @@ fn rank(info: &wgpu::AdapterInfo) -> (u8, u8) {
     )
 }
 
+/// Whether an adapter is the CPU, for whoever paints with wgpu beside the training.
+pub fn is_software(info: &wgpu::AdapterInfo) -> bool {
+    rank(info).0 == SOFTWARE
+}
+
 fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
     let info = adapter.get_info();
     let limits = adapter.limits();

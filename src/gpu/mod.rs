@@ -16,7 +16,7 @@ mod repeat;
 pub mod shader;
 mod timestamps;
 
-pub use adapter::{AdapterReport, Coop, Tier, adapters, chosen};
+pub use adapter::{AdapterReport, Coop, Tier, adapters, chosen, is_software};
 pub use ceiling::Ceilings;
 pub use device::{Gpu, Options};
 pub use error::GpuError;

@@ -115,8 +115,8 @@ fn plot(ui: &mut Ui, curve: Curve, runs: &[Shown], front: Option<&Shown>, looks:
         .grid_color(color.gamma_multiply(0.22))
         .x_grid_spacer(move |input| x.marks(input))
         .y_grid_spacer(move |input| y.marks(input))
-        .x_axis_formatter(move |mark, _| x.label(mark))
-        .y_axis_formatter(move |mark, _| y.label(mark))
+        .x_axis_formatter(move |mark, seen| x.label(mark, seen))
+        .y_axis_formatter(move |mark, seen| y.label(mark, seen))
         .label_formatter(move |position| {
             let HoverPosition::NearDataPoint {
                 plot_name,

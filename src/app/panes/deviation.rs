@@ -256,14 +256,8 @@ fn profile(ui: &mut Ui, run: &Shown, now: &[f32], healthy: f32) {
         .include_y(0.0)
         .include_y(most)
         .y_axis_min_width(46.0)
-        .x_axis_formatter(|mark, _| {
-            if mark.value < 0.0 {
-                String::new()
-            } else {
-                round(mark.value)
-            }
-        })
-        .y_axis_formatter(|mark, _| round(mark.value))
+        .x_axis_formatter(|mark, seen| Axis::PLAIN.label(mark, seen))
+        .y_axis_formatter(|mark, seen| Axis::PLAIN.label(mark, seen))
         .label_formatter(|_| None)
         .show(ui, |ui| {
             let line = Line::new("std", PlotPoints::from(points));

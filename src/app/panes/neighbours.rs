@@ -166,6 +166,8 @@ impl Neighbours {
                 ui.label(RichText::new("Nearest training images, the most alike first").strong());
                 ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
                     let side = 112.0;
+                    // Room for the frames of the first row.
+                    ui.add_space(3.0);
                     ui.spacing_mut().item_spacing = egui::vec2(14.0, 10.0);
                     ui.horizontal_wrapped(|ui| {
                         for neighbour in &scene.neighbours {

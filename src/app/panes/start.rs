@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::picture;
 
 /// Width of the left half.
-const LEFT: f32 = 400.0;
+const LEFT: f32 = 344.0;
 
 /// The pane.
 #[derive(Default)]
@@ -126,7 +126,7 @@ fn preset(ui: &mut Ui, desk: &mut Desk) {
     let mut chosen = before.clone();
     ui.horizontal(|ui| {
         ComboBox::from_id_salt("preset")
-            .width(170.0)
+            .width(120.0)
             .selected_text(&chosen)
             .show_ui(ui, |ui| {
                 for name in Config::presets() {
@@ -143,17 +143,17 @@ fn preset(ui: &mut Ui, desk: &mut Desk) {
                 desk.draft.take(&config);
             }
         }
-        let changes = desk.draft.differences();
-        if changes > 0 && ui.button("Reset all").clicked() {
+        if desk.draft.differences() > 0 && ui.button("Reset all").clicked() {
             chosen.clear();
         }
-        match changes {
-            0 if desk.draft.follows_data() => ui.label(RichText::new("fits the data").weak()),
-            0 => ui.label(""),
-            1 => ui.label("1 setting changed"),
-            n => ui.label(format!("{n} settings changed")),
-        };
     });
+    let text = match desk.draft.differences() {
+        0 if desk.draft.follows_data() => "Fits the data.".to_owned(),
+        0 => "As the preset has it.".to_owned(),
+        1 => "1 setting changed.".to_owned(),
+        n => format!("{n} settings changed."),
+    };
+    ui.label(RichText::new(text).weak());
     let (name, by_user) = match chosen.is_empty() {
         true => (before.clone(), false),
         false => (chosen.clone(), true),

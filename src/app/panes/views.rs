@@ -258,7 +258,7 @@ impl Views {
         let text = match self.trial {
             Some(_) => "Other settings than the run's, by the same draws and kernels.",
             None => {
-                "The very tensors that are trained on, before they are normalised. What was drawn for a view shows when you point at it."
+                "The very tensors that are trained on, before they are normalised. Point at a view to see what was drawn."
             }
         };
         ui.label(RichText::new(text).weak());
