@@ -215,7 +215,7 @@ fn what_is_wrong_stands_beside_its_field_and_nothing_starts() {
     window.until("the estimate", |w| w.has("5,000 training"));
     window.fill("batch size", "many");
     assert!(window.has("a whole number, 0 or more"));
-    assert!(window.has("optim.batch_size needs another value."));
+    assert!(window.has("optim.batch_size: expected a whole number"));
     window.fill("batch size", "1");
     assert!(window.has("batch normalisation needs at least 2 images"));
     window.click("Start training");

@@ -25,6 +25,8 @@ pub(super) struct Question {
 pub(super) struct Estimate {
     /// The data in words.
     pub data: String,
+    /// What the user should know of it.
+    pub remarks: Vec<String>,
     pub parameters: usize,
     pub memory: u64,
     /// What the device has.
@@ -102,6 +104,7 @@ fn estimate(
     let report = gpu.report();
     Ok(Estimate {
         data: describe(&dataset),
+        remarks: dataset.remarks.clone(),
         parameters: start.parameters,
         memory: start.memory_bytes,
         available: report.memory,

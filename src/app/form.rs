@@ -23,9 +23,9 @@ const FIELD: f32 = 122.0;
 
 /// How the sections lie beside each other, by how many columns there is room for.
 const COLUMNS: [&[&[usize]]; 3] = [
-    &[&[0, 1, 2, 3, 4, 5]],
-    &[&[0, 1, 5], &[2, 3, 4]],
-    &[&[0, 1], &[2, 3], &[4, 5]],
+    &[&[0, 4, 5, 2, 3, 1]],
+    &[&[0, 4, 5], &[2, 3, 1]],
+    &[&[0, 4, 5], &[2, 3], &[1]],
 ];
 /// Width of a column: name, field and the button beside it.
 const COLUMN: f32 = NAME + FIELD + 84.0;
@@ -131,11 +131,9 @@ fn row(ui: &mut Ui, draft: &mut Draft, key: &Key, problem: Option<&str>) {
         }
     });
     if let Some(problem) = problem {
-        ui.horizontal_wrapped(|ui| {
-            ui.add_space(NAME + 8.0);
-            let text = RichText::new(problem).small();
-            ui.label(text.color(theme::grade(ui, Grade::Error)));
-        });
+        let text = RichText::new(problem).size(12.5);
+        let color = theme::grade(ui, Grade::Error);
+        ui.add(egui::Label::new(text.color(color)).wrap());
     }
 }
 

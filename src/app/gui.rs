@@ -52,7 +52,7 @@ impl Gui {
         proxy: &EventLoopProxy<UserEvent>,
         kept: &Kept,
     ) -> anyhow::Result<Gui> {
-        let [width, height] = kept.size;
+        let [width, height] = within_screen(event_loop, kept.size);
         let mut attributes = WindowAttributes::default()
             .with_title("simsiam")
             .with_inner_size(winit::dpi::LogicalSize::new(width, height))
@@ -241,6 +241,22 @@ fn paint_with(
         });
     }
     Ok(painter)
+}
+
+/// A window that is kept from a larger screen, or the first one on a small one, must not reach beyond it.
+fn within_screen(event_loop: &ActiveEventLoop, size: [f32; 2]) -> [f32; 2] {
+    // What the system's own bars take of a screen.
+    const PART: f32 = 0.92;
+    let screens = event_loop.available_monitors();
+    let screens = screens.map(|screen| screen.size().to_logical::<f32>(screen.scale_factor()));
+    let largest = screens.max_by(|a, b| (a.width * a.height).total_cmp(&(b.width * b.height)));
+    match largest.filter(|screen| screen.width > 0.0 && screen.height > 0.0) {
+        Some(screen) => [
+            size[0].min(PART * screen.width),
+            size[1].min(PART * screen.height),
+        ],
+        None => size,
+    }
 }
 
 fn is_on_a_screen(event_loop: &ActiveEventLoop, [left, top]: [i32; 2]) -> bool {

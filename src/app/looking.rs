@@ -60,6 +60,10 @@ fn look(
     let dataset = shelf.dataset(config)?;
     let set = &dataset.train;
     let batch = config.optim.batch_size.min(set.len());
+    // A batch of more images than there are cannot be trained on; what there is can be looked at.
+    let mut config = config.clone();
+    config.optim.batch_size = batch.max(2);
+    let config = &config;
     let wanted = match sight {
         Sight::Batch { count, .. } => (*count).clamp(1, batch.max(1)),
         Sight::Image { .. } => 1,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use super::worker::Wake;
 use crate::config::Config;
@@ -108,6 +109,19 @@ impl Session {
     /// What was told since the last call.
     pub fn hear(&self) -> Vec<Told> {
         self.told.try_iter().collect()
+    }
+
+    /// Stops the training and waits so long for its end; whether it came.
+    pub fn end_within(&self, most: Duration) -> bool {
+        self.command(Command::Stop);
+        let Some(thread) = &self.thread else {
+            return true;
+        };
+        let began = Instant::now();
+        while !thread.is_finished() && began.elapsed() < most {
+            thread::sleep(Duration::from_millis(20));
+        }
+        thread.is_finished()
     }
 
     /// Waits for the thread's end, for which it must have been stopped or have ended.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use egui::{Key, Modifiers, Ui};
 
@@ -584,7 +584,9 @@ impl App {
             return;
         }
         let (mut stop, mut keep, mut now) = (false, false, false);
-        egui::Modal::new(egui::Id::unique("closing")).show(ui.ctx(), |ui| {
+        let frame = egui::Frame::popup(ui.style()).inner_margin(18.0);
+        let modal = egui::Modal::new(egui::Id::unique("closing")).frame(frame);
+        modal.show(ui.ctx(), |ui| {
             ui.set_width(380.0);
             match closing {
                 Closing::Stopping => {
@@ -681,12 +683,17 @@ impl App {
 }
 
 impl Drop for App {
-    /// A training that is under way is stopped with a checkpoint, unless the user wanted to close at once.
+    /// A training that is under way is stopped with a checkpoint. Where the user would not wait for that, it gets a moment to leave the
+    /// driver before the program ends.
     fn drop(&mut self) {
-        if let Some(session) = self.session.take()
-            && self.closing != Closing::Yes
-        {
-            session.command(Command::Stop);
+        let Some(session) = self.session.take() else {
+            return;
+        };
+        let most = match self.closing {
+            Closing::Yes => Duration::from_secs(3),
+            _ => Duration::from_secs(600),
+        };
+        if session.end_within(most) {
             session.join();
         }
     }

@@ -3,7 +3,7 @@
 
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 /// Tells the window that there is something new to show. May be called from any thread.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
@@ -20,10 +20,11 @@ fn locked<Q>(shared: &Shared<Q>) -> MutexGuard<'_, Slot<Q>> {
     shared.0.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The thread; it ends when this is dropped, after the question that it is at.
+/// The thread. It ends when this is dropped, which waits for it: a driver must not be at work when the program ends.
 pub(super) struct Worker<Q, A> {
     shared: Shared<Q>,
     answers: Receiver<A>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl<Q: Send + 'static, A: Send + 'static> Worker<Q, A> {
@@ -59,8 +60,12 @@ impl<Q: Send + 'static, A: Send + 'static> Worker<Q, A> {
             }
         };
         // Where a system has no more threads, nothing is answered; the window itself goes on.
-        let _ = thread::Builder::new().name(name.to_owned()).spawn(work);
-        Worker { shared, answers }
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(work);
+        Worker {
+            shared,
+            answers,
+            thread: thread.ok(),
+        }
     }
 
     /// Asks, in place of a question that is still waiting.
@@ -99,6 +104,10 @@ impl<Q, A> Drop for Worker<Q, A> {
     fn drop(&mut self) {
         locked(&self.shared).closed = true;
         self.shared.1.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // A panic in there was printed, and has no more to say here.
+            let _ = thread.join();
+        }
     }
 }
 

@@ -134,6 +134,21 @@ fn plot(ui: &mut Ui, curve: Curve, runs: &[Shown], front: Option<&Shown>, looks:
             };
             Some(format!("{plot_name}\n{unit} {at}: {}", precise(value)))
         });
+    // One range for all charts, also for a curve that has a single point yet.
+    for run in runs.iter().filter(|run| run.visible) {
+        let ends = run.record.curve(Curve::Loss).extent().unwrap_or_default();
+        let places = ends.map(|step| looks.x(&run.record).place(step));
+        for place in places.into_iter().filter(|place| place.is_finite()) {
+            plot = plot.include_x(place);
+        }
+    }
+    if let (Curve::Knn, Some((level, _))) = (curve, front.and_then(|run| level(curve, &run.record)))
+    {
+        // Less than a point of accuracy is nothing to fill a chart with.
+        for value in [level - 1.0, level + 1.0] {
+            plot = plot.include_y(y.place(value.max(0.1)));
+        }
+    }
     if fit {
         plot = plot.reset();
     }

@@ -165,7 +165,7 @@ impl Neighbours {
             ui.vertical(|ui| {
                 ui.label(RichText::new("Nearest training images, the most alike first").strong());
                 ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-                    let side = 112.0;
+                    let side = side(ui.available_size(), scene.neighbours.len());
                     // Room for the frames of the first row.
                     ui.add_space(3.0);
                     ui.spacing_mut().item_spacing = egui::vec2(14.0, 10.0);
@@ -185,6 +185,17 @@ impl Neighbours {
             });
         });
     }
+}
+
+/// The largest side of a picture with which all of them have room, with two lines below each.
+fn side(room: Vec2, count: usize) -> f32 {
+    let with = |columns: usize| {
+        let rows = count.div_ceil(columns).max(1) as f32;
+        let wide = (room.x - 10.0) / columns as f32 - 14.0;
+        wide.min((room.y - 10.0) / rows - 50.0)
+    };
+    let largest = (2..=12).map(with).fold(0.0, f32::max);
+    largest.clamp(64.0, 200.0)
 }
 
 fn summary(ui: &mut Ui, scene: &Scene) {

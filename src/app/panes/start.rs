@@ -114,7 +114,13 @@ impl Start {
         });
         problem(ui, desk, "data.source");
         match &desk.estimate {
-            Some(estimate) => ui.label(RichText::new(&estimate.data).weak()),
+            Some(estimate) => {
+                for remark in &estimate.remarks {
+                    let color = theme::grade(ui, Grade::Warning);
+                    ui.label(RichText::new(remark).color(color));
+                }
+                ui.label(RichText::new(&estimate.data).weak())
+            }
             None => ui.label(RichText::new("Or drop a folder on this window.").weak()),
         };
     }
@@ -190,18 +196,21 @@ fn device(ui: &mut Ui, desk: &mut Desk) {
 fn estimate(ui: &mut Ui, desk: &mut Desk) {
     heading(ui, "What it takes");
     let Some(estimate) = desk.estimate.clone() else {
+        let color = theme::grade(ui, Grade::Error);
         match &desk.obstacle {
-            Some(obstacle) if obstacle.key.is_none() => {
-                let color = theme::grade(ui, Grade::Error);
-                ui.label(RichText::new(&obstacle.text).color(color));
-            }
-            Some(_) => {
-                ui.label(RichText::new("Known once what is marked is mended.").weak());
-            }
-            None => {
-                ui.label(RichText::new("Looking…").weak());
-            }
-        }
+            // Its field may be scrolled away.
+            Some(obstacle) => match obstacle.key.as_deref() {
+                None => ui.label(RichText::new(&obstacle.text).color(color)),
+                Some("data.source" | "device") => {
+                    ui.label(RichText::new("Known once what is marked is mended.").weak())
+                }
+                Some(key) => {
+                    let text = format!("{key}: {}", obstacle.text);
+                    ui.label(RichText::new(text).color(color))
+                }
+            },
+            None => ui.label(RichText::new("Looking…").weak()),
+        };
         return;
     };
     egui::Grid::new("estimate")
@@ -225,6 +234,10 @@ fn estimate(ui: &mut Ui, desk: &mut Desk) {
                 ),
             );
             row("Time", time(&estimate, desk.measuring));
+            if let Some(seconds) = estimate.seconds {
+                let rate = estimate.batch as f64 / seconds.max(1e-9);
+                row("Speed", format!("{rate:.0} images a second"));
+            }
         });
     ui.add_enabled_ui(!desk.measuring && !desk.is_training(), |ui| {
         let button = ui.button("Measure the time…");
@@ -253,8 +266,7 @@ fn time(estimate: &Estimate, measuring: bool) -> String {
         (None, false) => "not measured yet".to_owned(),
         (Some(seconds), false) => {
             let whole = picture::duration(seconds * estimate.steps as f64);
-            let rate = estimate.batch as f64 / seconds.max(1e-9);
-            format!("about {whole} ({rate:.0} images a second), without kNN")
+            format!("about {whole}, without kNN")
         }
     }
 }
@@ -278,9 +290,9 @@ fn start(ui: &mut Ui, desk: &mut Desk) {
     let place = desk.kept.runs.display();
     match (free, problems.first()) {
         (false, _) => ui.label(RichText::new("A training is under way.").weak()),
-        (true, Some((key, _))) => {
+        (true, Some((key, problem))) => {
             let color = theme::grade(ui, Grade::Error);
-            ui.label(RichText::new(format!("{key} needs another value.")).color(color))
+            ui.label(RichText::new(format!("{key}: {problem}")).color(color))
         }
         (true, None) => {
             ui.label(RichText::new(format!("The run goes into a new folder in {place}.")).weak())

@@ -18,7 +18,7 @@ use crate::augment::ViewDraws;
 use crate::config::{AugmentConfig, Config};
 use crate::picture::{self, ViewRow};
 
-/// Images of a batch that are shown at first.
+/// Images of a batch that are shown at least.
 const COUNT: usize = 8;
 /// Side of a picture: where more images have room beside each other at the least, they get it.
 const LEAST: f32 = 100.0;
@@ -52,6 +52,8 @@ pub(super) struct Views {
     epoch: u32,
     step: u64,
     count: usize,
+    /// Whether more images were asked for than there is room for.
+    more: bool,
     /// Whether the step is that of the training.
     follow: bool,
     /// Whether the settings of the form are shown, not the run's.
@@ -73,6 +75,7 @@ impl Views {
             epoch: 0,
             step: 0,
             count: COUNT,
+            more: false,
             follow: true,
             form: false,
             trial: None,
@@ -235,6 +238,7 @@ impl Views {
                     }
                     let batch = base.optim.batch_size;
                     if self.count < batch && ui.button("More images").clicked() {
+                        self.more = true;
                         self.count = (2 * self.count).min(batch).min(64);
                     }
                 }
@@ -258,7 +262,7 @@ impl Views {
         let text = match self.trial {
             Some(_) => "Other settings than the run's, by the same draws and kernels.",
             None => {
-                "The very tensors that are trained on, before they are normalised. Point at a view to see what was drawn."
+                "The very tensors that are trained on, not yet normalised. Point at a view to see what was drawn."
             }
         };
         ui.label(RichText::new(text).weak());
@@ -268,6 +272,10 @@ impl Views {
             let columns = ((room / width(LEAST)) as usize).clamp(1, 4);
             let side = (room / columns as f32 - width(0.0)) / 3.0;
             let side = side.clamp(48.0, MOST);
+            if !self.more {
+                let rows = (ui.available_height() / (side + 32.0)) as usize;
+                self.count = (columns * rows).clamp(COUNT, 4 * COUNT);
+            }
             for rows in self.rows.chunks(columns) {
                 ui.horizontal_top(|ui| {
                     for row in rows {
