@@ -6,6 +6,8 @@ mod deviation;
 mod neighbours;
 mod sliders;
 mod start;
+mod texture;
+mod view_row;
 mod views;
 
 use super::pane::Pane;

@@ -1,10 +1,8 @@
 //! A test image and the images that the network finds most like it: what is being learnt, at a glance.
 
-use egui::{
-    Color32, ColorImage, RichText, ScrollArea, Sense, Stroke, TextureHandle, TextureOptions, Ui,
-    Vec2,
-};
+use egui::{Color32, RichText, ScrollArea, Sense, Stroke, TextureHandle, Ui, Vec2};
 
+use super::texture::texture;
 use crate::app::desk::Desk;
 use crate::app::neighbourhood::{self, Answer, Neighbourhood, Question, Shown};
 use crate::app::notices::Grade;
@@ -271,18 +269,7 @@ fn scene(ui: &Ui, question: Question, found: Neighbourhood, old: Option<Scene>) 
             shown.picture.width() as usize,
             shown.picture.height() as usize,
         ];
-        let image = ColorImage::from_rgb(size, shown.picture.as_raw());
-        let options = match size[0].max(size[1]) {
-            0..=128 => TextureOptions::NEAREST,
-            _ => TextureOptions::LINEAR,
-        };
-        let texture = match old.pop() {
-            Some(mut texture) => {
-                texture.set(image, options);
-                texture
-            }
-            None => ui.ctx().load_texture("neighbour", image, options),
-        };
+        let texture = texture(ui, &shown.picture, old.pop());
         Picture {
             texture,
             size: Vec2::new(size[0] as f32, size[1] as f32),

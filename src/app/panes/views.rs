@@ -1,12 +1,10 @@
 //! What the network sees: the images of a batch, or any image in any epoch, with both views and what was drawn for them; and what other
 //! settings of the augmentations would make of them.
 
-use egui::{
-    Color32, ColorImage, RichText, ScrollArea, Sense, Stroke, TextureHandle, TextureOptions, Ui,
-    Vec2,
-};
+use egui::{RichText, ScrollArea, Ui};
 
 use super::sliders;
+use super::view_row::{Row, on_screen, original, view};
 use crate::app::desk::Desk;
 use crate::app::looking::{self, Answer, Question, Sight};
 use crate::app::notices::Grade;
@@ -14,9 +12,7 @@ use crate::app::pane::Pane;
 use crate::app::shelf::Shelf;
 use crate::app::theme;
 use crate::app::worker::{Wake, Worker};
-use crate::augment::ViewDraws;
 use crate::config::{AugmentConfig, Config};
-use crate::picture::{self, ViewRow};
 
 /// Images of a batch that are shown at least.
 const COUNT: usize = 8;
@@ -28,14 +24,6 @@ const GAP: f32 = 9.0;
 const BETWEEN: f32 = 34.0;
 /// Width of the sliders.
 const RIGHT: f32 = 316.0;
-
-/// An image on the screen.
-struct Row {
-    name: String,
-    size: [u32; 2],
-    original: TextureHandle,
-    views: [(TextureHandle, ViewDraws); 2],
-}
 
 /// The pane.
 pub(super) struct Views {
@@ -331,109 +319,4 @@ impl Views {
             }
         });
     }
-}
-
-fn texture(ui: &Ui, picture: &image::RgbImage, old: Option<TextureHandle>) -> TextureHandle {
-    let size = [picture.width() as usize, picture.height() as usize];
-    let image = ColorImage::from_rgb(size, picture.as_raw());
-    // A block is a pixel where an image is small, as the network has it.
-    let options = match picture.width().max(picture.height()) {
-        0..=128 => TextureOptions::NEAREST,
-        _ => TextureOptions::LINEAR,
-    };
-    match old {
-        Some(mut texture) => {
-            texture.set(image, options);
-            texture
-        }
-        None => ui.ctx().load_texture("view", image, options),
-    }
-}
-
-fn on_screen(ui: &Ui, row: ViewRow, old: Option<Row>) -> Row {
-    let (original, views) = match old {
-        Some(old) => {
-            let [(a, _), (b, _)] = old.views;
-            (Some(old.original), [Some(a), Some(b)])
-        }
-        None => (None, [None, None]),
-    };
-    let [first, second] = views;
-    let [a, b] = row.views;
-    Row {
-        name: row.name,
-        size: row.size,
-        original: texture(ui, &row.original, original),
-        views: [
-            (texture(ui, &a.pixels, first), a.draws),
-            (texture(ui, &b.pixels, second), b.draws),
-        ],
-    }
-}
-
-/// The original with the crops of both views.
-fn original(ui: &mut Ui, row: &Row, side: f32) {
-    let (rect, response) = ui.allocate_exact_size(Vec2::splat(side), Sense::hover());
-    response.widget_info(|| {
-        egui::WidgetInfo::labeled(egui::Role::Image, true, format!("original of {}", row.name))
-    });
-    let size = Vec2::new(row.size[0] as f32, row.size[1] as f32);
-    let scale = side / size.x.max(size.y).max(1.0);
-    let shown = egui::Rect::from_min_size(rect.min, size * scale);
-    let all = egui::Rect::from_min_max(egui::pos2(0.0, 0.0), egui::pos2(1.0, 1.0));
-    ui.painter()
-        .image(row.original.id(), shown, all, Color32::WHITE);
-    for (number, (_, draws)) in row.views.iter().enumerate() {
-        let min = egui::vec2(draws.left as f32, draws.top as f32) * scale;
-        let crop = egui::vec2(draws.width as f32, draws.height as f32) * scale;
-        let crop = egui::Rect::from_min_size(shown.min + min, crop);
-        let inside = egui::StrokeKind::Inside;
-        ui.painter().rect_stroke(
-            crop,
-            0.0,
-            Stroke::new(3.0, Color32::from_white_alpha(150)),
-            inside,
-        );
-        ui.painter()
-            .rect_stroke(crop, 0.0, Stroke::new(1.6, theme::VIEWS[number]), inside);
-    }
-}
-
-fn view(
-    ui: &mut Ui,
-    row: &Row,
-    side: f32,
-    number: usize,
-    texture: &TextureHandle,
-    draws: &ViewDraws,
-) {
-    let (rect, response) = ui.allocate_exact_size(Vec2::splat(side), Sense::hover());
-    response.widget_info(|| {
-        let name = format!("view {} of {}", number + 1, row.name);
-        egui::WidgetInfo::labeled(egui::Role::Image, true, name)
-    });
-    let all = egui::Rect::from_min_max(egui::pos2(0.0, 0.0), egui::pos2(1.0, 1.0));
-    ui.painter().image(texture.id(), rect, all, Color32::WHITE);
-    let stroke = Stroke::new(2.0, theme::VIEWS[number]);
-    ui.painter()
-        .rect_stroke(rect, 0.0, stroke, egui::StrokeKind::Outside);
-    response.on_hover_ui(|ui| {
-        ui.label(RichText::new(format!("View {}", number + 1)).strong());
-        egui::Grid::new("draws")
-            .num_columns(2)
-            .spacing([14.0, 2.0])
-            .show(ui, |ui| {
-                for (name, value) in picture::drawn(draws, row.size) {
-                    let strong = value.is_some();
-                    let value = value.unwrap_or_else(|| "–".to_owned());
-                    let [name, value] = [name.to_owned(), value].map(|text| match strong {
-                        true => RichText::new(text),
-                        false => RichText::new(text).weak(),
-                    });
-                    ui.label(name);
-                    ui.label(value);
-                    ui.end_row();
-                }
-            });
-    });
 }
