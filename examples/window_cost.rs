@@ -106,14 +106,14 @@ fn windowed(settings: &[String], out: &std::path::Path, watched: bool) -> Result
     }
     app.start();
     let mut painter = Painter::new()?;
-    let mut frames = 0;
+    let mut frames = Vec::new();
     while app.is_training() {
         let began = Instant::now();
         let mut wait = NEWS;
         match watched {
             true => {
                 painter.paint(&mut app)?;
-                frames += 1;
+                frames.push(began.elapsed().as_secs_f64());
                 if painter.software {
                     wait = NEWS.max(began.elapsed() * (SHARE - 1));
                 }
@@ -128,8 +128,15 @@ fn windowed(settings: &[String], out: &std::path::Path, watched: bool) -> Result
     let rates = steps
         .filter_map(|step| curve.at(step as f64))
         .map(|[_, rate]| rate);
-    if watched {
-        print!("{frames} frames, ");
+    if let (true, false) = (watched, frames.is_empty()) {
+        frames.sort_by(f64::total_cmp);
+        let at = |part: usize| 1e3 * frames[(frames.len() * part / 100).min(frames.len() - 1)];
+        print!(
+            "{} frames, median {:.1} ms, 99 % {:.1} ms; ",
+            frames.len(),
+            at(50),
+            at(99)
+        );
     }
     median(rates.collect())
 }

@@ -206,6 +206,15 @@ fn a_run_is_started_paused_stopped_continued_and_compared() {
         1,
         "only in the list"
     );
+    // Opened again, it is read from its folder.
+    window.click("Compare demo-001");
+    window.until("all of it", |w| {
+        w.app().front().is_some_and(|(path, record)| {
+            path.ends_with("demo-001")
+                && record.step > stopped
+                && record.channels.newest().is_some()
+        })
+    });
 }
 
 #[test]

@@ -79,9 +79,9 @@ impl Axis {
     }
 }
 
-/// A round distance of marks, about five of them over this length.
+/// A round distance of marks, four to six of them over this length.
 fn step(length: f64) -> f64 {
-    let rough = (length / 5.0).max(f64::MIN_POSITIVE);
+    let rough = (length / 6.0).max(f64::MIN_POSITIVE);
     let power = 10_f64.powf(rough.log10().floor());
     [1.0, 2.0, 2.5, 5.0, 10.0]
         .map(|digit| digit * power)

@@ -101,16 +101,7 @@ fn row(ui: &mut Ui, draft: &mut Draft, key: &Key, problem: Option<&str>) {
         if differs {
             text = text.color(theme::changed(ui)).strong();
         }
-        let name = ui
-            .allocate_ui_with_layout(
-                egui::vec2(NAME, ui.spacing().interact_size.y),
-                Layout::left_to_right(Align::Center),
-                |ui| {
-                    ui.set_min_width(NAME);
-                    ui.label(text)
-                },
-            )
-            .inner;
+        let name = name_ui(ui, text, NAME);
         let hover = |ui: &mut Ui| help(ui, key);
         let name = name.on_hover_ui(hover);
         field_ui(ui, draft, key, problem.is_some())
@@ -135,6 +126,17 @@ fn row(ui: &mut Ui, draft: &mut Draft, key: &Key, problem: Option<&str>) {
         let color = theme::grade(ui, Grade::Error);
         ui.add(egui::Label::new(text.color(color)).wrap());
     }
+}
+
+/// A name of a fixed width, so that what it names stands in a column.
+pub(super) fn name_ui(ui: &mut Ui, text: RichText, width: f32) -> Response {
+    let size = egui::vec2(width, ui.spacing().interact_size.y);
+    let layout = Layout::left_to_right(Align::Center);
+    let name = ui.allocate_ui_with_layout(size, layout, |ui| {
+        ui.set_min_width(width);
+        ui.label(text)
+    });
+    name.inner
 }
 
 fn help(ui: &mut Ui, key: &Key) {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::worker::Wake;
 use crate::config::Config;
 use crate::data::{self, Limits, Spec};
-use crate::gpu::{Gpu, GpuError, Options};
+use crate::gpu::{Gpu, Options};
 use crate::graph::tune::Cache;
 use crate::train::{Blueprint, Command, Event, Line, Outcome, Run, RunFolder, TrainError};
 
@@ -78,7 +78,7 @@ impl Session {
                 Ok(Outcome::Done) => Ending::Done,
                 Ok(Outcome::Stopped { step }) => Ending::Stopped { step },
                 Err(error) => Ending::Failed {
-                    device_lost: is_device(&error),
+                    device_lost: error.is_lost_device(),
                     error: error.to_string(),
                 },
             };
@@ -131,25 +131,6 @@ impl Session {
             let _ = thread.join();
         }
     }
-}
-
-/// Whether the device, and not the run, is at fault: then the same run can be tried again.
-fn is_device(error: &TrainError) -> bool {
-    let text =
-        |error: &GpuError| matches!(error, GpuError::Lost { .. } | GpuError::Uncaptured { .. });
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if error.downcast_ref().is_some_and(text) {
-            return true;
-        }
-        if let Some(TrainError::Gpu(error)) = error.downcast_ref()
-            && text(error)
-        {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
 }
 
 /// Tells the lines of a run that continues, in parts.

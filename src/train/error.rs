@@ -80,6 +80,21 @@ pub enum TrainError {
     Folder(#[from] FolderError),
 }
 
+impl TrainError {
+    /// Whether the device, and not the run, is at fault: the same run can be tried again, from its last checkpoint.
+    pub fn is_lost_device(&self) -> bool {
+        let error = match self {
+            TrainError::Gpu(error)
+            | TrainError::Graph(GraphError::Gpu(error))
+            | TrainError::Eval(EvalError::Gpu(error) | EvalError::Graph(GraphError::Gpu(error))) => {
+                error
+            }
+            _ => return false,
+        };
+        matches!(error, GpuError::Lost { .. } | GpuError::Uncaptured { .. })
+    }
+}
+
 /// What can be wrong with a run folder.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
@@ -132,4 +147,24 @@ pub enum FolderError {
         /// The system's words.
         reason: std::io::Error,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_device_is_known_wherever_it_was_lost() {
+        let lost = || GpuError::Lost {
+            during: "conv2d".into(),
+            reason: "gone".into(),
+        };
+        let kinds: [TrainError; 3] = [
+            lost().into(),
+            GraphError::from(lost()).into(),
+            EvalError::from(GraphError::from(lost())).into(),
+        ];
+        assert!(kinds.iter().all(TrainError::is_lost_device));
+        assert!(!TrainError::from(GpuError::NoAdapter).is_lost_device());
+    }
 }

@@ -39,11 +39,7 @@ impl Pane for Curves {
 
     fn ui(&mut self, ui: &mut Ui, desk: &mut Desk) {
         if desk.shown.is_empty() {
-            super::empty(
-                ui,
-                "No run is open.",
-                "Start one, or choose one of the list on the left.",
-            );
+            super::no_run(ui);
             return;
         }
         self.controls(ui);

@@ -36,11 +36,7 @@ impl Pane for Deviation {
 
     fn ui(&mut self, ui: &mut Ui, desk: &mut Desk) {
         let Some(run) = desk.front() else {
-            super::empty(
-                ui,
-                "No run is open.",
-                "Start one, or choose one of the list on the left.",
-            );
+            super::no_run(ui);
             return;
         };
         let record = &run.record;

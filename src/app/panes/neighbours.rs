@@ -69,11 +69,7 @@ impl Pane for Neighbours {
             None => {}
         }
         let Some(run) = desk.front() else {
-            super::empty(
-                ui,
-                "No run is open.",
-                "Start one, or choose one of the list on the left.",
-            );
+            super::no_run(ui);
             return;
         };
         if self

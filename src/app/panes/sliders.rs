@@ -3,6 +3,7 @@
 use egui::{RichText, Slider, SliderClamping, Ui};
 
 use crate::app::draft::Draft;
+use crate::app::form::name_ui;
 use crate::app::theme;
 use crate::config::AugmentConfig;
 
@@ -14,6 +15,9 @@ type Number = (
     bool,
     fn(&mut AugmentConfig) -> &mut f64,
 );
+
+/// Width of the names.
+const NAME: f32 = 124.0;
 
 /// In the order of the configuration. Mean and std describe the data, and change no picture.
 const NUMBERS: [Number; 13] = [
@@ -94,16 +98,7 @@ pub(super) fn ui(ui: &mut Ui, augment: &mut AugmentConfig, base: &AugmentConfig)
             if differs {
                 text = text.color(theme::changed(ui)).strong();
             }
-            let label = ui
-                .allocate_ui_with_layout(
-                    egui::vec2(124.0, ui.spacing().interact_size.y),
-                    egui::Layout::left_to_right(egui::Align::Center),
-                    |ui| {
-                        ui.set_min_width(124.0);
-                        ui.label(text)
-                    },
-                )
-                .inner;
+            let label = name_ui(ui, text, NAME);
             let slider = Slider::new(at(augment), low..=high)
                 .logarithmic(logarithmic)
                 // A value of a file beyond the slider's ends, or between its steps, stays as it is.

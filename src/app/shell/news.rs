@@ -11,7 +11,7 @@ use crate::app::follow::Found;
 use crate::app::notices::{Grade, Remedy};
 use crate::app::record::Record;
 use crate::app::session::{Ending, Session, Told};
-use crate::train::Event;
+use crate::train::{Event, Line};
 
 impl App {
     /// Takes what the threads have told. Cheap, and to be called whenever they wake the window, also where nothing is painted.
@@ -136,19 +136,31 @@ impl App {
     }
 
     pub(super) fn followed(&mut self) {
-        let mut errors = Vec::new();
+        let mut said: Vec<(String, String)> = Vec::new();
         for run in &mut self.desk.shown {
             let Some(follow) = &run.follow else { continue };
+            let listed = &self.desk.listed;
+            let live = listed.iter().any(|l| l.live && l.folder == run.folder);
             for found in follow.poll() {
                 match found {
-                    Found::Lines(lines) => lines.iter().for_each(|line| run.record.take(line)),
+                    Found::Lines(lines) => {
+                        for line in &lines {
+                            run.record.take(line);
+                            // What went wrong with runs of old shows in their curves.
+                            if let (Line::Alarm(alarm), true) = (line, live) {
+                                let text =
+                                    format!("{}, step {}: {}", run.name, alarm.step, alarm.message);
+                                said.push((text, alarm.advice.clone()));
+                            }
+                        }
+                    }
                     Found::Anew => run.record = Record::new(&run.record.config),
-                    Found::Error(error) => errors.push(error),
+                    Found::Error(error) => said.push((error, String::new())),
                 }
             }
         }
-        for error in errors {
-            self.desk.notices.say(Grade::Warning, error, "");
+        for (text, advice) in said {
+            self.desk.notices.say(Grade::Warning, text, advice);
         }
     }
 
