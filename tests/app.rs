@@ -41,11 +41,9 @@ impl Window {
                 return;
             }
             if began.elapsed() > Duration::from_secs(100) {
-                let _ = self
-                    .harness
-                    .render()
-                    .map(|image| image.save("/tmp/simsiam-app-test.png"));
-                panic!("{what}: not after 100 s");
+                let picture = std::env::temp_dir().join("simsiam-window.png");
+                let drawn = self.harness.render().map(|image| image.save(&picture));
+                panic!("{what}: not after 100 s; {} ({drawn:?})", picture.display());
             }
             std::thread::sleep(Duration::from_millis(15));
         }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -58,6 +58,7 @@ pub(super) enum Ending {
 pub(super) struct Session {
     sender: Sender<Command>,
     told: Receiver<Told>,
+    ended: bool,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -96,6 +97,7 @@ impl Session {
         Session {
             sender,
             told,
+            ended: false,
             thread: thread.ok(),
         }
     }
@@ -107,8 +109,26 @@ impl Session {
     }
 
     /// What was told since the last call.
-    pub fn hear(&self) -> Vec<Told> {
-        self.told.try_iter().collect()
+    pub fn hear(&mut self) -> Vec<Told> {
+        let mut told = Vec::new();
+        loop {
+            match self.told.try_recv() {
+                Ok(what) => {
+                    self.ended |= matches!(what, Told::Ended(_));
+                    told.push(what);
+                }
+                // A thread that says nothing at its end has failed in a way that nobody thought of.
+                Err(TryRecvError::Disconnected) if !self.ended => {
+                    self.ended = true;
+                    told.push(Told::Ended(Ending::Failed {
+                        error: "the training has ended unexpectedly; what it printed is in the terminal"
+                            .to_owned(),
+                        device_lost: false,
+                    }));
+                }
+                Err(_) => return told,
+            }
+        }
     }
 
     /// Stops the training and waits so long for its end; whether it came.

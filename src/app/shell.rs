@@ -61,6 +61,7 @@ pub struct App {
     closing: Closing,
     settings: Option<PathBuf>,
     interrupt: Interrupt,
+    shelf: Shelf,
     wake: Wake,
     installed: bool,
 }
@@ -113,7 +114,7 @@ impl App {
             desk: Desk::new(draft, kept),
             panes,
             session: None,
-            estimates: estimate::worker(shelf, wake.clone()),
+            estimates: estimate::worker(shelf.clone(), wake.clone()),
             asked: None,
             devices,
             lister,
@@ -121,6 +122,7 @@ impl App {
             closing: Closing::No,
             settings: options.settings,
             interrupt: options.interrupt,
+            shelf,
             wake,
             installed: false,
         };
@@ -212,6 +214,12 @@ impl App {
         for file in dropped {
             self.take(file.path());
         }
+    }
+
+    /// The window was opened again, on another device: what was laid there is gone.
+    pub(super) fn reopened(&mut self) {
+        self.installed = false;
+        self.panes = panes::all(&self.shelf, &self.wake);
     }
 
     /// What the window keeps: its place and size are the window's to set.

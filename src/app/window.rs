@@ -111,6 +111,7 @@ impl Program {
                 .trouble("The window's device was lost and opened again.".to_owned());
             self.close_window();
             self.open_window(event_loop);
+            self.app.reopened();
         }
         if self.app.may_close() {
             self.end(event_loop);

@@ -16,7 +16,7 @@ use crate::train::{Event, Line};
 impl App {
     /// Takes what the threads have told. Cheap, and to be called whenever they wake the window, also where nothing is painted.
     pub fn news(&mut self) {
-        for told in self.session.as_ref().map(Session::hear).unwrap_or_default() {
+        for told in self.session.as_mut().map(Session::hear).unwrap_or_default() {
             self.told(told);
         }
         self.followed();
