@@ -2,7 +2,8 @@
 //! 1280 x 800 pixels as the real one does (30 times a second; on a software driver one part in fourteen of the time), and under one
 //! that is minimised.
 //!
-//! `cargo run --release --example window_cost -- [KEY=VALUE]...`, such as `model.width=16 optim.epochs=4`; starts from the preset demo.
+//! `cargo run --release --example window_cost -- [pane=N] [KEY=VALUE]...`, such as `pane=4 model.width=16 optim.epochs=4`; starts from the
+//! preset demo, and shows the curves, pane 2, where no other is named.
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -23,7 +24,13 @@ const SHARE: u32 = 14;
 
 fn main() -> Result<()> {
     let mut config = Config::preset("demo")?;
-    let settings: Vec<String> = std::env::args().skip(1).collect();
+    let (panes, settings): (Vec<String>, Vec<String>) = std::env::args()
+        .skip(1)
+        .partition(|argument| argument.starts_with("pane="));
+    let pane = match panes.last() {
+        Some(pane) => pane["pane=".len()..].parse()?,
+        None => 2,
+    };
     for setting in &settings {
         config.set(setting)?;
     }
@@ -43,7 +50,7 @@ fn main() -> Result<()> {
         let out = folder.path().join(number.to_string());
         let rate = match kind {
             "alone" => alone(&config, &out)?,
-            kind => windowed(&settings, &out, kind == "watched")?,
+            kind => windowed(&settings, &out, (kind == "watched").then_some(pane))?,
         };
         println!(
             "{kind:>9}: {rate:.1} images/s{}",
@@ -92,7 +99,8 @@ fn alone(config: &Config, out: &std::path::Path) -> Result<f64> {
     median(rates)
 }
 
-fn windowed(settings: &[String], out: &std::path::Path, watched: bool) -> Result<f64> {
+/// With a window that shows a pane, from 1, or none.
+fn windowed(settings: &[String], out: &std::path::Path, pane: Option<usize>) -> Result<f64> {
     let options = Options {
         out: Some(out.to_path_buf()),
         ..Options::default()
@@ -105,6 +113,8 @@ fn windowed(settings: &[String], out: &std::path::Path, watched: bool) -> Result
         app.set(key, value);
     }
     app.start();
+    let watched = pane.is_some();
+    app.go_to(pane.unwrap_or(2).saturating_sub(1));
     let mut painter = Painter::new()?;
     let mut frames = Vec::new();
     while app.is_training() {

@@ -368,6 +368,59 @@ fn a_slider_changes_the_views_and_its_value_can_be_taken() {
     assert_eq!(field.value().as_deref(), Some("1.0"));
 }
 
+/// What a file manager drops.
+#[derive(Debug)]
+struct Dropped(PathBuf);
+
+impl egui::DroppedFile for Dropped {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        Err("a folder".to_owned())
+    }
+}
+
+#[test]
+fn what_is_dropped_is_images_or_a_run() {
+    let folder = TempDir::new().expect("a folder");
+    let photos = folder.path().join("photos");
+    for (class, color) in [("red", [200, 0, 0]), ("blue", [0, 0, 200])] {
+        std::fs::create_dir_all(photos.join(class)).expect("a folder");
+        for i in 0..10_u32 {
+            image::RgbImage::from_pixel(40 + 7 * i, 60, image::Rgb(color))
+                .save(photos.join(class).join(format!("{i}.jpg")))
+                .expect("a picture");
+        }
+    }
+    let run = folder.path().join("a-run");
+    RunFolder::create(&run, &Config::preset("demo").expect("a preset")).expect("a run");
+    let mut window = Window::open(Options {
+        out: Some(folder.path().join("runs")),
+        ..Options::default()
+    });
+    window.until("the built-in data", |w| w.has("5,000 training"));
+    let drop = |window: &mut Window, path: &Path| {
+        let files = &mut window.harness.input_mut().dropped_files;
+        files.push(Arc::new(Dropped(path.to_path_buf())));
+        window.harness.step();
+    };
+    drop(&mut window, &photos);
+    // Its preset came with it, and wants larger batches than that.
+    window.until("the photos", |w| {
+        w.has("optim.batch_size: a batch is larger than the 20 training images")
+    });
+    window.fill("batch size", "10");
+    window.until("their estimate", |w| {
+        w.has("20 training and 0 test images, 2 classes")
+    });
+    drop(&mut window, &run);
+    window.until("the run", |w| w.app().front().is_some());
+    assert_eq!(window.front(), run);
+    window.until("its curves", |w| w.has("Show all"));
+}
+
 /// A healthy run and one that collapses, as a formula.
 fn recorded(collapses: bool) -> Record {
     let mut config = Config::preset("demo").expect("a preset");

@@ -86,7 +86,6 @@ pub(super) struct Desk {
     pub devices: Vec<String>,
     pub estimate: Option<Estimate>,
     pub obstacle: Option<Obstacle>,
-    pub estimating: bool,
     /// Whether time is being measured.
     pub measuring: bool,
     pub listed: Vec<Listed>,
@@ -107,7 +106,6 @@ impl Desk {
             devices: Vec::new(),
             estimate: None,
             obstacle: None,
-            estimating: false,
             measuring: false,
             listed: Vec::new(),
             wishes: Vec::new(),

@@ -32,7 +32,6 @@ pub(super) struct Estimate {
     /// What the device has.
     pub available: Option<u64>,
     pub adapter: String,
-    pub software: bool,
     pub steps: u64,
     pub epochs: u64,
     pub batch: usize,
@@ -109,7 +108,6 @@ fn estimate(
         memory: start.memory_bytes,
         available: report.memory,
         adapter: report.name.clone(),
-        software: gpu.is_software(),
         steps: start.steps,
         epochs: start.epochs,
         batch: start.batch_size,

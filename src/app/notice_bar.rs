@@ -1,19 +1,33 @@
 //! Below the top: what the user should know.
 
-use egui::{Align, Frame, Label, Layout, Margin, RichText, Stroke, Ui};
+use egui::{Align, Frame, Label, Layout, Margin, RichText, ScrollArea, Stroke, Ui};
 
 use super::desk::{Desk, Wish};
 use super::notices::Notice;
 use super::theme;
 
+/// No more of the window's height goes to notices; the newest are seen, the others scrolled to.
+const HEIGHT: f32 = 96.0;
+
 /// Draws the notices.
 pub(super) fn ui(ui: &mut Ui, desk: &mut Desk) {
     let mut dismissed = None;
-    for (place, notice) in desk.notices.list().to_vec().iter().enumerate() {
-        if one(ui, desk, notice) {
-            dismissed = Some(place);
-        }
+    let notices = desk.notices.list().to_vec();
+    if notices.is_empty() {
+        return;
     }
+    ScrollArea::vertical()
+        .id_salt("notices")
+        .max_height(HEIGHT)
+        .auto_shrink([false, true])
+        .stick_to_bottom(true)
+        .show(ui, |ui| {
+            for (place, notice) in notices.iter().enumerate() {
+                if one(ui, desk, notice) {
+                    dismissed = Some(place);
+                }
+            }
+        });
     if let Some(place) = dismissed {
         desk.notices.dismiss(place);
     }

@@ -75,9 +75,10 @@ pub(super) fn ui(
                 title += " + 1";
             }
             ui.label(RichText::new(title).strong());
-            if let Some([_, last]) = in_front.and_then(|run| run.record.curve(curve).last()) {
-                ui.label(round(last));
-            }
+            match in_front.map(|run| run.record.curve(curve).last()) {
+                Some(Some([_, last])) => ui.label(round(last)),
+                _ => ui.label(RichText::new("not measured").weak().size(12.5)),
+            };
             if let Some((level, text)) = in_front.and_then(|run| level(curve, &run.record)) {
                 let text = format!("{text} {}", round(level));
                 ui.label(RichText::new(text).weak().size(12.5));

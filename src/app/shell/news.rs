@@ -172,7 +172,6 @@ impl App {
             self.asked = None;
             return;
         }
-        self.desk.estimating = false;
         let draft = &mut self.desk.draft;
         if let Some(preset) = answer.preset
             && draft.follows_data()

@@ -140,7 +140,6 @@ impl App {
         let question = self.question(false);
         if self.asked.as_ref() != Some(&question) && !self.desk.measuring {
             self.estimates.ask(question.clone());
-            self.desk.estimating = true;
             self.asked = Some(question);
         }
     }
