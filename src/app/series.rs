@@ -206,7 +206,12 @@ mod tests {
     fn series(count: usize) -> Series {
         let mut series = Series::default();
         for i in 0..count {
-            let spike = if i == count / 3 { 9.0 } else { 0.0 };
+            // Both in the second half of their blocks.
+            let spike = match i {
+                66_680 => -9.0,
+                i if i == count / 3 => 9.0,
+                _ => 0.0,
+            };
             series.push(i as f64, (i as f64 / 50.0).sin() + spike);
         }
         series
