@@ -8,8 +8,7 @@
 
 use simsiam::gpu::{Gpu, Kernel, Options};
 use simsiam::graph::{
-    Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Program, Shape, Slot, Store, Target,
-    Tensor, grid,
+    Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Program, Shape, Slot, Store, Target, Tensor, grid,
 };
 use simsiam::ops::check::{Case, Fill, forward_error, gradient_error};
 
@@ -95,10 +94,7 @@ impl Op for LeakyRelu {
         let Some(dy) = outputs[0] else {
             return Ok(vec![None]);
         };
-        let dx = graph.add_one(
-            LeakyReluGradient { slope: self.slope },
-            &[dy, node.inputs[0]],
-        )?;
+        let dx = graph.add_one(LeakyReluGradient { slope: self.slope }, &[dy, node.inputs[0]])?;
         Ok(vec![Some(dx)])
     }
 
@@ -128,12 +124,7 @@ impl Op for LeakyReluGradient {
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
         let kernel = Kernel::with_text("leaky_relu_gradient", BACKWARD);
-        launch(
-            kernel,
-            self.slope,
-            io,
-            &[Slot::input(0), Slot::input(1), Slot::output(0)],
-        )
+        launch(kernel, self.slope, io, &[Slot::input(0), Slot::input(1), Slot::output(0)])
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -151,13 +142,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("on {}", gpu.report().name);
 
     // Seven channels: a shape that no vec4 divides.
-    let case = Case::new("leaky_relu", LeakyRelu { slope: 0.1 })
-        .input(Shape::rows([3, 5, 7]), Fill::Normal);
+    let case = Case::new("leaky_relu", LeakyRelu { slope: 0.1 }).input(Shape::rows([3, 5, 7]), Fill::Normal);
     let target = Target::of(&gpu);
-    println!(
-        "error of the kernel against its reference:     {:.1e}",
-        forward_error(&gpu, &target, &case)?
-    );
+    println!("error of the kernel against its reference:     {:.1e}", forward_error(&gpu, &target, &case)?);
     if let Some(error) = gradient_error(&gpu, &target, &case)? {
         println!("error of the gradient against finite differences: {error:.1e}");
     }

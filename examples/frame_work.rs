@@ -20,9 +20,7 @@ fn main() -> anyhow::Result<()> {
     let config = Config::preset("demo")?;
     let mut record = Record::new(&config);
     let start = format!(r#"{{"event":"start","steps":{points},"epochs":100}}"#);
-    Line::parse(&start)
-        .iter()
-        .for_each(|line| record.take(line));
+    Line::parse(&start).iter().for_each(|line| record.take(line));
     let Some(Line::Step(mut step)) = Line::parse(r#"{"event":"step","step":0}"#) else {
         anyhow::bail!("a step is a line");
     };
@@ -35,10 +33,7 @@ fn main() -> anyhow::Result<()> {
         step.images_per_second = Some(60.0 + (n as f64 * 0.013).cos());
         record.take(&Line::Step(step.clone()));
     }
-    println!(
-        "{} points a curve, four curves of that length, on 1280 x 800",
-        record.curve(Curve::Loss).len()
-    );
+    println!("{} points a curve, four curves of that length, on 1280 x 800", record.curve(Curve::Loss).len());
     let mut app = App::new(Options::default(), Arc::new(|| {}))?;
     app.show(Path::new("long"), record);
     app.go_to(1);

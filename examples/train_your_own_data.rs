@@ -22,12 +22,8 @@ fn gratings(count: u32, first: u32) -> Result<Images, Box<dyn std::error::Error>
     for image in first..first + count {
         let mut draw = Draw::new(1, Purpose::Benchmark, 0, image, 0);
         let label = draw.below(DIRECTIONS);
-        let angle = f64::from(label) * std::f64::consts::PI / f64::from(DIRECTIONS)
-            + draw.uniform(-0.1, 0.1);
-        let (phase, period) = (
-            draw.uniform(0.0, std::f64::consts::TAU),
-            draw.uniform(5.0, 8.0),
-        );
+        let angle = f64::from(label) * std::f64::consts::PI / f64::from(DIRECTIONS) + draw.uniform(-0.1, 0.1);
+        let (phase, period) = (draw.uniform(0.0, std::f64::consts::TAU), draw.uniform(5.0, 8.0));
         for y in 0..SIZE {
             for x in 0..SIZE {
                 let along = f64::from(x) * angle.cos() + f64::from(y) * angle.sin();
@@ -44,9 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (train, test) = (gratings(2048, 0)?, gratings(512, 1 << 20)?);
     let data = Dataset {
         name: "gratings".to_string(),
-        classes: (0..DIRECTIONS)
-            .map(|i| format!("{} degrees", i * 180 / DIRECTIONS))
-            .collect(),
+        classes: (0..DIRECTIONS).map(|i| format!("{} degrees", i * 180 / DIRECTIONS)).collect(),
         ..Dataset::new(Arc::new(train), Arc::new(test))
     };
 
@@ -68,12 +62,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let gpu = Gpu::open(None, Options::default())?;
     let blueprint = Blueprint::new(&gpu, &config.resolved(), Arc::new(data))?;
     let start = blueprint.start();
-    println!(
-        "{} parameters, about {} MiB, on {}",
-        start.parameters,
-        start.memory_bytes >> 20,
-        start.adapter
-    );
+    println!("{} parameters, about {} MiB, on {}", start.parameters, start.memory_bytes >> 20, start.adapter);
     let mut trainer = Trainer::new(blueprint, None)?;
     // Send `train::Command`s through `_commands` from another thread to pause or stop.
     let (_commands, inbox) = mpsc::channel();
@@ -84,9 +73,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 epoch.epoch,
                 epoch.loss,
                 epoch.output_std,
-                epoch
-                    .knn_top1
-                    .map_or("off".to_string(), |top1| format!("{:.1} %", top1 * 100.0))
+                epoch.knn_top1.map_or("off".to_string(), |top1| format!("{:.1} %", top1 * 100.0))
             );
         }
     })?;
@@ -96,10 +83,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (parameters, store) = trainer.state();
     let values = parameters.read(store)?;
     let total: usize = values.iter().map(Vec::len).sum();
-    println!(
-        "{total} numbers in {} tensors, the first is {}",
-        values.len(),
-        parameters.entries()[0].name
-    );
+    println!("{total} numbers in {} tensors, the first is {}", values.len(), parameters.entries()[0].name);
     Ok(())
 }

@@ -24,9 +24,8 @@ const SHARE: u32 = 14;
 
 fn main() -> Result<()> {
     let mut config = Config::preset("demo")?;
-    let (panes, settings): (Vec<String>, Vec<String>) = std::env::args()
-        .skip(1)
-        .partition(|argument| argument.starts_with("pane="));
+    let (panes, settings): (Vec<String>, Vec<String>) =
+        std::env::args().skip(1).partition(|argument| argument.starts_with("pane="));
     let pane = match panes.last() {
         Some(pane) => pane["pane=".len()..].parse()?,
         None => 2,
@@ -36,15 +35,7 @@ fn main() -> Result<()> {
     }
     let folder = tempfile::tempdir()?;
     // The first run chooses the kernels and warms up; the order of the others then turns around.
-    let kinds = [
-        "alone",
-        "alone",
-        "watched",
-        "minimised",
-        "minimised",
-        "watched",
-        "alone",
-    ];
+    let kinds = ["alone", "alone", "watched", "minimised", "minimised", "watched", "alone"];
     let mut rates: Vec<(&str, f64)> = Vec::new();
     for (number, kind) in kinds.into_iter().enumerate() {
         let out = folder.path().join(number.to_string());
@@ -52,20 +43,13 @@ fn main() -> Result<()> {
             "alone" => alone(&config, &out)?,
             kind => windowed(&settings, &out, (kind == "watched").then_some(pane))?,
         };
-        println!(
-            "{kind:>9}: {rate:.1} images/s{}",
-            if number == 0 { " (not counted)" } else { "" }
-        );
+        println!("{kind:>9}: {rate:.1} images/s{}", if number == 0 { " (not counted)" } else { "" });
         if number > 0 {
             rates.push((kind, rate));
         }
     }
     let mean = |kind: &str| {
-        let of: Vec<f64> = rates
-            .iter()
-            .filter(|(k, _)| *k == kind)
-            .map(|(_, r)| *r)
-            .collect();
+        let of: Vec<f64> = rates.iter().filter(|(k, _)| *k == kind).map(|(_, r)| *r).collect();
         of.iter().sum::<f64>() / of.len() as f64
     };
     let alone = mean("alone");
@@ -101,15 +85,9 @@ fn alone(config: &Config, out: &std::path::Path) -> Result<f64> {
 
 /// With a window that shows a pane, from 1, or none.
 fn windowed(settings: &[String], out: &std::path::Path, pane: Option<usize>) -> Result<f64> {
-    let options = Options {
-        out: Some(out.to_path_buf()),
-        ..Options::default()
-    };
+    let options = Options { out: Some(out.to_path_buf()), ..Options::default() };
     let mut app = App::new(options, Arc::new(|| {}))?;
-    for (key, value) in settings
-        .iter()
-        .filter_map(|setting| setting.split_once('='))
-    {
+    for (key, value) in settings.iter().filter_map(|setting| setting.split_once('=')) {
         app.set(key, value);
     }
     app.start();
@@ -135,18 +113,11 @@ fn windowed(settings: &[String], out: &std::path::Path, pane: Option<usize>) -> 
     let (_, record) = app.front().context("the training did not begin")?;
     let curve = record.curve(Curve::Speed);
     let steps = 1..=record.step;
-    let rates = steps
-        .filter_map(|step| curve.at(step as f64))
-        .map(|[_, rate]| rate);
+    let rates = steps.filter_map(|step| curve.at(step as f64)).map(|[_, rate]| rate);
     if let (true, false) = (watched, frames.is_empty()) {
         frames.sort_by(f64::total_cmp);
         let at = |part: usize| 1e3 * frames[(frames.len() * part / 100).min(frames.len() - 1)];
-        print!(
-            "{} frames, median {:.1} ms, 99 % {:.1} ms; ",
-            frames.len(),
-            at(50),
-            at(99)
-        );
+        print!("{} frames, median {:.1} ms, 99 % {:.1} ms; ", frames.len(), at(50), at(99));
     }
     median(rates.collect())
 }
@@ -172,11 +143,7 @@ impl Painter {
         let [width, height] = SIZE;
         let texture = device.create_texture(&wgpu::TextureDescriptor {
             label: Some("screen"),
-            size: wgpu::Extent3d {
-                width,
-                height,
-                depth_or_array_layers: 1,
-            },
+            size: wgpu::Extent3d { width, height, depth_or_array_layers: 1 },
             mip_level_count: 1,
             sample_count: 1,
             dimension: wgpu::TextureDimension::D2,
@@ -186,11 +153,7 @@ impl Painter {
         });
         Ok(Painter {
             ctx: egui::Context::default(),
-            renderer: egui_wgpu::Renderer::new(
-                &device,
-                format,
-                egui_wgpu::RendererOptions::default(),
-            ),
+            renderer: egui_wgpu::Renderer::new(&device, format, egui_wgpu::RendererOptions::default()),
             software: gpu::is_software(&adapter.get_info()),
             view: texture.create_view(&wgpu::TextureViewDescriptor::default()),
             device,
@@ -209,32 +172,23 @@ impl Painter {
         let primitives = self.ctx.tessellate(output.shapes, output.pixels_per_point);
         for (id, deltas) in &output.textures_delta.set {
             for delta in deltas {
-                self.renderer
-                    .update_texture(&self.device, &self.queue, *id, delta);
+                self.renderer.update_texture(&self.device, &self.queue, *id, delta);
             }
         }
-        let screen = egui_wgpu::ScreenDescriptor {
-            size_in_pixels: SIZE,
-            pixels_per_point: output.pixels_per_point,
-        };
+        let screen = egui_wgpu::ScreenDescriptor { size_in_pixels: SIZE, pixels_per_point: output.pixels_per_point };
         let mut encoder = self.device.create_command_encoder(&Default::default());
         let (device, queue) = (&self.device, &self.queue);
-        self.renderer
-            .update_buffers(device, queue, &mut encoder, &primitives, &screen);
+        self.renderer.update_buffers(device, queue, &mut encoder, &primitives, &screen);
         let pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
             color_attachments: &[Some(wgpu::RenderPassColorAttachment {
                 view: &self.view,
                 depth_slice: None,
                 resolve_target: None,
-                ops: wgpu::Operations {
-                    load: wgpu::LoadOp::Clear(wgpu::Color::BLACK),
-                    store: wgpu::StoreOp::Store,
-                },
+                ops: wgpu::Operations { load: wgpu::LoadOp::Clear(wgpu::Color::BLACK), store: wgpu::StoreOp::Store },
             })],
             ..Default::default()
         });
-        self.renderer
-            .render(&mut pass.forget_lifetime(), &primitives, &screen);
+        self.renderer.render(&mut pass.forget_lifetime(), &primitives, &screen);
         self.queue.submit([encoder.finish()]);
         for id in &output.textures_delta.free {
             self.renderer.free_texture(id);

@@ -5,10 +5,7 @@ use std::path::Path;
 
 /// Writes what `content` writes into a file beside `path`, waits until the disk has it, and gives it that name: a crash, a full disk or
 /// a reader at the wrong moment finds the file that was there before.
-pub fn write<E: From<io::Error>>(
-    path: &Path,
-    content: impl FnOnce(&mut dyn Write) -> Result<(), E>,
-) -> Result<(), E> {
+pub fn write<E: From<io::Error>>(path: &Path, content: impl FnOnce(&mut dyn Write) -> Result<(), E>) -> Result<(), E> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

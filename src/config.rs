@@ -13,9 +13,8 @@ mod size;
 
 pub use error::ConfigError;
 pub use sections::{
-    Arch, AugmentConfig, BatchNormPlacement, DataConfig, Key, Kind, Method, MethodConfig,
-    ModelConfig, OptimConfig, Precision, Predictor, RunConfig, Schedule, Similarity, Stem,
-    Symmetry,
+    Arch, AugmentConfig, BatchNormPlacement, DataConfig, Key, Kind, Method, MethodConfig, ModelConfig, OptimConfig,
+    Precision, Predictor, RunConfig, Schedule, Similarity, Stem, Symmetry,
 };
 pub use size::MemoryLimit;
 
@@ -25,10 +24,7 @@ use toml::{Table, Value};
 /// Names and texts of the presets in the binary, in the order in which they are listed to users.
 const PRESETS: [(&str, &str); 5] = [
     ("demo", include_str!("../assets/presets/demo.toml")),
-    (
-        "fashion-mnist",
-        include_str!("../assets/presets/fashion-mnist.toml"),
-    ),
+    ("fashion-mnist", include_str!("../assets/presets/fashion-mnist.toml")),
     ("cifar10", include_str!("../assets/presets/cifar10.toml")),
     ("photos", include_str!("../assets/presets/photos.toml")),
     ("imagenet", include_str!("../assets/presets/imagenet.toml")),
@@ -74,13 +70,10 @@ impl Config {
 
     /// A preset's values. Fails with [`ConfigError::UnknownPreset`], which lists the names.
     pub fn preset(name: &str) -> Result<Self, ConfigError> {
-        let (_, text) = PRESETS
-            .iter()
-            .find(|(known, _)| *known == name)
-            .ok_or_else(|| ConfigError::UnknownPreset {
-                name: name.to_owned(),
-                known: Self::presets().collect::<Vec<_>>().join(", "),
-            })?;
+        let (_, text) = PRESETS.iter().find(|(known, _)| *known == name).ok_or_else(|| ConfigError::UnknownPreset {
+            name: name.to_owned(),
+            known: Self::presets().collect::<Vec<_>>().join(", "),
+        })?;
         Self::from_toml(text, &format!("preset {name}"))
     }
 
@@ -89,18 +82,12 @@ impl Config {
     /// What the text leaves out keeps its default, or the value of the preset that a line `preset = "cifar10"` at the top names.
     /// Unknown keys, wrong types and values out of range are refused here; relations between keys in [`Config::validate`].
     pub fn from_toml(text: &str, origin: &str) -> Result<Self, ConfigError> {
-        let mut table: Table =
-            toml::from_str(text).map_err(|e| ConfigError::syntax(origin, text, &e))?;
+        let mut table: Table = toml::from_str(text).map_err(|e| ConfigError::syntax(origin, text, &e))?;
         let base = match table.remove("preset") {
             None => Self::default(),
             Some(Value::String(name)) => Self::preset(&name)?,
             Some(other) => {
-                return Err(ConfigError::value(
-                    origin,
-                    "preset",
-                    &other,
-                    "expected a preset's name in quotes",
-                ));
+                return Err(ConfigError::value(origin, "preset", &other, "expected a preset's name in quotes"));
             }
         };
         base.merge(table, origin)
@@ -108,13 +95,9 @@ impl Config {
 
     /// Assigns one `section.key=value`, as after `--set`. The value is read as TOML; a bare word is taken as a string.
     pub fn set(&mut self, assignment: &str) -> Result<(), ConfigError> {
-        let (key, value) =
-            assignment
-                .split_once('=')
-                .ok_or_else(|| ConfigError::NotAnAssignment {
-                    origin: "--set".to_owned(),
-                    text: assignment.to_owned(),
-                })?;
+        let (key, value) = assignment
+            .split_once('=')
+            .ok_or_else(|| ConfigError::NotAnAssignment { origin: "--set".to_owned(), text: assignment.to_owned() })?;
         self.assign("--set", key.trim(), value.trim())
     }
 
@@ -147,8 +130,7 @@ impl Config {
 
     /// Leaves out the dotted `key`, whose value then follows from others; a key that cannot be left out gets its default.
     pub fn clear(&mut self, key: &str) {
-        if let (Some((section, field)), Ok(mut table)) =
-            (key.split_once('.'), Table::try_from(&*self))
+        if let (Some((section, field)), Ok(mut table)) = (key.split_once('.'), Table::try_from(&*self))
             && let Some(Value::Table(fields)) = table.get_mut(section)
         {
             fields.remove(field);
@@ -179,9 +161,7 @@ impl Config {
     ///
     /// Fails only on a number above 2^63 - 1, which TOML cannot hold.
     pub fn to_toml(&self) -> Result<String, ConfigError> {
-        let unwritable = |e: toml::ser::Error| ConfigError::Unwritable {
-            problem: e.to_string(),
-        };
+        let unwritable = |e: toml::ser::Error| ConfigError::Unwritable { problem: e.to_string() };
         let resolved = self.resolved();
         // The text form writes larger numbers than it reads; a table holds only what can be read back.
         Table::try_from(&resolved).map_err(unwritable)?;
@@ -203,9 +183,7 @@ impl Config {
     pub fn check_against(&self, train_len: usize) -> Result<(), ConfigError> {
         let batch = self.optim.batch_size;
         if train_len < 2 {
-            let problem = format!(
-                "{train_len} training images: batch normalisation needs at least 2; give more data"
-            );
+            let problem = format!("{train_len} training images: batch normalisation needs at least 2; give more data");
             return Err(self.problem("data", "data.limit_train", &problem));
         }
         if batch > train_len {
@@ -221,17 +199,13 @@ impl Config {
         // A table can hold everything but numbers from 2^63 on.
         let table = Table::try_from(self).unwrap_or_default();
         let unknown = Value::String("too large".to_owned());
-        let value = key
-            .split_once('.')
-            .and_then(|(section, field)| table.get(section)?.get(field));
+        let value = key.split_once('.').and_then(|(section, field)| table.get(section)?.get(field));
         ConfigError::value(origin, key, value.unwrap_or(&unknown), problem)
     }
 
     /// Puts a file's tables over `self`, one key after the other so that an error can name the key.
     fn merge(self, user: Table, origin: &str) -> Result<Self, ConfigError> {
-        let mut table = Table::try_from(&self).map_err(|e| ConfigError::Unwritable {
-            problem: e.to_string(),
-        })?;
+        let mut table = Table::try_from(&self).map_err(|e| ConfigError::Unwritable { problem: e.to_string() })?;
         let keys = Self::keys();
         let mut config = self;
         for (section, fields) in user {
@@ -254,9 +228,7 @@ impl Config {
                 target.insert(field, value.clone());
                 // A table for one section is enough: the sections have defaults, and the error is about this key alone.
                 let one = Table::from_iter([(section.clone(), Value::Table(target.clone()))]);
-                let read: Self = one
-                    .try_into()
-                    .map_err(|e| ConfigError::wrong_type(origin, &name, &value, &e))?;
+                let read: Self = one.try_into().map_err(|e| ConfigError::wrong_type(origin, &name, &value, &e))?;
                 match section.as_str() {
                     "data" => config.data = read.data,
                     "augment" => config.augment = read.augment,
@@ -265,10 +237,7 @@ impl Config {
                     "optim" => config.optim = read.optim,
                     _ => config.run = read.run,
                 }
-                if let Some((_, problem)) = check::ranges(&config)
-                    .into_iter()
-                    .find(|(key, _)| *key == name)
-                {
+                if let Some((_, problem)) = check::ranges(&config).into_iter().find(|(key, _)| *key == name) {
                     return Err(ConfigError::value(origin, &name, &value, &problem));
                 }
             }

@@ -63,12 +63,7 @@ impl Draw {
     pub fn new(seed: u64, purpose: Purpose, epoch: u32, item: u32, view: u8) -> Self {
         Self {
             key: [seed as u32, (seed >> 32) as u32],
-            counter: [
-                0,
-                item,
-                epoch,
-                u32::from(purpose as u8) << 8 | u32::from(view),
-            ],
+            counter: [0, item, epoch, u32::from(purpose as u8) << 8 | u32::from(view)],
             words: [0; 4],
             used: 4,
         }
@@ -124,19 +119,10 @@ mod tests {
     #[test]
     fn known_answers() {
         let ones = u32::MAX;
-        assert_eq!(
-            philox4x32([0; 4], [0; 2]),
-            [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]
-        );
-        assert_eq!(
-            philox4x32([ones; 4], [ones; 2]),
-            [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]
-        );
+        assert_eq!(philox4x32([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
+        assert_eq!(philox4x32([ones; 4], [ones; 2]), [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
         let pi = [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344];
-        assert_eq!(
-            philox4x32(pi, [0xa409_3822, 0x299f_31d0]),
-            [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
-        );
+        assert_eq!(philox4x32(pi, [0xa409_3822, 0x299f_31d0]), [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]);
     }
 
     #[test]
@@ -153,10 +139,7 @@ mod tests {
             Draw::new(1, Purpose::Augment, 2, 3, 1),
         ] {
             let other = words(other);
-            assert!(
-                base.iter().zip(&other).all(|(a, b)| a != b),
-                "{base:?} {other:?}"
-            );
+            assert!(base.iter().zip(&other).all(|(a, b)| a != b), "{base:?} {other:?}");
         }
         assert_eq!(base[4..8], philox4x32([1, 3, 2, 3 << 8], [1, 0]));
     }
@@ -169,10 +152,7 @@ mod tests {
         assert!(values.iter().all(|v| (-2.0..=3.0).contains(v)));
         let mean = values.iter().sum::<f64>() / n as f64;
         // Standard error: 5 / sqrt(12 n).
-        assert!(
-            (mean - 0.5).abs() < 3.0 * 5.0 / (12.0 * n as f64).sqrt(),
-            "{mean}"
-        );
+        assert!((mean - 0.5).abs() < 3.0 * 5.0 / (12.0 * n as f64).sqrt(), "{mean}");
         assert_eq!(draw.uniform(1.5, 1.5), 1.5);
         assert!((0..1000).all(|_| draw.chance(1.0) && !draw.chance(0.0)));
     }
@@ -185,10 +165,7 @@ mod tests {
             counts[draw.below(7) as usize] += 1;
         }
         // Standard deviation of a count: sqrt(70000 * 1/7 * 6/7) = 92.6.
-        assert!(
-            counts.iter().all(|c| c.abs_diff(10_000) < 4 * 93),
-            "{counts:?}"
-        );
+        assert!(counts.iter().all(|c| c.abs_diff(10_000) < 4 * 93), "{counts:?}");
         assert_eq!((draw.below(0), draw.below(1)), (0, 0));
     }
 

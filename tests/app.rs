@@ -50,10 +50,7 @@ impl Window {
     }
 
     fn has(&self, text: &str) -> bool {
-        self.harness
-            .query_all_by_label_contains(text)
-            .next()
-            .is_some()
+        self.harness.query_all_by_label_contains(text).next().is_some()
     }
 
     /// Clicks what is called so, wherever it is scrolled to.
@@ -68,8 +65,7 @@ impl Window {
         let node = self.harness.get_by_role_and_label(Role::TextInput, field);
         node.focus();
         self.harness.step();
-        self.harness
-            .key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
+        self.harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
         self.harness.step();
         let node = self.harness.get_by_role_and_label(Role::TextInput, field);
         node.type_text(text);
@@ -107,25 +103,17 @@ impl Window {
 }
 
 fn options(folder: &TempDir) -> Options {
-    Options {
-        data: Some("demo".to_owned()),
-        out: Some(folder.path().join("runs")),
-        ..Options::default()
-    }
+    Options { data: Some("demo".to_owned()), out: Some(folder.path().join("runs")), ..Options::default() }
 }
 
 #[test]
 fn a_run_is_started_paused_stopped_continued_and_compared() {
     let folder = TempDir::new().expect("a folder");
     let mut window = Window::open(options(&folder));
-    window.until("the estimate", |w| {
-        w.has("5,000 training and 1,000 test images")
-    });
+    window.until("the estimate", |w| w.has("5,000 training and 1,000 test images"));
     window.fill_tiny();
     window.fill("epochs", "4000");
-    window.until("the estimate of another run", |w| {
-        w.has("24,000 of 16 images, in 4000 epochs")
-    });
+    window.until("the estimate of another run", |w| w.has("24,000 of 16 images, in 4000 epochs"));
     window.click("Start training");
     window.until("steps", |w| w.steps() > 20);
     let (_, record) = window.app().front().expect("the run");
@@ -147,9 +135,7 @@ fn a_run_is_started_paused_stopped_continued_and_compared() {
     window.until("more steps", |w| w.steps() > paused);
 
     window.click("Stop");
-    window.until("the end", |w| {
-        w.has("with a checkpoint; the run can be continued")
-    });
+    window.until("the end", |w| w.has("with a checkpoint; the run can be continued"));
     let first = window.front();
     assert!(RunFolder::newest_checkpoint(&first).is_file());
     assert_eq!(first.file_name().and_then(|n| n.to_str()), Some("demo-001"));
@@ -157,31 +143,19 @@ fn a_run_is_started_paused_stopped_continued_and_compared() {
 
     // Its file holds what the window showed.
     let text = std::fs::read_to_string(RunFolder::metrics_of(&first)).expect("metrics");
-    let steps = text
-        .lines()
-        .filter_map(Line::parse)
-        .filter(|l| matches!(l, Line::Step(_)));
+    let steps = text.lines().filter_map(Line::parse).filter(|l| matches!(l, Line::Step(_)));
     assert_eq!(steps.count() as u64, stopped);
 
     window.click("Continue this run");
     window.until("it to go on", |w| w.steps() > stopped + 5);
     let (_, record) = window.app().front().expect("the run");
-    assert_eq!(
-        record.curve(Curve::Loss).len() as u64,
-        1 + record.step,
-        "the steps before are there"
-    );
+    assert_eq!(record.curve(Curve::Loss).len() as u64, 1 + record.step, "the steps before are there");
     window.click("Stop");
-    window.until("the end", |w| {
-        w.has("with a checkpoint; the run can be continued")
-    });
+    window.until("the end", |w| w.has("with a checkpoint; the run can be continued"));
 
     // Another without stop-gradient, laid over it.
     window.click("Start");
-    window
-        .harness
-        .get_by_role_and_label(Role::CheckBox, "stop gradient")
-        .click_accesskit();
+    window.harness.get_by_role_and_label(Role::CheckBox, "stop gradient").click_accesskit();
     window.harness.step();
     window.fill("epochs", "3");
     window.click("Start training");
@@ -190,27 +164,18 @@ fn a_run_is_started_paused_stopped_continued_and_compared() {
     assert!(path.ends_with("demo-002"));
     assert_eq!((record.step, &record.end), (18, &End::Done));
     assert!(!record.config.method.stop_gradient);
-    let compare = window
-        .harness
-        .get_by_role_and_label(Role::CheckBox, "Compare demo-001");
+    let compare = window.harness.get_by_role_and_label(Role::CheckBox, "Compare demo-001");
     assert_eq!(compare.accesskit_node().toggled(), Some(Toggled::True));
     window.until("both runs in the legend", |w| {
-        w.harness.query_all_by_label("demo-001").count() >= 2
-            && w.harness.query_all_by_label("demo-002").count() >= 2
+        w.harness.query_all_by_label("demo-001").count() >= 2 && w.harness.query_all_by_label("demo-002").count() >= 2
     });
     window.click("Compare demo-001");
-    assert_eq!(
-        window.harness.query_all_by_label("demo-001").count(),
-        1,
-        "only in the list"
-    );
+    assert_eq!(window.harness.query_all_by_label("demo-001").count(), 1, "only in the list");
     // Opened again, it is read from its folder.
     window.click("Compare demo-001");
     window.until("all of it", |w| {
         w.app().front().is_some_and(|(path, record)| {
-            path.ends_with("demo-001")
-                && record.step > stopped
-                && record.channels.newest().is_some()
+            path.ends_with("demo-001") && record.step > stopped && record.channels.newest().is_some()
         })
     });
 }
@@ -231,17 +196,13 @@ fn what_is_wrong_stands_beside_its_field_and_nothing_starts() {
     assert!(!window.has("batch normalisation needs"));
     // What only the data can tell.
     window.fill("limit train", "10");
-    window.until("the data's word", |w| {
-        w.has("a batch is larger than the 10 training images")
-    });
+    window.until("the data's word", |w| w.has("a batch is larger than the 10 training images"));
     window.click("Reset limit_train");
     window.until("it to be mended", |w| !w.has("a batch is larger"));
     window.fill("Images", "no/such/folder");
     window.harness.key_press(egui::Key::Enter);
     window.until("the folder's error", |w| w.has("no/such/folder"));
-    window.until("no estimate", |w| {
-        w.has("Known once what is marked is mended.")
-    });
+    window.until("no estimate", |w| w.has("Known once what is marked is mended."));
     window.click("Start training");
     assert!(!window.app().is_training());
     assert!(!folder.path().join("runs").exists());
@@ -302,14 +263,9 @@ fn a_run_of_another_process_is_watched_while_it_is_written() {
     while !RunFolder::is_run(&run) && began.elapsed() < Duration::from_secs(60) {
         std::thread::sleep(Duration::from_millis(20));
     }
-    let mut window = Window::open(Options {
-        runs: vec![run.clone()],
-        out: Some(folder.path().to_path_buf()),
-        ..Options::default()
-    });
-    window.until("its end", |w| {
-        w.app().front().is_some_and(|(_, r)| r.end == End::Done)
-    });
+    let mut window =
+        Window::open(Options { runs: vec![run.clone()], out: Some(folder.path().to_path_buf()), ..Options::default() });
+    window.until("its end", |w| w.app().front().is_some_and(|(_, r)| r.end == End::Done));
     assert!(process.wait().expect("its end").success());
     let (path, record) = window.app().front().expect("the run");
     assert_eq!((path, record.step, record.epochs), (run.as_path(), 18, 3));
@@ -318,13 +274,8 @@ fn a_run_of_another_process_is_watched_while_it_is_written() {
 
     // Its neighbours, from its checkpoint.
     window.click("Neighbours");
-    window.until("the neighbours", |w| {
-        w.has("Under the network after epoch 3")
-    });
-    assert_eq!(
-        window.harness.query_all_by_label_contains("cosine").count(),
-        24
-    );
+    window.until("the neighbours", |w| w.has("Under the network after epoch 3"));
+    assert_eq!(window.harness.query_all_by_label_contains("cosine").count(), 24);
     assert!(window.has("among 96 images"));
 }
 
@@ -344,27 +295,18 @@ fn a_slider_changes_the_views_and_its_value_can_be_taken() {
     };
     let before = picture(&mut window);
     assert!(before == picture(&mut window), "nothing moves by itself");
-    let slider = window
-        .harness
-        .get_by_role_and_label(Role::SpinButton, "Flip");
+    let slider = window.harness.get_by_role_and_label(Role::SpinButton, "Flip");
     slider.set_value_accesskit(1.0);
     window.harness.step();
-    window.until("another picture", |w| {
-        w.has("Other settings than the run's")
-    });
+    window.until("another picture", |w| w.has("Other settings than the run's"));
     let began = Instant::now();
     while picture(&mut window) == before {
-        assert!(
-            began.elapsed() < Duration::from_secs(30),
-            "the views do not follow"
-        );
+        assert!(began.elapsed() < Duration::from_secs(30), "the views do not follow");
         std::thread::sleep(Duration::from_millis(20));
     }
     window.click("Use in the settings");
     window.click("Start");
-    let field = window
-        .harness
-        .get_by_role_and_label(Role::TextInput, "flip");
+    let field = window.harness.get_by_role_and_label(Role::TextInput, "flip");
     assert_eq!(field.value().as_deref(), Some("1.0"));
 }
 
@@ -396,10 +338,7 @@ fn what_is_dropped_is_images_or_a_run() {
     }
     let run = folder.path().join("a-run");
     RunFolder::create(&run, &Config::preset("demo").expect("a preset")).expect("a run");
-    let mut window = Window::open(Options {
-        out: Some(folder.path().join("runs")),
-        ..Options::default()
-    });
+    let mut window = Window::open(Options { out: Some(folder.path().join("runs")), ..Options::default() });
     window.until("the built-in data", |w| w.has("5,000 training"));
     let drop = |window: &mut Window, path: &Path| {
         let files = &mut window.harness.input_mut().dropped_files;
@@ -408,13 +347,9 @@ fn what_is_dropped_is_images_or_a_run() {
     };
     drop(&mut window, &photos);
     // Its preset came with it, and wants larger batches than that.
-    window.until("the photos", |w| {
-        w.has("optim.batch_size: a batch is larger than the 20 training images")
-    });
+    window.until("the photos", |w| w.has("optim.batch_size: a batch is larger than the 20 training images"));
     window.fill("batch size", "10");
-    window.until("their estimate", |w| {
-        w.has("20 training and 0 test images, 2 classes")
-    });
+    window.until("their estimate", |w| w.has("20 training and 0 test images, 2 classes"));
     drop(&mut window, &run);
     window.until("the run", |w| w.app().front().is_some());
     assert_eq!(window.front(), run);
@@ -430,11 +365,7 @@ fn recorded(collapses: bool) -> Record {
     let mut line = |text: String| record.take(&Line::parse(&text).expect("a line"));
     line(r#"{"event":"start","adapter":"a device","steps":1000,"epochs":10}"#.to_owned());
     let rank = |t: f64| {
-        if collapses {
-            40.0 * (-4.0 * t).exp() + 2.0
-        } else {
-            24.0 + 16.0 * (-4.0 * t).exp()
-        }
+        if collapses { 40.0 * (-4.0 * t).exp() + 2.0 } else { 24.0 + 16.0 * (-4.0 * t).exp() }
     };
     line(format!(
         r#"{{"event":"epoch","epoch":0,"loss":0.0,"output_std":0.125,"effective_rank":{},"knn_top1":0.47}}"#,
@@ -443,16 +374,8 @@ fn recorded(collapses: bool) -> Record {
     for step in 1..=1000_u32 {
         let t = f64::from(step) / 1000.0;
         let wave = (f64::from(step) * 0.7).sin() * 0.04;
-        let loss = if collapses {
-            -1.0 + 0.9 * (-9.0 * t).exp()
-        } else {
-            -0.8 + 0.8 * (-4.0 * t).exp()
-        } + wave;
-        let std = if collapses {
-            0.125 * (-2.0 * t).exp()
-        } else {
-            0.124
-        };
+        let loss = if collapses { -1.0 + 0.9 * (-9.0 * t).exp() } else { -0.8 + 0.8 * (-4.0 * t).exp() } + wave;
+        let std = if collapses { 0.125 * (-2.0 * t).exp() } else { 0.124 };
         let lr = 0.25 * (1.0 + (std::f64::consts::PI * t).cos()) / 2.0;
         line(format!(
             r#"{{"event":"step","step":{step},"epoch":1,"loss":{loss},"output_std":{std},"lr":{lr},"images_per_second":{}}}"#,
@@ -462,11 +385,7 @@ fn recorded(collapses: bool) -> Record {
             let channels: Vec<String> = (0..64)
                 .map(|c| {
                     let part = f64::from(c * 29 % 64) / 64.0;
-                    let falls = if collapses {
-                        (-6.0 * t * part).exp()
-                    } else {
-                        1.0 - 0.2 * part
-                    };
+                    let falls = if collapses { (-6.0 * t * part).exp() } else { 1.0 - 0.2 * part };
                     format!("{:.4}", 0.13 * falls)
                 })
                 .collect();
@@ -477,11 +396,7 @@ fn recorded(collapses: bool) -> Record {
             ));
         }
         if step % 100 == 0 {
-            let knn = if collapses {
-                0.5
-            } else {
-                0.47 + 0.2 * (1.0 - (-3.0 * t).exp())
-            };
+            let knn = if collapses { 0.5 } else { 0.47 + 0.2 * (1.0 - (-3.0 * t).exp()) };
             line(format!(
                 r#"{{"event":"epoch","epoch":{},"effective_rank":{},"knn_top1":{knn}}}"#,
                 step / 100,
@@ -496,10 +411,7 @@ fn recorded(collapses: bool) -> Record {
 #[test]
 fn pictures_of_panes() {
     let folder = TempDir::new().expect("a folder");
-    let mut window = Window::open(Options {
-        out: Some(folder.path().to_path_buf()),
-        ..Options::default()
-    });
+    let mut window = Window::open(Options { out: Some(folder.path().to_path_buf()), ..Options::default() });
     let app = window.harness.state_mut();
     app.show(Path::new("none"), recorded(true));
     app.show(Path::new("stop-gradient"), recorded(false));
@@ -509,11 +421,8 @@ fn pictures_of_panes() {
             window.harness.step();
         }
         // Drivers differ in how they smooth edges.
-        window.harness.snapshot_options(
-            name,
-            &egui_kittest::SnapshotOptions::new()
-                .threshold(1.2)
-                .max_failed_pixels(400),
-        );
+        window
+            .harness
+            .snapshot_options(name, &egui_kittest::SnapshotOptions::new().threshold(1.2).max_failed_pixels(400));
     }
 }

@@ -14,10 +14,7 @@ use simsiam::ops::{ColorJitter, Crop, GaussianBlur, KnnVote, Normalize, RowJitte
 
 /// A file of the reference: dimensions and values by name.
 fn reference(name: &str) -> HashMap<String, (Vec<usize>, Vec<f32>)> {
-    let path = format!(
-        "{}/tests/reference/ops/{name}.safetensors",
-        env!("CARGO_MANIFEST_DIR")
-    );
+    let path = format!("{}/tests/reference/ops/{name}.safetensors", env!("CARGO_MANIFEST_DIR"));
     let bytes = std::fs::read(&path).expect(&path);
     let file = SafeTensors::deserialize(&bytes).expect(&path);
     file.iter()
@@ -41,9 +38,7 @@ fn image((dims, values): &(Vec<usize>, Vec<f32>)) -> Array {
         panic!("{dims:?} is no image");
     };
     let pixels = height * width;
-    let values: Vec<f32> = (0..pixels * channels)
-        .map(|i| values[i % channels * pixels + i / channels])
-        .collect();
+    let values: Vec<f32> = (0..pixels * channels).map(|i| values[i % channels * pixels + i / channels]).collect();
     Array::from_f32(&[1, height, width, channels], &values)
 }
 
@@ -73,10 +68,7 @@ fn both(gpu: &Gpu, op: impl Op + 'static, inputs: &[(Shape, Array)]) -> [Array; 
 fn words(words: &[u32]) -> (Shape, Array) {
     let shape = Shape::words(words.len());
     assert_eq!(shape.layout(), Layout::Words);
-    let array = Array {
-        dims: vec![words.len()],
-        data: words.iter().map(|&w| f64::from(w)).collect(),
-    };
+    let array = Array { dims: vec![words.len()], data: words.iter().map(|&w| f64::from(w)).collect() };
     (shape, array)
 }
 
@@ -92,13 +84,7 @@ fn assert_close(what: &str, results: &[Array; 2], expected: &Array, tolerance: f
             .iter()
             .zip(&expected.data)
             .map(|(a, b)| (a - b).abs())
-            .fold(0.0, |worst: f64, e| {
-                if e.is_nan() {
-                    f64::INFINITY
-                } else {
-                    worst.max(e)
-                }
-            });
+            .fold(0.0, |worst: f64, e| if e.is_nan() { f64::INFINITY } else { worst.max(e) });
         println!("{what}, {side}: {worst:.1e}");
         assert!(worst <= tolerance, "{what}, {side}: {worst:.1e}");
     }
@@ -121,26 +107,14 @@ fn plain(width: usize, height: usize) -> ViewRow {
     }
 }
 
-const CIFAR: Normalize = Normalize {
-    mean: [0.4914, 0.4822, 0.4465],
-    std: [0.2023, 0.1994, 0.2010],
-};
+const CIFAR: Normalize = Normalize { mean: [0.4914, 0.4822, 0.4465], std: [0.2023, 0.1994, 0.2010] };
 
 #[test]
 fn crops_match_torchvision() {
     let gpu = gpu();
     let file = reference("augment");
-    let part = |row: ViewRow, top, left, crop_height, crop_width| ViewRow {
-        top,
-        left,
-        crop_height,
-        crop_width,
-        ..row
-    };
-    let flipped = ViewRow {
-        flip: true,
-        ..plain(32, 32)
-    };
+    let part = |row: ViewRow, top, left, crop_height, crop_width| ViewRow { top, left, crop_height, crop_width, ..row };
+    let flipped = ViewRow { flip: true, ..plain(32, 32) };
     let cases = [
         ("crop_down", "image", part(plain(48, 40), 3, 5, 33, 41), 16),
         ("crop_up", "small", part(plain(32, 32), 4, 6, 13, 17), 32),
@@ -149,16 +123,8 @@ fn crops_match_torchvision() {
     ];
     for (name, source, row, size) in cases {
         // The reference's images are random floats, not bytes.
-        let bits: Vec<u32> = image(&file[source])
-            .to_f32()
-            .into_iter()
-            .map(f32::to_bits)
-            .collect();
-        let op = Crop {
-            size,
-            float_source: true,
-            normalize: (name == "normalized").then_some(CIFAR),
-        };
+        let bits: Vec<u32> = image(&file[source]).to_f32().into_iter().map(f32::to_bits).collect();
+        let op = Crop { size, float_source: true, normalize: (name == "normalized").then_some(CIFAR) };
         let results = both(&gpu, op, &[words(&bits), words(&row.words())]);
         assert_close(name, &results, &image(&file[name]), 1e-5);
     }
@@ -168,34 +134,16 @@ fn crops_match_torchvision() {
 fn bytes_are_read_as_the_same_picture_in_floats() {
     let gpu = gpu();
     let (width, height) = (37, 23);
-    let bytes: Vec<u8> = (0..width * height * 3)
-        .map(|i: usize| (i * i % 251) as u8)
-        .collect();
-    let floats: Vec<u32> = bytes
-        .iter()
-        .map(|&b| (f32::from(b) / 255.0).to_bits())
-        .collect();
-    let row = ViewRow {
-        top: 2,
-        left: 1,
-        crop_height: 20,
-        crop_width: 35,
-        ..plain(width, height)
-    };
+    let bytes: Vec<u8> = (0..width * height * 3).map(|i: usize| (i * i % 251) as u8).collect();
+    let floats: Vec<u32> = bytes.iter().map(|&b| (f32::from(b) / 255.0).to_bits()).collect();
+    let row = ViewRow { top: 2, left: 1, crop_height: 20, crop_width: 35, ..plain(width, height) };
     for offset in 0..4 {
         let mut packed = vec![77; offset];
         packed.extend(&bytes);
         packed.resize(packed.len().next_multiple_of(4), 99);
         let packed: Vec<u32> = bytemuck::pod_collect_to_vec(&packed);
-        let crop = |float_source| Crop {
-            size: 16,
-            float_source,
-            normalize: None,
-        };
-        let at = ViewRow {
-            offset: offset as u32,
-            ..row
-        };
+        let crop = |float_source| Crop { size: 16, float_source, normalize: None };
+        let at = ViewRow { offset: offset as u32, ..row };
         let [expected, _] = both(&gpu, crop(true), &[words(&floats), words(&row.words())]);
         let results = both(&gpu, crop(false), &[words(&packed), words(&at.words())]);
         assert_close(&format!("offset {offset}"), &results, &expected, 1e-6);
@@ -206,17 +154,8 @@ fn bytes_are_read_as_the_same_picture_in_floats() {
 fn colors_match_torchvision() {
     let gpu = gpu();
     let file = reference("augment");
-    let row = |factors: [f32; 4]| ViewRow {
-        jitter: Some(RowJitter {
-            factors,
-            order: [0, 1, 2, 3],
-        }),
-        ..plain(32, 32)
-    };
-    let gray = ViewRow {
-        gray: true,
-        ..plain(32, 32)
-    };
+    let row = |factors: [f32; 4]| ViewRow { jitter: Some(RowJitter { factors, order: [0, 1, 2, 3] }), ..plain(32, 32) };
+    let gray = ViewRow { gray: true, ..plain(32, 32) };
     let cases = [
         ("brightness_1.3", row([1.3, 1.0, 1.0, 0.0]), 1e-5),
         ("contrast_0.7", row([1.0, 0.7, 1.0, 0.0]), 1e-5),
@@ -228,16 +167,9 @@ fn colors_match_torchvision() {
         ("normalized", plain(32, 32), 1e-5),
     ];
     for (name, row, tolerance) in cases {
-        let op = ColorJitter {
-            normalize: (name == "normalized").then_some(CIFAR),
-        };
+        let op = ColorJitter { normalize: (name == "normalized").then_some(CIFAR) };
         let inputs = [rows(&image(&file["small"])), words(&row.words())];
-        assert_close(
-            name,
-            &both(&gpu, op, &inputs),
-            &image(&file[name]),
-            tolerance,
-        );
+        assert_close(name, &both(&gpu, op, &inputs), &image(&file[name]), tolerance);
     }
 }
 
@@ -245,19 +177,10 @@ fn colors_match_torchvision() {
 fn blurs_match_torchvision() {
     let gpu = gpu();
     let file = reference("augment");
-    let cases = [
-        ("blur_sigma_0.5_k3", "small", 3, 0.5),
-        ("blur_sigma_1.7_k23", "image", 23, 1.7),
-    ];
+    let cases = [("blur_sigma_0.5_k3", "small", 3, 0.5), ("blur_sigma_1.7_k23", "image", 23, 1.7)];
     for (name, source, kernel_size, sigma) in cases {
-        let row = ViewRow {
-            sigma,
-            ..plain(1, 1)
-        };
-        let op = GaussianBlur {
-            kernel_size,
-            normalize: None,
-        };
+        let row = ViewRow { sigma, ..plain(1, 1) };
+        let op = GaussianBlur { kernel_size, normalize: None };
         let inputs = [rows(&image(&file[source])), words(&row.words())];
         assert_close(name, &both(&gpu, op, &inputs), &image(&file[name]), 1e-5);
     }
@@ -273,21 +196,12 @@ fn knn_votes_match_pytorch() {
     };
     let (bank, query) = (array("bank"), array("query"));
     let mut similarities = Array::zeros(&[query.dims[0], bank.dims[0]]);
-    for (row, q) in similarities
-        .data
-        .chunks_exact_mut(bank.dims[0])
-        .zip(query.rows())
-    {
+    for (row, q) in similarities.data.chunks_exact_mut(bank.dims[0]).zip(query.rows()) {
         for (similarity, b) in row.iter_mut().zip(bank.rows()) {
             *similarity = q.iter().zip(b).map(|(q, b)| q * b).sum();
         }
     }
-    let op = KnnVote {
-        classes: 7,
-        k: 50,
-        temperature: 0.1,
-        bank: bank.dims[0],
-    };
+    let op = KnnVote { classes: 7, k: 50, temperature: 0.1, bank: bank.dims[0] };
     let results = both(&gpu, op, &[rows(&similarities), rows(&array("labels"))]);
     for votes in &results {
         assert!(votes.relative_error(&array("votes")) <= 1e-5);
@@ -314,14 +228,9 @@ fn source(draw: &ViewDraws) -> Source {
 fn make_views(gpu: &Gpu, draws: &[ViewDraws], size: usize, options: &ViewOptions) -> [Array; 2] {
     let images = draws.iter().map(|d| d.image + 1).max().unwrap_or(0) as usize;
     let bytes: Vec<u8> = (0..images * 1800).map(|i| (i * i % 253) as u8).collect();
-    let inputs = [
-        words(&bytemuck::pod_collect_to_vec::<u8, u32>(&bytes)),
-        words(&table_rows(draws, source)),
-    ];
+    let inputs = [words(&bytemuck::pod_collect_to_vec::<u8, u32>(&bytes)), words(&table_rows(draws, source))];
     let mut graph = Graph::new();
-    let tensors = inputs
-        .each_ref()
-        .map(|(shape, _)| graph.input("input", shape.clone()));
+    let tensors = inputs.each_ref().map(|(shape, _)| graph.input("input", shape.clone()));
     let output = views(&mut graph, tensors[0], tensors[1], size, options).expect("a graph");
     graph.keep(output);
     let mut program = Program::compile(&graph, &mut Store::new(gpu)).expect("a program");
@@ -337,10 +246,7 @@ fn make_views(gpu: &Gpu, draws: &[ViewDraws], size: usize, options: &ViewOptions
 #[test]
 fn drawn_views_of_mixed_images_match_the_references() {
     let gpu = gpu();
-    let config = AugmentConfig {
-        blur_probability: 0.5,
-        ..AugmentConfig::default()
-    };
+    let config = AugmentConfig { blur_probability: 0.5, ..AugmentConfig::default() };
     let draws: Vec<ViewDraws> = (0..40)
         .map(|image| {
             let at = source(&ViewDraws::evaluation(1, 1, image));
@@ -357,19 +263,11 @@ fn drawn_views_of_mixed_images_match_the_references() {
 fn an_evaluation_view_of_the_same_size_is_the_normalised_image() {
     let gpu = gpu();
     let config = AugmentConfig::default();
-    let results = make_views(
-        &gpu,
-        &[ViewDraws::evaluation(28, 28, 0)],
-        28,
-        &ViewOptions::evaluation(&config),
-    );
+    let results = make_views(&gpu, &[ViewDraws::evaluation(28, 28, 0)], 28, &ViewOptions::evaluation(&config));
     let values = (0..28 * 28)
         .flat_map(|i| [0, 1, 2].map(|c| (i, c)))
         .map(|(i, c)| ((i * i % 253) as f64 / 255.0 - config.mean[c]) / config.std[c])
         .collect();
-    let expected = Array {
-        dims: vec![1, 28, 28, 3],
-        data: values,
-    };
+    let expected = Array { dims: vec![1, 28, 28, 3], data: values };
     assert_close("evaluation", &results, &expected, 1e-5);
 }

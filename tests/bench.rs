@@ -12,18 +12,8 @@ use simsiam::model::Parameters;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
-const TINY: [&str; 10] = [
-    "bench",
-    "step",
-    "--arch",
-    "resnet_tiny",
-    "--dim",
-    "32",
-    "--image-size",
-    "16",
-    "--steps",
-    "5",
-];
+const TINY: [&str; 10] =
+    ["bench", "step", "--arch", "resnet_tiny", "--dim", "32", "--image-size", "16", "--steps", "5"];
 
 fn bench(folder: &Path, more: &[&str]) -> Result<String> {
     let output = Command::new(env!("CARGO_BIN_EXE_simsiam"))
@@ -40,24 +30,13 @@ fn bench(folder: &Path, more: &[&str]) -> Result<String> {
 
 fn number(value: &Value, path: &str) -> f64 {
     let found = path.split('.').fold(value, |v, key| &v[key]);
-    found
-        .as_f64()
-        .unwrap_or_else(|| panic!("`{path}` is {found} in {value}"))
+    found.as_f64().unwrap_or_else(|| panic!("`{path}` is {found} in {value}"))
 }
 
 #[test]
 fn a_step_is_told_with_its_limits_profile_and_trace() -> Result {
     let folder = tempfile::tempdir()?;
-    let more = [
-        "--width",
-        "8",
-        "--batch-size",
-        "16",
-        "--json",
-        "--profile",
-        "--trace",
-        "trace.json",
-    ];
+    let more = ["--width", "8", "--batch-size", "16", "--json", "--profile", "--trace", "trace.json"];
     let step: Value = serde_json::from_str(&bench(folder.path(), &more)?)?;
     for path in [
         "step_seconds",
@@ -98,17 +77,13 @@ fn a_step_is_told_with_its_limits_profile_and_trace() -> Result {
         .collect();
     assert!((sums[0] / sums[1] - 1.0).abs() < 1e-9);
 
-    let trace: Value =
-        serde_json::from_str(&std::fs::read_to_string(folder.path().join("trace.json"))?)?;
+    let trace: Value = serde_json::from_str(&std::fs::read_to_string(folder.path().join("trace.json"))?)?;
     let events = trace["traceEvents"].as_array().expect("events");
     let complete: Vec<&Value> = events.iter().filter(|e| e["ph"] == "X").collect();
     assert_eq!(complete.len() as f64, number(&step, "dispatches"));
     let mut traced = 0.0;
     for event in &complete {
-        assert!(
-            number(event, "ts") >= 0.0 && event["name"].is_string(),
-            "{event}"
-        );
+        assert!(number(event, "ts") >= 0.0 && event["name"].is_string(), "{event}");
         traced += number(event, "dur") * 1e-6;
     }
     assert!((traced / sums[0] - 1.0).abs() < 1e-6);
@@ -123,20 +98,14 @@ fn several_sizes_make_a_table_that_names_what_does_not_fit() -> Result {
     let folder = tempfile::tempdir()?;
     let more = ["--width", "4,8", "--batch-size", "4,131072"];
     let text = bench(folder.path(), &more)?;
-    assert!(
-        text.contains("GFLOP/s") && text.contains("ms an image"),
-        "{text}"
-    );
+    assert!(text.contains("GFLOP/s") && text.contains("ms an image"), "{text}");
     let rows: Vec<Vec<&str>> = text
         .lines()
         .map(|line| line.split_whitespace().collect::<Vec<_>>())
         .filter(|words| words.len() > 2 && words[..2].iter().all(|w| w.parse::<u32>().is_ok()))
         .collect();
     let sizes: Vec<[&str; 2]> = rows.iter().map(|row| [row[0], row[1]]).collect();
-    assert_eq!(
-        sizes,
-        [["4", "4"], ["4", "131072"], ["8", "4"], ["8", "131072"]]
-    );
+    assert_eq!(sizes, [["4", "4"], ["4", "131072"], ["8", "4"], ["8", "131072"]]);
     for row in &rows {
         let refused = row[2] == "refused:";
         assert_eq!(refused, row[1] == "131072", "{text}");
@@ -150,12 +119,7 @@ fn several_sizes_make_a_table_that_names_what_does_not_fit() -> Result {
 #[test]
 fn the_work_of_a_step_is_three_forward_passes() -> Result {
     let (mut config, batch, size) = (Config::default(), 3, 16);
-    for setting in [
-        "model.arch=resnet18",
-        "model.width=8",
-        "model.dim=32",
-        "model.stem=cifar",
-    ] {
+    for setting in ["model.arch=resnet18", "model.width=8", "model.dim=32", "model.stem=cifar"] {
         config.set(setting)?;
     }
     let config = config.resolved();

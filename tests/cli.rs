@@ -60,10 +60,7 @@ fn train<'a>(more: &[&'a str]) -> Vec<&'a str> {
 
 fn lines(run: &Path) -> Result<Vec<Value>> {
     let text = std::fs::read_to_string(run.join("metrics.jsonl"))?;
-    Ok(text
-        .lines()
-        .map(serde_json::from_str)
-        .collect::<std::result::Result<_, _>>()?)
+    Ok(text.lines().map(serde_json::from_str).collect::<std::result::Result<_, _>>()?)
 }
 
 #[test]
@@ -84,10 +81,7 @@ fn a_training_in_f16_runs_or_says_what_the_adapter_lacks() -> Result {
     let steps: Vec<&Value> = steps.iter().filter(|l| l["event"] == "step").collect();
     assert_eq!(steps.len(), 8);
     for step in steps {
-        assert!(
-            step["loss"].is_number() && step["loss_scale"].is_number(),
-            "{step}"
-        );
+        assert!(step["loss"].is_number() && step["loss_scale"].is_number(), "{step}");
     }
     Ok(())
 }
@@ -97,11 +91,7 @@ fn a_training_leaves_what_it_promises_and_repeats_to_the_bit() -> Result {
     let folder = tempfile::tempdir()?;
     let output = simsiam(folder.path(), &train(&[]), &[])?;
     let text = String::from_utf8(output.stdout)?;
-    assert!(
-        output.status.success(),
-        "{text}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     for piece in [
         "device",
         "256 training and 100 test images",
@@ -121,23 +111,10 @@ fn a_training_leaves_what_it_promises_and_repeats_to_the_bit() -> Result {
     let metrics = lines(&run)?;
     let events: Vec<&str> = metrics.iter().filter_map(|l| l["event"].as_str()).collect();
     let steps = ["step", "watch"].repeat(4);
-    assert_eq!(
-        events,
-        [
-            &["start", "epoch"][..],
-            &steps,
-            &["epoch"],
-            &steps,
-            &["epoch", "done"]
-        ]
-        .concat()
-    );
+    assert_eq!(events, [&["start", "epoch"][..], &steps, &["epoch"], &steps, &["epoch", "done"]].concat());
     for line in &metrics {
         let (texts, numbers): (&[&str], &[&str]) = match line["event"].as_str() {
-            Some("start") => (
-                &["adapter", "backend"],
-                &["parameters", "memory_bytes", "train_images", "test_images"],
-            ),
+            Some("start") => (&["adapter", "backend"], &["parameters", "memory_bytes", "train_images", "test_images"]),
             Some("step") => (
                 &[],
                 &[
@@ -154,17 +131,7 @@ fn a_training_leaves_what_it_promises_and_repeats_to_the_bit() -> Result {
                 ],
             ),
             Some("watch") => (&[], &["step", "epoch", "effective_rank"]),
-            Some("epoch") => (
-                &[],
-                &[
-                    "epoch",
-                    "loss",
-                    "output_std",
-                    "effective_rank",
-                    "knn_top1",
-                    "seconds",
-                ],
-            ),
+            Some("epoch") => (&[], &["epoch", "loss", "output_std", "effective_rank", "knn_top1", "seconds"]),
             _ => (&[], &["steps", "seconds", "knn_top1"]),
         };
         assert!(texts.iter().all(|key| line[key].is_string()), "{line}");
@@ -177,12 +144,7 @@ fn a_training_leaves_what_it_promises_and_repeats_to_the_bit() -> Result {
     assert!(run.join("checkpoints/last.safetensors").is_file());
 
     // Again with the written file: the same numbers to the last bit, in the next free folder.
-    let again = [
-        "train",
-        "--no-tune",
-        "--config",
-        "runs/demo-001/config.toml",
-    ];
+    let again = ["train", "--no-tune", "--config", "runs/demo-001/config.toml"];
     assert!(simsiam(folder.path(), &again, &[])?.status.success());
     let second = folder.path().join("runs/config-001");
     let timeless = |run: &Path| -> Result<Vec<Value>> {
@@ -198,36 +160,22 @@ fn a_training_leaves_what_it_promises_and_repeats_to_the_bit() -> Result {
     assert!(last(&second)? == last(&run)?, "the checkpoints differ");
 
     // Another seed is another run.
-    let other = [
-        "train",
-        "--no-tune",
-        "--config",
-        "runs/demo-001/config.toml",
-    ];
+    let other = ["train", "--no-tune", "--config", "runs/demo-001/config.toml"];
     let other = [&other[..], &["--seed", "1", "--out", "other"]].concat();
     assert!(simsiam(folder.path(), &other, &[])?.status.success());
-    assert_ne!(
-        lines(&folder.path().join("other"))?[2]["loss"],
-        metrics[2]["loss"]
-    );
+    assert_ne!(lines(&folder.path().join("other"))?[2]["loss"], metrics[2]["loss"]);
 
     // What is there stays there.
     let output = simsiam(folder.path(), &train(&["--out", "other"]), &[])?;
     assert_eq!(output.status.code(), Some(2));
     let error = String::from_utf8(output.stderr)?;
-    assert!(
-        error.contains("already holds a run") && error.contains("--resume other"),
-        "{error}"
-    );
+    assert!(error.contains("already holds a run") && error.contains("--resume other"), "{error}");
 
     // A finished run has nothing left to do; one whose settings were changed does not go on.
     let resume = ["train", "--resume", "runs/demo-001"];
     assert!(simsiam(folder.path(), &resume, &[])?.status.success());
     assert_eq!(timeless(&run)?, timeless(&second)?);
-    std::fs::write(
-        run.join("config.toml"),
-        config.replace("seed = 0", "seed = 7"),
-    )?;
+    std::fs::write(run.join("config.toml"), config.replace("seed = 0", "seed = 7"))?;
     let output = simsiam(folder.path(), &resume, &[])?;
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8(output.stderr)?.contains("it was changed since"));
@@ -235,27 +183,14 @@ fn a_training_leaves_what_it_promises_and_repeats_to_the_bit() -> Result {
 }
 
 /// Exit code and a part of the one line.
-fn refused(
-    folder: &Path,
-    arguments: &[&str],
-    environment: &[(&str, &str)],
-    code: i32,
-    expected: &str,
-) -> Result {
+fn refused(folder: &Path, arguments: &[&str], environment: &[(&str, &str)], code: i32, expected: &str) -> Result {
     let output = simsiam(folder, arguments, environment)?;
     let error = String::from_utf8(output.stderr)?;
     let shown = format!("{arguments:?}: {:?}\n{error}", output.status);
     assert_eq!(output.status.code(), Some(code), "{shown}");
     assert!(error.contains(expected), "`{expected}` is not in {shown}");
-    assert_eq!(
-        error.lines().filter(|l| l.starts_with("error: ")).count(),
-        1,
-        "{shown}"
-    );
-    assert!(
-        !folder.join("runs").exists(),
-        "a run folder is left: {shown}"
-    );
+    assert_eq!(error.lines().filter(|l| l.starts_with("error: ")).count(), 1, "{shown}");
+    assert!(!folder.join("runs").exists(), "a run folder is left: {shown}");
     Ok(())
 }
 
@@ -267,38 +202,20 @@ fn bad_usage_exits_with_2() -> Result {
     for (arguments, expected) in [
         (&["train", "--preset", "nosuch"][..], "unknown preset"),
         (&["train", "--config", "no.toml"], "no.toml cannot be read"),
-        (
-            &["train", "--config", "bad.toml"],
-            "unknown key optim.learning",
-        ),
+        (&["train", "--config", "bad.toml"], "unknown key optim.learning"),
         (&["train", "--config", "broken.toml"], "broken.toml, line 1"),
         (&["train", "--set", "optim.lrr=1"], "did you mean optim.lr?"),
         (&["train", "--set", "optim.lr=fast"], "expected a number"),
-        (
-            &["train", "--set", "optim.lr"],
-            "write it as section.key=value",
-        ),
+        (&["train", "--set", "optim.lr"], "write it as section.key=value"),
         (&["train", "--set", "model.arch=vit"], "model.arch"),
         (&["train", "--epochs", "many"], "--epochs: optim.epochs"),
         (&["train", "--batch-size", "1"], "needs at least 2 images"),
-        (
-            &["train", "--batch-size", "5001"],
-            "larger than the 5000 training images",
-        ),
-        (
-            &["train", "--device", "nosuch"],
-            "no adapter matches device `nosuch`",
-        ),
+        (&["train", "--batch-size", "5001"], "larger than the 5000 training images"),
+        (&["train", "--device", "nosuch"], "no adapter matches device `nosuch`"),
         (&["train", "--data", "zip:images"], "unknown kind of data"),
         (&["train", "--resume", "nosuch"], "holds no run"),
-        (
-            &["train", "--resume", "x", "--epochs", "3"],
-            "cannot be used with",
-        ),
-        (
-            &["train", "--preset", "demo", "--config", "x"],
-            "cannot be used with",
-        ),
+        (&["train", "--resume", "x", "--epochs", "3"], "cannot be used with"),
+        (&["train", "--preset", "demo", "--config", "x"], "cannot be used with"),
         (&["train", "--out", "."], "is not empty"),
         (&["devices", "--device", "nosuch"], "no adapter matches"),
         (&["fly"], "unrecognized subcommand"),
@@ -334,23 +251,11 @@ fn failures_exit_with_1() -> Result {
         (&["train", "--data", "idx:file"], &[], "is not a folder"),
         (&["train", "--data", "."], &[], "no data set recognised"),
         (&["train", "--data", "idx"], &[], "truncated"),
-        (
-            &["train", "--out", "file/run"],
-            &[],
-            "file/run cannot be written",
-        ),
+        (&["train", "--out", "file/run"], &[], "file/run cannot be written"),
         (&["train", "--out", "file"], &[], "file cannot be written"),
         // 8192 views of 28 x 28 x 64 channels are 1.5 GiB in one tensor, above any binding that WebGPU promises.
         (
-            &[
-                "train",
-                "--batch-size",
-                "4096",
-                "--set",
-                "model.width=256",
-                "--set",
-                "data.image_size=64",
-            ],
+            &["train", "--batch-size", "4096", "--set", "model.width=256", "--set", "data.image_size=64"],
             &[],
             "this adapter binds at most",
         ),
@@ -378,20 +283,14 @@ fn a_run_keeps_its_kernels() -> Result {
         let output = simsiam(here, &["train", "--resume", "run"], &[])?;
         let text = String::from_utf8(output.stdout)?;
         assert!(output.status.success(), "{text}");
-        assert!(
-            !here.join("cache").exists(),
-            "a resumed run measures nothing"
-        );
+        assert!(!here.join("cache").exists(), "a resumed run measures nothing");
         Ok(text)
     };
     assert!(!resumed()?.contains("warning"));
     let hash = kernels["hash"].as_str().ok_or("a hash")?;
     let driver = kernels["driver"].as_str().ok_or("a driver")?;
     for (changed, warning) in [
-        (
-            text.replace(hash, "0123456789abcdef"),
-            "kernels are not those that the run began with",
-        ),
+        (text.replace(hash, "0123456789abcdef"), "kernels are not those that the run began with"),
         (text.replace(driver, "a driver"), "the run began on"),
         ("{".to_owned(), "kernels.json cannot be read"),
     ] {
@@ -448,21 +347,10 @@ fn bench_kernels_shows_every_shape_of_a_step() -> Result {
         // The first candidate is timed whatever the budget, and stands there as chosen.
         let first = &kernel["candidates"][0];
         assert_eq!(first["name"], kernel["chosen"]);
-        assert!(
-            first["seconds"].as_f64().is_some_and(|s| s > 0.0),
-            "{kernel}"
-        );
+        assert!(first["seconds"].as_f64().is_some_and(|s| s > 0.0), "{kernel}");
     }
-    assert!(
-        object["gemm_512"]["gflops_per_second"]
-            .as_f64()
-            .is_some_and(|g| g > 0.0)
-    );
-    let output = simsiam(
-        folder.path(),
-        &["bench", "kernels", "--budget", "much"],
-        &[],
-    )?;
+    assert!(object["gemm_512"]["gflops_per_second"].as_f64().is_some_and(|g| g > 0.0));
+    let output = simsiam(folder.path(), &["bench", "kernels", "--budget", "much"], &[])?;
     assert_eq!(output.status.code(), Some(2));
     Ok(())
 }
@@ -486,14 +374,7 @@ fn an_interrupted_run_ends_well_and_continues() -> Result {
     let folder = tempfile::tempdir()?;
     let run = folder.path().join("run");
     let mut child = Command::new(env!("CARGO_BIN_EXE_simsiam"))
-        .args(train(&[
-            "--out",
-            "run",
-            "--set",
-            "run.knn_every=0",
-            "--set",
-            "optim.epochs=40",
-        ]))
+        .args(train(&["--out", "run", "--set", "run.knn_every=0", "--set", "optim.epochs=40"]))
         .current_dir(folder.path())
         .env("SIMSIAM_CACHE_DIR", folder.path().join("cache"))
         .stdout(std::process::Stdio::piped())
@@ -507,22 +388,14 @@ fn an_interrupted_run_ends_well_and_continues() -> Result {
     while steps() < 3 && began.elapsed().as_secs() < 120 {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    let interrupt = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status()?;
+    let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status()?;
     assert!(interrupt.success() && child.wait()?.success());
     let text = std::io::read_to_string(child.stdout.take().ok_or("a pipe")?)?;
-    assert!(
-        text.contains("continue with: simsiam train --resume run"),
-        "{text}"
-    );
+    assert!(text.contains("continue with: simsiam train --resume run"), "{text}");
     assert!(steps() < 160, "it was too fast to be interrupted");
     let output = simsiam(folder.path(), &["train", "--resume", "run"], &[])?;
     let text = String::from_utf8(output.stdout)?;
-    assert!(
-        output.status.success() && text.contains("continue after step"),
-        "{text}"
-    );
+    assert!(output.status.success() && text.contains("continue after step"), "{text}");
     assert_eq!(steps(), 160);
     Ok(())
 }

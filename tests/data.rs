@@ -11,11 +11,8 @@ use simsiam::config::Config;
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
 fn data(folder: &Path, arguments: &[&str]) -> Result<Output> {
-    let output = Command::new(env!("CARGO_BIN_EXE_simsiam"))
-        .arg("data")
-        .args(arguments)
-        .current_dir(folder)
-        .output()?;
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_simsiam")).arg("data").args(arguments).current_dir(folder).output()?;
     Ok(output)
 }
 
@@ -71,21 +68,13 @@ fn the_demo_is_described_and_pictured() -> Result {
     );
     // What is to be pasted is understood.
     let line = text.lines().find(|line| line.contains("--set"));
-    let settings: Vec<&str> = line
-        .ok_or("no settings")?
-        .split('"')
-        .skip(1)
-        .step_by(2)
-        .collect();
+    let settings: Vec<&str> = line.ok_or("no settings")?.split('"').skip(1).step_by(2).collect();
     let mut config = Config::preset("demo")?;
     for setting in &settings {
         config.set(setting)?;
     }
     assert_eq!(settings.len(), 2);
-    assert_eq!(
-        (config.augment.mean, config.augment.std),
-        ([0.2861; 3], [0.3544; 3])
-    );
+    assert_eq!((config.augment.mean, config.augment.std), ([0.2861; 3], [0.3544; 3]));
     let sheet = image::open(folder.path().join("sheet.png"))?.to_rgb8();
     assert!(sheet.width() > 1000 && sheet.height() > 1000);
     assert!(sheet.pixels().any(|p| p.0 == [0; 3]) && sheet.pixels().any(|p| p.0 == [255; 3]));
@@ -101,14 +90,8 @@ fn a_program_reads_one_object() -> Result {
     assert_eq!(object["place"], "my images");
     assert_eq!(object["train"]["images"], 202);
     assert_eq!(object["train"]["unreadable"], 1);
-    assert_eq!(
-        (&object["train"]["gray"], &object["train"]["colour"]),
-        (&100.into(), &101.into())
-    );
-    assert_eq!(
-        object["train"]["sizes"]["median"],
-        serde_json::json!([9, 9])
-    );
+    assert_eq!((&object["train"]["gray"], &object["train"]["colour"]), (&100.into(), &101.into()));
+    assert_eq!(object["train"]["sizes"]["median"], serde_json::json!([9, 9]));
     assert_eq!(object["classes"][1]["name"], "dog");
     assert_eq!(object["classes"][1]["train"], 101);
     let bytes = 100 * 8 * 6 + 101 * 9 * 9 * 3;
@@ -145,20 +128,14 @@ fn what_a_training_would_refuse_is_said() -> Result {
         ],
     );
     // The same refusal as that of a training, and what it was told to allow is enough.
-    let limits = |unreadable| simsiam::data::Limits {
-        unreadable,
-        ..Default::default()
-    };
+    let limits = |unreadable| simsiam::data::Limits { unreadable, ..Default::default() };
     let spec = few.path().join("my images").display().to_string().parse()?;
     assert!(simsiam::data::open(&spec, limits(0.01)).is_err());
     assert!(simsiam::data::open(&spec, limits(0.034)).is_ok());
 
     // More broken files than are named; a class a row is no class where there is one folder.
     let many = folder(&["cat"], 30, 15)?;
-    has(
-        &text(many.path(), &["my images"])?,
-        &["15 of 30", "009.png", "and 5 more", "images without labels"],
-    );
+    has(&text(many.path(), &["my images"])?, &["15 of 30", "009.png", "and 5 more", "images without labels"]);
     // None at all.
     let none = folder(&["cat"], 3, 3)?;
     has(
@@ -198,33 +175,11 @@ fn a_pack_stands_for_its_folder() -> Result {
     let error = String::from_utf8(out.stderr)?;
     has(&error, &["1 of 24 images cannot be read", "000.png"]);
     assert_eq!(error.lines().count(), 1, "{error}");
-    assert_eq!(
-        std::fs::read_dir(place.path())?.count(),
-        1,
-        "only the folder"
-    );
-    let arguments = [
-        "pack",
-        "my images",
-        "--out",
-        "a b.pack",
-        "--max-unreadable",
-        "0.1",
-    ];
+    assert_eq!(std::fs::read_dir(place.path())?.count(), 1, "only the folder");
+    let arguments = ["pack", "my images", "--out", "a b.pack", "--max-unreadable", "0.1"];
     let told = text(place.path(), &arguments)?;
-    has(
-        &told,
-        &[
-            "000.png",
-            "1 images are left out",
-            "23 training images",
-            "--data 'pack:a b.pack'",
-        ],
-    );
-    let limits = Limits {
-        unreadable: 0.1,
-        ..Limits::default()
-    };
+    has(&told, &["000.png", "1 images are left out", "23 training images", "--data 'pack:a b.pack'"]);
+    let limits = Limits { unreadable: 0.1, ..Limits::default() };
     let files = open(&Spec::Images(place.path().join("my images")), limits)?;
     let pack = open(&Spec::Folder(place.path().join("a b.pack")), limits)?;
     assert_eq!(files.train.len(), 23);
@@ -234,10 +189,7 @@ fn a_pack_stands_for_its_folder() -> Result {
         assert_eq!(files.train.read(index)?, pack.train.read(index)?);
         // Without what all of them begin with.
         let (whole, kept) = (files.train.name(index), pack.train.name(index));
-        assert!(
-            whole.ends_with(&kept) && kept.ends_with(".png"),
-            "{whole} {kept}"
-        );
+        assert!(whole.ends_with(&kept) && kept.ends_with(".png"), "{whole} {kept}");
     }
     Ok(())
 }

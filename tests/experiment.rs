@@ -35,25 +35,13 @@ fn base() -> Result<Config> {
 }
 
 /// Runs a plan; stops at the step `stop` of the run that begins as number `at`. The names of the runs that were begun or continued.
-fn run(
-    gpu: &Gpu,
-    folder: &Folder,
-    plan: &Plan,
-    stop: Option<(usize, u64)>,
-) -> Result<(Outcome, Vec<String>)> {
+fn run(gpu: &Gpu, folder: &Folder, plan: &Plan, stop: Option<(usize, u64)>) -> Result<(Outcome, Vec<String>)> {
     let (sender, commands) = mpsc::channel();
     let mut begun = Vec::new();
     let stopper = sender.clone();
-    let runner = Runner {
-        gpu,
-        folder,
-        plan,
-        tune: false,
-    };
+    let runner = Runner { gpu, folder, plan, tune: false };
     let outcome = runner.run(&sender, &commands, &mut |told| match told {
-        Progress::Run {
-            run, steps_done, ..
-        } => begun.push(format!("{} {steps_done}", run.name)),
+        Progress::Run { run, steps_done, .. } => begun.push(format!("{} {steps_done}", run.name)),
         Progress::Event(Event::Step(step)) if stop == Some((begun.len(), step.step)) => {
             // The receiver lives as long as the training.
             let _ = stopper.send(Command::Stop);
@@ -64,10 +52,7 @@ fn run(
 }
 
 fn definitions(names: &[&str]) -> Result<Vec<Definition>> {
-    names
-        .iter()
-        .map(|name| Ok(Definition::built_in(name)?))
-        .collect()
+    names.iter().map(|name| Ok(Definition::built_in(name)?)).collect()
 }
 
 fn report(folder: &Path) -> Result<String> {
@@ -76,15 +61,9 @@ fn report(folder: &Path) -> Result<String> {
 
 /// Exit code, standard output and standard error of the program.
 fn simsiam(arguments: &[&str]) -> Result<(Option<i32>, String, String)> {
-    let output = Process::new(env!("CARGO_BIN_EXE_simsiam"))
-        .args(arguments)
-        .output()?;
+    let output = Process::new(env!("CARGO_BIN_EXE_simsiam")).args(arguments).output()?;
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    Ok((
-        output.status.code(),
-        text(&output.stdout),
-        text(&output.stderr),
-    ))
+    Ok((output.status.code(), text(&output.stdout), text(&output.stderr)))
 }
 
 #[test]
@@ -95,44 +74,12 @@ fn what_cannot_be_done_is_refused_in_a_line() -> Result {
     fs::write(at("own.toml"), "title = 3")?;
     let here = parent.path().display().to_string();
     for (arguments, said) in [
-        (
-            vec!["experiment", "nothing", "--out", &at("a")],
-            "stop-gradient, predictor",
-        ),
-        (
-            vec!["experiment", &at("none.toml"), "--out", &at("a")],
-            "none.toml cannot be read",
-        ),
-        (
-            vec!["experiment", &at("own.toml"), "--out", &at("a")],
-            "own.toml: line 1",
-        ),
-        (
-            vec!["experiment", "similarity", "--out", &here],
-            "holds no experiments, but other things",
-        ),
-        (
-            vec![
-                "experiment",
-                "similarity",
-                "--out",
-                &at("a"),
-                "--epochs",
-                "0",
-            ],
-            "--epochs: optim.epochs = 0",
-        ),
-        (
-            vec![
-                "experiment",
-                "batch-size",
-                "--out",
-                &at("a"),
-                "--batch-size",
-                "2",
-            ],
-            "optim.batch_size = 1",
-        ),
+        (vec!["experiment", "nothing", "--out", &at("a")], "stop-gradient, predictor"),
+        (vec!["experiment", &at("none.toml"), "--out", &at("a")], "none.toml cannot be read"),
+        (vec!["experiment", &at("own.toml"), "--out", &at("a")], "own.toml: line 1"),
+        (vec!["experiment", "similarity", "--out", &here], "holds no experiments, but other things"),
+        (vec!["experiment", "similarity", "--out", &at("a"), "--epochs", "0"], "--epochs: optim.epochs = 0"),
+        (vec!["experiment", "batch-size", "--out", &at("a"), "--batch-size", "2"], "optim.batch_size = 1"),
         (vec!["experiment", "similarity"], "--out"),
         (vec!["report"], "<DIR>"),
         (vec!["report", &here], "holds no runs"),
@@ -140,23 +87,11 @@ fn what_cannot_be_done_is_refused_in_a_line() -> Result {
         let (code, _, error) = simsiam(&arguments)?;
         assert_eq!(code, Some(2), "{arguments:?}: {error}");
         assert!(error.contains(said), "{error}");
-        assert!(
-            !Path::new(&at("a")).exists(),
-            "{arguments:?} left something"
-        );
+        assert!(!Path::new(&at("a")).exists(), "{arguments:?} left something");
     }
     // Data that is not there is seen before anything is made.
     let (data, out) = (format!("idx:{}", at("no")), at("a"));
-    let (code, _, error) = simsiam(&[
-        "experiment",
-        "similarity",
-        "--out",
-        &out,
-        "--preset",
-        "demo",
-        "--data",
-        &data,
-    ])?;
+    let (code, _, error) = simsiam(&["experiment", "similarity", "--out", &out, "--preset", "demo", "--data", &data])?;
     assert!(code == Some(1) && error.contains("no"), "{error}");
     assert!(!Path::new(&out).exists());
     let (code, list, _) = simsiam(&["experiment", "--list"])?;
@@ -175,10 +110,7 @@ fn only_what_is_missing_is_run() -> Result {
 
     // Stopped in the middle of the second run: the first is shown, the second as unfinished.
     let (outcome, begun) = run(&gpu, &folder, &plan, Some((2, 5)))?;
-    assert!(
-        matches!(outcome, Outcome::Stopped { step } if step < 16),
-        "{outcome:?}"
-    );
+    assert!(matches!(outcome, Outcome::Stopped { step } if step < 16), "{outcome:?}");
     assert_eq!(begun, ["base-seed-0 0", "stop_gradient=false-seed-0 0"]);
     let Outcome::Stopped { step } = outcome else {
         return Err("it was stopped".into());
@@ -188,25 +120,15 @@ fn only_what_is_missing_is_run() -> Result {
     // A run that a crash has left before its first checkpoint begins again.
     let crashed = path.join("runs/base-seed-1");
     fs::create_dir_all(crashed.join("checkpoints"))?;
-    fs::copy(
-        path.join("runs/base-seed-0/config.toml"),
-        crashed.join("config.toml"),
-    )?;
+    fs::copy(path.join("runs/base-seed-0/config.toml"), crashed.join("config.toml"))?;
     let text = fs::read_to_string(crashed.join("config.toml"))?;
-    fs::write(
-        crashed.join("config.toml"),
-        text.replace("seed = 0", "seed = 1"),
-    )?;
+    fs::write(crashed.join("config.toml"), text.replace("seed = 0", "seed = 1"))?;
 
     let (outcome, begun) = run(&gpu, &folder, &plan, None)?;
     assert_eq!(outcome, Outcome::Done);
     assert_eq!(
         begun,
-        [
-            format!("stop_gradient=false-seed-0 {step}"),
-            "base-seed-1 0".into(),
-            "stop_gradient=false-seed-1 0".into()
-        ]
+        [format!("stop_gradient=false-seed-0 {step}"), "base-seed-1 0".into(), "stop_gradient=false-seed-1 0".into()]
     );
     let page = report(&path)?;
     assert!(!page.contains("unfinished") && !page.contains("not run yet"));
@@ -224,23 +146,12 @@ fn only_what_is_missing_is_run() -> Result {
 
     let run_folder = |name: &str| path.join("runs").join(name).display().to_string();
     let out = parent.path().join("two.html").display().to_string();
-    let (code, said, error) = simsiam(&[
-        "report",
-        &run_folder("renamed"),
-        &run_folder("stop_gradient=false-seed-0"),
-        "--out",
-        &out,
-    ])?;
+    let (code, said, error) =
+        simsiam(&["report", &run_folder("renamed"), &run_folder("stop_gradient=false-seed-0"), "--out", &out])?;
     assert_eq!((code, error.as_str()), (Some(0), ""));
-    assert!(
-        said.contains("2 runs in ")
-            && fs::read_to_string(&out)?.contains("<code>method.stop_gradient</code>")
-    );
+    assert!(said.contains("2 runs in ") && fs::read_to_string(&out)?.contains("<code>method.stop_gradient</code>"));
     let (code, _, error) = simsiam(&["report", &run_folder("renamed"), "--out", "two.txt"])?;
-    assert!(
-        code == Some(2) && error.contains("end the file's name in .html"),
-        "{error}"
-    );
+    assert!(code == Some(2) && error.contains("end the file's name in .html"), "{error}");
 
     // Nothing is missing: the report is written anyway.
     fs::remove_file(path.join("report.html"))?;
@@ -269,11 +180,7 @@ fn a_run_that_diverges_is_a_result() -> Result {
         [[expect]]
         better = "usual"
         worse = "wild""#;
-    let plan = Plan::new(
-        vec![Definition::parse("rate", text, "rate.toml")?],
-        &base,
-        1,
-    )?;
+    let plan = Plan::new(vec![Definition::parse("rate", text, "rate.toml")?], &base, 1)?;
     let (outcome, begun) = run(&gpu, &folder, &plan, None)?;
     assert_eq!((outcome, begun.len()), (Outcome::Done, 2));
     let page = report(&path)?;

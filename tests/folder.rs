@@ -33,11 +33,7 @@ fn every_format_decodes_as_pillow_decodes_it() -> Result {
     let mut checked = 0;
     for entry in fs::read_dir(fixtures())? {
         let path = entry?.path();
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if name.contains(".expected.") || name.ends_with(".py") {
             continue;
         }
@@ -56,23 +52,10 @@ fn every_format_decodes_as_pillow_decodes_it() -> Result {
             true => (8, 1.0),
             false => (0, 0.0),
         };
-        let differences: Vec<u8> = image
-            .pixels
-            .iter()
-            .zip(&expected)
-            .map(|(a, b)| a.abs_diff(*b))
-            .collect();
+        let differences: Vec<u8> = image.pixels.iter().zip(&expected).map(|(a, b)| a.abs_diff(*b)).collect();
         let sum: f64 = differences.iter().map(|&d| f64::from(d)).sum();
-        assert!(
-            differences.iter().all(|d| *d <= most),
-            "{name}: {:?}",
-            differences.iter().max()
-        );
-        assert!(
-            sum / differences.len() as f64 <= mean,
-            "{name}: {}",
-            sum / differences.len() as f64
-        );
+        assert!(differences.iter().all(|d| *d <= most), "{name}: {:?}", differences.iter().max());
+        assert!(sum / differences.len() as f64 <= mean, "{name}: {}", sum / differences.len() as f64);
         checked += 1;
     }
     assert_eq!(checked, 17);
@@ -81,16 +64,9 @@ fn every_format_decodes_as_pillow_decodes_it() -> Result {
 
 #[test]
 fn a_file_that_ends_early_is_no_picture() -> Result {
-    for name in [
-        "rgb.jpg",
-        "progressive.jpg",
-        "orientation6.jpg",
-        "rgba.png",
-        "rgb.webp",
-        "rgb.bmp",
-        "rgb.tif",
-        "frames.gif",
-    ] {
+    for name in
+        ["rgb.jpg", "progressive.jpg", "orientation6.jpg", "rgba.png", "rgb.webp", "rgb.bmp", "rgb.tif", "frames.gif"]
+    {
         let bytes = fs::read(fixtures().join(name))?;
         for tenth in 0..10 {
             let part = &bytes[..bytes.len() * tenth / 10];
@@ -124,17 +100,10 @@ fn trees_of_all_shapes() -> Result {
     // Contents count, not names.
     fs::copy(fixtures().join("rgb.jpg"), at("train/dog/9.png"))?;
     let data = open(folder.path(), Limits::default())?;
-    let names = |part: &dyn data::ImageSet| -> Vec<String> {
-        (0..part.len()).map(|i| part.name(i)).collect()
-    };
+    let names = |part: &dyn data::ImageSet| -> Vec<String> { (0..part.len()).map(|i| part.name(i)).collect() };
     assert_eq!(
         names(&*data.train),
-        [
-            "train/cat/1.png",
-            "train/cat/deep/below/2.PNG",
-            "train/dog/3.bmp",
-            "train/dog/9.png"
-        ]
+        ["train/cat/1.png", "train/cat/deep/below/2.PNG", "train/dog/3.bmp", "train/dog/9.png"]
     );
     assert_eq!(data.train.labels(), Some(&[0, 0, 1, 1][..]));
     assert_eq!(data.test.labels(), Some(&[0, 1][..]));
@@ -143,58 +112,29 @@ fn trees_of_all_shapes() -> Result {
     assert_eq!((first.width, first.height, first.channels), (3, 2, 3));
     assert_eq!(first.pixels[..3], [2, 253, 40]);
     assert_eq!((data.train.size(), data.train.read(3)?.width), (None, 40));
-    assert!(
-        data.remarks[0].contains("test is not used"),
-        "{:?}",
-        data.remarks
-    );
+    assert!(data.remarks[0].contains("test is not used"), "{:?}", data.remarks);
     // Spread evenly, so that no class is left out.
-    let few = open(
-        folder.path(),
-        Limits {
-            train: 2,
-            ..Limits::default()
-        },
-    )?;
+    let few = open(folder.path(), Limits { train: 2, ..Limits::default() })?;
     assert_eq!(few.train.labels(), Some(&[0, 1][..]));
 
     // Without splits: classes, but nothing to classify.
     let data = open(&at("train"), Limits::default())?;
-    assert_eq!(
-        (data.train.len(), data.test.len(), data.classes.len()),
-        (4, 0, 2)
-    );
-    assert!(
-        data.remarks[0].contains("no test images"),
-        "{:?}",
-        data.remarks
-    );
+    assert_eq!((data.train.len(), data.test.len(), data.classes.len()), (4, 0, 2));
+    assert!(data.remarks[0].contains("no test images"), "{:?}", data.remarks);
     // Flat.
     let data = open(&at("train/dog"), Limits::default())?;
-    assert_eq!(
-        (data.train.len(), data.train.labels(), data.classes.len()),
-        (2, None, 0)
-    );
+    assert_eq!((data.train.len(), data.train.labels(), data.classes.len()), (2, None, 0));
     assert!(data.remarks.is_empty());
     // Some loose, some in folders.
     paint(&at("train/loose.png"), 1, 1, 0)?;
     let data = open(folder.path(), Limits::default())?;
     assert_eq!(data.train.labels(), None);
-    assert!(
-        data.remarks
-            .iter()
-            .any(|r| r.contains("1 of 5 images lie in no subfolder"))
-    );
+    assert!(data.remarks.iter().any(|r| r.contains("1 of 5 images lie in no subfolder")));
 
     let empty = TempDir::new()?;
-    let error = open(empty.path(), Limits::default())
-        .err()
-        .unwrap_or_default();
+    let error = open(empty.path(), Limits::default()).err().unwrap_or_default();
     assert!(error.contains("no image files"), "{error}");
-    assert!(matches!(
-        Spec::Folder(at("train")).recognise()?,
-        Spec::Images(_)
-    ));
+    assert!(matches!(Spec::Folder(at("train")).recognise()?, Spec::Images(_)));
     Ok(())
 }
 
@@ -212,12 +152,7 @@ fn bomb(width: u32, height: u32) -> Vec<u8> {
 /// Forty good photos and everything that has ever been found in a downloads folder. Returns how many files cannot be decoded.
 fn hostile(folder: &Path) -> Result<usize> {
     for i in 0..40 {
-        paint(
-            &folder.join(format!("good/{i:02}.png")),
-            20 + i,
-            30,
-            i as u8,
-        )?;
+        paint(&folder.join(format!("good/{i:02}.png")), 20 + i, 30, i as u8)?;
     }
     let mut bad = 0;
     let mut add = |name: &str, bytes: &[u8]| -> Result {
@@ -227,10 +162,7 @@ fn hostile(folder: &Path) -> Result<usize> {
     };
     let photo = fs::read(fixtures().join("rgb.jpg"))?;
     for tenth in 0..10 {
-        add(
-            &format!("cut{tenth}.jpg"),
-            &photo[..photo.len() * tenth / 10],
-        )?;
+        add(&format!("cut{tenth}.jpg"), &photo[..photo.len() * tenth / 10])?;
     }
     add("text.jpg", b"this is no picture")?;
     add("bomb.png", &bomb(100_000, 100_000))?;
@@ -255,9 +187,7 @@ fn hostile(folder: &Path) -> Result<usize> {
 }
 
 fn simsiam(arguments: &[&str]) -> Result<Output> {
-    Ok(Command::new(env!("CARGO_BIN_EXE_simsiam"))
-        .args(arguments)
-        .output()?)
+    Ok(Command::new(env!("CARGO_BIN_EXE_simsiam")).args(arguments).output()?)
 }
 
 #[test]
@@ -267,18 +197,8 @@ fn hostile_files_are_refused_or_left_out() -> Result {
     let run = runs.path().join("run");
     let data = folder.path().display().to_string();
     let out = run.display().to_string();
-    let mut arguments = vec![
-        "train",
-        "--data",
-        &data,
-        "--out",
-        &out,
-        "--epochs",
-        "1",
-        "--batch-size",
-        "8",
-        "--no-tune",
-    ];
+    let mut arguments =
+        vec!["train", "--data", &data, "--out", &out, "--epochs", "1", "--batch-size", "8", "--no-tune"];
     for setting in [
         "model.arch=resnet_tiny",
         "model.blocks=[1]",
@@ -293,45 +213,24 @@ fn hostile_files_are_refused_or_left_out() -> Result {
     let refused = simsiam(&arguments)?;
     let text = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(1), "{text}");
-    assert!(
-        text.contains(&format!("{bad} of ")) && text.contains("data.max_unreadable"),
-        "{text}"
-    );
-    assert!(
-        text.contains("cut0.jpg") || text.contains("bomb.png"),
-        "{text}"
-    );
+    assert!(text.contains(&format!("{bad} of ")) && text.contains("data.max_unreadable"), "{text}");
+    assert!(text.contains("cut0.jpg") || text.contains("bomb.png"), "{text}");
     assert_eq!(text.lines().count(), 1, "{text}");
     assert!(!run.exists());
 
     arguments.extend(["--set", "data.max_unreadable=0.5"]);
     let works = simsiam(&arguments)?;
-    let (text, errors) = (
-        String::from_utf8_lossy(&works.stdout),
-        String::from_utf8_lossy(&works.stderr),
-    );
+    let (text, errors) = (String::from_utf8_lossy(&works.stdout), String::from_utf8_lossy(&works.stderr));
     assert_eq!(works.status.code(), Some(0), "{text}{errors}");
-    assert!(
-        text.contains(&format!("{bad} of ")) && text.contains("are left out"),
-        "{text}"
-    );
-    assert!(
-        text.contains("truncated") && text.contains("passed over: "),
-        "{text}"
-    );
-    assert!(
-        text.contains("kNN is off") && text.contains("done in"),
-        "{text}"
-    );
+    assert!(text.contains(&format!("{bad} of ")) && text.contains("are left out"), "{text}");
+    assert!(text.contains("truncated") && text.contains("passed over: "), "{text}");
+    assert!(text.contains("kNN is off") && text.contains("done in"), "{text}");
     assert!(image::open(run.join("views.png"))?.width() > 1000);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
         // Or the folder could not be removed.
-        fs::set_permissions(
-            folder.path().join("locked"),
-            fs::Permissions::from_mode(0o755),
-        )?;
+        fs::set_permissions(folder.path().join("locked"), fs::Permissions::from_mode(0o755))?;
     }
     Ok(())
 }
@@ -342,28 +241,13 @@ fn a_photo_that_breaks_later_is_skipped_and_named_once() -> Result {
     use simsiam::augment::{Loader, Pace, Views};
     let folder = TempDir::new()?;
     for i in 0..20 {
-        paint(
-            &folder.path().join(format!("{i:02}.png")),
-            8,
-            8,
-            10 * i as u8,
-        )?;
+        paint(&folder.path().join(format!("{i:02}.png")), 8, 8, 10 * i as u8)?;
     }
     let data = open(folder.path(), Limits::default())?;
     fs::write(folder.path().join("05.png"), "gone")?;
     let loader = |unreadable: f64| {
-        let pace = Pace {
-            threads: 2,
-            ahead: 4,
-        };
-        Loader::new(
-            data.train.clone(),
-            Views::Evaluation,
-            4,
-            unreadable,
-            pace,
-            0..20,
-        )
+        let pace = Pace { threads: 2, ahead: 4 };
+        Loader::new(data.train.clone(), Views::Evaluation, 4, unreadable, pace, 0..20)
     };
     let mut patient = loader(0.05);
     let batch = patient.next_batch(20)?;
@@ -371,10 +255,7 @@ fn a_photo_that_breaks_later_is_skipped_and_named_once() -> Result {
     expected[5] = 6;
     assert_eq!(batch.images, expected);
     let remarks = patient.remarks();
-    assert!(
-        remarks.len() == 1 && remarks[0].contains("05.png"),
-        "{remarks:?}"
-    );
+    assert!(remarks.len() == 1 && remarks[0].contains("05.png"), "{remarks:?}");
     assert!(patient.remarks().is_empty());
     let error = loader(0.04).next_batch(20).err().map(|e| e.to_string());
     assert!(error.is_some_and(|e| e.contains("1 of 20 images cannot be read")));

@@ -34,9 +34,7 @@ fn gpu() -> Option<Gpu> {
 
 /// Numbers that look random and are the same everywhere.
 fn noise(n: usize, seed: usize, size: f32) -> Vec<f32> {
-    (0..n)
-        .map(|i| ((i as f32 * 12.9898 + seed as f32 * 78.233).sin() * 43_758.547).fract() * size)
-        .collect()
+    (0..n).map(|i| ((i as f32 * 12.9898 + seed as f32 * 78.233).sin() * 43_758.547).fract() * size).collect()
 }
 
 /// The graph of a small network's step; its views, and its table of parameters.
@@ -81,18 +79,8 @@ impl Small {
             }
         }
         parameters.write(&store, &values);
-        LossScale {
-            scale,
-            ..LossScale::INITIAL
-        }
-        .write(&store);
-        Ok(Small {
-            views,
-            step,
-            parameters,
-            store,
-            program,
-        })
+        LossScale { scale, ..LossScale::INITIAL }.write(&store);
+        Ok(Small { views, step, parameters, store, program })
     }
 
     /// One step on views of about this size; its loss.
@@ -121,19 +109,12 @@ fn gradients_are_near_those_in_f32() -> Result {
     let mut half = Small::new(&gpu, F16, 65_536.0)?;
     let losses = [full.train(1, 2.0)?, half.train(1, 2.0)?];
     assert!((losses[0] - losses[1]).abs() < 1e-3, "{losses:?}");
-    let gradients = |small: &Small| -> Result<Vec<Vec<f32>>> {
-        Ok(small
-            .parameters
-            .read_twins(&small.store, Arena::GRADIENTS)?)
-    };
+    let gradients =
+        |small: &Small| -> Result<Vec<Vec<f32>>> { Ok(small.parameters.read_twins(&small.store, Arena::GRADIENTS)?) };
     let (expected, got) = (gradients(&full)?, gradients(&half)?);
     let mut worst = 0.0f64;
     let mut all = [Vec::new(), Vec::new()];
-    for (entry, (expected, got)) in full
-        .parameters
-        .of(Arena::Parameters)
-        .zip(expected.iter().zip(got))
-    {
+    for (entry, (expected, got)) in full.parameters.of(Arena::Parameters).zip(expected.iter().zip(got)) {
         let got: Vec<f32> = got.iter().map(|g| g / 65_536.0).collect();
         let array = |values: &[f32]| Array::from_f32(entry.shape.dims(), values);
         let error = array(&got).relative_error(&array(expected));
@@ -172,14 +153,8 @@ fn an_overflow_skips_the_step_and_lowers_the_scale() -> Result {
         let momentum = checkpoint.momentum(&parameters)?;
         Ok([trained.map(|(_, values)| values).collect(), momentum])
     };
-    assert!(
-        trained(&before)? == trained(&after)?,
-        "a skipped step moved something"
-    );
-    let lower = LossScale {
-        scale: scale / 2.0,
-        good_steps: 0.0,
-    };
+    assert!(trained(&before)? == trained(&after)?, "a skipped step moved something");
+    let lower = LossScale { scale: scale / 2.0, good_steps: 0.0 };
     assert_eq!(small.scale()?, lower);
     // It recovers by itself, and learns.
     let mut skipped = 1;
@@ -195,10 +170,7 @@ fn an_overflow_skips_the_step_and_lowers_the_scale() -> Result {
     assert!(skipped > 3);
     let weights = small.state()?.weights(&small.parameters)?;
     assert!(weights.iter().flatten().all(|v| v.is_finite()));
-    assert!(
-        trained(&small.state()?)? != trained(&before)?,
-        "it has learnt nothing"
-    );
+    assert!(trained(&small.state()?)? != trained(&before)?, "it has learnt nothing");
     Ok(())
 }
 
@@ -212,10 +184,7 @@ fn what_overflows_in_the_forward_pass_leaves_no_trace() -> Result {
     let loss = small.train(1, 1e6)?;
     assert!(!loss.is_finite(), "{loss}");
     assert_eq!(small.scale()?.scale, 32_768.0);
-    assert!(
-        small.state()? == before,
-        "weights or running statistics have moved"
-    );
+    assert!(small.state()? == before, "weights or running statistics have moved");
     assert!(small.train(2, 2.0)?.is_finite());
     assert!(small.state()? != before);
     Ok(())
@@ -248,10 +217,7 @@ fn the_scale_is_a_part_of_what_continues() -> Result {
 
 #[test]
 fn an_adapter_without_f16_is_refused_by_name() -> Result {
-    let target = Target {
-        tier: Tier::Subgroups,
-        ..Target::of(&common::gpu())
-    };
+    let target = Target { tier: Tier::Subgroups, ..Target::of(&common::gpu()) };
     assert!(graph("run.precision=f32")?.0.memory(&target).is_ok());
     let error = graph(F16)?.0.memory(&target).map_err(|e| e.to_string());
     assert!(error.is_err_and(|e| e.contains("run.precision = f16 needs") && e.contains("f32")));
@@ -260,10 +226,7 @@ fn an_adapter_without_f16_is_refused_by_name() -> Result {
 
 #[test]
 fn activations_take_half_the_memory() -> Result {
-    let target = Target {
-        tier: Tier::F16,
-        ..Target::of(&common::gpu())
-    };
+    let target = Target { tier: Tier::F16, ..Target::of(&common::gpu()) };
     let full = graph("run.precision=f32")?.0.memory(&target)?;
     let half = graph(F16)?.0.memory(&target)?;
     let ratio = half.pool as f64 / full.pool as f64;
@@ -318,9 +281,7 @@ fn a_run_tells_its_scale_and_ends_where_it_falls_to_nothing() -> Result {
     // Predictions of which f16 makes infinities.
     let mut weights = parameters.read(store)?;
     let entries = parameters.entries().iter();
-    let bias = entries
-        .zip(&mut weights)
-        .find(|(e, _)| e.name == "predictor.3.bias");
+    let bias = entries.zip(&mut weights).find(|(e, _)| e.name == "predictor.3.bias");
     bias.ok_or("a bias")?.1.fill(1e6);
     let momentum = parameters.read_twins(store, Arena::MOMENTUM)?;
     let mut checkpoint = Checkpoint::new(parameters, &weights, Some(&momentum));

@@ -6,8 +6,7 @@ use simsiam::ops::{cases, check};
 
 fn gpu() -> Gpu {
     // Checks on: a kernel that relies on them, or that reads workgroup memory before writing it, shows elsewhere.
-    Gpu::open(None, Options { checked: true })
-        .expect("an adapter; install mesa-vulkan-drivers for a software one")
+    Gpu::open(None, Options { checked: true }).expect("an adapter; install mesa-vulkan-drivers for a software one")
 }
 
 #[test]
@@ -22,12 +21,8 @@ fn kernels_match_their_references() {
         let kind = match target {
             Target { coop: Some(_), .. } => "GPU with cooperative matrices",
             Target { units: 1, .. } => "small GPU",
-            Target {
-                software: false, ..
-            } => "GPU",
-            Target {
-                subgroup: Some(_), ..
-            } => "software with subgroups",
+            Target { software: false, .. } => "GPU",
+            Target { subgroup: Some(_), .. } => "software with subgroups",
             _ => "software",
         };
         for case in cases().iter().filter(|case| case.runs_on(&target)) {

@@ -13,16 +13,11 @@ use simsiam::train::{Blueprint, Event, Trainer};
 
 /// A GPU as there are many, to plan for: nothing runs on it.
 fn target() -> Target {
-    Target {
-        tier: Tier::F16,
-        max_words: (1 << 31) / 4 - 1,
-        ..Target::basic(false)
-    }
+    Target { tier: Tier::F16, max_words: (1 << 31) / 4 - 1, ..Target::basic(false) }
 }
 
 fn gpu() -> Gpu {
-    Gpu::open(None, Options { checked: true })
-        .expect("an adapter; install mesa-vulkan-drivers for a software one")
+    Gpu::open(None, Options { checked: true }).expect("an adapter; install mesa-vulkan-drivers for a software one")
 }
 
 /// A step of the defaults (resnet18 of width 64 on 32x32 pixels, d 2048) with these changes.
@@ -42,12 +37,7 @@ fn build(assignments: &[&str]) -> Built {
     let (n, size) = (2 * config.optim.batch_size, config.data.image_size);
     let views = graph.input("views", Shape::rows([n, size, size, 3]));
     let step = training_step(&mut graph, views, n / 2, &config, &mut parameters).unwrap();
-    Built {
-        graph,
-        views,
-        step,
-        parameters,
-    }
+    Built { graph, views, step, parameters }
 }
 
 /// What a step needs with this limit for its graph, the state not counted.
@@ -62,30 +52,12 @@ fn planned(graph: &Graph, limit: Option<u64>) -> (Recomputed, f64) {
 #[test]
 fn what_is_cheap_is_not_kept() {
     for (name, assignments) in [
-        (
-            "resnet18 of width 64, batch 512",
-            &["optim.batch_size=512", "model.projector_hidden=2048"][..],
-        ),
-        (
-            "the same in f16",
-            &[
-                "optim.batch_size=512",
-                "model.projector_hidden=2048",
-                "run.precision=f16",
-            ],
-        ),
-        (
-            "resnet18 of width 16, batch 64",
-            &["optim.batch_size=64", "model.width=16", "model.dim=256"],
-        ),
+        ("resnet18 of width 64, batch 512", &["optim.batch_size=512", "model.projector_hidden=2048"][..]),
+        ("the same in f16", &["optim.batch_size=512", "model.projector_hidden=2048", "run.precision=f16"]),
+        ("resnet18 of width 16, batch 64", &["optim.batch_size=64", "model.width=16", "model.dim=256"]),
         (
             "resnet50 on 224x224 pixels, batch 64",
-            &[
-                "optim.batch_size=64",
-                "model.arch=resnet50",
-                "model.stem=imagenet",
-                "data.image_size=224",
-            ],
+            &["optim.batch_size=64", "model.arch=resnet50", "model.stem=imagenet", "data.image_size=224"],
         ),
     ] {
         let built = build(assignments);
@@ -115,11 +87,7 @@ fn the_paper_s_cifar_step_needs_less_than_pytorch() {
     let state = 4 * words as u64;
     let (cheap, _) = planned(&built.graph, None);
     let needs = (cheap.after + state) as f64;
-    println!(
-        "{:.3} GB, of it {:.3} state",
-        needs * 1e-9,
-        state as f64 * 1e-9
-    );
+    println!("{:.3} GB, of it {:.3} state", needs * 1e-9, state as f64 * 1e-9);
     assert!(needs < 3.6e9, "{needs}");
 }
 
@@ -160,9 +128,7 @@ fn trained(gpu: &Gpu, built: &Built, limit: Option<Option<u64>>) -> (Recomputed,
     };
     let mut store = Store::new(gpu);
     built.parameters.allocate(&mut store).unwrap();
-    built
-        .parameters
-        .write(&store, &built.parameters.initialize(3));
+    built.parameters.write(&store, &built.parameters.initialize(3));
     let mut program = Program::compile(&graph, &mut store).unwrap();
     LossScale::INITIAL.write(&store);
     let pixels = |step: usize| -> Vec<f32> {
@@ -177,10 +143,7 @@ fn trained(gpu: &Gpu, built: &Built, limit: Option<Option<u64>>) -> (Recomputed,
         values.extend(program.read(built.step.loss).unwrap());
     }
     let arenas = Arena::ALL.map(Arena::name);
-    for arena in arenas
-        .into_iter()
-        .chain([Arena::GRADIENTS, Arena::MOMENTUM])
-    {
+    for arena in arenas.into_iter().chain([Arena::GRADIENTS, Arena::MOMENTUM]) {
         if let Some(buffer) = store.arena(arena) {
             values.extend(buffer.read::<f32>(gpu, 0, buffer.words()).unwrap());
         }
@@ -233,12 +196,7 @@ fn the_estimate_is_what_the_device_allocates() {
         return;
     };
     let mut config = Config::preset("demo").unwrap();
-    for assignment in [
-        "data.limit_train=192",
-        "data.limit_test=64",
-        "optim.epochs=1",
-        "optim.batch_size=96",
-    ] {
+    for assignment in ["data.limit_train=192", "data.limit_test=64", "optim.epochs=1", "optim.batch_size=96"] {
         config.set(assignment).unwrap();
     }
     let mut estimates = Vec::new();
@@ -260,11 +218,7 @@ fn the_estimate_is_what_the_device_allocates() {
         let mut look = |_: &Event| most = most.max(gpu.allocated_bytes().unwrap_or(0));
         training.run(&commands, &mut look).unwrap();
         let ratio = start.memory_bytes as f64 / (most - already) as f64;
-        println!(
-            "limited {limited}: estimate {}, most allocated {}: {ratio:.3}",
-            start.memory_bytes,
-            most - already
-        );
+        println!("limited {limited}: estimate {}, most allocated {}: {ratio:.3}", start.memory_bytes, most - already);
         assert!((ratio - 1.0).abs() < 0.1, "{ratio}");
     }
 }

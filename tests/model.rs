@@ -48,19 +48,11 @@ impl Comparison {
     fn check(&mut self, name: &str, values: &[f32], expected: &Array) {
         self.compared += 1;
         let got = Array::from_f32(&expected.dims, values);
-        let largest =
-            |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, |a, b| b.abs().max(a));
+        let largest = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, |a, b| b.abs().max(a));
         let (error, limit) = if largest(&mut expected.data.iter().copied()) < ABSOLUTE {
             let differences = &mut got.data.iter().zip(&expected.data).map(|(a, b)| a - b);
             let finite = got.data.iter().all(|v| v.is_finite());
-            (
-                if finite {
-                    largest(differences)
-                } else {
-                    f64::NAN
-                },
-                ABSOLUTE,
-            )
+            (if finite { largest(differences) } else { f64::NAN }, ABSOLUTE)
         } else {
             (got.relative_error(expected), TOLERANCE)
         };
@@ -68,27 +60,18 @@ impl Comparison {
             self.worst = (error, name.to_string());
         }
         if error.is_nan() || error > limit {
-            self.failures
-                .push(format!("{name}: {error:.2e} > {limit:.0e}"));
+            self.failures.push(format!("{name}: {error:.2e} > {limit:.0e}"));
         }
     }
 
     /// Every entry of the table against `prefix` + its name, and that the file has no other.
-    fn check_state(
-        &mut self,
-        parameters: &Parameters,
-        values: &[Vec<f32>],
-        prefix: &str,
-        reference: &Reference,
-    ) {
+    fn check_state(&mut self, parameters: &Parameters, values: &[Vec<f32>], prefix: &str, reference: &Reference) {
         for (entry, values) in parameters.entries().iter().zip(values) {
             let name = format!("{prefix}.{}", entry.name);
             self.check(&name, &entry.to_pytorch(values), &reference.plain(&name));
         }
         let there = reference.names();
-        let there = there
-            .filter(|name| name.starts_with(&format!("{prefix}.")))
-            .count();
+        let there = there.filter(|name| name.starts_with(&format!("{prefix}."))).count();
         assert_eq!(there, parameters.entries().len(), "entries of {prefix}");
     }
 }
@@ -156,10 +139,7 @@ fn train_as_pytorch(file: &str) {
             comparison.check("std_z1", &deviations, &reference.plain("std_z1"));
             let mean = deviations.iter().sum::<f32>() / dim as f32;
             let told = program.read(step.mean_output_std).unwrap()[0];
-            assert!(
-                (mean - told).abs() < 1e-6,
-                "mean output std {told}, not {mean}"
-            );
+            assert!((mean - told).abs() < 1e-6, "mean output std {told}, not {mean}");
 
             let gradients = parameters.read_twins(&store, Arena::GRADIENTS).unwrap();
             for (entry, values) in parameters.of(Arena::Parameters).zip(&gradients) {
@@ -181,22 +161,11 @@ fn train_as_pytorch(file: &str) {
     program.write(images, &views_of(0)[..batch * image]);
     program.run(None).unwrap();
     let features = program.read(evaluated.features).unwrap();
-    comparison.check(
-        "features_eval",
-        &features,
-        &reference.plain("features_eval"),
-    );
+    comparison.check("features_eval", &features, &reference.plain("features_eval"));
 
     let (worst, name) = &comparison.worst;
-    println!(
-        "{file}: {} tensors, worst {name}: {worst:.2e}",
-        comparison.compared
-    );
-    assert!(
-        comparison.failures.is_empty(),
-        "\n{}",
-        comparison.failures.join("\n")
-    );
+    println!("{file}: {} tensors, worst {name}: {worst:.2e}", comparison.compared);
+    assert!(comparison.failures.is_empty(), "\n{}", comparison.failures.join("\n"));
 }
 
 #[test]

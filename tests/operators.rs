@@ -5,8 +5,8 @@ mod common;
 use common::{Reference, Setup, gpu, stack};
 use simsiam::graph::{Array, Graph, Io, Lowered, Op, Program, Shape, Store, Target, Tensor};
 use simsiam::ops::{
-    AddRelu, ColumnStd, CosineSimilarity, GlobalAvgPool, L2Normalize, MaxPool, Mean, Sgd,
-    SoftCrossEntropy, StopGradient, SwapViews, gradients,
+    AddRelu, ColumnStd, CosineSimilarity, GlobalAvgPool, L2Normalize, MaxPool, Mean, Sgd, SoftCrossEntropy,
+    StopGradient, SwapViews, gradients,
 };
 use std::sync::Arc;
 
@@ -24,10 +24,7 @@ fn max_pool() {
     };
     let y = setup.add(op, &[x]);
     let dx = setup.backward(r.rows("dy"))[0];
-    setup.check(
-        TOLERANCE,
-        &[("y", y, r.rows("y")), ("dx", dx, r.rows("dx"))],
-    );
+    setup.check(TOLERANCE, &[("y", y, r.rows("y")), ("dx", dx, r.rows("dx"))]);
 }
 
 #[test]
@@ -37,10 +34,7 @@ fn global_avg_pool() {
     let x = setup.rows(r.rows("x"));
     let y = setup.add(GlobalAvgPool, &[x]);
     let dx = setup.backward(r.rows("dy"))[0];
-    setup.check(
-        TOLERANCE,
-        &[("y", y, r.rows("y")), ("dx", dx, r.rows("dx"))],
-    );
+    setup.check(TOLERANCE, &[("y", y, r.rows("y")), ("dx", dx, r.rows("dx"))]);
 }
 
 #[test]
@@ -52,11 +46,7 @@ fn add_relu() {
     let gradients = setup.backward(r.rows("dy"));
     setup.check(
         TOLERANCE,
-        &[
-            ("y", y, r.rows("y")),
-            ("dx", gradients[0], r.rows("dx")),
-            ("dresidual", gradients[1], r.rows("dresidual")),
-        ],
+        &[("y", y, r.rows("y")), ("dx", gradients[0], r.rows("dx")), ("dresidual", gradients[1], r.rows("dresidual"))],
     );
 }
 
@@ -70,13 +60,7 @@ fn branches(r: &Reference) -> (Setup, Tensor, Tensor) {
 
 /// Each view's prediction is held against the other view's projection; the mean over both halves is half the sum of the
 /// two means.
-fn loss(
-    setup: &mut Setup,
-    similarity: impl Op + 'static,
-    scale: f32,
-    p: Tensor,
-    z: Tensor,
-) -> Tensor {
+fn loss(setup: &mut Setup, similarity: impl Op + 'static, scale: f32, p: Tensor, z: Tensor) -> Tensor {
     let other = setup.add(SwapViews, &[z]);
     let each = setup.add(similarity, &[p, other]);
     let count = setup.graph.shape(each).len();
@@ -103,10 +87,7 @@ fn simsiam_loss_with_stop_gradient() {
     );
     setup.check(
         TOLERANCE,
-        &[
-            ("loss", loss, r.plain("loss")),
-            ("dp", found[0].unwrap(), both(&r, |i| format!("dp{i}"))),
-        ],
+        &[("loss", loss, r.plain("loss")), ("dp", found[0].unwrap(), both(&r, |i| format!("dp{i}")))],
     );
 }
 
@@ -139,11 +120,7 @@ fn cross_entropy_loss() {
         TOLERANCE,
         &[
             ("loss", loss, r.plain("loss_cross_entropy")),
-            (
-                "dp",
-                found[0].unwrap(),
-                both(&r, |i| format!("dp{i}_cross_entropy")),
-            ),
+            ("dp", found[0].unwrap(), both(&r, |i| format!("dp{i}_cross_entropy"))),
         ],
     );
 }
@@ -157,13 +134,7 @@ fn output_std_of_each_view() {
     let std_z1 = setup.add(ColumnStd { rows }, &[unit]);
     let swapped = setup.add(SwapViews, &[unit]);
     let std_z2 = setup.add(ColumnStd { rows }, &[swapped]);
-    setup.check(
-        TOLERANCE,
-        &[
-            ("std_z1", std_z1, r.plain("std_z1")),
-            ("std_z2", std_z2, r.plain("std_z2")),
-        ],
-    );
+    setup.check(TOLERANCE, &[("std_z1", std_z1, r.plain("std_z1")), ("std_z2", std_z2, r.plain("std_z2"))]);
 }
 
 /// An optimiser as it runs in training: everything it touches lies in arenas.
@@ -179,21 +150,12 @@ fn optimiser(op: impl Op + 'static, parameters: &Array) -> Optimiser {
     let mut graph = Graph::new();
     let gradients = graph.state("gradients", shape(), "gradients", 0);
     let rates = graph.input("rates", Shape::rows([2]));
-    let updates = [
-        graph.state("parameters", shape(), "parameters", 0),
-        graph.state("momentum", shape(), "momentum", 0),
-    ];
-    graph
-        .add_updating(Arc::new(op), &[gradients, rates], &updates)
-        .unwrap();
+    let updates =
+        [graph.state("parameters", shape(), "parameters", 0), graph.state("momentum", shape(), "momentum", 0)];
+    graph.add_updating(Arc::new(op), &[gradients, rates], &updates).unwrap();
     let program = Program::compile(&graph, &mut Store::new(&gpu())).unwrap();
     program.write_array(updates[0], parameters);
-    Optimiser {
-        program,
-        gradients,
-        rates,
-        parameters: updates[0],
-    }
+    Optimiser { program, gradients, rates, parameters: updates[0] }
 }
 
 #[test]
@@ -214,17 +176,13 @@ fn sgd() {
             let cosine = 0.5 * (1.0 + (std::f64::consts::PI * f64::from(step) / 4.0).cos());
             rates[group] = (r.setting("lr") * cosine) as f32;
             o.program.write(o.rates, &rates);
-            o.program
-                .write_array(o.gradients, &r.plain(&format!("grad_{step}")));
+            o.program.write_array(o.gradients, &r.plain(&format!("grad_{step}")));
             o.program.run(None).unwrap();
             let expected = r.plain(&format!("param_after_{step}"));
             let got = o.program.read_array(o.parameters).unwrap();
             let error = got.relative_error(&expected);
             println!("split {split}, step {step}: {error:.1e}");
-            assert!(
-                error <= TOLERANCE,
-                "split {split}, step {step}: {error:.2e}"
-            );
+            assert!(error <= TOLERANCE, "split {split}, step {step}: {error:.2e}");
         }
     }
 }
@@ -242,13 +200,7 @@ impl Op for SmallBindings {
     }
     fn lower(&self, io: &Io, target: &Target) -> Lowered {
         let max_words = 128;
-        self.0.lower(
-            io,
-            &Target {
-                max_words,
-                ..*target
-            },
-        )
+        self.0.lower(io, &Target { max_words, ..*target })
     }
     fn reference(&self, inputs: &[&Array], updates: &mut [Array]) -> Vec<Array> {
         self.0.reference(inputs, updates)
@@ -257,26 +209,15 @@ impl Op for SmallBindings {
 
 #[test]
 fn sgd_in_parts_is_the_same() {
-    let op = Sgd {
-        momentum: 0.9,
-        weight_decay: 0.01,
-        split: 192,
-        scaled: false,
-    };
-    let values = |scale: f64| Array {
-        dims: vec![331],
-        data: (0..331).map(|i| (f64::from(i) * scale).sin()).collect(),
-    };
+    let op = Sgd { momentum: 0.9, weight_decay: 0.01, split: 192, scaled: false };
+    let values = |scale: f64| Array { dims: vec![331], data: (0..331).map(|i| (f64::from(i) * scale).sin()).collect() };
     let run = |mut o: Optimiser| {
         o.program.write(o.rates, &[0.25, 0.5]);
         o.program.write_array(o.gradients, &values(0.7));
         for _ in 0..2 {
             o.program.run(None).unwrap();
         }
-        (
-            o.program.dispatches(),
-            o.program.read(o.parameters).unwrap(),
-        )
+        (o.program.dispatches(), o.program.read(o.parameters).unwrap())
     };
     let (one, whole) = run(optimiser(op.clone(), &values(0.3)));
     let (three, parts) = run(optimiser(SmallBindings(op), &values(0.3)));

@@ -12,19 +12,12 @@ fn conv2d(name: &str) {
     let r = Reference::read(&format!("ops/{name}"));
     let mut setup = Setup::default();
     let inputs = [setup.rows(r.rows("x")), setup.weight(r.weight("weight"))];
-    let op = Conv2d {
-        stride: r.setting("stride") as usize,
-        padding: r.setting("padding") as usize,
-    };
+    let op = Conv2d { stride: r.setting("stride") as usize, padding: r.setting("padding") as usize };
     let y = setup.add(op, &inputs);
     let gradients = setup.backward(r.rows("dy"));
     setup.check(
         TOLERANCE,
-        &[
-            ("y", y, r.rows("y")),
-            ("dx", gradients[0], r.rows("dx")),
-            ("dweight", gradients[1], r.weight("dweight")),
-        ],
+        &[("y", y, r.rows("y")), ("dx", gradients[0], r.rows("dx")), ("dweight", gradients[1], r.weight("dweight"))],
     );
 }
 
@@ -67,11 +60,7 @@ fn conv2d_1x1_pixel() {
 fn linear() {
     let r = Reference::read("ops/linear");
     let mut setup = Setup::default();
-    let inputs = [
-        setup.rows(r.rows("x")),
-        setup.weight(r.weight("weight")),
-        setup.rows(r.plain("bias")),
-    ];
+    let inputs = [setup.rows(r.rows("x")), setup.weight(r.weight("weight")), setup.rows(r.plain("bias"))];
     let y = setup.add(Linear { bias: true }, &inputs);
     let gradients = setup.backward(r.rows("dy"));
     setup.check(
@@ -94,11 +83,7 @@ fn linear_no_bias() {
     let gradients = setup.backward(r.rows("dy"));
     setup.check(
         TOLERANCE,
-        &[
-            ("y", y, r.rows("y")),
-            ("dx", gradients[0], r.rows("dx")),
-            ("dweight", gradients[1], r.weight("dweight")),
-        ],
+        &[("y", y, r.rows("y")), ("dx", gradients[0], r.rows("dx")), ("dweight", gradients[1], r.weight("dweight"))],
     );
 }
 
@@ -117,20 +102,11 @@ fn batch_norm(name: &str, with_affine: bool, tolerance: f64) {
     let mut setup = Setup::default();
     let x = setup.rows(r.rows("x"));
     let running = ["running_mean", "running_var"].map(|name| setup.rows(r.plain(name)));
-    let statistics = BatchNormStatistics {
-        views: 1,
-        eps,
-        momentum: r.setting("momentum") as f32,
-    };
+    let statistics = BatchNormStatistics { views: 1, eps, momentum: r.setting("momentum") as f32 };
     let statistics = setup.add_updating(statistics, &[x], &running);
     let mut inputs = vec![x, statistics];
     inputs.extend(affine(&r, with_affine).into_iter().map(|a| setup.rows(a)));
-    let op = BatchNormApply {
-        views: 1,
-        relu: false,
-        affine: with_affine,
-        residual: false,
-    };
+    let op = BatchNormApply { views: 1, relu: false, affine: with_affine, residual: false };
     let y = setup.add(op, &inputs);
     let gradients = setup.backward(r.rows("dy"));
     let mut expected = vec![
@@ -146,16 +122,9 @@ fn batch_norm(name: &str, with_affine: bool, tolerance: f64) {
     setup.check(tolerance, &expected);
 
     let mut setup = Setup::default();
-    let mut inputs = ["x", "running_mean", "running_var"]
-        .map(|name| setup.rows(r.rows(name)))
-        .to_vec();
+    let mut inputs = ["x", "running_mean", "running_var"].map(|name| setup.rows(r.rows(name))).to_vec();
     inputs.extend(affine(&r, with_affine).into_iter().map(|a| setup.rows(a)));
-    let op = BatchNormEval {
-        relu: false,
-        affine: with_affine,
-        residual: false,
-        eps,
-    };
+    let op = BatchNormEval { relu: false, affine: with_affine, residual: false, eps };
     let y = setup.add(op, &inputs);
     setup.check(tolerance, &[("y_eval", y, r.rows("y_eval"))]);
 }

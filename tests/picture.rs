@@ -11,20 +11,10 @@ use simsiam::picture::{self, ContactRow, ContactSheet, View, ViewRow, ViewSheet}
 
 /// Crop and flip: colours and blur are the kernels' to make, and theirs to test.
 fn view(original: &RgbImage, draws: ViewDraws) -> View {
-    let draws = ViewDraws {
-        jitter: None,
-        gray: false,
-        blur_sigma: None,
-        ..draws
-    };
+    let draws = ViewDraws { jitter: None, gray: false, blur_sigma: None, ..draws };
     let crop = imageops::crop_imm(original, draws.left, draws.top, draws.width, draws.height);
     let (width, height) = original.dimensions();
-    let mut pixels = imageops::resize(
-        &crop.to_image(),
-        width,
-        height,
-        imageops::FilterType::Triangle,
-    );
+    let mut pixels = imageops::resize(&crop.to_image(), width, height, imageops::FilterType::Triangle);
     if draws.flip {
         imageops::flip_horizontal_in_place(&mut pixels);
     }
@@ -33,14 +23,7 @@ fn view(original: &RgbImage, draws: ViewDraws) -> View {
 
 #[test]
 fn sheets_of_the_demo_are_written() -> Result<(), Box<dyn Error>> {
-    let data = data::open(
-        &"demo".parse()?,
-        Limits {
-            train: 200,
-            test: 1,
-            ..Limits::default()
-        },
-    )?;
+    let data = data::open(&"demo".parse()?, Limits { train: 200, test: 1, ..Limits::default() })?;
     let images = data.train.in_memory().ok_or("in memory")?;
     let labels = images.labels.as_deref().ok_or("labels")?;
     let (width, height) = (images.width, images.height);
@@ -75,12 +58,7 @@ fn sheets_of_the_demo_are_written() -> Result<(), Box<dyn Error>> {
     let mut rows = Vec::new();
     for (class, name) in data.classes.iter().enumerate() {
         let of = |&(_, label): &(usize, &u32)| *label as usize == class;
-        let members: Vec<usize> = labels
-            .iter()
-            .enumerate()
-            .filter(of)
-            .map(|(i, _)| i)
-            .collect();
+        let members: Vec<usize> = labels.iter().enumerate().filter(of).map(|(i, _)| i).collect();
         let shown = members.iter().take(ContactSheet::COLUMNS);
         rows.push(ContactRow {
             class: Some(name.clone()),

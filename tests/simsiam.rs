@@ -25,20 +25,13 @@ struct Small {
 
 /// Numbers that look random and are the same everywhere.
 fn noise(n: usize, seed: usize) -> Vec<f32> {
-    (0..n)
-        .map(|i| ((i as f32 * 12.9898 + seed as f32 * 78.233).sin() * 43_758.547).fract())
-        .collect()
+    (0..n).map(|i| ((i as f32 * 12.9898 + seed as f32 * 78.233).sin() * 43_758.547).fract()).collect()
 }
 
 impl Small {
     fn new(assignments: &[&str]) -> Small {
-        let small = [
-            "model.arch=resnet_tiny",
-            "model.blocks=[1,1]",
-            "model.width=4",
-            "model.dim=7",
-            "model.predictor_dim=3",
-        ];
+        let small =
+            ["model.arch=resnet_tiny", "model.blocks=[1,1]", "model.width=4", "model.dim=7", "model.predictor_dim=3"];
         let mut config = Config::default();
         for assignment in small.iter().chain(assignments) {
             config.set(assignment).unwrap();
@@ -61,25 +54,14 @@ impl Small {
                 *values = noise(values.len(), 2);
             }
         }
-        Small {
-            graph,
-            views,
-            step,
-            parameters,
-            values,
-        }
+        Small { graph, views, step, parameters, values }
     }
 
     /// Every tensor by the CPU references, in f64, from these values of the parameters.
     fn on_the_cpu(&self, values: &[Array]) -> HashMap<Tensor, Array> {
         let mut given = HashMap::new();
-        let by_name: HashMap<&str, &Array> = self
-            .parameters
-            .entries()
-            .iter()
-            .map(|e| e.name.as_str())
-            .zip(values)
-            .collect();
+        let by_name: HashMap<&str, &Array> =
+            self.parameters.entries().iter().map(|e| e.name.as_str()).zip(values).collect();
         for (tensor, info) in self.graph.tensors() {
             let dims = info.shape.dims();
             if let Some(&value) = by_name.get(info.name.as_str()) {
@@ -117,9 +99,7 @@ impl Small {
 
     fn arrays(&self) -> Vec<Array> {
         let entries = self.parameters.entries().iter().zip(&self.values);
-        entries
-            .map(|(entry, values)| Array::from_f32(entry.shape.dims(), values))
-            .collect()
+        entries.map(|(entry, values)| Array::from_f32(entry.shape.dims(), values)).collect()
     }
 
     /// Compiled, with a store that holds the parameters.
@@ -134,13 +114,7 @@ impl Small {
     /// The values of the parameters, all moved by a little.
     fn moved(&self, by: f64) -> Vec<Array> {
         let mut values = self.arrays();
-        for (seed, (entry, array)) in self
-            .parameters
-            .entries()
-            .iter()
-            .zip(&mut values)
-            .enumerate()
-        {
+        for (seed, (entry, array)) in self.parameters.entries().iter().zip(&mut values).enumerate() {
             if entry.arena == Arena::Parameters {
                 let direction = noise(array.data.len(), seed);
                 for (value, d) in array.data.iter_mut().zip(direction) {
@@ -169,11 +143,7 @@ fn variants_of_the_step_match_their_references() {
         &["method.batch_norm=all", "method.similarity=cross_entropy"],
         &["method.predictor=frozen", off],
         &["method.predictor=none", off, "model.projector_layers=2"],
-        &[
-            "method.similarity=cross_entropy",
-            off,
-            "model.stem=imagenet",
-        ],
+        &["method.similarity=cross_entropy", off, "model.stem=imagenet"],
         &["method.symmetry=asymmetric_2x"],
         &["method.alternation=2"],
         &["method.target_momentum=0.75", "method.predictor=none"],
@@ -191,16 +161,10 @@ fn variants_of_the_step_match_their_references() {
             small.step.outputs.view_cosine,
             small.step.outputs.gram,
         ] {
-            let error = program
-                .read_array(tensor)
-                .unwrap()
-                .relative_error(&expected[&tensor]);
+            let error = program.read_array(tensor).unwrap().relative_error(&expected[&tensor]);
             assert!(error < 1e-4, "{variant:?}: {tensor:?}: {error:.1e}");
         }
-        let got = small
-            .parameters
-            .read_twins(&store, Arena::GRADIENTS)
-            .unwrap();
+        let got = small.parameters.read_twins(&store, Arena::GRADIENTS).unwrap();
         let watched = &small.step.gradient_norms;
         let norms = program.read(watched.norms).unwrap();
         let entries = || small.parameters.of(Arena::Parameters);
@@ -213,10 +177,7 @@ fn variants_of_the_step_match_their_references() {
             let members = entries().zip(&got).filter(|(e, _)| of_stage(&e.name));
             let squares = members.flat_map(|(_, values)| values).map(|v| v * v);
             let expected = squares.sum::<f32>().sqrt();
-            assert!(
-                (norm - expected).abs() <= 1e-5 * expected,
-                "{variant:?}: {stage}: {norm}, not {expected}"
-            );
+            assert!((norm - expected).abs() <= 1e-5 * expected, "{variant:?}: {stage}: {norm}, not {expected}");
         }
         let mut got = got.iter();
         let mut zeros = 0;
@@ -225,12 +186,7 @@ fn variants_of_the_step_match_their_references() {
                 continue;
             }
             let got = Array::from_f32(entry.shape.dims(), got.next().unwrap());
-            let (_, gradient) = small
-                .step
-                .gradients
-                .iter()
-                .find(|(i, _)| *i == index)
-                .unwrap();
+            let (_, gradient) = small.step.gradients.iter().find(|(i, _)| *i == index).unwrap();
             let expected = &expected[gradient];
             let size = expected.data.iter().fold(0.0, |a: f64, b| b.abs().max(a));
             // A gradient that is zero up to rounding is compared absolutely.
@@ -257,10 +213,7 @@ fn variants_of_the_step_match_their_references() {
                 let products = expected[gradient].data.iter().zip(direction);
                 along += products.map(|(g, d)| g * f64::from(d)).sum::<f64>();
             }
-            assert!(
-                (along - slope).abs() < 1e-6 * (1.0 + slope.abs()),
-                "{variant:?}: slope {slope}, gradient {along}"
-            );
+            assert!((along - slope).abs() < 1e-6 * (1.0 + slope.abs()), "{variant:?}: slope {slope}, gradient {along}");
         }
     }
 }
@@ -313,10 +266,7 @@ fn targets_are_averaged_per_image_and_view() {
             }
             expected += minus_cosine(rows[i], average) / (2 * IMAGES) as f64;
         }
-        assert!(
-            (loss - expected).abs() < 1e-5,
-            "{views}: {loss}, {expected}"
-        );
+        assert!((loss - expected).abs() < 1e-5, "{views}: {loss}, {expected}");
     }
 }
 
@@ -340,18 +290,12 @@ fn a_run_goes_on_from_a_checkpoint_bit_for_bit() {
     checkpoint.save(&path).unwrap();
     train(&mut program, 3..6);
     let straight = Checkpoint::capture(&small.parameters, &store).unwrap();
-    assert_ne!(
-        straight.weights(&small.parameters).unwrap(),
-        checkpoint.weights(&small.parameters).unwrap()
-    );
+    assert_ne!(straight.weights(&small.parameters).unwrap(), checkpoint.weights(&small.parameters).unwrap());
 
     let (mut program, store) = small.on_the_device();
     let loaded = Checkpoint::load(&path).unwrap();
     loaded.restore(&small.parameters, &store).unwrap();
     train(&mut program, loaded.step as usize..6);
     let resumed = Checkpoint::capture(&small.parameters, &store).unwrap();
-    assert!(
-        resumed == straight,
-        "the resumed run differs from the one that never stopped"
-    );
+    assert!(resumed == straight, "the resumed run differs from the one that never stopped");
 }

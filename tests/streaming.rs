@@ -79,12 +79,7 @@ fn demo(config: &Config) -> Result<Dataset> {
 }
 
 /// The loss of every step and the kNN of every epoch, as bits, until `stop`.
-fn train(
-    config: &Config,
-    data: &Dataset,
-    folder: Option<&Path>,
-    stop: u64,
-) -> Result<(Vec<u64>, Trainer)> {
+fn train(config: &Config, data: &Dataset, folder: Option<&Path>, stop: u64) -> Result<(Vec<u64>, Trainer)> {
     let gpu = Gpu::open(None, Options { checked: true })?;
     let blueprint = Blueprint::new(&gpu, config, Arc::new(data.clone()))?;
     let mut trainer = Trainer::new(blueprint, folder)?;
@@ -167,10 +162,7 @@ fn knn_does_not_count_what_cannot_be_read() -> Result {
     let demo = demo(&config)?;
     let gpu = Gpu::open(None, Options { checked: true })?;
     let top1 = |train: Arc<dyn ImageSet>, test: Arc<dyn ImageSet>| -> Result<(f64, usize)> {
-        let data = Dataset {
-            classes: demo.classes.clone(),
-            ..Dataset::new(train, test)
-        };
+        let data = Dataset { classes: demo.classes.clone(), ..Dataset::new(train, test) };
         let mut parameters = Parameters::new();
         let target = Target::of(&gpu);
         let plan = KnnPlan::new(&config, &data, &mut parameters, &target, 16)?;
@@ -185,33 +177,17 @@ fn knn_does_not_count_what_cannot_be_read() -> Result {
         let images = set.in_memory().ok_or("in memory")?;
         let labels = images.labels.as_deref().ok_or("labels")?;
         let kept = (0..images.len()).filter(|i| instead || !damaged.contains(i));
-        let kept: Vec<usize> = kept
-            .map(|i| if damaged.contains(&i) { i + 1 } else { i })
-            .collect();
-        let pixels = kept
-            .iter()
-            .flat_map(|&i| images.image(i).unwrap_or_default().to_vec());
+        let kept: Vec<usize> = kept.map(|i| if damaged.contains(&i) { i + 1 } else { i }).collect();
+        let pixels = kept.iter().flat_map(|&i| images.image(i).unwrap_or_default().to_vec());
         let labels = kept.iter().map(|&i| labels[i]).collect();
-        Ok(Images::new(
-            images.width,
-            images.height,
-            1,
-            pixels.collect(),
-            Some(labels),
-        )?)
+        Ok(Images::new(images.width, images.height, 1, pixels.collect(), Some(labels))?)
     };
     let damaged = [2, 11, 20, 33];
     let broken = top1(demo.train.clone(), disk(&demo.test, &damaged)?)?;
-    let fewer = top1(
-        demo.train.clone(),
-        Arc::new(without(&demo.test, &damaged, false)?),
-    )?;
+    let fewer = top1(demo.train.clone(), Arc::new(without(&demo.test, &damaged, false)?))?;
     assert_eq!((broken.0, broken.1, fewer.1), (fewer.0, 4, 0));
     let broken = top1(disk(&demo.train, &damaged)?, demo.test.clone())?;
-    let twice = top1(
-        Arc::new(without(&demo.train, &damaged, true)?),
-        demo.test.clone(),
-    )?;
+    let twice = top1(Arc::new(without(&demo.train, &damaged, true)?), demo.test.clone())?;
     assert_eq!((broken.0, broken.1), (twice.0, 4));
     Ok(())
 }

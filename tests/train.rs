@@ -12,9 +12,7 @@ use simsiam::gpu::{Gpu, Options, Tier};
 use simsiam::graph::{Store, Target};
 use simsiam::model::Parameters;
 use simsiam::train::checkpoint::Checkpoint;
-use simsiam::train::{
-    Blueprint, Command, Event, MetricsFile, Outcome, Run, RunFolder, TrainError, Trainer,
-};
+use simsiam::train::{Blueprint, Command, Event, MetricsFile, Outcome, Run, RunFolder, TrainError, Trainer};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
@@ -96,10 +94,7 @@ fn a_run_in_f16_does_so_too() -> Result {
 /// What a table of targets holds is part of a run's state: stopped between the step that filled it and one that reads it.
 #[test]
 fn a_run_with_targets_of_other_steps_does_so_too() -> Result {
-    for assignments in [
-        &["method.alternation=5"][..],
-        &["method.target_momentum=0.8", "method.predictor=none"],
-    ] {
+    for assignments in [&["method.alternation=5"][..], &["method.target_momentum=0.8", "method.predictor=none"]] {
         let mut config = config()?;
         for assignment in assignments {
             config.set(assignment)?;
@@ -198,10 +193,7 @@ fn continues_to_the_same_bits(gpu: &Gpu, config: &Config) -> Result {
     assert_eq!(outcome, Outcome::Done);
     assert_eq!(timeless(&parts.metrics())?, lines);
     let bytes = |folder: &RunFolder| std::fs::read(folder.checkpoints().join("last.safetensors"));
-    assert!(
-        bytes(&whole)? == bytes(&parts)?,
-        "the last checkpoints differ"
-    );
+    assert!(bytes(&whole)? == bytes(&parts)?, "the last checkpoints differ");
 
     // A finished run has nothing left to do, and says the same.
     let (parts, config, checkpoint) = RunFolder::open(&path, None)?;
@@ -273,10 +265,7 @@ fn a_diverged_training_says_where_and_keeps_its_checkpoint() -> Result {
     let mut training = trainer(&gpu, &config, Some(folder.path()))?;
     let error = run(&mut training, |_, _| {}).err().map(|e| e.to_string());
     let error = error.unwrap_or_default();
-    assert!(
-        error.contains("at step") && error.contains("lower optim.lr"),
-        "{error}"
-    );
+    assert!(error.contains("at step") && error.contains("lower optim.lr"), "{error}");
     let last = Checkpoint::load(&folder.path().join("last.safetensors"))?;
     assert!(last.step < 16);
     Ok(())
@@ -287,10 +276,7 @@ fn without_labels_knn_is_off_and_says_so_once() -> Result {
     let (gpu, config) = (gpu()?, config()?);
     let mut data = (*dataset(&config)?).clone();
     let images = data.train.in_memory().ok_or("the demo is in memory")?;
-    data.train = Arc::new(Images {
-        labels: None,
-        ..images.clone()
-    });
+    data.train = Arc::new(Images { labels: None, ..images.clone() });
     let blueprint = Blueprint::new(&gpu, &config, Arc::new(data))?;
     assert!(!blueprint.has_knn());
     let mut training = Trainer::new(blueprint, None)?;
@@ -310,10 +296,7 @@ fn knn_does_not_depend_on_the_batch() -> Result {
     let (gpu, config) = (gpu()?, config()?);
     let data = dataset(&config)?;
     let top1 = |batch: usize, max_words: usize| -> Result<f64> {
-        let target = Target {
-            max_words,
-            ..Target::of(&gpu)
-        };
+        let target = Target { max_words, ..Target::of(&gpu) };
         let mut parameters = Parameters::new();
         let plan = KnnPlan::new(&config, &data, &mut parameters, &target, batch)?;
         let plan = plan.ok_or("there are labels")?;
@@ -358,12 +341,8 @@ fn both_ways_of_feeding_make_the_same_views() -> Result {
         feed.load(&program, &images);
         let mut made = Vec::new();
         let mut loader = threads.map(|threads| {
-            let views = Views::Training {
-                count: 2,
-                sequence: sequence(),
-                seed: 1,
-                augment: Box::new(config.augment.clone()),
-            };
+            let views =
+                Views::Training { count: 2, sequence: sequence(), seed: 1, augment: Box::new(config.augment.clone()) };
             let pace = Pace { threads, ahead: 3 };
             Loader::new(Arc::new(images.clone()), views, 6, 0.0, pace, 0..20)
         });
@@ -371,8 +350,7 @@ fn both_ways_of_feeding_make_the_same_views() -> Result {
             match &mut loader {
                 Some(loader) => feed.write(&program, &loader.next_batch(4)?),
                 None => {
-                    let drawn =
-                        (0..2).flat_map(|view| (4 * batch..4 * batch + 4).map(move |n| (view, n)));
+                    let drawn = (0..2).flat_map(|view| (4 * batch..4 * batch + 4).map(move |n| (view, n)));
                     let drawn = drawn.map(|(view, n)| {
                         let (epoch, image) = sequence().at(n);
                         draws::draw(&config.augment, 5, 7, 1, epoch, image, view)
@@ -434,12 +412,7 @@ fn each_view_of_an_image_has_draws_of_its_own() -> Result {
 fn each_epoch_draws_anew() -> Result {
     let gpu = gpu()?;
     let mut config = config()?;
-    for assignment in [
-        "data.limit_train=16",
-        "optim.lr=0",
-        "optim.epochs=2",
-        "run.knn_every=0",
-    ] {
+    for assignment in ["data.limit_train=16", "optim.lr=0", "optim.epochs=2", "run.knn_every=0"] {
         config.set(assignment)?;
     }
     let mut losses = Vec::new();
@@ -460,10 +433,7 @@ fn a_collapse_is_told_once_and_a_healthy_run_is_left_alone() -> Result {
     let gpu = gpu()?;
     let alarms = |assignments: &[&str]| -> Result<Vec<serde_json::Value>> {
         let mut config = config()?;
-        for assignment in ["optim.epochs=10", "run.knn_every=0"]
-            .iter()
-            .chain(assignments)
-        {
+        for assignment in ["optim.epochs=10", "run.knn_every=0"].iter().chain(assignments) {
             config.set(assignment)?;
         }
         let parent = tempfile::tempdir()?;
@@ -472,23 +442,15 @@ fn a_collapse_is_told_once_and_a_healthy_run_is_left_alone() -> Result {
         let (sender, commands) = mpsc::channel();
         run.train(&sender, &commands, &mut |_| {})?;
         let text = std::fs::read_to_string(run.folder().metrics())?;
-        let lines: Vec<serde_json::Value> = text
-            .lines()
-            .map(serde_json::from_str)
-            .collect::<std::result::Result<_, _>>()?;
-        Ok(lines
-            .into_iter()
-            .filter(|line| line["event"] == "alarm")
-            .collect())
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(serde_json::from_str).collect::<std::result::Result<_, _>>()?;
+        Ok(lines.into_iter().filter(|line| line["event"] == "alarm").collect())
     };
     assert_eq!(alarms(&[])?, [] as [serde_json::Value; 0]);
     let told = alarms(&["method.stop_gradient=false", "optim.lr=8"])?;
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!(told[0]["kind"], "collapse");
     let advice = told[0]["advice"].as_str().unwrap_or_default();
-    assert!(
-        advice.starts_with("method.stop_gradient = true; a lower optim.lr than 8"),
-        "{advice}"
-    );
+    assert!(advice.starts_with("method.stop_gradient = true; a lower optim.lr than 8"), "{advice}");
     Ok(())
 }

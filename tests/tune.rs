@@ -6,8 +6,7 @@ use std::path::Path;
 use simsiam::gpu::{Gpu, Kernel, Options};
 use simsiam::graph::tune::{self, Budget, Cache, Outcome, Tuned, Work, kinds, measure};
 use simsiam::graph::{
-    Array, Candidate, Choices, Graph, Io, Launch, Lowered, Op, Program, Shape, Slot, Store, Target,
-    grid,
+    Array, Candidate, Choices, Graph, Io, Launch, Lowered, Op, Program, Shape, Slot, Store, Target, grid,
 };
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
@@ -81,11 +80,7 @@ impl Double {
             name: format!("{manner:?}"),
             lowered: Lowered {
                 launches: vec![launch],
-                scratch: if manner == Huge {
-                    vec![1 << 38]
-                } else {
-                    Vec::new()
-                },
+                scratch: if manner == Huge { vec![1 << 38] } else { Vec::new() },
             },
         }
     }
@@ -125,11 +120,7 @@ fn gpu() -> Result<Gpu> {
 }
 
 /// Plenty of everything.
-const ENOUGH: Budget = Budget {
-    seconds: 60.0,
-    share: f64::INFINITY,
-    bytes: 1 << 30,
-};
+const ENOUGH: Budget = Budget { seconds: 60.0, share: f64::INFINITY, bytes: 1 << 30 };
 
 /// x doubled once for each shape.
 fn graph(manners: &[Manner], rows: &[usize]) -> Result<Graph> {
@@ -145,23 +136,13 @@ fn graph(manners: &[Manner], rows: &[usize]) -> Result<Graph> {
 
 fn tune(gpu: &Gpu, graph: &Graph, runs: u64, budget: Budget, cache: &mut Cache) -> Result<Tuned> {
     let (target, work) = (Target::of(gpu), [Work { graph, runs }]);
-    Ok(tune::tune(
-        gpu,
-        &target,
-        &work,
-        &budget,
-        cache,
-        &mut |_, _| {},
-    )?)
+    Ok(tune::tune(gpu, &target, &work, &budget, cache, &mut |_, _| {})?)
 }
 
 /// The names chosen, shapes with the most work first.
 fn names(graph: &Graph, choices: &Choices) -> Vec<String> {
     let kinds = kinds(&[Work { graph, runs: 1 }]);
-    kinds
-        .iter()
-        .map(|k| choices.0[&k.signature].clone())
-        .collect()
+    kinds.iter().map(|k| choices.0[&k.signature].clone()).collect()
 }
 
 #[test]
@@ -169,11 +150,7 @@ fn the_fastest_right_candidate_is_chosen() -> Result {
     let gpu = gpu()?;
     let manners = [Slow, Wrong, Broken, Fast, Short, Boundless, Huge];
     let mut graph = graph(&manners, &[4097])?;
-    let kind = kinds(&[Work {
-        graph: &graph,
-        runs: 1,
-    }])
-    .remove(0);
+    let kind = kinds(&[Work { graph: &graph, runs: 1 }]).remove(0);
     let candidates = kind.candidates(&Target::of(&gpu));
     let measured = measure(&gpu, &kind, &candidates, ENOUGH.bytes, &mut |_| 60.0)?;
     let outcome = |manner: Manner| {
@@ -211,19 +188,12 @@ fn what_is_not_clearly_faster_changes_nothing() -> Result {
     let gpu = gpu()?;
     // The same kernel under two names: the first is kept whatever the clock says.
     let graph = graph(&[Fast, Fast], &[4097])?;
-    let kind = kinds(&[Work {
-        graph: &graph,
-        runs: 1,
-    }])
-    .remove(0);
+    let kind = kinds(&[Work { graph: &graph, runs: 1 }]).remove(0);
     let candidates = kind.candidates(&Target::of(&gpu));
     let measured = measure(&gpu, &kind, &candidates, ENOUGH.bytes, &mut |_| 60.0)?;
     let times: Vec<f64> = measured.trials.iter().filter_map(|t| t.seconds()).collect();
     assert_eq!(times.len(), 2);
-    assert!(
-        measured.chosen == 0 || times[1] * 1.03 < times[0],
-        "{times:?}"
-    );
+    assert!(measured.chosen == 0 || times[1] * 1.03 < times[0], "{times:?}");
     Ok(())
 }
 
@@ -232,11 +202,7 @@ fn a_budget_is_kept() -> Result {
     let gpu = gpu()?;
     let graph = graph(&[Slow, Fast], &[4097, 515, 129])?;
     let spend = |seconds: f64, share: f64, runs: u64| {
-        let budget = Budget {
-            seconds,
-            share,
-            ..ENOUGH
-        };
+        let budget = Budget { seconds, share, ..ENOUGH };
         tune(&gpu, &graph, runs, budget, &mut Cache::none())
     };
     let chosen = |tuned: &Tuned| names(&graph, &tuned.choices);
@@ -268,9 +234,7 @@ fn the_cache_knows_what_was_measured() -> Result {
     let folder = &folder.path().join("of/simsiam");
     let graph_of = |rows: &[usize]| graph(&[Slow, Fast], rows);
     let first = graph_of(&[4097])?;
-    let run = |graph: &Graph, runs: u64, budget: Budget| {
-        tune(&gpu, graph, runs, budget, &mut Cache::at(folder, &gpu))
-    };
+    let run = |graph: &Graph, runs: u64, budget: Budget| tune(&gpu, graph, runs, budget, &mut Cache::at(folder, &gpu));
     let counts = |tuned: &Tuned| (tuned.kinds, tuned.known, tuned.measured);
     assert_eq!(counts(&run(&first, 1, ENOUGH)?), (1, 0, 1));
     let file = only_file(folder)?;
@@ -297,11 +261,7 @@ fn the_cache_knows_what_was_measured() -> Result {
     std::fs::write(&file, &whole[..whole.len() / 2])?;
     let tuned = run(&first, 1, ENOUGH)?;
     assert_eq!(counts(&tuned), (1, 0, 1));
-    assert!(
-        tuned.remarks[0].contains("cannot be read"),
-        "{:?}",
-        tuned.remarks
-    );
+    assert!(tuned.remarks[0].contains("cannot be read"), "{:?}", tuned.remarks);
     let tuned = run(&first, 1, ENOUGH)?;
     assert_eq!((counts(&tuned), tuned.remarks), ((1, 1, 0), Vec::new()));
 
@@ -309,12 +269,7 @@ fn the_cache_knows_what_was_measured() -> Result {
     let nowhere = file.join("folder");
     let tuned = tune(&gpu, &first, 1, ENOUGH, &mut Cache::at(&nowhere, &gpu))?;
     assert_eq!(counts(&tuned), (1, 0, 1));
-    assert!(
-        tuned
-            .remarks
-            .iter()
-            .any(|line| line.contains("cannot be written"))
-    );
+    assert!(tuned.remarks.iter().any(|line| line.contains("cannot be written")));
     Ok(())
 }
 
@@ -325,13 +280,7 @@ fn a_choice_made_in_haste_is_kept_for_a_run_of_that_length() -> Result {
     let graph = graph(&[Slow, Fast], &[4097])?;
     let run = |runs: u64, share: f64| {
         let budget = Budget { share, ..ENOUGH };
-        tune(
-            &gpu,
-            &graph,
-            runs,
-            budget,
-            &mut Cache::at(folder.path(), &gpu),
-        )
+        tune(&gpu, &graph, runs, budget, &mut Cache::at(folder.path(), &gpu))
     };
     let counts = |tuned: &Tuned| (tuned.known, tuned.measured);
     assert_eq!(counts(&run(100, 1e-9)?), (0, 0));
@@ -350,11 +299,7 @@ fn noise_reaches_every_part_of_a_tensor() -> Result {
     // A tensor that is larger than what is made on the host and larger than what is compared: a candidate that stops early shows.
     let gpu = gpu()?;
     let graph = graph(&[Fast, Short], &[40_001])?;
-    let kind = kinds(&[Work {
-        graph: &graph,
-        runs: 1,
-    }])
-    .remove(0);
+    let kind = kinds(&[Work { graph: &graph, runs: 1 }]).remove(0);
     let candidates = kind.candidates(&Target::of(&gpu));
     let measured = measure(&gpu, &kind, &candidates, ENOUGH.bytes, &mut |_| 60.0)?;
     assert_eq!(measured.trials[1].outcome, Outcome::Differs(f64::INFINITY));
@@ -369,33 +314,23 @@ fn a_nodes_operations_are_counted_at_its_working_kernel() -> Result {
     let mut graph = Graph::new();
     let x = graph.input("x", Shape::rows([2, 8, 8, 64]));
     let w = graph.input("w", Shape::weight([3, 3, 64, 64]));
-    let convolution = Conv2d {
-        stride: 1,
-        padding: 1,
-    };
+    let convolution = Conv2d { stride: 1, padding: 1 };
     let y = graph.add_one(convolution, &[x, w])?;
     graph.keep(y);
     let node = graph.nodes()[0].clone();
     let candidates = node.op.candidates(&graph.io(&node), &Target::of(&gpu));
     let winograd = candidates.iter().find(|c| c.name.contains("winograd"));
     let name = winograd.ok_or("64 channels have one")?.name.clone();
-    graph.choose(&Choices(
-        [(graph.signature(&node), name)].into_iter().collect(),
-    ));
+    graph.choose(&Choices([(graph.signature(&node), name)].into_iter().collect()));
     let mut program = Program::compile(&graph, &mut Store::new(&gpu))?;
     let timed = program.plan().profile()?;
     let asked: f64 = timed.iter().map(|t| t.flops).sum();
     assert_eq!(asked, graph.flops() as f64);
     let families = |working: bool| {
         let of = timed.iter().filter(|t| (t.flops > 0.0) == working);
-        of.map(|t| t.kernel)
-            .collect::<std::collections::BTreeSet<_>>()
+        of.map(|t| t.kernel).collect::<std::collections::BTreeSet<_>>()
     };
-    assert!(
-        families(false).iter().all(|k| k.starts_with("winograd")),
-        "{:?}",
-        families(false)
-    );
+    assert!(families(false).iter().all(|k| k.starts_with("winograd")), "{:?}", families(false));
     assert_eq!(families(true).len(), 1, "{:?}", families(true));
     assert!(!families(true).iter().any(|k| k.starts_with("winograd")));
     Ok(())

@@ -66,18 +66,13 @@ fn a_sheet_shows_the_tensors_of_the_training_step() -> Result {
     let mut config = config(12)?;
     config.data.limit_train = 12;
     // On the device as a whole.
-    same_bits(
-        &config,
-        data::open(&Spec::Demo, Limits::from(&config.data))?,
-    )?;
+    same_bits(&config, data::open(&Spec::Demo, Limits::from(&config.data))?)?;
     // Photos, some of them so large that their crops are filtered first.
     let folder = TempDir::new()?;
     for i in 0..12_u32 {
         let noise = |x: u32, y: u32| (x * 7 + y * 13 + i * 31 + x * y / 9) as u8;
-        image::RgbImage::from_fn(20 + 17 * i, 150 - 9 * i, |x, y| {
-            image::Rgb([noise(x, y), noise(y, x), x as u8])
-        })
-        .save(folder.path().join(format!("{i:02}.jpg")))?;
+        image::RgbImage::from_fn(20 + 17 * i, 150 - 9 * i, |x, y| image::Rgb([noise(x, y), noise(y, x), x as u8]))
+            .save(folder.path().join(format!("{i:02}.jpg")))?;
     }
     config.data.limit_train = 0;
     let spec = Spec::Images(folder.path().to_owned());
@@ -107,11 +102,7 @@ fn any_step_and_any_image_can_be_seen_as_they_are_trained_on() -> Result {
             assert_eq!(bits(&view.values), row(4 * v + i), "image {i}, view {v}");
             assert_eq!(*view, alone[v]);
         }
-        assert_ne!(
-            preview.image(&data.train, 1, *image)?.as_ref(),
-            Some(views),
-            "another epoch has other draws"
-        );
+        assert_ne!(preview.image(&data.train, 1, *image)?.as_ref(), Some(views), "another epoch has other draws");
     }
     Ok(())
 }
@@ -131,24 +122,11 @@ fn crop(patch: &Patch, size: usize) -> Vec<f64> {
         jitter: None,
         sigma: 0.0,
     };
-    let words = |words: Vec<u32>| Array {
-        dims: vec![words.len()],
-        data: words.into_iter().map(f64::from).collect(),
-    };
-    let bytes = patch.pixels.chunks(4).map(|four| {
-        four.iter()
-            .rev()
-            .fold(0, |word, byte| word << 8 | u32::from(*byte))
-    });
-    let op = Crop {
-        size,
-        float_source: false,
-        normalize: None,
-    };
+    let words = |words: Vec<u32>| Array { dims: vec![words.len()], data: words.into_iter().map(f64::from).collect() };
+    let bytes = patch.pixels.chunks(4).map(|four| four.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte)));
+    let op = Crop { size, float_source: false, normalize: None };
     let inputs = [words(bytes.collect()), words(row.words().to_vec())];
-    op.reference(&[&inputs[0], &inputs[1]], &mut [])
-        .remove(0)
-        .data
+    op.reference(&[&inputs[0], &inputs[1]], &mut []).remove(0).data
 }
 
 #[test]
@@ -159,26 +137,11 @@ fn a_reduced_patch_makes_the_same_view() {
         (0..width).flat_map(move |x| {
             let texture = if (x / 3 + y / 5) % 2 == 0 { 40 } else { 0 };
             let edge = if x + y > 350 { 150 } else { 30 };
-            [
-                (x * 255 / 411) as u8,
-                edge + texture,
-                (y / 2) as u8 + texture,
-            ]
+            [(x * 255 / 411) as u8, edge + texture, (y / 2) as u8 + texture]
         })
     });
-    let image = Image {
-        width,
-        height,
-        channels: 3,
-        pixels: pixels.collect(),
-    };
-    let draws = ViewDraws {
-        left: 5,
-        top: 3,
-        width: 399,
-        height: 290,
-        ..ViewDraws::evaluation(1, 1, 0)
-    };
+    let image = Image { width, height, channels: 3, pixels: pixels.collect() };
+    let draws = ViewDraws { left: 5, top: 3, width: 399, height: 290, ..ViewDraws::evaluation(1, 1, 0) };
     // A view so large that nothing is reduced gives the patch to compare with.
     let whole = Patch::new(&image, &draws, 400);
     assert_eq!((whole.width, whole.height), (399, 290));
@@ -199,11 +162,7 @@ fn the_command_writes_a_picture() -> Result {
     let folder = TempDir::new()?;
     let file = folder.path().join("views.png");
     let simsiam = |arguments: &[&str], file: &Path| {
-        Command::new(env!("CARGO_BIN_EXE_simsiam"))
-            .args(["views", "--out"])
-            .arg(file)
-            .args(arguments)
-            .output()
+        Command::new(env!("CARGO_BIN_EXE_simsiam")).args(["views", "--out"]).arg(file).args(arguments).output()
     };
     let output = simsiam(&["--data", "demo", "--count", "2", "--epoch", "1"], &file)?;
     assert!(output.status.success(), "{output:?}");
@@ -211,15 +170,9 @@ fn the_command_writes_a_picture() -> Result {
     assert!(picture.width() > 1600 && picture.height() > 800);
     // Another epoch, other draws.
     let other = folder.path().join("other.svg");
-    simsiam(
-        &["--data", "demo", "--count", "2", "--set", "augment.flip=1"],
-        &other,
-    )?;
+    simsiam(&["--data", "demo", "--count", "2", "--set", "augment.flip=1"], &other)?;
     let text = std::fs::read_to_string(&other)?;
-    assert!(
-        text.matches("yes").count() >= 4,
-        "both views of both images are flipped"
-    );
+    assert!(text.matches("yes").count() >= 4, "both views of both images are flipped");
     let wrong = simsiam(&["--data", "demo"], &folder.path().join("views.jpg"))?;
     assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
     Ok(())

@@ -15,11 +15,7 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    pub const PLAIN: Axis = Axis {
-        unit: 1.0,
-        offset: 0.0,
-        log: false,
-    };
+    pub const PLAIN: Axis = Axis { unit: 1.0, offset: 0.0, log: false };
 
     /// Where a value lies; NaN where a logarithm has no place for it.
     pub fn place(self, value: f64) -> f64 {
@@ -71,10 +67,7 @@ impl Axis {
             .filter(|decade| decade.rem_euclid(every) == 0)
             .flat_map(|decade| steps.iter().map(move |s| (decade as f64 + s.log10(), *s)))
             .filter(|(value, _)| (low..=high).contains(value))
-            .map(|(value, step)| GridMark {
-                value,
-                step_size: (high - low) / if step == 1.0 { 2.0 } else { 6.0 },
-            })
+            .map(|(value, step)| GridMark { value, step_size: (high - low) / if step == 1.0 { 2.0 } else { 6.0 } })
             .collect()
     }
 }
@@ -140,19 +133,12 @@ mod tests {
 
     #[test]
     fn places_and_values_belong_together() {
-        let loss = Axis {
-            unit: 1.0,
-            offset: 1.0,
-            log: true,
-        };
+        let loss = Axis { unit: 1.0, offset: 1.0, log: true };
         for value in [-0.9, -0.5, 0.0, 1.0] {
             assert!((loss.value(loss.place(value)) - value).abs() < 1e-12);
         }
         assert!(loss.place(-1.0).is_nan() && loss.place(-2.0).is_nan());
-        let epochs = Axis {
-            unit: 50.0,
-            ..Axis::PLAIN
-        };
+        let epochs = Axis { unit: 50.0, ..Axis::PLAIN };
         assert_eq!((epochs.place(100.0), epochs.value(2.0)), (2.0, 2.0));
     }
 
@@ -175,34 +161,16 @@ mod tests {
 
     #[test]
     fn a_logarithm_has_its_marks_at_round_numbers() {
-        let axis = Axis {
-            log: true,
-            ..Axis::PLAIN
-        };
-        let marks = axis.marks(GridInput {
-            bounds: (-0.1, 2.1),
-            base_step_size: 0.01,
-        });
-        let labels: Vec<String> = marks
-            .into_iter()
-            .map(|mark| axis.label(mark, &(-0.1..=2.1)))
-            .collect();
+        let axis = Axis { log: true, ..Axis::PLAIN };
+        let marks = axis.marks(GridInput { bounds: (-0.1, 2.1), base_step_size: 0.01 });
+        let labels: Vec<String> = marks.into_iter().map(|mark| axis.label(mark, &(-0.1..=2.1))).collect();
         assert_eq!(labels, ["1", "2", "5", "10", "20", "50", "100"]);
-        let wide = axis.marks(GridInput {
-            bounds: (-10.0, 30.0),
-            base_step_size: 0.1,
-        });
+        let wide = axis.marks(GridInput { bounds: (-10.0, 30.0), base_step_size: 0.1 });
         assert!((5..12).contains(&wide.len()), "{}", wide.len());
         // Neighbours can be told apart.
         for seen in [0.0872..=0.0891, -1.0..=0.1, 0.0..=130.0, 0.0..=2e6] {
-            let marks = Axis::PLAIN.marks(GridInput {
-                bounds: (*seen.start(), *seen.end()),
-                base_step_size: 1e-9,
-            });
-            let mut labels: Vec<String> = marks
-                .into_iter()
-                .map(|mark| Axis::PLAIN.label(mark, &seen))
-                .collect();
+            let marks = Axis::PLAIN.marks(GridInput { bounds: (*seen.start(), *seen.end()), base_step_size: 1e-9 });
+            let mut labels: Vec<String> = marks.into_iter().map(|mark| Axis::PLAIN.label(mark, &seen)).collect();
             let count = labels.len();
             labels.dedup();
             assert!(count >= 4 && labels.len() == count, "{labels:?}");

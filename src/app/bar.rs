@@ -43,11 +43,7 @@ fn look(ui: &mut Ui, desk: &mut Desk) {
         Look::Dark => "Dark",
     };
     ui.menu_button(name, |ui| {
-        for (look, name) in [
-            (Look::System, "As the system"),
-            (Look::Light, "Light"),
-            (Look::Dark, "Dark"),
-        ] {
+        for (look, name) in [(Look::System, "As the system"), (Look::Light, "Light"), (Look::Dark, "Dark")] {
             if ui.selectable_label(desk.kept.look == look, name).clicked() {
                 desk.kept.look = look;
                 ui.close();
@@ -81,11 +77,7 @@ fn buttons(ui: &mut Ui, desk: &mut Desk) {
             }
         }
         Activity::Training { paused } => {
-            if ui
-                .button("Stop")
-                .on_hover_text("Writes a checkpoint and ends; the run can be continued")
-                .clicked()
-            {
+            if ui.button("Stop").on_hover_text("Writes a checkpoint and ends; the run can be continued").clicked() {
                 desk.wish(Wish::Stop);
             }
             if ui.button("Checkpoint now").clicked() {
@@ -133,19 +125,13 @@ fn status(ui: &mut Ui, desk: &Desk) {
         ui.label(state);
         if steps > 0 {
             let part = record.step as f32 / steps as f32;
-            ui.add(
-                ProgressBar::new(part)
-                    .desired_width(130.0)
-                    .desired_height(10.0),
-            );
+            ui.add(ProgressBar::new(part).desired_width(130.0).desired_height(10.0));
             ui.label(format!("{:.0} %", 100.0 * part));
         }
         let epochs = record.start.as_ref().map_or(0, |start| start.epochs);
         let epoch = (record.step as f64 / record.steps_per_epoch()).ceil();
-        let mut parts = vec![
-            format!("epoch {epoch:.0} of {epochs}"),
-            format!("step {}", picture::count(record.step as usize)),
-        ];
+        let mut parts =
+            vec![format!("epoch {epoch:.0} of {epochs}"), format!("step {}", picture::count(record.step as usize))];
         let last = |curve: Curve| record.curve(curve).last().map(|[_, value]| value);
         if let Some(loss) = last(Curve::Loss) {
             parts.push(format!("loss {loss:.3}").replace('-', "−"));

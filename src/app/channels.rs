@@ -18,10 +18,7 @@ pub struct Channels {
 impl Channels {
     /// Adds the channels at `step`; steps rise.
     pub fn push(&mut self, step: u64, channels: Vec<f32>) {
-        let same = self
-            .columns
-            .first()
-            .is_none_or(|(_, first)| first.len() == channels.len());
+        let same = self.columns.first().is_none_or(|(_, first)| first.len() == channels.len());
         if channels.is_empty() || !same || self.newest.as_ref().is_some_and(|(at, _)| *at >= step) {
             return;
         }
@@ -46,10 +43,7 @@ impl Channels {
     /// Steps with their channels, the newest always among them.
     pub fn columns(&self) -> impl Iterator<Item = &(u64, Vec<f32>)> + Clone {
         let last = self.columns.last().map(|(step, _)| *step);
-        let newest = self
-            .newest
-            .iter()
-            .filter(move |(step, _)| Some(*step) != last);
+        let newest = self.newest.iter().filter(move |(step, _)| Some(*step) != last);
         self.columns.iter().chain(newest)
     }
 
@@ -75,11 +69,7 @@ mod tests {
             channels.push(step, vec![step as f32; 3]);
         }
         let steps: Vec<u64> = channels.columns().map(|(step, _)| *step).collect();
-        assert!(
-            (MOST / 2..=MOST + 1).contains(&steps.len()),
-            "{}",
-            steps.len()
-        );
+        assert!((MOST / 2..=MOST + 1).contains(&steps.len()), "{}", steps.len());
         assert_eq!((steps[0], steps[steps.len() - 1]), (1, 10_000));
         let gaps: Vec<u64> = steps.windows(2).map(|pair| pair[1] - pair[0]).collect();
         assert!(gaps[..gaps.len() - 1].iter().all(|gap| *gap == gaps[0]));

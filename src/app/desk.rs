@@ -181,10 +181,7 @@ impl Desk {
 
     /// Whether somebody else seems to train the run in a folder.
     pub fn is_live(&self, folder: &Path) -> bool {
-        let live = self
-            .listed
-            .iter()
-            .any(|run| run.live && run.folder == folder);
+        let live = self.listed.iter().any(|run| run.live && run.folder == folder);
         // What this window trained lately has written lately too.
         live && self.trained.as_deref() != Some(folder)
     }

@@ -127,8 +127,7 @@ impl Draft {
     /// How many keys differ, the data left out.
     pub fn differences(&self) -> usize {
         let keys = Config::keys().into_iter();
-        keys.filter(|key| key.name != "data.source" && self.differs(&key.name))
-            .count()
+        keys.filter(|key| key.name != "data.source" && self.differs(&key.name)).count()
     }
 
     /// Every key that is wrong, and why, with the mend.
@@ -136,9 +135,7 @@ impl Draft {
         let typed = self.wrong.iter();
         let typed = typed.map(|(key, (_, problem))| (key.clone(), problem.clone()));
         let others = self.config.problems().into_iter();
-        typed
-            .chain(others.map(|(key, problem)| (key.to_owned(), problem)))
-            .collect()
+        typed.chain(others.map(|(key, problem)| (key.to_owned(), problem))).collect()
     }
 }
 
@@ -154,19 +151,13 @@ mod tests {
         assert_eq!(draft.text("optim.batch_size"), "many");
         assert_eq!(draft.config().text("optim.batch_size"), Some(batch.clone()));
         let problems = draft.problems();
-        assert!(
-            problems.len() == 1 && problems[0].1.contains("a whole number"),
-            "{problems:?}"
-        );
+        assert!(problems.len() == 1 && problems[0].1.contains("a whole number"), "{problems:?}");
         draft.set("optim.batch_size", "0");
         assert!(draft.problems()[0].1.contains("2 or more"));
         draft.set("optim.batch_size", "16");
         assert!(draft.problems().is_empty() && draft.differs("optim.batch_size"));
         draft.reset("optim.batch_size");
-        assert_eq!(
-            (draft.text("optim.batch_size"), draft.differences()),
-            (batch, 0)
-        );
+        assert_eq!((draft.text("optim.batch_size"), draft.differences()), (batch, 0));
         // Relations between keys are said at one of them.
         draft.set("optim.warmup_epochs", "10000");
         assert_eq!(draft.problems()[0].0, "optim.warmup_epochs");

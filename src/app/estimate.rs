@@ -67,28 +67,15 @@ pub(super) fn worker(shelf: Shelf, wake: Wake) -> Worker<Question, Answer> {
             Err(error) => Err(Obstacle::data(error)),
             Ok(_) => estimate(&shelf, &question, stale),
         };
-        Some(Answer {
-            preset: preset.ok(),
-            estimate,
-            question,
-        })
+        Some(Answer { preset: preset.ok(), estimate, question })
     })
 }
 
-fn estimate(
-    shelf: &Shelf,
-    question: &Question,
-    stale: &dyn Fn() -> bool,
-) -> Result<Estimate, Obstacle> {
+fn estimate(shelf: &Shelf, question: &Question, stale: &dyn Fn() -> bool) -> Result<Estimate, Obstacle> {
     let config = &question.config;
     let dataset = shelf.dataset(config).map_err(|e| Obstacle::data(&e))?;
-    config
-        .check_against(dataset.train.len())
-        .map_err(|e| Obstacle::from(TrainError::from(e)))?;
-    let device = |error| Obstacle {
-        key: Some("device".to_owned()),
-        text: TrainError::Gpu(error).to_string(),
-    };
+    config.check_against(dataset.train.len()).map_err(|e| Obstacle::from(TrainError::from(e)))?;
+    let device = |error| Obstacle { key: Some("device".to_owned()), text: TrainError::Gpu(error).to_string() };
     let gpu = shelf.gpu(question.device.as_deref()).map_err(device)?;
     let mut blueprint = Blueprint::new(&gpu, config, dataset.clone())?;
     let start = blueprint.start().clone();
@@ -140,11 +127,7 @@ fn trial(blueprint: Blueprint, stale: &dyn Fn() -> bool) -> Result<Option<f64>, 
 /// What a data set is, in a few words.
 fn describe(dataset: &Dataset) -> String {
     let count = crate::picture::count;
-    let mut text = format!(
-        "{} training and {} test images",
-        count(dataset.train.len()),
-        count(dataset.test.len())
-    );
+    let mut text = format!("{} training and {} test images", count(dataset.train.len()), count(dataset.test.len()));
     if let Some((width, height)) = dataset.train.size() {
         text += &format!(" of {width} × {height} pixels");
     }
@@ -157,10 +140,7 @@ fn describe(dataset: &Dataset) -> String {
 
 impl Obstacle {
     fn data(error: &crate::data::DataError) -> Obstacle {
-        Obstacle {
-            key: Some("data.source".to_owned()),
-            text: error.to_string(),
-        }
+        Obstacle { key: Some("data.source".to_owned()), text: error.to_string() }
     }
 }
 
@@ -168,14 +148,8 @@ impl From<TrainError> for Obstacle {
     fn from(error: TrainError) -> Obstacle {
         match error {
             TrainError::Data(error) => Obstacle::data(&error),
-            TrainError::Config(ConfigError::Value { key, problem, .. }) => Obstacle {
-                key: Some(key),
-                text: problem,
-            },
-            other => Obstacle {
-                key: None,
-                text: other.to_string(),
-            },
+            TrainError::Config(ConfigError::Value { key, problem, .. }) => Obstacle { key: Some(key), text: problem },
+            other => Obstacle { key: None, text: other.to_string() },
         }
     }
 }

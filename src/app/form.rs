@@ -22,11 +22,7 @@ const NAME: f32 = 130.0;
 const FIELD: f32 = 122.0;
 
 /// How the sections lie beside each other, by how many columns there is room for.
-const COLUMNS: [&[&[usize]]; 3] = [
-    &[&[0, 4, 5, 2, 3, 1]],
-    &[&[0, 4, 5], &[2, 3, 1]],
-    &[&[0, 4, 5], &[2, 3], &[1]],
-];
+const COLUMNS: [&[&[usize]]; 3] = [&[&[0, 4, 5, 2, 3, 1]], &[&[0, 4, 5], &[2, 3, 1]], &[&[0, 4, 5], &[2, 3], &[1]]];
 /// Width of a column: name, field and the button beside it.
 const COLUMN: f32 = NAME + FIELD + 84.0;
 
@@ -59,11 +55,7 @@ fn section(
 ) {
     let keys: Vec<&Key> = keys
         .iter()
-        .filter(|key| {
-            key.name
-                .split_once('.')
-                .is_some_and(|(of, _)| of == section)
-        })
+        .filter(|key| key.name.split_once('.').is_some_and(|(of, _)| of == section))
         // The pane has its own field for the data.
         .filter(|key| key.name != "data.source")
         .collect();
@@ -75,9 +67,7 @@ fn section(
     let problem = |key: &Key| {
         let found = problems.iter().find(|(wrong, _)| *wrong == key.name);
         let found = found.map(|(_, text)| text.as_str());
-        found.or(blamed
-            .filter(|(of, _)| *of == key.name)
-            .map(|(_, text)| text))
+        found.or(blamed.filter(|(of, _)| *of == key.name).map(|(_, text)| text))
     };
     let wrong = keys.iter().any(|key| problem(key).is_some());
     egui::CollapsingHeader::new(RichText::new(title).strong().size(15.0))
@@ -104,19 +94,12 @@ fn row(ui: &mut Ui, draft: &mut Draft, key: &Key, problem: Option<&str>) {
         let name = name_ui(ui, text, NAME);
         let hover = |ui: &mut Ui| help(ui, key);
         let name = name.on_hover_ui(hover);
-        field_ui(ui, draft, key, problem.is_some())
-            .labelled_by(name.id)
-            .on_hover_ui(hover);
+        field_ui(ui, draft, key, problem.is_some()).labelled_by(name.id).on_hover_ui(hover);
         if differs {
             let reset = ui.small_button("Reset");
-            reset.widget_info(|| {
-                egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Reset {field}"))
-            });
+            reset.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Reset {field}")));
             let preset = draft.preset().to_owned();
-            if reset
-                .on_hover_text(format!("Back to the value of preset {preset}"))
-                .clicked()
-            {
+            if reset.on_hover_text(format!("Back to the value of preset {preset}")).clicked() {
                 draft.reset(&key.name);
             }
         }
@@ -142,11 +125,7 @@ pub(super) fn name_ui(ui: &mut Ui, text: RichText, width: f32) -> Response {
 fn help(ui: &mut Ui, key: &Key) {
     ui.set_max_width(360.0);
     ui.label(&key.help);
-    ui.label(
-        RichText::new(format!("--set {}=…", key.name))
-            .font(FontId::monospace(12.0))
-            .weak(),
-    );
+    ui.label(RichText::new(format!("--set {}=…", key.name)).font(FontId::monospace(12.0)).weak());
 }
 
 fn field_ui(ui: &mut Ui, draft: &mut Draft, key: &Key, wrong: bool) -> Response {

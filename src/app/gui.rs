@@ -47,11 +47,7 @@ pub(super) struct Frame {
 
 impl Gui {
     /// Opens it where it was. The contents come with the first frame.
-    pub fn open(
-        event_loop: &ActiveEventLoop,
-        proxy: &EventLoopProxy<UserEvent>,
-        kept: &Kept,
-    ) -> anyhow::Result<Gui> {
+    pub fn open(event_loop: &ActiveEventLoop, proxy: &EventLoopProxy<UserEvent>, kept: &Kept) -> anyhow::Result<Gui> {
         let [width, height] = within_screen(event_loop, kept.size);
         let mut attributes = WindowAttributes::default()
             .with_title("simsiam")
@@ -60,22 +56,15 @@ impl Gui {
             .with_window_icon(icon())
             // AccessKit wants to know it before it is seen.
             .with_visible(false);
-        if let Some([left, top]) = kept
-            .place
-            .filter(|place| is_on_a_screen(event_loop, *place))
-        {
+        if let Some([left, top]) = kept.place.filter(|place| is_on_a_screen(event_loop, *place)) {
             attributes = attributes.with_position(winit::dpi::PhysicalPosition::new(left, top));
         }
-        let window = event_loop
-            .create_window(attributes)
-            .context("the system opens no window")?;
+        let window = event_loop.create_window(attributes).context("the system opens no window")?;
         let window = Arc::new(window);
         let ctx = egui::Context::default();
         let faults = Arc::new(Faults::default());
         let painter = paint_with(event_loop, &ctx, &window, &faults)?;
-        let software = painter
-            .render_state()
-            .is_some_and(|state| crate::gpu::is_software(&state.adapter.get_info()));
+        let software = painter.render_state().is_some_and(|state| crate::gpu::is_software(&state.adapter.get_info()));
         let mut state = egui_winit::State::new(
             ctx.clone(),
             ViewportId::ROOT,
@@ -118,11 +107,9 @@ impl Gui {
     /// Hands an event to egui; whether a frame should follow.
     pub fn event(&mut self, event: &WindowEvent) -> bool {
         if let WindowEvent::Resized(size) = event
-            && let (Some(width), Some(height)) =
-                (NonZeroU32::new(size.width), NonZeroU32::new(size.height))
+            && let (Some(width), Some(height)) = (NonZeroU32::new(size.width), NonZeroU32::new(size.height))
         {
-            self.painter
-                .on_window_resized(ViewportId::ROOT, width, height);
+            self.painter.on_window_resized(ViewportId::ROOT, width, height);
         }
         self.state.on_window_event(&self.window, event).repaint
     }
@@ -130,25 +117,17 @@ impl Gui {
     /// AccessKit asks or tells something.
     pub fn access(&mut self, event: egui_winit::accesskit_winit::WindowEvent) {
         match event {
-            egui_winit::accesskit_winit::WindowEvent::InitialTreeRequested => {
-                self.ctx.enable_accesskit()
-            }
+            egui_winit::accesskit_winit::WindowEvent::InitialTreeRequested => self.ctx.enable_accesskit(),
             egui_winit::accesskit_winit::WindowEvent::ActionRequested(request) => {
                 self.state.on_accesskit_action_request(request);
             }
-            egui_winit::accesskit_winit::WindowEvent::AccessibilityDeactivated => {
-                self.ctx.disable_accesskit()
-            }
+            egui_winit::accesskit_winit::WindowEvent::AccessibilityDeactivated => self.ctx.disable_accesskit(),
         }
         self.window.request_redraw();
     }
 
     /// One frame of `contents`.
-    pub fn paint(
-        &mut self,
-        event_loop: &ActiveEventLoop,
-        contents: impl FnMut(&mut egui::Ui),
-    ) -> Frame {
+    pub fn paint(&mut self, event_loop: &ActiveEventLoop, contents: impl FnMut(&mut egui::Ui)) -> Frame {
         let began = Instant::now();
         let mut input = self.state.take_egui_input(&self.window);
         let viewport = input.viewports.entry(ViewportId::ROOT).or_default();
@@ -162,8 +141,7 @@ impl Gui {
         let scale = output.pixels_per_point;
         let primitives = self.ctx.tessellate(output.shapes, scale);
         let own = began.elapsed();
-        self.pending
-            .append(std::mem::take(&mut output.textures_delta));
+        self.pending.append(std::mem::take(&mut output.textures_delta));
         let size = self.window.inner_size();
         if size.width > 0 && size.height > 0 {
             let ground = self.ctx.global_style().visuals.panel_fill;
@@ -181,24 +159,15 @@ impl Gui {
         if self.software {
             // The CPU paints after the call has returned: only waiting for it tells what a frame costs.
             if let Some(state) = self.painter.render_state() {
-                let _ = state
-                    .device
-                    .poll(egui_wgpu::wgpu::PollType::wait_indefinitely());
+                let _ = state.device.poll(egui_wgpu::wgpu::PollType::wait_indefinitely());
             }
         }
-        Frame {
-            own,
-            all: began.elapsed(),
-        }
+        Frame { own, all: began.elapsed() }
     }
 
     /// What the driver complained of since the last call.
     pub fn fault(&self) -> Option<String> {
-        self.faults
-            .error
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        self.faults.error.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Whether the window's device is gone.
@@ -219,12 +188,7 @@ fn paint_with(
         ..Default::default()
     }
     .with_surface_config(SurfaceConfig::LOW_LATENCY);
-    let mut painter = pollster::block_on(Painter::new(
-        ctx.clone(),
-        config,
-        false,
-        RendererOptions::default(),
-    ));
+    let mut painter = pollster::block_on(Painter::new(ctx.clone(), config, false, RendererOptions::default()));
     pollster::block_on(painter.set_window(ViewportId::ROOT, Some(window.clone()))).context(
         "no GPU paints on this screen; install a driver (Debian and Ubuntu: `apt-get install mesa-vulkan-drivers libvulkan1` also gives a software one)",
     )?;
@@ -251,10 +215,7 @@ fn within_screen(event_loop: &ActiveEventLoop, size: [f32; 2]) -> [f32; 2] {
     let screens = screens.map(|screen| screen.size().to_logical::<f32>(screen.scale_factor()));
     let largest = screens.max_by(|a, b| (a.width * a.height).total_cmp(&(b.width * b.height)));
     match largest.filter(|screen| screen.width > 0.0 && screen.height > 0.0) {
-        Some(screen) => [
-            size[0].min(PART * screen.width),
-            size[1].min(PART * screen.height),
-        ],
+        Some(screen) => [size[0].min(PART * screen.width), size[1].min(PART * screen.height)],
         None => size,
     }
 }
@@ -263,8 +224,7 @@ fn is_on_a_screen(event_loop: &ActiveEventLoop, [left, top]: [i32; 2]) -> bool {
     event_loop.available_monitors().any(|monitor| {
         let (at, size) = (monitor.position(), monitor.size());
         let inside = |place: i32, from: i32, length: u32| {
-            i64::from(place) >= i64::from(from)
-                && i64::from(place) < i64::from(from) + i64::from(length)
+            i64::from(place) >= i64::from(from) && i64::from(place) < i64::from(from) + i64::from(length)
         };
         inside(left, at.x, size.width) && inside(top, at.y, size.height)
     })

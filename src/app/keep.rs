@@ -102,8 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_comes_back_and_nonsense_does_not() -> Result<(), Box<dyn std::error::Error>>
-    {
+    fn what_is_written_comes_back_and_nonsense_does_not() -> Result<(), Box<dyn std::error::Error>> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("new/window.toml");
         let mut kept = Kept::read(&path);

@@ -46,16 +46,8 @@ pub(super) fn worker(shelf: Shelf, wake: Wake) -> Worker<Question, Answer> {
     })
 }
 
-fn look(
-    shelf: &Shelf,
-    question: &Question,
-    kept: &mut Option<(Config, usize, Preview)>,
-) -> anyhow::Result<Seen> {
-    let Question {
-        config,
-        device,
-        sight,
-    } = question;
+fn look(shelf: &Shelf, question: &Question, kept: &mut Option<(Config, usize, Preview)>) -> anyhow::Result<Seen> {
+    let Question { config, device, sight } = question;
     config.validate()?;
     let dataset = shelf.dataset(config)?;
     let set = &dataset.train;
@@ -85,8 +77,5 @@ fn look(
         rows.extend(ViewRow::of(config, &dataset, image, &views)?);
     }
     *kept = Some((config.clone(), wanted, preview));
-    Ok(Seen {
-        rows,
-        images: set.len(),
-    })
+    Ok(Seen { rows, images: set.len() })
 }

@@ -106,9 +106,9 @@ fn find(
     let classes = &kept.dataset.classes;
     let image = show(&*test.0, test.1.images[row], classes)?;
     let found = nearest(&bank.1, test.1.row(row), question.count);
-    let neighbours = found.into_iter().map(|Neighbour { image, similarity }| {
-        Ok::<_, anyhow::Error>((show(&*bank.0, image, classes)?, similarity))
-    });
+    let neighbours = found
+        .into_iter()
+        .map(|Neighbour { image, similarity }| Ok::<_, anyhow::Error>((show(&*bank.0, image, classes)?, similarity)));
     Ok(Some(Neighbourhood {
         image,
         neighbours: neighbours.collect::<Result<_, _>>()?,
@@ -158,13 +158,7 @@ fn compute(
     let Some(test_table) = features.table(&test, &mut go_on)? else {
         return Ok(None);
     };
-    Ok(Some(Kept {
-        of,
-        epoch: checkpoint.epoch,
-        dataset,
-        bank: (bank, bank_table),
-        test: (test, test_table),
-    }))
+    Ok(Some(Kept { of, epoch: checkpoint.epoch, dataset, bank: (bank, bank_table), test: (test, test_table) }))
 }
 
 fn show(set: &dyn ImageSet, image: u32, classes: &[String]) -> anyhow::Result<Shown> {
@@ -175,8 +169,6 @@ fn show(set: &dyn ImageSet, image: u32, classes: &[String]) -> anyhow::Result<Sh
     Ok(Shown {
         picture: reduced(picture.unwrap_or_else(|| RgbImage::new(1, 1)), SIDE),
         name: set.name(index),
-        class: label
-            .and_then(|&label| classes.get(label as usize))
-            .cloned(),
+        class: label.and_then(|&label| classes.get(label as usize)).cloned(),
     })
 }

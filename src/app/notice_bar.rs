@@ -16,18 +16,16 @@ pub(super) fn ui(ui: &mut Ui, desk: &mut Desk) {
     if notices.is_empty() {
         return;
     }
-    ScrollArea::vertical()
-        .id_salt("notices")
-        .max_height(HEIGHT)
-        .auto_shrink([false, true])
-        .stick_to_bottom(true)
-        .show(ui, |ui| {
+    ScrollArea::vertical().id_salt("notices").max_height(HEIGHT).auto_shrink([false, true]).stick_to_bottom(true).show(
+        ui,
+        |ui| {
             for (place, notice) in notices.iter().enumerate() {
                 if one(ui, desk, notice) {
                     dismissed = Some(place);
                 }
             }
-        });
+        },
+    );
     if let Some(place) = dismissed {
         desk.notices.dismiss(place);
     }
@@ -54,20 +52,17 @@ fn one(ui: &mut Ui, desk: &mut Desk, notice: &Notice) -> bool {
                             done = true;
                         }
                     }
-                    ui.with_layout(
-                        Layout::top_down(Align::LEFT).with_main_align(Align::Center),
-                        |ui| {
-                            let mut text = notice.text.clone();
-                            if notice.times > 1 {
-                                text += &format!(" ({} times)", notice.times);
-                            }
-                            ui.add(Label::new(RichText::new(text).color(color)).wrap());
-                            if !notice.advice.is_empty() {
-                                let advice = format!("What usually helps: {}", notice.advice);
-                                ui.add(Label::new(advice).wrap());
-                            }
-                        },
-                    );
+                    ui.with_layout(Layout::top_down(Align::LEFT).with_main_align(Align::Center), |ui| {
+                        let mut text = notice.text.clone();
+                        if notice.times > 1 {
+                            text += &format!(" ({} times)", notice.times);
+                        }
+                        ui.add(Label::new(RichText::new(text).color(color)).wrap());
+                        if !notice.advice.is_empty() {
+                            let advice = format!("What usually helps: {}", notice.advice);
+                            ui.add(Label::new(advice).wrap());
+                        }
+                    });
                 });
             });
         });

@@ -64,13 +64,7 @@ impl Notices {
             known.times += 1;
             return;
         }
-        self.list.push(Notice {
-            grade,
-            text,
-            advice,
-            remedy,
-            times: 1,
-        });
+        self.list.push(Notice { grade, text, advice, remedy, times: 1 });
         if self.list.len() > MOST {
             // The least grave of the oldest goes.
             let oldest = self.list.iter().position(|n| n.grade == Grade::Info);

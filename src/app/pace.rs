@@ -20,11 +20,7 @@ pub(super) struct Pace {
 
 impl Pace {
     pub fn new(software: bool) -> Pace {
-        Pace {
-            software,
-            last: None,
-            cost: Duration::ZERO,
-        }
+        Pace { software, last: None, cost: Duration::ZERO }
     }
 
     /// A frame that began at `began` took so long.

@@ -25,14 +25,7 @@ pub enum Curve {
 
 impl Curve {
     /// All of them, in the order of the window.
-    pub const ALL: [Curve; 6] = [
-        Curve::Loss,
-        Curve::OutputStd,
-        Curve::Rank,
-        Curve::Knn,
-        Curve::Lr,
-        Curve::Speed,
-    ];
+    pub const ALL: [Curve; 6] = [Curve::Loss, Curve::OutputStd, Curve::Rank, Curve::Knn, Curve::Lr, Curve::Speed];
 
     /// Its heading.
     pub fn name(self) -> &'static str {
@@ -116,10 +109,7 @@ impl Record {
                     (Curve::Loss, line.loss),
                     (Curve::OutputStd, line.output_std),
                     (Curve::Lr, line.lr),
-                    (
-                        Curve::Speed,
-                        line.images_per_second.filter(|&rate| rate > 0.0),
-                    ),
+                    (Curve::Speed, line.images_per_second.filter(|&rate| rate > 0.0)),
                 ];
                 for (curve, value) in values {
                     self.push(curve, at, value);
@@ -127,11 +117,7 @@ impl Record {
             }
             Line::Watch(line) => {
                 self.push(Curve::Rank, line.step as f64, line.effective_rank);
-                let channels: Option<Vec<f32>> = line
-                    .channel_std
-                    .iter()
-                    .map(|v| v.map(|v| v as f32))
-                    .collect();
+                let channels: Option<Vec<f32>> = line.channel_std.iter().map(|v| v.map(|v| v as f32)).collect();
                 self.channels.push(line.step, channels.unwrap_or_default());
             }
             Line::Epoch(line) => {
@@ -144,11 +130,7 @@ impl Record {
                     self.push(Curve::OutputStd, at, line.output_std);
                 }
                 // Its last step was watched, where the run's version did that.
-                if self
-                    .curve(Curve::Rank)
-                    .last()
-                    .is_none_or(|[last, _]| last < at)
-                {
+                if self.curve(Curve::Rank).last().is_none_or(|[last, _]| last < at) {
                     self.push(Curve::Rank, at, line.effective_rank);
                 }
                 self.push(Curve::Knn, at, percent);

@@ -16,11 +16,7 @@ struct Block {
 
 impl Block {
     fn of(values: &[f32]) -> Block {
-        let mut block = Block {
-            min: f32::INFINITY,
-            max: f32::NEG_INFINITY,
-            sum: 0.0,
-        };
+        let mut block = Block { min: f32::INFINITY, max: f32::NEG_INFINITY, sum: 0.0 };
         for &value in values {
             block.min = block.min.min(value);
             block.max = block.max.max(value);
@@ -30,11 +26,7 @@ impl Block {
     }
 
     fn and(self, other: Block) -> Block {
-        Block {
-            min: self.min.min(other.min),
-            max: self.max.max(other.max),
-            sum: self.sum + other.sum,
-        }
+        Block { min: self.min.min(other.min), max: self.max.max(other.max), sum: self.sum + other.sum }
     }
 }
 
@@ -165,11 +157,7 @@ impl Series {
                 return None;
             }
             let end = ((at / size + 1) * size).min(within.end);
-            let bucket = Bucket {
-                x: self.x[at + (end - at) / 2],
-                block: self.block(at..end),
-                points: end - at,
-            };
+            let bucket = Bucket { x: self.x[at + (end - at) / 2], block: self.block(at..end), points: end - at };
             at = end;
             Some(bucket)
         })
@@ -191,9 +179,7 @@ impl Series {
         let half = points.start + (len / 2).next_power_of_two().min(len - 1);
         let half = half / LEAF * LEAF;
         match half > points.start {
-            true => self
-                .block(points.start..half)
-                .and(self.block(half..points.end)),
+            true => self.block(points.start..half).and(self.block(half..points.end)),
             false => Block::of(&self.y[points]),
         }
     }
@@ -231,22 +217,11 @@ mod tests {
     fn extremes_survive_in_any_range() {
         let count = 100_003;
         let series = series(count);
-        for range in [
-            [0.0, count as f64],
-            [33.0, 70_001.0],
-            [33_000.0, 34_000.0],
-            [29_999.0, 99_999.5],
-        ] {
+        for range in [[0.0, count as f64], [33.0, 70_001.0], [33_000.0, 34_000.0], [29_999.0, 99_999.5]] {
             let points = series.outline(range, 200);
-            assert!(
-                (200..=900).contains(&points.len()),
-                "{range:?}: {}",
-                points.len()
-            );
+            assert!((200..=900).contains(&points.len()), "{range:?}: {}", points.len());
             let expected = |fold: fn(f64, f64) -> f64, start: f64| {
-                series
-                    .within(range)
-                    .fold(start, |most, i| fold(most, f64::from(series.y[i])))
+                series.within(range).fold(start, |most, i| fold(most, f64::from(series.y[i])))
             };
             let most = points.iter().fold(f64::MIN, |most, p| most.max(p[1]));
             let least = points.iter().fold(f64::MAX, |least, p| least.min(p[1]));
@@ -268,11 +243,7 @@ mod tests {
         let mut mean = 0.0;
         for (i, point) in few.iter().enumerate() {
             let here = (i % 2) as f64;
-            mean = if i == 0 {
-                here
-            } else {
-                here + (mean - here) * kept
-            };
+            mean = if i == 0 { here } else { here + (mean - here) * kept };
             assert!((point[1] - mean).abs() < 1e-9);
         }
     }

@@ -19,11 +19,7 @@ use crate::train::{Blueprint, Command, Event, Line, Outcome, Run, RunFolder, Tra
 #[derive(Debug, Clone)]
 pub(super) enum Job {
     /// A new run, in a free folder of `parent` called after `name`.
-    New {
-        config: Box<Config>,
-        parent: PathBuf,
-        name: String,
-    },
+    New { config: Box<Config>, parent: PathBuf, name: String },
     /// The run in a folder, from its last checkpoint.
     Continue(PathBuf),
 }
@@ -34,10 +30,7 @@ pub(super) enum Told {
     /// What it does before the first step.
     Preparing(String),
     /// The run has a folder: this, with these settings.
-    Began {
-        folder: PathBuf,
-        config: Box<Config>,
-    },
+    Began { folder: PathBuf, config: Box<Config> },
     /// What a run that continues has told before.
     Before(Vec<Line>),
     /// From the training.
@@ -78,28 +71,18 @@ impl Session {
             let ending = match train(job, device.as_deref(), &own, &commands, &say) {
                 Ok(Outcome::Done) => Ending::Done,
                 Ok(Outcome::Stopped { step }) => Ending::Stopped { step },
-                Err(error) => Ending::Failed {
-                    device_lost: error.is_lost_device(),
-                    error: error.to_string(),
-                },
+                Err(error) => Ending::Failed { device_lost: error.is_lost_device(), error: error.to_string() },
             };
             say(Told::Ended(ending));
         };
-        let thread = thread::Builder::new()
-            .name("training".to_owned())
-            .spawn(work);
+        let thread = thread::Builder::new().name("training".to_owned()).spawn(work);
         if let Err(error) = &thread {
             let _ = failed.send(Told::Ended(Ending::Failed {
                 error: format!("the system starts no thread for the training: {error}"),
                 device_lost: false,
             }));
         }
-        Session {
-            sender,
-            told,
-            ended: false,
-            thread: thread.ok(),
-        }
+        Session { sender, told, ended: false, thread: thread.ok() }
     }
 
     /// Tells the training something; it follows after the step that it is at.
@@ -121,8 +104,7 @@ impl Session {
                 Err(TryRecvError::Disconnected) if !self.ended => {
                     self.ended = true;
                     told.push(Told::Ended(Ending::Failed {
-                        error: "the training has ended unexpectedly; what it printed is in the terminal"
-                            .to_owned(),
+                        error: "the training has ended unexpectedly; what it printed is in the terminal".to_owned(),
                         device_lost: false,
                     }));
                 }
@@ -209,20 +191,13 @@ fn train(
     let goes_on = continued.is_some();
     let mut run = match (continued, &job) {
         (Some((folder, checkpoint)), _) => Run::resume(blueprint, folder, &checkpoint)?,
-        (None, Job::New { parent, name, .. }) => {
-            Run::create(blueprint, &RunFolder::next(parent, name))?
-        }
+        (None, Job::New { parent, name, .. }) => Run::create(blueprint, &RunFolder::next(parent, name))?,
         // A run to continue was opened above.
         (None, Job::Continue(path)) => Run::create(blueprint, path)?,
     };
-    say(Told::Began {
-        folder: run.folder().path().to_path_buf(),
-        config: Box::new(config),
-    });
+    say(Told::Began { folder: run.folder().path().to_path_buf(), config: Box::new(config) });
     if goes_on {
         before(&run.folder().metrics(), say);
     }
-    run.train(sender, commands, &mut |event| {
-        say(Told::Event(event.clone()))
-    })
+    run.train(sender, commands, &mut |event| say(Told::Event(event.clone())))
 }

@@ -69,11 +69,7 @@ pub struct App {
 impl App {
     /// Starts the threads. `wake` is called, on any of them, when there is something to show. Fails where a preset cannot be read.
     pub fn new(options: Options, wake: Wake) -> anyhow::Result<App> {
-        let mut kept = options
-            .settings
-            .as_deref()
-            .map(Kept::read)
-            .unwrap_or_default();
+        let mut kept = options.settings.as_deref().map(Kept::read).unwrap_or_default();
         let mut draft = Draft::new()?;
         draft.device = options.device.or_else(|| kept.device.clone());
         if let Some(data) = &options.data {
@@ -101,12 +97,7 @@ impl App {
         kept.pane = kept.pane.min(panes.len() - 1);
         let devices = Worker::new("devices", wake.clone(), |(), _| {
             let names = gpu::adapters().into_iter();
-            Some(
-                names
-                    .filter(|a| a.lack().is_none())
-                    .map(|a| a.name)
-                    .collect(),
-            )
+            Some(names.filter(|a| a.lack().is_none()).map(|a| a.name).collect())
         });
         devices.ask(());
         let lister = Lister::start(&kept.runs, wake.clone());
@@ -161,8 +152,7 @@ impl App {
             self.estimate();
         }
         let wishes = self.desk.wishes();
-        let moved =
-            self.desk.kept.pane != pane || self.desk.kept.look != look || !wishes.is_empty();
+        let moved = self.desk.kept.pane != pane || self.desk.kept.look != look || !wishes.is_empty();
         for wish in wishes {
             self.fulfil(wish);
         }
@@ -185,17 +175,9 @@ impl App {
             // A letter that is typed into a field is meant for it.
             if free {
                 space = input.consume_key(Modifiers::NONE, Key::Space);
-                number = numbers
-                    .iter()
-                    .position(|&key| input.consume_key(Modifiers::NONE, key));
+                number = numbers.iter().position(|&key| input.consume_key(Modifiers::NONE, key));
             }
-            (
-                open,
-                start,
-                space,
-                number,
-                std::mem::take(&mut input.raw.dropped_files),
-            )
+            (open, start, space, number, std::mem::take(&mut input.raw.dropped_files))
         });
         if open {
             self.desk.wish(Wish::AskFolder);

@@ -16,11 +16,7 @@ pub(super) fn ui(ui: &mut Ui, desk: &mut Desk) {
             }
         });
     });
-    ui.label(
-        RichText::new("A click opens a run; its box lays it over the others.")
-            .size(12.0)
-            .weak(),
-    );
+    ui.label(RichText::new("A click opens a run; its box lays it over the others.").size(12.0).weak());
     ui.add_space(4.0);
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         let mut rows: Vec<(std::path::PathBuf, String, bool)> = desk
@@ -53,18 +49,14 @@ fn row(ui: &mut Ui, desk: &mut Desk, folder: &std::path::Path, name: &str, live:
     ui.horizontal(|ui| {
         let mut open = place.is_some();
         let check = ui.checkbox(&mut open, "");
-        check.widget_info(|| {
-            egui::WidgetInfo::selected(egui::Role::CheckBox, true, open, format!("Compare {name}"))
-        });
+        check.widget_info(|| egui::WidgetInfo::selected(egui::Role::CheckBox, true, open, format!("Compare {name}")));
         if check.changed() {
             desk.wish(match open {
                 true => Wish::Open(folder.to_path_buf()),
                 false => Wish::Close(folder.to_path_buf()),
             });
         }
-        let color = place
-            .and_then(|place| desk.shown.get(place))
-            .map(|run| theme::run(run.color));
+        let color = place.and_then(|place| desk.shown.get(place)).map(|run| theme::run(run.color));
         // Square at rest, round where it is trained.
         let (swatch, _) = ui.allocate_exact_size(egui::vec2(10.0, 10.0), egui::Sense::hover());
         let rounding = if own || live { 5.0 } else { 2.0 };

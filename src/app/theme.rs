@@ -17,10 +17,7 @@ const RUNS: [Color32; 7] = [
 ];
 
 /// Of view 1 and view 2, as in the sheets of views.
-pub(super) const VIEWS: [Color32; 2] = [
-    Color32::from_rgb(0x1f, 0x8a, 0xd0),
-    Color32::from_rgb(0xe0, 0x6c, 0x10),
-];
+pub(super) const VIEWS: [Color32; 2] = [Color32::from_rgb(0x1f, 0x8a, 0xd0), Color32::from_rgb(0xe0, 0x6c, 0x10)];
 
 /// The colour of a run.
 pub(super) fn run(index: usize) -> Color32 {
@@ -29,36 +26,20 @@ pub(super) fn run(index: usize) -> Color32 {
 
 /// What differs from its preset.
 pub(super) fn changed(ui: &Ui) -> Color32 {
-    pick(
-        ui,
-        Color32::from_rgb(0x6c, 0xb8, 0xf0),
-        Color32::from_rgb(0x00, 0x62, 0xa8),
-    )
+    pick(ui, Color32::from_rgb(0x6c, 0xb8, 0xf0), Color32::from_rgb(0x00, 0x62, 0xa8))
 }
 
 /// What is well.
 pub(super) fn good(ui: &Ui) -> Color32 {
-    pick(
-        ui,
-        Color32::from_rgb(0x4c, 0xc0, 0x90),
-        Color32::from_rgb(0x00, 0x80, 0x58),
-    )
+    pick(ui, Color32::from_rgb(0x4c, 0xc0, 0x90), Color32::from_rgb(0x00, 0x80, 0x58))
 }
 
 /// Of a notice, and of errors beside a field.
 pub(super) fn grade(ui: &Ui, grade: Grade) -> Color32 {
     match grade {
         Grade::Info => changed(ui),
-        Grade::Warning => pick(
-            ui,
-            Color32::from_rgb(0xf0, 0xb0, 0x40),
-            Color32::from_rgb(0xa0, 0x64, 0x00),
-        ),
-        Grade::Error => pick(
-            ui,
-            Color32::from_rgb(0xff, 0x80, 0x70),
-            Color32::from_rgb(0xb8, 0x28, 0x18),
-        ),
+        Grade::Warning => pick(ui, Color32::from_rgb(0xf0, 0xb0, 0x40), Color32::from_rgb(0xa0, 0x64, 0x00)),
+        Grade::Error => pick(ui, Color32::from_rgb(0xff, 0x80, 0x70), Color32::from_rgb(0xb8, 0x28, 0x18)),
     }
 }
 
@@ -88,39 +69,19 @@ pub(super) fn install(ctx: &Context) {
         style.visuals.text_cursor.blink = false;
         style.animation_time = 0.0;
         let dark = style.visuals.dark_mode;
-        let ground = if dark {
-            Color32::from_gray(24)
-        } else {
-            Color32::from_gray(250)
-        };
+        let ground = if dark { Color32::from_gray(24) } else { Color32::from_gray(250) };
         style.visuals.panel_fill = ground;
         style.visuals.window_fill = ground;
-        style.visuals.extreme_bg_color = if dark {
-            Color32::from_gray(14)
-        } else {
-            Color32::WHITE
-        };
+        style.visuals.extreme_bg_color = if dark { Color32::from_gray(14) } else { Color32::WHITE };
         // The defaults are too faint to read for long.
-        let text = if dark {
-            Color32::from_gray(208)
-        } else {
-            Color32::from_gray(40)
-        };
+        let text = if dark { Color32::from_gray(208) } else { Color32::from_gray(40) };
         style.visuals.widgets.noninteractive.fg_stroke = Stroke::new(1.0, text);
         style.visuals.widgets.inactive.fg_stroke = Stroke::new(1.0, text);
-        let edge = if dark {
-            Color32::from_gray(70)
-        } else {
-            Color32::from_gray(196)
-        };
+        let edge = if dark { Color32::from_gray(70) } else { Color32::from_gray(196) };
         style.visuals.widgets.inactive.bg_stroke = Stroke::new(1.0, edge);
-        style.visuals.selection.bg_fill = if dark {
-            Color32::from_rgb(0x10, 0x50, 0x80)
-        } else {
-            Color32::from_rgb(0xb8, 0xdc, 0xf4)
-        };
-        style.visuals.selection.stroke =
-            Stroke::new(1.0, if dark { Color32::WHITE } else { Color32::BLACK });
+        style.visuals.selection.bg_fill =
+            if dark { Color32::from_rgb(0x10, 0x50, 0x80) } else { Color32::from_rgb(0xb8, 0xdc, 0xf4) };
+        style.visuals.selection.stroke = Stroke::new(1.0, if dark { Color32::WHITE } else { Color32::BLACK });
     });
 }
 

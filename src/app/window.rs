@@ -62,9 +62,7 @@ pub fn run(options: Options) -> Result<FrameTimes> {
         failed: None,
         times: FrameTimes::default(),
     };
-    event_loop
-        .run_app(&mut program)
-        .context("the window system has ended")?;
+    event_loop.run_app(&mut program).context("the window system has ended")?;
     program.app.keep();
     match program.failed {
         Some(error) => Err(error),
@@ -103,12 +101,10 @@ impl Program {
             self.times.all.push(frame.all.as_secs_f64());
         }
         if let Some(fault) = gui.fault() {
-            self.app
-                .trouble(format!("The window's driver reported an error: {fault}"));
+            self.app.trouble(format!("The window's driver reported an error: {fault}"));
         }
         if gui.is_lost() {
-            self.app
-                .trouble("The window's device was lost and opened again.".to_owned());
+            self.app.trouble("The window's device was lost and opened again.".to_owned());
             self.close_window();
             self.open_window(event_loop);
             self.app.reopened();

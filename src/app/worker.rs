@@ -34,14 +34,8 @@ impl<Q: Send + 'static, A: Send + 'static> Worker<Q, A> {
         wake: Wake,
         mut answer: impl FnMut(Q, &dyn Fn() -> bool) -> Option<A> + Send + 'static,
     ) -> Worker<Q, A> {
-        let shared: Shared<Q> = Arc::new((
-            Mutex::new(Slot {
-                question: None,
-                closed: false,
-                busy: false,
-            }),
-            Condvar::new(),
-        ));
+        let shared: Shared<Q> =
+            Arc::new((Mutex::new(Slot { question: None, closed: false, busy: false }), Condvar::new()));
         let (sender, answers) = mpsc::channel();
         let its = shared.clone();
         let work = move || {
@@ -61,11 +55,7 @@ impl<Q: Send + 'static, A: Send + 'static> Worker<Q, A> {
         };
         // Where a system has no more threads, nothing is answered; the window itself goes on.
         let thread = thread::Builder::new().name(name.to_owned()).spawn(work);
-        Worker {
-            shared,
-            answers,
-            thread: thread.ok(),
-        }
+        Worker { shared, answers, thread: thread.ok() }
     }
 
     /// Asks, in place of a question that is still waiting.

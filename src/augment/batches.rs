@@ -108,9 +108,6 @@ impl Batches {
 
     /// See [`Loader::remarks`].
     pub fn remarks(&self) -> Vec<String> {
-        self.loader
-            .as_ref()
-            .map(|(_, loader)| loader.remarks())
-            .unwrap_or_default()
+        self.loader.as_ref().map(|(_, loader)| loader.remarks()).unwrap_or_default()
     }
 }

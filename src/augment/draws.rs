@@ -111,33 +111,16 @@ pub fn draw(
     let gray = draw.chance(config.grayscale);
     let blur = draw.chance(config.blur_probability);
     let sigma = draw.uniform(config.blur_sigma[0], config.blur_sigma[1]) as f32;
-    ViewDraws {
-        image,
-        view,
-        top,
-        left,
-        height,
-        width,
-        flip,
-        jitter,
-        gray,
-        blur_sigma: blur.then_some(sigma),
-    }
+    ViewDraws { image, view, top, left, height, width, flip, jitter, gray, blur_sigma: blur.then_some(sigma) }
 }
 
 /// torchvision's `RandomResizedCrop.get_params`: top, left, height, width. 40 words: all tries are drawn, the first that fits counts.
-fn crop(
-    config: &AugmentConfig,
-    source_width: u32,
-    source_height: u32,
-    draw: &mut Draw,
-) -> [u32; 4] {
+fn crop(config: &AugmentConfig, source_width: u32, source_height: u32, draw: &mut Draw) -> [u32; 4] {
     let (full_width, full_height) = (f64::from(source_width), f64::from(source_height));
     let [low, high] = config.crop_ratio;
     let mut found = None;
     for _ in 0..CROP_TRIES {
-        let area =
-            full_width * full_height * draw.uniform(config.crop_scale[0], config.crop_scale[1]);
+        let area = full_width * full_height * draw.uniform(config.crop_scale[0], config.crop_scale[1]);
         let ratio = draw.uniform(low.ln(), high.ln()).exp();
         // Python rounds halves to even.
         let width = (area * ratio).sqrt().round_ties_even();
@@ -146,14 +129,8 @@ fn crop(
         let fits = (1.0..=full_width).contains(&width) && (1.0..=full_height).contains(&height);
         if fits && found.is_none() {
             let (width, height) = (width as u32, height as u32);
-            let place =
-                |word: u32, room: u32| ((u64::from(word) * (u64::from(room) + 1)) >> 32) as u32;
-            found = Some([
-                place(down, source_height - height),
-                place(across, source_width - width),
-                height,
-                width,
-            ]);
+            let place = |word: u32, room: u32| ((u64::from(word) * (u64::from(room) + 1)) >> 32) as u32;
+            found = Some([place(down, source_height - height), place(across, source_width - width), height, width]);
         }
     }
     found.unwrap_or_else(|| {
@@ -165,12 +142,7 @@ fn crop(
         } else if ratio > high {
             width = ((full_height * high).round_ties_even() as u32).clamp(1, source_width);
         }
-        [
-            (source_height - height) / 2,
-            (source_width - width) / 2,
-            height,
-            width,
-        ]
+        [(source_height - height) / 2, (source_width - width) / 2, height, width]
     })
 }
 
@@ -178,56 +150,29 @@ fn crop(
 fn jitter(config: &AugmentConfig, draw: &mut Draw) -> Option<Jitter> {
     let on = draw.chance(config.jitter_probability);
     let mut factor = |strength: f64| draw.uniform((1.0 - strength).max(0.0), 1.0 + strength) as f32;
-    let (brightness, contrast, saturation) = (
-        factor(config.brightness),
-        factor(config.contrast),
-        factor(config.saturation),
-    );
+    let (brightness, contrast, saturation) =
+        (factor(config.brightness), factor(config.contrast), factor(config.saturation));
     let hue = draw.uniform(-config.hue, config.hue) as f32;
-    let mut order = [
-        JitterOp::Brightness,
-        JitterOp::Contrast,
-        JitterOp::Saturation,
-        JitterOp::Hue,
-    ];
+    let mut order = [JitterOp::Brightness, JitterOp::Contrast, JitterOp::Saturation, JitterOp::Hue];
     for last in (1..4_u32).rev() {
         order.swap(last as usize, draw.below(last + 1) as usize);
     }
-    on.then_some(Jitter {
-        brightness,
-        contrast,
-        saturation,
-        hue,
-        order,
-    })
+    on.then_some(Jitter { brightness, contrast, saturation, hue, order })
 }
 
 /// One line for people: `image 17 view 1: crop 20x18 at (4, 3), contrast 1.20, brightness 0.83, gray, blur 1.31, flipped`.
 /// Changes that change nothing are left out; the colour changes stand in their order of application.
 impl fmt::Display for ViewDraws {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            image,
-            view,
-            top,
-            left,
-            height,
-            width,
-            ..
-        } = self;
-        write!(
-            f,
-            "image {image} view {view}: crop {width}x{height} at ({left}, {top})"
-        )?;
+        let Self { image, view, top, left, height, width, .. } = self;
+        write!(f, "image {image} view {view}: crop {width}x{height} at ({left}, {top})")?;
         if let Some(jitter) = &self.jitter {
             for op in jitter.order {
                 match op {
                     JitterOp::Brightness if jitter.brightness != 1.0 => {
                         write!(f, ", brightness {:.2}", jitter.brightness)?
                     }
-                    JitterOp::Contrast if jitter.contrast != 1.0 => {
-                        write!(f, ", contrast {:.2}", jitter.contrast)?
-                    }
+                    JitterOp::Contrast if jitter.contrast != 1.0 => write!(f, ", contrast {:.2}", jitter.contrast)?,
                     JitterOp::Saturation if jitter.saturation != 1.0 => {
                         write!(f, ", saturation {:.2}", jitter.saturation)?
                     }

@@ -44,12 +44,7 @@ impl Feed {
 
     /// Every run brings a [`Patch`] for each of its `rows` views of `size` pixels, cut from images of width and height `one_size` where all
     /// share it.
-    pub fn streamed(
-        graph: &mut Graph,
-        one_size: Option<(u32, u32)>,
-        rows: usize,
-        size: usize,
-    ) -> Feed {
+    pub fn streamed(graph: &mut Graph, one_size: Option<(u32, u32)>, rows: usize, size: usize) -> Feed {
         let patch = Patch::most_bytes(size, one_size);
         let bytes = words(rows.saturating_mul(patch));
         Feed {
@@ -89,12 +84,7 @@ impl Feed {
     }
 
     /// Writes which views of resident images the next run makes.
-    pub fn write_draws(
-        &self,
-        program: &Program,
-        images: &Images,
-        draws: impl Iterator<Item = ViewDraws>,
-    ) {
+    pub fn write_draws(&self, program: &Program, images: &Images, draws: impl Iterator<Item = ViewDraws>) {
         let size = images.image_bytes();
         let table: Vec<u32> = draws
             .take(self.rows)
@@ -130,10 +120,7 @@ fn packed(bytes: &[u8]) -> Vec<u32> {
     rest[..whole.remainder().len()].copy_from_slice(whole.remainder());
     let has_rest = !whole.remainder().is_empty();
     let word = |four: &[u8]| u32::from_le_bytes([four[0], four[1], four[2], four[3]]);
-    whole
-        .map(word)
-        .chain(has_rest.then(|| u32::from_le_bytes(rest)))
-        .collect()
+    whole.map(word).chain(has_rest.then(|| u32::from_le_bytes(rest))).collect()
 }
 
 #[cfg(test)]

@@ -5,9 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Patch, Source, ViewDraws, draws, table_rows};
 use crate::config::{AugmentConfig, Config};
-use crate::data::{
-    DataError, ImageSet, Prefetch, Sequence, Unreadable, allowed, threads, too_many,
-};
+use crate::data::{DataError, ImageSet, Prefetch, Sequence, Unreadable, allowed, threads, too_many};
 
 /// Which images are wanted, and which views of each.
 #[derive(Debug)]
@@ -46,12 +44,7 @@ impl Views {
 
     fn draw(&self, width: u32, height: u32, epoch: u32, image: u32) -> Vec<ViewDraws> {
         match self {
-            Views::Training {
-                count,
-                seed,
-                augment,
-                ..
-            } => draws::in_a_batch(*count)
+            Views::Training { count, seed, augment, .. } => draws::in_a_batch(*count)
                 .map(|view| draws::draw(augment, width, height, *seed, epoch, image, view))
                 .collect(),
             Views::Evaluation => vec![ViewDraws::evaluation(width, height, image)],
@@ -71,10 +64,7 @@ pub struct Pace {
 impl Pace {
     /// For batches of so many images: one is used while the next two are made.
     pub fn new(config: &Config, batch: usize) -> Pace {
-        Pace {
-            threads: threads(config.data.threads),
-            ahead: 2 * batch,
-        }
+        Pace { threads: threads(config.data.threads), ahead: 2 * batch }
     }
 }
 
@@ -118,10 +108,7 @@ impl Unread {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.entry(image).or_insert((problem, false));
         if known.len() > allowed(of, self.most) {
-            let bad = known.iter().map(|(&image, (problem, _))| Unreadable {
-                image,
-                problem: problem.clone(),
-            });
+            let bad = known.iter().map(|(&image, (problem, _))| Unreadable { image, problem: problem.clone() });
             return Err(too_many(&bad.collect::<Vec<_>>(), of, self.most));
         }
         Ok(())
@@ -138,26 +125,16 @@ impl Loader {
         pace: Pace,
         range: std::ops::Range<u64>,
     ) -> Loader {
-        let unreadable = Arc::new(Unread {
-            most: unreadable,
-            known: Mutex::default(),
-        });
+        let unreadable = Arc::new(Unread { most: unreadable, known: Mutex::default() });
         let (count, unread) = (views.count(), unreadable.clone());
         let load = move |n| load(&*set, &views, size, n, &unread);
-        Loader {
-            prefetch: Prefetch::new(pace.threads, pace.ahead, range, load),
-            views: count,
-            unreadable,
-        }
+        Loader { prefetch: Prefetch::new(pace.threads, pace.ahead, range, load), views: count, unreadable }
     }
 
     /// The next `n` images, fewer at the end.
     pub fn next_batch(&mut self, n: usize) -> Result<Batch, DataError> {
         let loaded: Vec<Loaded> = self.prefetch.by_ref().take(n).collect::<Result<_, _>>()?;
-        let mut batch = Batch {
-            images: loaded.iter().map(|loaded| loaded.image).collect(),
-            ..Batch::default()
-        };
+        let mut batch = Batch { images: loaded.iter().map(|loaded| loaded.image).collect(), ..Batch::default() };
         for view in 0..self.views {
             for (draws, patch) in loaded.iter().filter_map(|loaded| loaded.views.get(view)) {
                 let source = Source {
@@ -167,13 +144,7 @@ impl Loader {
                     height: patch.height,
                     channels: patch.channels,
                 };
-                let whole = ViewDraws {
-                    left: 0,
-                    top: 0,
-                    width: patch.width,
-                    height: patch.height,
-                    ..*draws
-                };
+                let whole = ViewDraws { left: 0, top: 0, width: patch.width, height: patch.height, ..*draws };
                 batch.bytes.extend_from_slice(&patch.pixels);
                 batch.table.extend(table_rows(&[whole], |_| source));
                 batch.draws.push(*draws);
@@ -184,11 +155,7 @@ impl Loader {
 
     /// What is wrong with images that turned out to be unreadable since the last call, each told once.
     pub fn remarks(&self) -> Vec<String> {
-        let mut known = self
-            .unreadable
-            .known
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.unreadable.known.lock().unwrap_or_else(PoisonError::into_inner);
         let new = known.values_mut().filter(|(_, told)| !told);
         new.map(|(problem, told)| {
             *told = true;
@@ -199,13 +166,7 @@ impl Loader {
 }
 
 /// The image of place `n`, or the next of the set that can be read.
-fn load(
-    set: &dyn ImageSet,
-    views: &Views,
-    size: usize,
-    n: u64,
-    unread: &Unread,
-) -> Result<Loaded, DataError> {
+fn load(set: &dyn ImageSet, views: &Views, size: usize, n: u64, unread: &Unread) -> Result<Loaded, DataError> {
     let (epoch, wanted) = views.at(n);
     let mut image = wanted;
     loop {

@@ -59,20 +59,10 @@ fn cut(image: &Image, [left, top, width, height]: [u32; 4]) -> Patch {
     let row = image.width as usize * channels;
     let (first, bytes) = (left as usize * channels, width as usize * channels);
     let mut pixels = Vec::with_capacity(bytes * height as usize);
-    for row in image
-        .pixels
-        .chunks_exact(row.max(1))
-        .skip(top as usize)
-        .take(height as usize)
-    {
+    for row in image.pixels.chunks_exact(row.max(1)).skip(top as usize).take(height as usize) {
         pixels.extend_from_slice(&row[first..first + bytes]);
     }
-    Patch {
-        width,
-        height,
-        channels: image.channels,
-        pixels,
-    }
+    Patch { width, height, channels: image.channels, pixels }
 }
 
 /// Fewer pixels by a cubic filter as wide as its scale.
@@ -84,18 +74,14 @@ fn reduce(image: &Image, crop: [u32; 4], width: u32, height: u32) -> Option<Patc
     let source = ImageRef::new(image.width, image.height, &image.pixels, kind).ok()?;
     let mut reduced = Resized::new(width, height, kind);
     let [left, top, crop_width, crop_height] = crop.map(f64::from);
-    let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom))
-        .crop(left, top, crop_width, crop_height);
-    Resizer::new()
-        .resize(&source, &mut reduced, &options)
-        .ok()?;
-    Some(Patch {
-        width,
-        height,
-        channels: image.channels,
-        pixels: reduced.into_vec(),
-    })
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom)).crop(
+        left,
+        top,
+        crop_width,
+        crop_height,
+    );
+    Resizer::new().resize(&source, &mut reduced, &options).ok()?;
+    Some(Patch { width, height, channels: image.channels, pixels: reduced.into_vec() })
 }
 
 #[cfg(test)]
@@ -104,24 +90,11 @@ mod tests {
 
     fn image(width: u32, height: u32, channels: u32) -> Image<'static> {
         let bytes = 0..width * height * channels;
-        Image {
-            width,
-            height,
-            channels,
-            pixels: bytes
-                .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
-                .collect(),
-        }
+        Image { width, height, channels, pixels: bytes.map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect() }
     }
 
     fn draws([left, top, width, height]: [u32; 4]) -> ViewDraws {
-        ViewDraws {
-            left,
-            top,
-            width,
-            height,
-            ..ViewDraws::evaluation(1, 1, 0)
-        }
+        ViewDraws { left, top, width, height, ..ViewDraws::evaluation(1, 1, 0) }
     }
 
     #[test]
@@ -131,15 +104,8 @@ mod tests {
             let patch = Patch::new(&image, &draws([2, 1, 4, 3]), 2);
             assert_eq!((patch.width, patch.height), (4, 3));
             let at = |x: u32, y: u32, c: u32| image.pixels[((y * 7 + x) * channels + c) as usize];
-            let expected = (1..4)
-                .flat_map(|y| (2..6).flat_map(move |x| (0..channels).map(move |c| (x, y, c))));
-            assert!(
-                patch
-                    .pixels
-                    .iter()
-                    .copied()
-                    .eq(expected.map(|(x, y, c)| at(x, y, c)))
-            );
+            let expected = (1..4).flat_map(|y| (2..6).flat_map(move |x| (0..channels).map(move |c| (x, y, c))));
+            assert!(patch.pixels.iter().copied().eq(expected.map(|(x, y, c)| at(x, y, c))));
         }
     }
 

@@ -73,11 +73,7 @@ impl Preview {
 
     /// Both views of the first images of `epoch`, from 0: the first batch of a training with this configuration. With the number of each
     /// image in `set`.
-    pub fn epoch(
-        &mut self,
-        set: &Arc<dyn ImageSet>,
-        epoch: u32,
-    ) -> Result<Vec<(u32, [Seen; 2])>, PreviewError> {
+    pub fn epoch(&mut self, set: &Arc<dyn ImageSet>, epoch: u32) -> Result<Vec<(u32, [Seen; 2])>, PreviewError> {
         // In batches of one no image of the epoch is left out.
         let sequence = Sequence::new(self.config.run.seed, set.len(), 1);
         let images = self.images.min(set.len()) as u64;
@@ -86,11 +82,7 @@ impl Preview {
     }
 
     /// Both views of the first images of the batch of `step`, from 0, of a training with this configuration.
-    pub fn step(
-        &mut self,
-        set: &Arc<dyn ImageSet>,
-        step: u64,
-    ) -> Result<Vec<(u32, [Seen; 2])>, PreviewError> {
+    pub fn step(&mut self, set: &Arc<dyn ImageSet>, step: u64) -> Result<Vec<(u32, [Seen; 2])>, PreviewError> {
         let batch = self.config.optim.batch_size;
         let sequence = Sequence::new(self.config.run.seed, set.len(), batch);
         let images = self.images.min(batch).min(set.len()) as u64;
@@ -114,10 +106,7 @@ impl Preview {
         };
         let seen = self.places(set, sequence, place..place + 1)?;
         // Where it cannot be read another image stands in its place.
-        Ok(seen
-            .into_iter()
-            .find(|(at, _)| *at == image)
-            .map(|(_, views)| views))
+        Ok(seen.into_iter().find(|(at, _)| *at == image).map(|(_, views)| views))
     }
 
     /// At most as many places of a training as were compiled for.
@@ -147,13 +136,8 @@ impl Preview {
         self.program.run(None)?;
         let values = self.program.read(self.views)?;
         let size = values.len() / (2 * self.images);
-        let seen = |row: usize| Seen {
-            draws: batch.draws[row],
-            values: values[row * size..(row + 1) * size].to_vec(),
-        };
+        let seen = |row: usize| Seen { draws: batch.draws[row], values: values[row * size..(row + 1) * size].to_vec() };
         let pairs = batch.images.iter().enumerate();
-        Ok(pairs
-            .map(|(i, &image)| (image, [seen(i), seen(batch.images.len() + i)]))
-            .collect())
+        Ok(pairs.map(|(i, &image)| (image, [seen(i), seen(batch.images.len() + i)])).collect())
     }
 }

@@ -19,12 +19,7 @@ pub struct ViewOptions {
 impl ViewOptions {
     /// For training views, as the configuration draws them.
     pub fn training(config: &AugmentConfig) -> ViewOptions {
-        let strengths = [
-            config.brightness,
-            config.contrast,
-            config.saturation,
-            config.hue,
-        ];
+        let strengths = [config.brightness, config.contrast, config.saturation, config.hue];
         let jitter = config.jitter_probability > 0.0 && strengths.iter().any(|&s| s > 0.0);
         ViewOptions {
             color: jitter || config.grayscale > 0.0,
@@ -36,10 +31,7 @@ impl ViewOptions {
     /// For [`ViewDraws::evaluation`]: resized and normalised, nothing else.
     pub fn evaluation(config: &AugmentConfig) -> ViewOptions {
         ViewOptions {
-            normalize: Normalize {
-                mean: config.mean.map(|v| v as f32),
-                std: config.std.map(|v| v as f32),
-            },
+            normalize: Normalize { mean: config.mean.map(|v| v as f32), std: config.std.map(|v| v as f32) },
             color: false,
             blur: false,
         }
@@ -66,21 +58,14 @@ pub fn views(
 ) -> Result<Tensor, GraphError> {
     graph.within("views", |graph| {
         let last = |last: bool| last.then_some(options.normalize);
-        let crop = Crop {
-            size,
-            float_source: false,
-            normalize: last(!options.color && !options.blur),
-        };
+        let crop = Crop { size, float_source: false, normalize: last(!options.color && !options.blur) };
         let mut x = graph.add_one(crop, &[bytes, table])?;
         if options.color {
             let normalize = last(!options.blur);
             x = graph.add_one(ColorJitter { normalize }, &[x, table])?;
         }
         if options.blur {
-            let blur = GaussianBlur {
-                kernel_size: blur_kernel_size(size),
-                normalize: last(true),
-            };
+            let blur = GaussianBlur { kernel_size: blur_kernel_size(size), normalize: last(true) };
             x = graph.add_one(blur, &[x, table])?;
         }
         Ok(x)
@@ -106,15 +91,11 @@ pub struct Source {
 /// Where a crop leaves its image or an image has neither 1 nor 3 channels: kernels read without bounds checks, so a draw made for
 /// another image must not reach them.
 pub fn table_rows(draws: &[ViewDraws], source: impl Fn(&ViewDraws) -> Source) -> Vec<u32> {
-    draws
-        .iter()
-        .flat_map(|draw| view_row(draw, source(draw)).words())
-        .collect()
+    draws.iter().flat_map(|draw| view_row(draw, source(draw)).words()).collect()
 }
 
 fn view_row(draw: &ViewDraws, source: Source) -> ViewRow {
-    let inside =
-        |at: u32, size: u32, of: u32| size > 0 && at.checked_add(size).is_some_and(|end| end <= of);
+    let inside = |at: u32, size: u32, of: u32| size > 0 && at.checked_add(size).is_some_and(|end| end <= of);
     assert!(
         inside(draw.top, draw.height, source.height)
             && inside(draw.left, draw.width, source.width)
@@ -138,12 +119,7 @@ fn view_row(draw: &ViewDraws, source: Source) -> ViewRow {
 
 fn row_jitter(jitter: Jitter) -> RowJitter {
     RowJitter {
-        factors: [
-            jitter.brightness,
-            jitter.contrast,
-            jitter.saturation,
-            jitter.hue,
-        ],
+        factors: [jitter.brightness, jitter.contrast, jitter.saturation, jitter.hue],
         order: jitter.order.map(|op| match op {
             JitterOp::Brightness => 0,
             JitterOp::Contrast => 1,
@@ -171,28 +147,14 @@ mod tests {
             let bytes = graph.input("bytes", crate::graph::Shape::words(256));
             let table = graph.input("table", crate::graph::Shape::words(2 * ViewRow::WORDS));
             let made = views(&mut graph, bytes, table, 16, &options(config));
-            assert_eq!(
-                made.map(|t| graph.shape(t).dims().to_vec()).ok(),
-                Some(vec![2, 16, 16, 3])
-            );
-            graph
-                .nodes()
-                .iter()
-                .map(|n| n.op.name())
-                .collect::<Vec<_>>()
+            assert_eq!(made.map(|t| graph.shape(t).dims().to_vec()).ok(), Some(vec![2, 16, 16, 3]));
+            graph.nodes().iter().map(|n| n.op.name()).collect::<Vec<_>>()
         };
-        let everything = AugmentConfig {
-            blur_probability: 0.5,
-            ..AugmentConfig::default()
-        };
+        let everything = AugmentConfig { blur_probability: 0.5, ..AugmentConfig::default() };
         let all = ["crop", "color_jitter", "gaussian_blur"];
         assert_eq!(nodes(&everything, ViewOptions::training), all);
         assert_eq!(nodes(&everything, ViewOptions::evaluation), ["crop"]);
-        let plain = AugmentConfig {
-            jitter_probability: 0.0,
-            grayscale: 0.0,
-            ..AugmentConfig::default()
-        };
+        let plain = AugmentConfig { jitter_probability: 0.0, grayscale: 0.0, ..AugmentConfig::default() };
         assert_eq!(nodes(&plain, ViewOptions::training), ["crop"]);
     }
 
@@ -211,22 +173,12 @@ mod tests {
                 contrast: 0.9,
                 saturation: 1.3,
                 hue: -0.05,
-                order: [
-                    JitterOp::Hue,
-                    JitterOp::Brightness,
-                    JitterOp::Saturation,
-                    JitterOp::Contrast,
-                ],
+                order: [JitterOp::Hue, JitterOp::Brightness, JitterOp::Saturation, JitterOp::Contrast],
             }),
             gray: true,
             blur_sigma: Some(0.5),
         };
-        let source = Source {
-            offset: 99,
-            width: 6,
-            height: 5,
-            channels: 3,
-        };
+        let source = Source { offset: 99, width: 6, height: 5, channels: 3 };
         let row = ViewRow {
             offset: 99,
             width: 6,
@@ -237,18 +189,11 @@ mod tests {
             crop_width: 4,
             flip: true,
             gray: true,
-            jitter: Some(RowJitter {
-                factors: [1.1, 0.9, 1.3, -0.05],
-                order: [3, 0, 2, 1],
-            }),
+            jitter: Some(RowJitter { factors: [1.1, 0.9, 1.3, -0.05], order: [3, 0, 2, 1] }),
             sigma: 0.5,
         };
         assert_eq!(view_row(&draw, source), row);
-        let plain = ViewDraws {
-            jitter: None,
-            blur_sigma: None,
-            ..draw
-        };
+        let plain = ViewDraws { jitter: None, blur_sigma: None, ..draw };
         let words = table_rows(&[draw, plain], |_| source);
         assert_eq!(words[..ViewRow::WORDS], row.words());
         assert_eq!(words.len(), 2 * ViewRow::WORDS);
@@ -258,11 +203,6 @@ mod tests {
     #[should_panic(expected = "a view that its image does not hold")]
     fn a_crop_outside_its_image_is_refused() {
         let draw = ViewDraws::evaluation(32, 32, 0);
-        table_rows(&[draw], |_| Source {
-            offset: 0,
-            width: 28,
-            height: 28,
-            channels: 1,
-        });
+        table_rows(&[draw], |_| Source { offset: 0, width: 28, height: 28, channels: 1 });
     }
 }

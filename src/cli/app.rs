@@ -46,9 +46,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         if signal.close() {
             std::process::exit(1);
         }
-        eprintln!(
-            "\nclosing, with a checkpoint where something is trained; once more to end at once"
-        );
+        eprintln!("\nclosing, with a checkpoint where something is trained; once more to end at once");
     })
     .context("Ctrl-C cannot be caught")?;
     let times = app::run(Options {
@@ -64,16 +62,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             seconds.sort_by(f64::total_cmp);
             let at = |part: f64| {
                 let place = (part * seconds.len() as f64) as usize;
-                1e3 * seconds
-                    .get(place.min(seconds.len().saturating_sub(1)))
-                    .unwrap_or(&f64::NAN)
+                1e3 * seconds.get(place.min(seconds.len().saturating_sub(1))).unwrap_or(&f64::NAN)
             };
-            say!(
-                "{} frames, {name}: median {:.1} ms, 99 % {:.1} ms",
-                seconds.len(),
-                at(0.5),
-                at(0.99)
-            );
+            say!("{} frames, {name}: median {:.1} ms, 99 % {:.1} ms", seconds.len(), at(0.5), at(0.99));
         }
     }
     Ok(ExitCode::SUCCESS)

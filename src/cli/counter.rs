@@ -24,19 +24,12 @@ impl Counter {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(of);
             // The template is a constant; where it were wrong, the default style would show.
-            if let Ok(style) =
-                ProgressStyle::with_template("{wide_bar:.cyan/blue} {pos}/{len} {msg}")
-            {
+            if let Ok(style) = ProgressStyle::with_template("{wide_bar:.cyan/blue} {pos}/{len} {msg}") {
                 bar.set_style(style);
             }
             bar
         });
-        Counter {
-            bar,
-            of,
-            last: Instant::now(),
-            quiet,
-        }
+        Counter { bar, of, last: Instant::now(), quiet }
     }
 
     /// The same of another number of things.

@@ -37,12 +37,7 @@ fn list(device: Option<&str>) -> Result<ExitCode> {
     let chosen = gpu::chosen(device);
     for adapter in &adapters {
         let used = chosen.as_ref().is_ok_and(|c| c.index == adapter.index);
-        say!(
-            "{} {}  {}",
-            if used { '*' } else { ' ' },
-            adapter.index,
-            adapter.name
-        );
+        say!("{} {}  {}", if used { '*' } else { ' ' }, adapter.index, adapter.name);
         for line in describe(adapter) {
             say!("     {line}");
         }
@@ -66,15 +61,8 @@ fn describe(adapter: &AdapterReport) -> Vec<String> {
         None => "memory unknown".to_owned(),
     };
     let mut lines = vec![
-        format!(
-            "{}, {}, driver {}",
-            adapter.backend, adapter.kind, adapter.driver
-        ),
-        format!(
-            "{memory}, largest tensor {}; tier: {}",
-            size(adapter.max_binding),
-            adapter.tier
-        ),
+        format!("{}, {}, driver {}", adapter.backend, adapter.kind, adapter.driver),
+        format!("{memory}, largest tensor {}; tier: {}", size(adapter.max_binding), adapter.tier),
         format!(
             "workgroup: {} threads, {} of memory; subgroup {low} to {high}; {} storage buffers a kernel",
             adapter.workgroup_threads,
@@ -84,9 +72,7 @@ fn describe(adapter: &AdapterReport) -> Vec<String> {
     ];
     if let Some(coop) = adapter.coop {
         let (size, sum) = (coop.size, if coop.f32_sum { "f32" } else { "f16" });
-        lines.push(format!(
-            "cooperative matrices: {size}x{size} of f16, summed in {sum}"
-        ));
+        lines.push(format!("cooperative matrices: {size}x{size} of f16, summed in {sum}"));
     }
     if let Some(lack) = adapter.lack() {
         lines.push(format!("cannot be used: {lack}"));
@@ -111,12 +97,12 @@ pub fn size(bytes: u64) -> String {
 /// One line where only software or GL is left.
 pub fn caution(adapter: &AdapterReport) -> Option<&'static str> {
     match (adapter.kind, adapter.backend.as_str()) {
-        ("software", _) => Some(
-            "no GPU is used: this is software on the CPU, and slow; a GPU needs its Vulkan, Metal or DX12 driver",
-        ),
-        (_, "Gl") => Some(
-            "only OpenGL is used, the last resort; a Vulkan, Metal or DX12 driver for this GPU is faster",
-        ),
+        ("software", _) => {
+            Some("no GPU is used: this is software on the CPU, and slow; a GPU needs its Vulkan, Metal or DX12 driver")
+        }
+        (_, "Gl") => {
+            Some("only OpenGL is used, the last resort; a Vulkan, Metal or DX12 driver for this GPU is faster")
+        }
         _ => None,
     }
 }
@@ -125,12 +111,7 @@ fn self_test(device: Option<&str>) -> Result<ExitCode> {
     // As training runs them: without the driver's checks.
     let gpu = Gpu::open(device, Options { checked: false })?;
     let (report, target) = (gpu.report(), Target::of(&gpu));
-    say!(
-        "{} ({}, driver {})",
-        report.name,
-        report.backend,
-        report.driver
-    );
+    say!("{} ({}, driver {})", report.name, report.backend, report.driver);
     let mut cases = cases();
     cases.retain(|case| case.runs_on(&target));
     let width = cases.iter().map(|case| case.name.len()).max().unwrap_or(0);
@@ -140,9 +121,7 @@ fn self_test(device: Option<&str>) -> Result<ExitCode> {
         let forward = check::worst_candidate(&gpu, &target, case);
         let gradient = check::gradient_error(&gpu, &target, case);
         let good = forward.as_ref().is_ok_and(|w| w.error <= w.limit)
-            && gradient
-                .as_ref()
-                .is_ok_and(|e| e.is_none_or(|e| e <= GRADIENT_LIMIT));
+            && gradient.as_ref().is_ok_and(|e| e.is_none_or(|e| e <= GRADIENT_LIMIT));
         failed += usize::from(!good);
         let verdict = if good { "ok" } else { "FAILED" };
         let shown = match &gradient {
@@ -150,12 +129,9 @@ fn self_test(device: Option<&str>) -> Result<ExitCode> {
             _ => "       -     -".to_owned(),
         };
         match (&forward, &gradient) {
-            (Ok(worst), Ok(_)) => say!(
-                "{:width$}  {:>7.1e}  {:.0e}  {shown}  {verdict}",
-                case.name,
-                worst.error,
-                worst.limit
-            ),
+            (Ok(worst), Ok(_)) => {
+                say!("{:width$}  {:>7.1e}  {:.0e}  {shown}  {verdict}", case.name, worst.error, worst.limit)
+            }
             (Err(error), _) | (_, Err(error)) => say!("{:width$}  {verdict}: {error}", case.name),
         }
         // A lost device fails everything after it.
@@ -163,10 +139,7 @@ fn self_test(device: Option<&str>) -> Result<ExitCode> {
     }
     Ok(match failed {
         0 => {
-            say!(
-                "all {} cases agree with the CPU: this adapter can be trusted",
-                cases.len()
-            );
+            say!("all {} cases agree with the CPU: this adapter can be trusted", cases.len());
             ExitCode::SUCCESS
         }
         _ => {
@@ -186,9 +159,6 @@ mod tests {
     #[test]
     fn sizes() {
         let text = [0, 1000, 0x8000, 128 << 20, 3 << 29].map(size);
-        assert_eq!(
-            text,
-            ["0 bytes", "1000 bytes", "32 KiB", "128 MiB", "1.5 GiB"]
-        );
+        assert_eq!(text, ["0 bytes", "1000 bytes", "32 KiB", "128 MiB", "1.5 GiB"]);
     }
 }

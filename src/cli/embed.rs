@@ -10,8 +10,8 @@ use clap::ValueEnum;
 use indicatif::ProgressBar;
 use simsiam::data::ImageSet;
 use simsiam::eval::{
-    EmbeddingFormat, EvalError, FeatureMap, FeaturePlan, FeatureTable, MapMethod, Output,
-    feature_map, names_beside, write_embedding,
+    EmbeddingFormat, EvalError, FeatureMap, FeaturePlan, FeatureTable, MapMethod, Output, feature_map, names_beside,
+    write_embedding,
 };
 use simsiam::graph::tune::Work;
 use simsiam::model::Parameters;
@@ -78,28 +78,18 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         Split::Test => (&data.test, "test"),
     };
     if set.is_empty() {
-        return Err(EvalError::Missing {
-            data: data.name.clone(),
-            missing: "test images",
-        }
-        .into());
+        return Err(EvalError::Missing { data: data.name.clone(), missing: "test images" }.into());
     }
     let output = match args.projector {
         true => Output::Projector,
         false => Output::Backbone,
     };
-    let batch = args
-        .batch_size
-        .map_or(2 * config.optim.batch_size, |n| n as usize)
-        .min(set.len());
+    let batch = args.batch_size.map_or(2 * config.optim.batch_size, |n| n as usize).min(set.len());
     let mut parameters = Parameters::new();
     let mut plan = FeaturePlan::new(config, &mut parameters, set.size(), batch, &[output], false)?;
     let mut store = trained.store(&parameters)?;
     let batches = plan.batches(&**set) as u64;
-    let choices = trained.choose(&[Work {
-        graph: plan.graph(),
-        runs: batches,
-    }])?;
+    let choices = trained.choose(&[Work { graph: plan.graph(), runs: batches }])?;
     plan.choose(&choices);
     let mut features = plan.compile(&mut store)?;
     let mut counter = Counter::new(batches, false);
@@ -113,10 +103,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     trained.warn(&features.remarks());
     let table = table
         .filter(|table| !table.images.is_empty())
-        .ok_or_else(|| EvalError::NothingLeft {
-            data: data.name.clone(),
-            part,
-        })?;
+        .ok_or_else(|| EvalError::NothingLeft { data: data.name.clone(), part })?;
     write_embedding(&table, &**set, &data.classes, &args.out)?;
     say!(
         "features {}: {} {part} images, {} numbers each of the {}",
@@ -149,20 +136,12 @@ fn sheet(
         Method::Pca => (MapMethod::Pca, "principal components"),
         Method::Tsne => (MapMethod::Tsne, "t-SNE"),
     };
-    let FeatureMap {
-        rows,
-        points,
-        explained,
-    } = feature_map(table, method);
+    let FeatureMap { rows, points, explained } = feature_map(table, method);
     waiting.finish_and_clear();
     let all = table.images.len();
     let which = match rows.len() == all {
         true => format!("{} {part} images", grouped(all)),
-        false => format!(
-            "{} of {} {part} images, evenly spread",
-            grouped(rows.len()),
-            grouped(all)
-        ),
+        false => format!("{} of {} {part} images, evenly spread", grouped(rows.len()), grouped(all)),
     };
     let how = match explained {
         Some(part) => format!(

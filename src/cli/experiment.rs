@@ -65,35 +65,17 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let missing = plan.missing(&folder.runs()?).count();
     let gpu = Gpu::open(args.device.as_deref(), Options { checked: false })?;
     let adapter = gpu.report();
-    say!(
-        "device   {} ({}, driver {})",
-        adapter.name,
-        adapter.backend,
-        adapter.driver
-    );
+    say!("device   {} ({}, driver {})", adapter.name, adapter.backend, adapter.driver);
     if let Some(line) = caution(adapter) {
         say!("         {line}");
     }
-    say!(
-        "settings {}, data {}",
-        configured.origin,
-        plan.base.data.source
-    );
-    say!(
-        "runs     {} in {}, {missing} to do",
-        plan.runs.len(),
-        out.display()
-    );
+    say!("settings {}, data {}", configured.origin, plan.base.data.source);
+    say!("runs     {} in {}, {missing} to do", plan.runs.len(), out.display());
 
     let (sender, commands) = mpsc::channel();
     stop_on_signal(sender.clone())?;
     let mut screen = Screen::default();
-    let runner = Runner {
-        gpu: &gpu,
-        folder: &folder,
-        plan: &plan,
-        tune: !args.no_tune,
-    };
+    let runner = Runner { gpu: &gpu, folder: &folder, plan: &plan, tune: !args.no_tune };
     let outcome = runner.run(&sender, &commands, &mut |told| screen.show(told));
     screen.end();
     if let Outcome::Stopped { .. } = outcome? {
@@ -119,11 +101,9 @@ fn definitions(name: &str) -> Result<Vec<Definition>> {
     if path.extension().is_none_or(|extension| extension != "toml") {
         return Ok(vec![Definition::built_in(name)?]);
     }
-    let text = fs::read_to_string(path)
-        .map_err(|e| UsageError(format!("{name} cannot be read: {e}; check the path")))?;
-    let stem = path
-        .file_stem()
-        .map_or("experiment".into(), |stem| stem.to_string_lossy());
+    let text =
+        fs::read_to_string(path).map_err(|e| UsageError(format!("{name} cannot be read: {e}; check the path")))?;
+    let stem = path.file_stem().map_or("experiment".into(), |stem| stem.to_string_lossy());
     Ok(vec![Definition::parse(&stem, &text, name)?])
 }
 
@@ -138,27 +118,13 @@ impl Screen {
     fn show(&mut self, told: Told) {
         match told {
             Told::Event(Event::Tuning(tuning)) => {
-                self.measuring
-                    .get_or_insert_with(Measuring::new)
-                    .at(tuning.done, tuning.of);
+                self.measuring.get_or_insert_with(Measuring::new).at(tuning.done, tuning.of);
             }
-            Told::Run {
-                number,
-                of,
-                run,
-                start,
-                steps_done,
-                seconds_left,
-            } => {
+            Told::Run { number, of, run, start, steps_done, seconds_left } => {
                 self.end();
-                let left = seconds_left.map_or(String::new(), |left| {
-                    format!("; about {} left for all", duration(left))
-                });
-                let from = if steps_done > 0 {
-                    format!(", from step {steps_done} on")
-                } else {
-                    String::new()
-                };
+                let left =
+                    seconds_left.map_or(String::new(), |left| format!("; about {} left for all", duration(left)));
+                let from = if steps_done > 0 { format!(", from step {steps_done} on") } else { String::new() };
                 say!("\nrun {number} of {of}: {}{from}{left}", run.name);
                 let knn = run.config.run.knn_every > 0;
                 self.progress = Some(Progress::new(start, steps_done, knn));

@@ -93,10 +93,7 @@ pub fn run() -> ExitCode {
         Err(error) => {
             // Drivers and compilers speak in several lines.
             let text = format!("{error:#}");
-            eprintln!(
-                "error: {}",
-                text.split_whitespace().collect::<Vec<_>>().join(" ")
-            );
+            eprintln!("error: {}", text.split_whitespace().collect::<Vec<_>>().join(" "));
             ExitCode::from(if is_usage(&error) { 2 } else { 1 })
         }
     }
@@ -106,13 +103,9 @@ fn is_usage(error: &anyhow::Error) -> bool {
     let config = |_: &ConfigError| true;
     let data = |e: &DataError| matches!(e, DataError::NoData | DataError::UnknownKind { .. });
     let gpu = |e: &GpuError| matches!(e, GpuError::NoSuchAdapter { .. });
-    let fetch =
-        |e: &FetchError| matches!(e, FetchError::Unknown { .. } | FetchError::Source { .. });
+    let fetch = |e: &FetchError| matches!(e, FetchError::Unknown { .. } | FetchError::Source { .. });
     let folder = |e: &FolderError| {
-        matches!(
-            e,
-            FolderError::Exists { .. } | FolderError::NotEmpty { .. } | FolderError::NoRun { .. }
-        )
+        matches!(e, FolderError::Exists { .. } | FolderError::NotEmpty { .. } | FolderError::NoRun { .. })
     };
     let train = |e: &TrainError| match e {
         TrainError::Config(e) => config(e),
@@ -126,18 +119,13 @@ fn is_usage(error: &anyhow::Error) -> bool {
         ExperimentError::Data(e) => data(e),
         ExperimentError::Train(e) => train(e),
         ExperimentError::Folder(e) => folder(e),
-        ExperimentError::Picture(_)
-        | ExperimentError::Read { .. }
-        | ExperimentError::Write { .. } => false,
+        ExperimentError::Picture(_) | ExperimentError::Read { .. } | ExperimentError::Write { .. } => false,
         _ => true,
     };
     error.chain().any(|cause| {
         cause.is::<UsageError>()
             || matches!(cause.downcast_ref(), Some(PictureError::Kind { .. }))
-            || matches!(
-                cause.downcast_ref(),
-                Some(EvalError::Kind { .. } | EvalError::PredictionKind { .. })
-            )
+            || matches!(cause.downcast_ref(), Some(EvalError::Kind { .. } | EvalError::PredictionKind { .. }))
             || cause.downcast_ref().is_some_and(config)
             || cause.downcast_ref().is_some_and(data)
             || cause.downcast_ref().is_some_and(gpu)

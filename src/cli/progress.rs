@@ -27,20 +27,13 @@ impl Progress {
         let bar = terminal.then(|| {
             let bar = ProgressBar::new(start.steps);
             // The template is a constant; where it were wrong, the default style would show.
-            if let Ok(style) =
-                ProgressStyle::with_template("{wide_bar:.cyan/blue} {pos}/{len} {prefix}{msg}")
-            {
+            if let Ok(style) = ProgressStyle::with_template("{wide_bar:.cyan/blue} {pos}/{len} {prefix}{msg}") {
                 bar.set_style(style);
             }
             bar.set_position(step);
             bar
         });
-        Progress {
-            start: start.clone(),
-            bar,
-            last: Instant::now(),
-            knn,
-        }
+        Progress { start: start.clone(), bar, last: Instant::now(), knn }
     }
 
     /// 1/sqrt(d).
@@ -73,11 +66,7 @@ impl Progress {
     pub fn listen(&mut self, event: &Event) {
         match event {
             Event::Start(_) => {
-                self.busy(if self.knn {
-                    "compiling, then kNN before training"
-                } else {
-                    "compiling"
-                });
+                self.busy(if self.knn { "compiling, then kNN before training" } else { "compiling" });
                 self.last = Instant::now();
             }
             Event::Step(step) => self.step(step),
@@ -86,15 +75,10 @@ impl Progress {
                 self.last = Instant::now();
             }
             Event::Warning(warning) => self.line(&format!("warning: {}", warning.message)),
-            Event::Alarm(alarm) => self.line(&format!(
-                "alarm: {}\n       what usually helps: {}",
-                alarm.message, alarm.advice
-            )),
-            Event::Tuning(_)
-            | Event::Watch(_)
-            | Event::Checkpoint(_)
-            | Event::Done(_)
-            | Event::Failed(_) => {}
+            Event::Alarm(alarm) => {
+                self.line(&format!("alarm: {}\n       what usually helps: {}", alarm.message, alarm.advice))
+            }
+            Event::Tuning(_) | Event::Watch(_) | Event::Checkpoint(_) | Event::Done(_) | Event::Failed(_) => {}
         }
     }
 

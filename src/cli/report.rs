@@ -38,21 +38,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     };
     if out.extension().is_none_or(|extension| extension != "html") {
         let out = out.display();
-        return Err(UsageError(format!(
-            "{out}: a report is HTML; end the file's name in .html"
-        ))
-        .into());
+        return Err(UsageError(format!("{out}: a report is HTML; end the file's name in .html")).into());
     }
     report::compare(&runs, &out)?;
-    let count = if runs.len() == 1 {
-        "1 run".to_owned()
-    } else {
-        format!("{} runs", runs.len())
-    };
-    say!(
-        "{count} in {}, charts in {}",
-        out.display(),
-        out.with_extension("png").display()
-    );
+    let count = if runs.len() == 1 { "1 run".to_owned() } else { format!("{} runs", runs.len()) };
+    say!("{count} in {}, charts in {}", out.display(), out.with_extension("png").display());
     Ok(ExitCode::SUCCESS)
 }

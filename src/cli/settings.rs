@@ -87,11 +87,7 @@ impl Settings {
             Some(name) => name.as_str(),
             None => train::preset_for(self.data.as_deref().unwrap_or("demo"))?,
         };
-        Ok(Configured {
-            config: Config::preset(name)?,
-            name: name.to_owned(),
-            origin: format!("preset {name}"),
-        })
+        Ok(Configured { config: Config::preset(name)?, name: name.to_owned(), origin: format!("preset {name}") })
     }
 }
 

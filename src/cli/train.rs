@@ -83,12 +83,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     job.config.check_against(dataset.train.len())?;
     let gpu = Gpu::open(args.device.as_deref(), Options { checked: false })?;
     let report = gpu.report();
-    say!(
-        "device   {} ({}, driver {})",
-        report.name,
-        report.backend,
-        report.driver
-    );
+    say!("device   {} ({}, driver {})", report.name, report.backend, report.driver);
     if let Some(line) = caution(report) {
         say!("         {line}");
     }
@@ -122,10 +117,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     match (outcome, done) {
         (Outcome::Stopped { step }, _) => {
             let path = folder.path().display();
-            say!(
-                "stopped after step {step} of {}; continue with: simsiam train --resume {path}",
-                start.steps
-            );
+            say!("stopped after step {step} of {}; continue with: simsiam train --resume {path}", start.steps);
         }
         (Outcome::Done, done) => summarize(done.as_ref(), &job.config, &start, folder),
     }
@@ -133,12 +125,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// A new run gets the fastest kernels; one that continues gets those that it began with.
-fn choose_kernels(
-    blueprint: &mut Blueprint,
-    gpu: &Gpu,
-    place: &Place,
-    no_tune: bool,
-) -> Result<()> {
+fn choose_kernels(blueprint: &mut Blueprint, gpu: &Gpu, place: &Place, no_tune: bool) -> Result<()> {
     match place {
         Place::Continued(folder, _) => blueprint.continue_from(folder)?,
         Place::New(_) if no_tune => {}
@@ -168,11 +155,7 @@ fn new_job(args: &Args) -> Result<Job> {
         None => RunFolder::next(Path::new(RUNS), &configured.name),
     };
     RunFolder::vacant(&path)?;
-    Ok(Job {
-        config: configured.config,
-        settings: configured.origin,
-        place: Place::New(path),
-    })
+    Ok(Job { config: configured.config, settings: configured.origin, place: Place::New(path) })
 }
 
 fn continued(path: &Path, args: &Args) -> Result<Job> {
@@ -188,12 +171,7 @@ fn continued(path: &Path, args: &Args) -> Result<Job> {
 }
 
 fn introduce(start: &Start, job: &Job, data: &Dataset) {
-    let Config {
-        data: images,
-        model,
-        optim,
-        ..
-    } = &job.config;
+    let Config { data: images, model, optim, .. } = &job.config;
     let classes = match (data.bank().labels(), data.classes.len()) {
         (None, _) => "no labels".to_owned(),
         (Some(_), n) => format!("{n} classes, used by kNN only"),
@@ -290,18 +268,13 @@ fn summarize(done: Option<&Done>, config: &Config, start: &Start, folder: &RunFo
         }
     }
     let path = folder.path().display();
-    say!(
-        "the run is in {path}: config.toml, views.png, metrics.jsonl, checkpoints/last.safetensors (PyTorch's names)"
-    );
+    say!("the run is in {path}: config.toml, views.png, metrics.jsonl, checkpoints/last.safetensors (PyTorch's names)");
     let plain = Config::preset("demo").is_ok_and(|demo| demo.resolved() == config.resolved());
     let again = match plain {
         true => "simsiam train".to_owned(),
         false => format!("simsiam train --config {path}/config.toml"),
     };
-    say!(
-        "next     longer:             {again} --epochs {}",
-        2 * start.epochs
-    );
+    say!("next     longer:             {again} --epochs {}", 2 * start.epochs);
     if config.method.stop_gradient {
         say!("         to see it collapse: {again} --set method.stop_gradient=false");
     }
@@ -316,9 +289,6 @@ mod tests {
 
     #[test]
     fn digits_in_groups() {
-        assert_eq!(
-            [0, 999, 1000, 1234567].map(grouped),
-            ["0", "999", "1,000", "1,234,567"]
-        );
+        assert_eq!([0, 999, 1000, 1234567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
     }
 }

@@ -93,12 +93,7 @@ impl Trained {
         let Checkpoint { step, epoch, .. } = &self.checkpoint;
         let model = &self.config.model;
         if !self.quiet {
-            say!(
-                "device   {} ({}, driver {})",
-                report.name,
-                report.backend,
-                report.driver
-            );
+            say!("device   {} ({}, driver {})", report.name, report.backend, report.driver);
             say!(
                 "run      {}, {} of width {}, after epoch {epoch} (step {step})",
                 self.run.display(),

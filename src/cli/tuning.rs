@@ -18,9 +18,7 @@ impl Measuring {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(0);
             // The template is a constant; where it were wrong, the default style would show.
-            if let Ok(style) =
-                ProgressStyle::with_template("{wide_bar:.cyan/blue} {pos}/{len} measuring kernels")
-            {
+            if let Ok(style) = ProgressStyle::with_template("{wide_bar:.cyan/blue} {pos}/{len} measuring kernels") {
                 bar.set_style(style);
             }
             bar
@@ -54,12 +52,7 @@ pub fn tell(tuned: &Tuned) {
 }
 
 fn sentence(tuned: &Tuned) -> String {
-    let Tuned {
-        kinds,
-        known,
-        measured,
-        ..
-    } = *tuned;
+    let Tuned { kinds, known, measured, .. } = *tuned;
     let shapes = |n: usize| match n {
         1 => "1 shape".to_owned(),
         n => format!("{n} shapes"),
@@ -67,21 +60,10 @@ fn sentence(tuned: &Tuned) -> String {
     if known == kinds {
         return format!("known for {} from before", shapes(kinds));
     }
-    let mut text = format!(
-        "chosen for {} in {}",
-        shapes(kinds),
-        duration(tuned.seconds)
-    );
+    let mut text = format!("chosen for {} in {}", shapes(kinds), duration(tuned.seconds));
     let guessed = kinds - known - measured;
-    let parts = [
-        (known, "known from before"),
-        (guessed, "not measured for want of time"),
-    ];
-    let parts: Vec<String> = parts
-        .into_iter()
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, what)| format!("{n} {what}"))
-        .collect();
+    let parts = [(known, "known from before"), (guessed, "not measured for want of time")];
+    let parts: Vec<String> = parts.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
     if !parts.is_empty() {
         text += &format!(" ({})", parts.join(", "));
     }
@@ -94,15 +76,8 @@ mod tests {
 
     #[test]
     fn sentences() {
-        let text = |kinds, known, measured| {
-            sentence(&Tuned {
-                kinds,
-                known,
-                measured,
-                seconds: 3.2,
-                ..Tuned::default()
-            })
-        };
+        let text =
+            |kinds, known, measured| sentence(&Tuned { kinds, known, measured, seconds: 3.2, ..Tuned::default() });
         assert_eq!(text(41, 0, 41), "chosen for 41 shapes in 3.2 s");
         assert_eq!(
             text(41, 12, 20),

@@ -38,11 +38,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         None => args.settings.configure(&[])?.config,
         Some(path) => {
             let file = path.join("config.toml");
-            let of_run = Settings {
-                config: Some(file),
-                preset: None,
-                ..args.settings.clone()
-            };
+            let of_run = Settings { config: Some(file), preset: None, ..args.settings.clone() };
             of_run.configure(&[])?.config
         }
     };

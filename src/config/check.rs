@@ -7,14 +7,7 @@ pub(super) type Problem = (&'static str, String);
 
 /// Keys whose value is out of range by itself.
 pub(super) fn ranges(config: &Config) -> Vec<Problem> {
-    let Config {
-        data,
-        augment,
-        model,
-        method,
-        optim,
-        run,
-    } = config;
+    let Config { data, augment, model, method, optim, run } = config;
     let mut problems = Vec::new();
     let mut need = |key: &'static str, good: bool, problem: &str| {
         if !good {
@@ -22,74 +15,38 @@ pub(super) fn ranges(config: &Config) -> Vec<Problem> {
         }
     };
 
-    need(
-        "data.image_size",
-        (1..=4096).contains(&data.image_size),
-        "the side of a view must be 1 to 4096 pixels",
-    );
+    need("data.image_size", (1..=4096).contains(&data.image_size), "the side of a view must be 1 to 4096 pixels");
 
-    need(
-        "data.max_unreadable",
-        (0.0..=1.0).contains(&data.max_unreadable),
-        "a part must be 0 to 1",
-    );
-    need(
-        "data.threads",
-        data.threads <= 1024,
-        "use 0 (all cores but one) to 1024 threads",
-    );
+    need("data.max_unreadable", (0.0..=1.0).contains(&data.max_unreadable), "a part must be 0 to 1");
+    need("data.threads", data.threads <= 1024, "use 0 (all cores but one) to 1024 threads");
 
     let [low, high] = augment.crop_scale;
-    need(
-        "augment.crop_scale",
-        0.0 < low && low <= high && high <= 1.0,
-        "write [low, high] with 0 < low <= high <= 1",
-    );
+    need("augment.crop_scale", 0.0 < low && low <= high && high <= 1.0, "write [low, high] with 0 < low <= high <= 1");
     let [low, high] = augment.crop_ratio;
-    need(
-        "augment.crop_ratio",
-        0.0 < low && low <= high && high.is_finite(),
-        "write [low, high] with 0 < low <= high",
-    );
+    need("augment.crop_ratio", 0.0 < low && low <= high && high.is_finite(), "write [low, high] with 0 < low <= high");
     for (key, value) in [
         ("augment.flip", augment.flip),
         ("augment.jitter_probability", augment.jitter_probability),
         ("augment.grayscale", augment.grayscale),
         ("augment.blur_probability", augment.blur_probability),
     ] {
-        need(
-            key,
-            (0.0..=1.0).contains(&value),
-            "a probability must be 0 to 1",
-        );
+        need(key, (0.0..=1.0).contains(&value), "a probability must be 0 to 1");
     }
     for (key, value) in [
         ("augment.brightness", augment.brightness),
         ("augment.contrast", augment.contrast),
         ("augment.saturation", augment.saturation),
     ] {
-        need(
-            key,
-            value.is_finite() && value >= 0.0,
-            "a strength must be 0 (off) or more",
-        );
+        need(key, value.is_finite() && value >= 0.0, "a strength must be 0 (off) or more");
     }
-    need(
-        "augment.hue",
-        (0.0..=0.5).contains(&augment.hue),
-        "a hue shift must be 0 (off) to 0.5 (any hue)",
-    );
+    need("augment.hue", (0.0..=0.5).contains(&augment.hue), "a hue shift must be 0 (off) to 0.5 (any hue)");
     let [low, high] = augment.blur_sigma;
     need(
         "augment.blur_sigma",
         0.0 < low && low <= high && high <= 64.0,
         "write [low, high] in pixels with 0 < low <= high <= 64",
     );
-    need(
-        "augment.mean",
-        augment.mean.iter().all(|v| v.is_finite()),
-        "each mean must be a finite number",
-    );
+    need("augment.mean", augment.mean.iter().all(|v| v.is_finite()), "each mean must be a finite number");
     need(
         "augment.std",
         augment.std.iter().all(|v| v.is_finite() && *v > 0.0),
@@ -101,27 +58,15 @@ pub(super) fn ranges(config: &Config) -> Vec<Problem> {
         model.blocks.len() <= 6 && model.blocks.iter().all(|n| (1..=64).contains(n)),
         "write 1 to 6 stages of 1 to 64 blocks, such as [1, 1, 1, 1]",
     );
-    need(
-        "model.width",
-        (1..=4096).contains(&model.width),
-        "the first stage must have 1 to 4096 channels",
-    );
-    need(
-        "model.projector_layers",
-        matches!(model.projector_layers, 2 | 3),
-        "the projector has 2 or 3 layers",
-    );
+    need("model.width", (1..=4096).contains(&model.width), "the first stage must have 1 to 4096 channels");
+    need("model.projector_layers", matches!(model.projector_layers, 2 | 3), "the projector has 2 or 3 layers");
     let width = 1..=65536;
     need(
         "model.projector_hidden",
         model.projector_hidden.is_none_or(|n| width.contains(&n)),
         "a layer must be 1 to 65536 wide; leave the key out for the backbone's feature width",
     );
-    need(
-        "model.dim",
-        model.dim >= 2 && width.contains(&model.dim),
-        "the output must be 2 to 65536 wide",
-    );
+    need("model.dim", model.dim >= 2 && width.contains(&model.dim), "the output must be 2 to 65536 wide");
     need(
         "model.predictor_dim",
         model.predictor_dim.is_none_or(|n| width.contains(&n)),
@@ -139,26 +84,14 @@ pub(super) fn ranges(config: &Config) -> Vec<Problem> {
         "a moving average keeps 0 (off) to below 1",
     );
 
-    need(
-        "optim.lr",
-        optim.lr.is_finite() && optim.lr >= 0.0,
-        "the learning rate must be a finite number, 0 or more",
-    );
-    need(
-        "optim.momentum",
-        (0.0..1.0).contains(&optim.momentum),
-        "momentum must be 0 to below 1",
-    );
+    need("optim.lr", optim.lr.is_finite() && optim.lr >= 0.0, "the learning rate must be a finite number, 0 or more");
+    need("optim.momentum", (0.0..1.0).contains(&optim.momentum), "momentum must be 0 to below 1");
     need(
         "optim.weight_decay",
         optim.weight_decay.is_finite() && optim.weight_decay >= 0.0,
         "weight decay must be a finite number, 0 or more",
     );
-    need(
-        "optim.epochs",
-        (1..=1_000_000).contains(&optim.epochs),
-        "train for 1 to 1000000 epochs",
-    );
+    need("optim.epochs", (1..=1_000_000).contains(&optim.epochs), "train for 1 to 1000000 epochs");
     need(
         "optim.batch_size",
         (2..=1 << 20).contains(&optim.batch_size),
@@ -173,11 +106,7 @@ pub(super) fn ranges(config: &Config) -> Vec<Problem> {
         i64::try_from(run.seed).is_ok(),
         "a seed must be below 2^63, the largest number a TOML file holds",
     );
-    need(
-        "run.knn_k",
-        run.knn_k >= 1,
-        "at least one neighbour must vote; to turn kNN off set run.knn_every to 0",
-    );
+    need("run.knn_k", run.knn_k >= 1, "at least one neighbour must vote; to turn kNN off set run.knn_every to 0");
     need(
         "run.knn_temperature",
         // exp(1 / temperature) times the number of neighbours must stay a 32-bit float.
@@ -189,12 +118,7 @@ pub(super) fn ranges(config: &Config) -> Vec<Problem> {
 
 /// Keys that do not fit together.
 pub(super) fn relations(config: &Config) -> Vec<Problem> {
-    let Config {
-        model,
-        method,
-        optim,
-        ..
-    } = config;
+    let Config { model, method, optim, .. } = config;
     let mut problems = Vec::new();
     let averaged = method.target_momentum > 0.0;
     if averaged && method.alternation != 1 {
@@ -213,21 +137,11 @@ pub(super) fn relations(config: &Config) -> Vec<Problem> {
         && !model.blocks.is_empty()
         && model.blocks != blocks
     {
-        let mend = format!(
-            "{} has blocks {blocks:?}; write [] or use arch = \"{}\"",
-            model.arch,
-            Arch::ResnetTiny
-        );
+        let mend = format!("{} has blocks {blocks:?}; write [] or use arch = \"{}\"", model.arch, Arch::ResnetTiny);
         problems.push(("model.blocks", mend));
     }
     if optim.warmup_epochs >= optim.epochs && optim.warmup_epochs > 0 {
-        problems.push((
-            "optim.warmup_epochs",
-            format!(
-                "the warm-up must be shorter than the {} epochs",
-                optim.epochs
-            ),
-        ));
+        problems.push(("optim.warmup_epochs", format!("the warm-up must be shorter than the {} epochs", optim.epochs)));
     }
     problems
 }

@@ -59,9 +59,7 @@ pub enum ConfigError {
         text: String,
     },
     /// The configuration holds a number that TOML cannot.
-    #[error(
-        "the configuration cannot be written as TOML ({problem}); use whole numbers below 2^63"
-    )]
+    #[error("the configuration cannot be written as TOML ({problem}); use whole numbers below 2^63")]
     Unwritable {
         /// What the serialiser says.
         problem: String,
@@ -73,10 +71,7 @@ const VALUE_SHOWN: usize = 60;
 
 impl ConfigError {
     pub(super) fn syntax(origin: &str, text: &str, error: &toml::de::Error) -> Self {
-        let before = error
-            .span()
-            .and_then(|span| text.get(..span.start))
-            .unwrap_or("");
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or("");
         let line_start = before.rfind('\n').map_or(0, |end| end + 1);
         Self::Syntax {
             origin: origin.to_owned(),
@@ -92,25 +87,13 @@ impl ConfigError {
             text.truncate(cut);
             text.push('…');
         }
-        Self::Value {
-            origin: origin.to_owned(),
-            key: key.to_owned(),
-            value: text,
-            problem: problem.to_owned(),
-        }
+        Self::Value { origin: origin.to_owned(), key: key.to_owned(), value: text, problem: problem.to_owned() }
     }
 
     /// Rewords serde's message: the value is shown anyway, so what it expects is enough, in a user's terms.
-    pub(super) fn wrong_type(
-        origin: &str,
-        key: &str,
-        value: &Value,
-        error: &toml::de::Error,
-    ) -> Self {
+    pub(super) fn wrong_type(origin: &str, key: &str, value: &Value, error: &toml::de::Error) -> Self {
         let message = one_line(error.message());
-        let expected = message
-            .split_once("expected ")
-            .map_or(message.as_str(), |(_, expected)| expected);
+        let expected = message.split_once("expected ").map_or(message.as_str(), |(_, expected)| expected);
         let expected = match expected {
             "f64" | "floating point `f64`" => "a number",
             "usize" | "u64" => "a whole number, 0 or more",
@@ -124,38 +107,26 @@ impl ConfigError {
             "string only" => "one of the words that this key takes",
             other => other,
         };
-        let help = Config::keys()
-            .into_iter()
-            .find(|known| known.name == key)
-            .map(|known| known.help)
-            .unwrap_or_default();
+        let help =
+            Config::keys().into_iter().find(|known| known.name == key).map(|known| known.help).unwrap_or_default();
         Self::value(
             origin,
             key,
             value,
-            &format!(
-                "expected {} ({})",
-                expected.replace('`', ""),
-                help.trim_end_matches('.')
-            ),
+            &format!("expected {} ({})", expected.replace('`', ""), help.trim_end_matches('.')),
         )
     }
 
     pub(super) fn unknown_key(origin: &str, key: &str) -> Self {
         let mend = if key == "preset" {
-            "choose a preset with --preset, or with preset = \"NAME\" at the top of a file"
-                .to_owned()
+            "choose a preset with --preset, or with preset = \"NAME\" at the top of a file".to_owned()
         } else {
             match nearest(key) {
                 Some(known) => format!("did you mean {known}?"),
                 None => "the sections are data, augment, model, method, optim, run".to_owned(),
             }
         };
-        Self::UnknownKey {
-            origin: origin.to_owned(),
-            key: key.to_owned(),
-            mend,
-        }
+        Self::UnknownKey { origin: origin.to_owned(), key: key.to_owned(), mend }
     }
 }
 

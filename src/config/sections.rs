@@ -319,15 +319,12 @@ impl ModelConfig {
     /// Channels that the backbone gives an image after pooling: the last stage's output.
     pub fn feature_width(&self) -> usize {
         let doublings = u32::try_from(self.blocks().len().saturating_sub(1)).unwrap_or(u32::MAX);
-        self.width
-            .saturating_mul(2_usize.saturating_pow(doublings))
-            .saturating_mul(self.arch.expansion())
+        self.width.saturating_mul(2_usize.saturating_pow(doublings)).saturating_mul(self.arch.expansion())
     }
 
     /// Width of the projector's hidden layers.
     pub fn projector_hidden(&self) -> usize {
-        self.projector_hidden
-            .unwrap_or_else(|| self.feature_width())
+        self.projector_hidden.unwrap_or_else(|| self.feature_width())
     }
 
     /// Width of the predictor's hidden layer.

@@ -65,9 +65,7 @@ impl Serialize for MemoryLimit {
 
 impl<'de> Deserialize<'de> for MemoryLimit {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(D::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 
@@ -89,9 +87,7 @@ mod tests {
             assert_eq!((limit.0, limit.to_string().as_str()), (bytes, back));
             assert_eq!(back.parse(), Ok(limit));
         }
-        for text in [
-            "", "4", "GiB", "-1GiB", "0MiB", "nanGiB", "infGiB", "4 apples", "1e30TiB",
-        ] {
+        for text in ["", "4", "GiB", "-1GiB", "0MiB", "nanGiB", "infGiB", "4 apples", "1e30TiB"] {
             assert!(text.parse::<MemoryLimit>().is_err(), "{text}");
         }
     }

@@ -11,11 +11,7 @@ fn file_error(toml: &str) -> String {
 }
 
 fn set_error(assignment: &str) -> String {
-    text(
-        Config::default()
-            .set(assignment)
-            .expect_err("the assignment is wrong"),
-    )
+    text(Config::default().set(assignment).expect_err("the assignment is wrong"))
 }
 
 #[test]
@@ -23,23 +19,13 @@ fn keys_are_those_of_the_file() {
     let table: Table = toml::from_str(&Config::default().to_toml().unwrap()).unwrap();
     let mut in_file: Vec<String> = table
         .iter()
-        .flat_map(|(section, fields)| {
-            fields
-                .as_table()
-                .unwrap()
-                .keys()
-                .map(move |field| format!("{section}.{field}"))
-        })
+        .flat_map(|(section, fields)| fields.as_table().unwrap().keys().map(move |field| format!("{section}.{field}")))
         .collect();
     let mut known: Vec<String> = Config::keys().into_iter().map(|key| key.name).collect();
     in_file.sort();
     known.sort();
     assert_eq!(in_file, known);
-    assert!(
-        Config::keys()
-            .iter()
-            .all(|key| key.help.len() > 8 && !key.help.contains('\n'))
-    );
+    assert!(Config::keys().iter().all(|key| key.help.len() > 8 && !key.help.contains('\n')));
 }
 
 #[test]
@@ -57,47 +43,19 @@ fn presets_are_valid_and_round_trip() {
 #[test]
 fn presets_follow_their_sources() {
     let demo = Config::preset("demo").unwrap();
-    assert_eq!(
-        (demo.data.source.as_str(), demo.data.image_size),
-        ("demo", 28)
-    );
-    assert_eq!(
-        (demo.model.blocks(), demo.model.feature_width()),
-        (vec![1, 1, 1, 1], 64)
-    );
-    assert_eq!(
-        (demo.model.projector_hidden(), demo.model.predictor_dim()),
-        (128, 32)
-    );
+    assert_eq!((demo.data.source.as_str(), demo.data.image_size), ("demo", 28));
+    assert_eq!((demo.model.blocks(), demo.model.feature_width()), (vec![1, 1, 1, 1], 64));
+    assert_eq!((demo.model.projector_hidden(), demo.model.predictor_dim()), (128, 32));
     assert_eq!(demo.optim.schedule, Schedule::Step);
 
     let cifar = Config::preset("cifar10").unwrap();
-    assert_eq!(
-        (cifar.optim.lr, cifar.optim.epochs, cifar.optim.batch_size),
-        (0.03, 800, 512)
-    );
-    assert_eq!(
-        (
-            cifar.model.arch,
-            cifar.model.stem,
-            cifar.model.projector_layers
-        ),
-        (Arch::Resnet18, Stem::Cifar, 2)
-    );
-    assert_eq!(
-        (cifar.model.feature_width(), cifar.model.predictor_dim()),
-        (512, 512)
-    );
+    assert_eq!((cifar.optim.lr, cifar.optim.epochs, cifar.optim.batch_size), (0.03, 800, 512));
+    assert_eq!((cifar.model.arch, cifar.model.stem, cifar.model.projector_layers), (Arch::Resnet18, Stem::Cifar, 2));
+    assert_eq!((cifar.model.feature_width(), cifar.model.predictor_dim()), (512, 512));
     assert_eq!(cifar.augment.blur_probability, 0.0);
 
     let imagenet = Config::preset("imagenet").unwrap();
-    assert_eq!(
-        (
-            imagenet.model.feature_width(),
-            imagenet.model.projector_hidden()
-        ),
-        (2048, 2048)
-    );
+    assert_eq!((imagenet.model.feature_width(), imagenet.model.projector_hidden()), (2048, 2048));
     assert!(!imagenet.model.output_affine);
     assert_eq!(imagenet.optim.schedule, Schedule::Epoch);
 }
@@ -107,16 +65,8 @@ fn a_file_starts_from_defaults_or_a_preset() {
     let plain = Config::from_toml("[optim]\nlr = 1\n", "my.toml").unwrap();
     assert_eq!(plain.optim.lr, 1.0);
     assert_eq!(plain.model, ModelConfig::default());
-    let preset =
-        Config::from_toml("preset = \"cifar10\"\n[optim]\nepochs = 100\n", "my.toml").unwrap();
-    assert_eq!(
-        (
-            preset.optim.epochs,
-            preset.optim.lr,
-            preset.model.projector_layers
-        ),
-        (100, 0.03, 2)
-    );
+    let preset = Config::from_toml("preset = \"cifar10\"\n[optim]\nepochs = 100\n", "my.toml").unwrap();
+    assert_eq!((preset.optim.epochs, preset.optim.lr, preset.model.projector_layers), (100, 0.03, 2));
 }
 
 #[test]
@@ -137,18 +87,9 @@ fn single_assignments() {
     }
     assert_eq!((config.optim.lr, config.optim.weight_decay), (0.1, 0.5));
     assert_eq!(config.data.source, "idx:/some where/else");
-    assert_eq!(
-        (config.model.blocks(), config.model.feature_width()),
-        (vec![2, 1], 128)
-    );
-    assert_eq!(
-        (config.method.stop_gradient, config.method.predictor),
-        (false, Predictor::None)
-    );
-    assert_eq!(
-        (config.optim.schedule, config.augment.crop_scale),
-        (Schedule::Epoch, [0.08, 1.0])
-    );
+    assert_eq!((config.model.blocks(), config.model.feature_width()), (vec![2, 1], 128));
+    assert_eq!((config.method.stop_gradient, config.method.predictor), (false, Predictor::None));
+    assert_eq!((config.optim.schedule, config.augment.crop_scale), (Schedule::Epoch, [0.08, 1.0]));
     config.validate().unwrap();
 
     let before = config.clone();
@@ -166,30 +107,17 @@ fn unknown_names_get_a_suggestion() {
         file_error("[optim]\nbach_size = 1\n"),
         "my.toml: unknown key optim.bach_size; did you mean optim.batch_size?"
     );
-    assert_eq!(
-        file_error("lr = 1\n"),
-        "my.toml: unknown key lr; did you mean optim.lr?"
-    );
+    assert_eq!(file_error("lr = 1\n"), "my.toml: unknown key lr; did you mean optim.lr?");
     assert_eq!(
         file_error("[train]\nepochs = 1\n"),
         "my.toml: unknown key train; the sections are data, augment, model, method, optim, run"
     );
-    assert_eq!(
-        set_error("model.epochs=1"),
-        "--set: unknown key model.epochs; did you mean optim.epochs?"
-    );
-    assert_eq!(
-        set_error("epochs=1"),
-        "--set: unknown key epochs; did you mean optim.epochs?"
-    );
+    assert_eq!(set_error("model.epochs=1"), "--set: unknown key model.epochs; did you mean optim.epochs?");
+    assert_eq!(set_error("epochs=1"), "--set: unknown key epochs; did you mean optim.epochs?");
     assert!(set_error("optim.lr.x=1").starts_with("--set: unknown key optim.lr.x; "));
     assert!(set_error("preset=demo").contains("choose a preset with --preset"));
-    assert_eq!(
-        set_error("optim.lr"),
-        "--set optim.lr: write it as section.key=value, such as optim.lr=0.1"
-    );
-    let unknown =
-        "unknown preset \"cifar\"; choose one of demo, fashion-mnist, cifar10, photos, imagenet";
+    assert_eq!(set_error("optim.lr"), "--set optim.lr: write it as section.key=value, such as optim.lr=0.1");
+    let unknown = "unknown preset \"cifar\"; choose one of demo, fashion-mnist, cifar10, photos, imagenet";
     assert_eq!(text(Config::preset("cifar").unwrap_err()), unknown);
     assert_eq!(file_error("preset = \"cifar\"\n"), unknown);
     assert!(file_error("preset = 3\n").contains("preset = 3: expected a preset's name"));
@@ -201,21 +129,11 @@ fn wrong_types_and_syntax() {
         file_error("[optim]\nlr = \"fast\"\n")
             .starts_with("my.toml: optim.lr = \"fast\": expected a number (Base learning rate")
     );
+    assert!(file_error("[optim]\nepochs = 2.5\n").contains("optim.epochs = 2.5: expected a whole number, 0 or more"));
+    assert!(file_error("[optim]\nepochs = -2\n").contains("optim.epochs = -2: expected a whole number, 0 or more"));
+    assert!(file_error("[method]\nstop_gradient = 1\n").contains("method.stop_gradient = 1: expected true or false"));
     assert!(
-        file_error("[optim]\nepochs = 2.5\n")
-            .contains("optim.epochs = 2.5: expected a whole number, 0 or more")
-    );
-    assert!(
-        file_error("[optim]\nepochs = -2\n")
-            .contains("optim.epochs = -2: expected a whole number, 0 or more")
-    );
-    assert!(
-        file_error("[method]\nstop_gradient = 1\n")
-            .contains("method.stop_gradient = 1: expected true or false")
-    );
-    assert!(
-        file_error("[augment]\ncrop_scale = 0.2\n")
-            .contains("augment.crop_scale = 0.2: expected a list of 2 numbers")
+        file_error("[augment]\ncrop_scale = 0.2\n").contains("augment.crop_scale = 0.2: expected a list of 2 numbers")
     );
     assert!(
         file_error("[augment]\ncrop_scale = [0.2]\n")
@@ -225,134 +143,62 @@ fn wrong_types_and_syntax() {
         file_error("[augment]\nmean = [1, 2, 3, 4]\n")
             .contains("mean = [1, 2, 3, 4]: expected fewer numbers (Mean of red")
     );
+    assert!(file_error("[model]\nblocks = 3\n").contains("model.blocks = 3: expected a list such as"));
     assert!(
-        file_error("[model]\nblocks = 3\n").contains("model.blocks = 3: expected a list such as")
-    );
-    assert!(
-        set_error("model.arch=resnet9")
-            .contains("--set: model.arch = \"resnet9\": expected one of resnet18, resnet34")
+        set_error("model.arch=resnet9").contains("--set: model.arch = \"resnet9\": expected one of resnet18, resnet34")
     );
     assert!(set_error("model.arch=9").contains("model.arch = 9: expected one of the words"));
     assert!(set_error("data.source=9").contains("expected a text in quotes"));
     assert!(set_error("method.name=byol").contains("expected simsiam"));
     assert!(file_error("optim = 3\n").contains("optim = 3: a section: write [optim]"));
     assert!(file_error("[optim]\nlr = \n").starts_with("my.toml, line 2, column 6: "));
-    assert!(
-        file_error("[optim]\nlr = 1\nlr = 2\n")
-            .starts_with("my.toml, line 3, column 1: duplicate key")
-    );
+    assert!(file_error("[optim]\nlr = 1\nlr = 2\n").starts_with("my.toml, line 3, column 1: duplicate key"));
 }
 
 #[test]
 fn values_out_of_range() {
     for (assignment, message) in [
-        (
-            "optim.batch_size=1",
-            "--set: optim.batch_size = 1: batch normalisation needs at least 2 images",
-        ),
-        (
-            "optim.batch_size=0",
-            "batch normalisation needs at least 2 images",
-        ),
-        (
-            "optim.lr=-1",
-            "optim.lr = -1: the learning rate must be a finite number",
-        ),
-        (
-            "optim.lr=nan",
-            "optim.lr = nan: the learning rate must be a finite number",
-        ),
-        (
-            "optim.lr=inf",
-            "optim.lr = inf: the learning rate must be a finite number",
-        ),
-        (
-            "optim.momentum=1",
-            "optim.momentum = 1: momentum must be 0 to below 1",
-        ),
+        ("optim.batch_size=1", "--set: optim.batch_size = 1: batch normalisation needs at least 2 images"),
+        ("optim.batch_size=0", "batch normalisation needs at least 2 images"),
+        ("optim.lr=-1", "optim.lr = -1: the learning rate must be a finite number"),
+        ("optim.lr=nan", "optim.lr = nan: the learning rate must be a finite number"),
+        ("optim.lr=inf", "optim.lr = inf: the learning rate must be a finite number"),
+        ("optim.momentum=1", "optim.momentum = 1: momentum must be 0 to below 1"),
         ("optim.weight_decay=-0.1", "weight decay must be"),
         ("optim.epochs=0", "train for 1 to 1000000 epochs"),
         (
             "augment.crop_scale=[1.0, 0.2]",
             "augment.crop_scale = [1.0, 0.2]: write [low, high] with 0 < low <= high <= 1",
         ),
-        (
-            "augment.crop_scale=[0, 1]",
-            "write [low, high] with 0 < low <= high <= 1",
-        ),
-        (
-            "augment.crop_scale=[0.2, 1.1]",
-            "write [low, high] with 0 < low <= high <= 1",
-        ),
-        (
-            "augment.crop_ratio=[0, 1]",
-            "write [low, high] with 0 < low <= high",
-        ),
-        (
-            "augment.crop_ratio=[nan, 1]",
-            "write [low, high] with 0 < low <= high",
-        ),
-        (
-            "augment.flip=1.5",
-            "augment.flip = 1.5: a probability must be 0 to 1",
-        ),
-        (
-            "augment.jitter_probability=-0.1",
-            "a probability must be 0 to 1",
-        ),
+        ("augment.crop_scale=[0, 1]", "write [low, high] with 0 < low <= high <= 1"),
+        ("augment.crop_scale=[0.2, 1.1]", "write [low, high] with 0 < low <= high <= 1"),
+        ("augment.crop_ratio=[0, 1]", "write [low, high] with 0 < low <= high"),
+        ("augment.crop_ratio=[nan, 1]", "write [low, high] with 0 < low <= high"),
+        ("augment.flip=1.5", "augment.flip = 1.5: a probability must be 0 to 1"),
+        ("augment.jitter_probability=-0.1", "a probability must be 0 to 1"),
         ("augment.grayscale=nan", "a probability must be 0 to 1"),
         ("augment.blur_probability=2", "a probability must be 0 to 1"),
-        (
-            "augment.brightness=-1",
-            "a strength must be 0 (off) or more",
-        ),
+        ("augment.brightness=-1", "a strength must be 0 (off) or more"),
         ("augment.contrast=inf", "a strength must be 0 (off) or more"),
         ("augment.hue=0.6", "a hue shift must be 0 (off) to 0.5"),
         ("augment.blur_sigma=[0, 2]", "write [low, high] in pixels"),
-        (
-            "augment.mean=[nan, 0, 0]",
-            "each mean must be a finite number",
-        ),
-        (
-            "augment.std=[0, 1, 1]",
-            "each standard deviation must be above 0",
-        ),
+        ("augment.mean=[nan, 0, 0]", "each mean must be a finite number"),
+        ("augment.std=[0, 1, 1]", "each standard deviation must be above 0"),
         ("model.blocks=[1, 0]", "write 1 to 6 stages"),
-        (
-            "model.width=0",
-            "model.width = 0: the first stage must have 1 to 4096 channels",
-        ),
-        (
-            "model.projector_layers=4",
-            "the projector has 2 or 3 layers",
-        ),
-        (
-            "model.projector_hidden=0",
-            "leave the key out for the backbone's feature width",
-        ),
+        ("model.width=0", "model.width = 0: the first stage must have 1 to 4096 channels"),
+        ("model.projector_layers=4", "the projector has 2 or 3 layers"),
+        ("model.projector_hidden=0", "leave the key out for the backbone's feature width"),
         ("model.dim=1", "the output must be 2 to 65536 wide"),
         ("model.predictor_dim=0", "leave the key out for dim / 4"),
-        (
-            "data.image_size=0",
-            "the side of a view must be 1 to 4096 pixels",
-        ),
+        ("data.image_size=0", "the side of a view must be 1 to 4096 pixels"),
         ("run.knn_k=0", "at least one neighbour must vote"),
-        (
-            "run.knn_temperature=0",
-            "the temperature must be 0.015 or more",
-        ),
-        (
-            "method.target_momentum=1",
-            "method.target_momentum = 1: a moving average keeps 0 (off) to below 1",
-        ),
+        ("run.knn_temperature=0", "the temperature must be 0.015 or more"),
+        ("method.target_momentum=1", "method.target_momentum = 1: a moving average keeps 0 (off) to below 1"),
     ] {
         let error = set_error(assignment);
         assert!(error.contains(message), "{assignment}: {error}");
     }
-    assert!(
-        file_error("[optim]\nbatch_size = 1\n")
-            .starts_with("my.toml: optim.batch_size = 1: batch normalisation")
-    );
+    assert!(file_error("[optim]\nbatch_size = 1\n").starts_with("my.toml: optim.batch_size = 1: batch normalisation"));
 }
 
 #[test]
@@ -367,10 +213,7 @@ fn values_that_do_not_fit_together() {
     assert!(text(config.validate().unwrap_err()).contains("shorter than the 6 epochs"));
     config.optim.warmup_epochs = 0;
     config.run.seed = u64::MAX;
-    assert!(
-        text(config.validate().unwrap_err())
-            .contains("run.seed = \"too large\": a seed must be below 2^63")
-    );
+    assert!(text(config.validate().unwrap_err()).contains("run.seed = \"too large\": a seed must be below 2^63"));
     assert!(text(config.to_toml().unwrap_err()).contains("below 2^63"));
 }
 

@@ -32,9 +32,7 @@ pub fn unreadable(set: &Arc<dyn ImageSet>, sample: usize) -> Vec<Unreadable> {
         let problem = read.err()?.to_string();
         Some(Unreadable { image, problem })
     };
-    Prefetch::new(threads, 4 * threads, 0..count, check)
-        .flatten()
-        .collect()
+    Prefetch::new(threads, 4 * threads, 0..count, check).flatten().collect()
 }
 
 /// How many of `len` images may be unreadable.
@@ -62,10 +60,7 @@ pub(super) fn readable(
         return Err(too_many(&bad, checked, most));
     }
     remarks.extend(bad.iter().take(NAMED).map(|bad| bad.problem.clone()));
-    remarks.push(format!(
-        "{} of {checked} images checked cannot be read and are left out",
-        bad.len()
-    ));
+    remarks.push(format!("{} of {checked} images checked cannot be read and are left out", bad.len()));
     let bad: Vec<u32> = bad.into_iter().map(|bad| bad.image).collect();
     let good = (0..set.len() as u32).filter(|image| bad.binary_search(image).is_err());
     let good = good.collect();
@@ -79,10 +74,5 @@ pub(crate) fn too_many(bad: &[Unreadable], of: usize, most: f64) -> DataError {
         0 => String::new(),
         more => format!("; and {more} more"),
     };
-    DataError::TooManyUnreadable {
-        bad: bad.len(),
-        of,
-        percent: 100.0 * most,
-        named: named.join("; ") + &more,
-    }
+    DataError::TooManyUnreadable { bad: bad.len(), of, percent: 100.0 * most, named: named.join("; ") + &more }
 }

@@ -28,13 +28,7 @@ impl Kind {
     fn train_files(self) -> (&'static [&'static str], usize) {
         match self {
             Self::Cifar10 => (
-                &[
-                    "data_batch_1.bin",
-                    "data_batch_2.bin",
-                    "data_batch_3.bin",
-                    "data_batch_4.bin",
-                    "data_batch_5.bin",
-                ],
+                &["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"],
                 10_000,
             ),
             Self::Cifar100 => (&["train.bin"], 50_000),
@@ -83,10 +77,7 @@ impl Kind {
         let (train, _) = self.train_files();
         [folder.to_owned(), folder.join(self.archive_folder())]
             .into_iter()
-            .find(|place| {
-                train.iter().any(|name| place.join(name).is_file())
-                    || place.join(self.test_file()).is_file()
-            })
+            .find(|place| train.iter().any(|name| place.join(name).is_file()) || place.join(self.test_file()).is_file())
     }
 
     /// Whether any of the set's files is there.
@@ -104,18 +95,11 @@ pub(super) fn is_python_version(folder: &Path) -> bool {
 }
 
 /// Reads a folder.
-pub(super) fn open(
-    kind: Kind,
-    name: String,
-    folder: &Path,
-    limits: Limits,
-) -> Result<Dataset, DataError> {
+pub(super) fn open(kind: Kind, name: String, folder: &Path, limits: Limits) -> Result<Dataset, DataError> {
     let place = match kind.locate(folder) {
         Some(place) => place,
         None if is_python_version(folder) => {
-            return Err(DataError::PythonCifar {
-                folder: folder.to_owned(),
-            });
+            return Err(DataError::PythonCifar { folder: folder.to_owned() });
         }
         None => folder.to_owned(),
     };
@@ -123,20 +107,13 @@ pub(super) fn open(
     // All are looked for first, so that a missing one is told before the reading starts.
     for file in train_files.iter().copied().chain([kind.test_file()]) {
         if !place.join(file).is_file() {
-            return Err(DataError::MissingFile {
-                folder: place,
-                names: file.to_owned(),
-            });
+            return Err(DataError::MissingFile { folder: place, names: file.to_owned() });
         }
     }
     let classes = classes(kind, &place)?;
     let train = read(kind, &place, train_files, train_records, limits.train)?;
     let test = read(kind, &place, &[kind.test_file()], 10_000, limits.test)?;
-    Ok(Dataset {
-        name,
-        classes,
-        ..Dataset::new(Arc::new(train), Arc::new(test))
-    })
+    Ok(Dataset { name, classes, ..Dataset::new(Arc::new(train), Arc::new(test)) })
 }
 
 /// Names from the set's own file; without it CIFAR-10's well-known ones, or numbers.
@@ -146,41 +123,20 @@ fn classes(kind: Kind, place: &Path) -> Result<Vec<String>, DataError> {
         let names = lines(&path, NAMES_MOST)?;
         if names.len() != kind.classes() {
             let expected = if kind == Kind::Cifar10 { "10" } else { "100" };
-            return Err(DataError::Classes {
-                file: path.display().to_string(),
-                found: names.len(),
-                expected,
-            });
+            return Err(DataError::Classes { file: path.display().to_string(), found: names.len(), expected });
         }
         return Ok(names);
     }
     Ok(match kind {
-        Kind::Cifar10 => [
-            "airplane",
-            "automobile",
-            "bird",
-            "cat",
-            "deer",
-            "dog",
-            "frog",
-            "horse",
-            "ship",
-            "truck",
-        ]
-        .map(str::to_owned)
-        .to_vec(),
+        Kind::Cifar10 => ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+            .map(str::to_owned)
+            .to_vec(),
         Kind::Cifar100 => (0..100).map(|n| n.to_string()).collect(),
     })
 }
 
 /// Reads the first `limit` records (0: all) of some files. The lengths of all files are checked, also beyond the limit.
-fn read(
-    kind: Kind,
-    place: &Path,
-    files: &[&str],
-    most: usize,
-    limit: usize,
-) -> Result<Images, DataError> {
+fn read(kind: Kind, place: &Path, files: &[&str], most: usize, limit: usize) -> Result<Images, DataError> {
     let record = kind.label_bytes() + 3 * PLANE;
     let mut left = if limit == 0 { usize::MAX } else { limit };
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
@@ -193,10 +149,7 @@ fn read(
         })?;
         let full = (most * record) as u128;
         if u128::from(length) > full {
-            return Err(DataError::Oversized {
-                file,
-                expected: full,
-            });
+            return Err(DataError::Oversized { file, expected: full });
         }
         // At most 154 MB by the check above.
         let length = length as usize;
@@ -205,11 +158,7 @@ fn read(
         }
         if !length.is_multiple_of(record) {
             let found = format!("{length} bytes, no whole number of {record}-byte images,");
-            return Err(DataError::Truncated {
-                file,
-                found,
-                expected: full,
-            });
+            return Err(DataError::Truncated { file, found, expected: full });
         }
         let records = (length / record).min(left);
         left -= records;
@@ -229,9 +178,7 @@ fn read(
                 });
             }
             labels.push(label);
-            pixels.extend(
-                (0..PLANE).flat_map(|i| [planes[i], planes[PLANE + i], planes[2 * PLANE + i]]),
-            );
+            pixels.extend((0..PLANE).flat_map(|i| [planes[i], planes[PLANE + i], planes[2 * PLANE + i]]));
         }
     }
     Images::new(SIDE as u32, SIDE as u32, 3, pixels, Some(labels))

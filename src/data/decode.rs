@@ -61,12 +61,7 @@ fn read<R: BufRead + Seek>(mut reader: ImageReader<R>) -> Result<Image<'static>,
         true => (1, image.into_luma8().into_raw()),
         false => (3, image.into_rgb8().into_raw()),
     };
-    Ok(Image {
-        width,
-        height,
-        channels,
-        pixels: pixels.into(),
-    })
+    Ok(Image { width, height, channels, pixels: pixels.into() })
 }
 
 /// Whether a JPEG's last scan is closed by its end marker. The decoder fills what is missing with gray, as browsers do.

@@ -7,25 +7,12 @@ use super::source::Source;
 use super::{DataError, Dataset, Limits, idx};
 
 /// Fashion-MNIST's classes, as its README names them.
-const CLASSES: [&str; 10] = [
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-];
+const CLASSES: [&str; 10] =
+    ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"];
 
 macro_rules! built_in {
     ($name:literal) => {
-        Source::built_in(
-            concat!("built-in ", $name),
-            include_bytes!(concat!("../../assets/demo/", $name)),
-        )
+        Source::built_in(concat!("built-in ", $name), include_bytes!(concat!("../../assets/demo/", $name)))
     };
 }
 
@@ -43,9 +30,5 @@ pub(super) fn open(name: String, limits: Limits) -> Result<Dataset, DataError> {
         CLASSES.len(),
         limits.test,
     )?;
-    Ok(Dataset {
-        name,
-        classes: CLASSES.map(str::to_owned).to_vec(),
-        ..Dataset::new(Arc::new(train), Arc::new(test))
-    })
+    Ok(Dataset { name, classes: CLASSES.map(str::to_owned).to_vec(), ..Dataset::new(Arc::new(train), Arc::new(test)) })
 }

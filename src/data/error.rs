@@ -143,9 +143,7 @@ pub enum DataError {
         first: PathBuf,
     },
     /// A file cannot be written.
-    #[error(
-        "{file}: cannot be written: {problem}; check the folder, its permissions and the free space"
-    )]
+    #[error("{file}: cannot be written: {problem}; check the folder, its permissions and the free space")]
     Write {
         /// Path.
         file: String,
@@ -207,9 +205,7 @@ pub enum DataError {
         file: String,
     },
     /// Images without pixels.
-    #[error(
-        "{file}: its header says images of {width}x{height} pixels; it is damaged, download it again"
-    )]
+    #[error("{file}: its header says images of {width}x{height} pixels; it is damaged, download it again")]
     EmptyImages {
         /// Path.
         file: String,
@@ -219,9 +215,7 @@ pub enum DataError {
         height: u32,
     },
     /// Labels that do not belong to the images.
-    #[error(
-        "{file}: {labels} labels for {images} images; the two files are from different sets, download both again"
-    )]
+    #[error("{file}: {labels} labels for {images} images; the two files are from different sets, download both again")]
     LabelCount {
         /// Path of the labels.
         file: String,
@@ -257,9 +251,7 @@ pub enum DataError {
         expected: &'static str,
     },
     /// Training and test images are not of one size.
-    #[error(
-        "{data}: training images are {train} but test images {test} pixels; the files are from different sets"
-    )]
+    #[error("{data}: training images are {train} but test images {test} pixels; the files are from different sets")]
     SizesDiffer {
         /// The data set.
         data: String,

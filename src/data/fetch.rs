@@ -35,13 +35,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            from: None,
-            timeout: Duration::from_secs(30),
-            retries: 4,
-            wait: Duration::from_secs(1),
-            proxy: true,
-        }
+        Self { from: None, timeout: Duration::from_secs(30), retries: 4, wait: Duration::from_secs(1), proxy: true }
     }
 }
 
@@ -124,20 +118,12 @@ pub fn fetch(
         format!("{:.1} GB", bytes as f64 / 1e9)
     };
     run(entry, to, options, listen).map_err(|error| match error {
-        FetchError::Full { path, .. } => FetchError::Full {
-            path,
-            needed: needed(),
-        },
+        FetchError::Full { path, .. } => FetchError::Full { path, needed: needed() },
         error => error,
     })
 }
 
-fn run(
-    entry: &Entry,
-    to: &Path,
-    options: &Options,
-    listen: &mut dyn FnMut(Event),
-) -> Result<Outcome, FetchError> {
+fn run(entry: &Entry, to: &Path, options: &Options, listen: &mut dyn FnMut(Event)) -> Result<Outcome, FetchError> {
     let target = to.join(&entry.folder);
     if already_there(entry, &target)? {
         return Ok(Outcome::AlreadyThere(target));
@@ -166,10 +152,7 @@ fn run(
     drop(lock);
     if let Err(e) = fs::remove_dir_all(&work) {
         let problem = e.to_string();
-        listen(Event::Leftover {
-            folder: &work,
-            problem,
-        });
+        listen(Event::Leftover { folder: &work, problem });
     }
     Ok(Outcome::Fetched(target))
 }
@@ -192,11 +175,7 @@ impl Source {
             Some(from) if Path::new(from).is_dir() => Ok(Self::Folder(PathBuf::from(from))),
             Some(from) => Err(FetchError::Source {
                 from: from.clone(),
-                file: entry
-                    .files
-                    .first()
-                    .map(|f| f.name.clone())
-                    .unwrap_or_default(),
+                file: entry.files.first().map(|f| f.name.clone()).unwrap_or_default(),
             }),
         }
     }
@@ -265,18 +244,13 @@ fn stage(
     }
     match lacks(entry, &folder) {
         None => Ok(()),
-        Some(problem) => Err(FetchError::Archive {
-            file: folder,
-            problem,
-        }),
+        Some(problem) => Err(FetchError::Archive { file: folder, problem }),
     }
 }
 
 /// Gives the complete set its name.
 fn finish(staged: &Path, target: &Path) -> Result<(), FetchError> {
-    let folder = target
-        .file_name()
-        .map_or_else(|| staged.to_owned(), |name| staged.join(name));
+    let folder = target.file_name().map_or_else(|| staged.to_owned(), |name| staged.join(name));
     fs::rename(folder, target).map_err(|e| FetchError::disk(target, "made", e))
 }
 
@@ -287,10 +261,7 @@ fn already_there(entry: &Entry, target: &Path) -> Result<bool, FetchError> {
         Err(e) => Err(FetchError::disk(target, "read", e)),
         Ok(_) => match lacks(entry, target) {
             None => Ok(true),
-            Some(problem) => Err(FetchError::Foreign {
-                path: target.to_owned(),
-                problem,
-            }),
+            Some(problem) => Err(FetchError::Foreign { path: target.to_owned(), problem }),
         },
     }
 }
@@ -316,10 +287,7 @@ fn make_folder(folder: &Path) -> Result<(), FetchError> {
     fs::create_dir_all(folder).map_err(|e| FetchError::disk(folder, "made", e))?;
     match fs::symlink_metadata(folder) {
         Ok(data) if data.is_dir() => Ok(()),
-        Ok(_) => Err(FetchError::Foreign {
-            path: folder.to_owned(),
-            problem: "it is a link".to_owned(),
-        }),
+        Ok(_) => Err(FetchError::Foreign { path: folder.to_owned(), problem: "it is a link".to_owned() }),
         Err(e) => Err(FetchError::disk(folder, "read", e)),
     }
 }
@@ -335,17 +303,10 @@ fn remove_folder(folder: &Path) -> Result<(), FetchError> {
 fn lock(work: &Path) -> Result<File, FetchError> {
     let path = work.join("lock");
     let failed = |e| FetchError::disk(&path, "locked", e);
-    let file = File::options()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(failed)?;
+    let file = File::options().write(true).create(true).truncate(false).open(&path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(FetchError::Busy {
-            folder: work.to_owned(),
-        }),
+        Err(TryLockError::WouldBlock) => Err(FetchError::Busy { folder: work.to_owned() }),
         // Some network file systems know no locks; without one it works as long as nobody else does the same.
         Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => Ok(file),
         Err(TryLockError::Error(e)) => Err(failed(e)),

@@ -13,9 +13,7 @@ use super::decode::decode;
 use super::{DataError, Dataset, Image, ImageSet, Limits, Subset};
 
 /// Names that image files end in; the contents decide what they are.
-const ENDINGS: [&str; 9] = [
-    "jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif", "jfif",
-];
+const ENDINGS: [&str; 9] = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif", "jfif"];
 const TRAIN: &[&str] = &["train", "training"];
 const TEST: &[&str] = &["val", "valid", "validation", "test"];
 /// Larger files are no images that the decoder would take.
@@ -38,13 +36,11 @@ impl ImageSet for Files {
     }
 
     fn read(&self, index: usize) -> Result<Image<'_>, DataError> {
-        let path = self.paths.get(index).ok_or_else(|| DataError::Shape {
-            problem: format!("no image {index} among {}", self.paths.len()),
-        })?;
-        let failed = |problem: String| DataError::Unreadable {
-            file: path.display().to_string(),
-            problem,
-        };
+        let path = self
+            .paths
+            .get(index)
+            .ok_or_else(|| DataError::Shape { problem: format!("no image {index} among {}", self.paths.len()) })?;
+        let failed = |problem: String| DataError::Unreadable { file: path.display().to_string(), problem };
         let length = fs::metadata(path).map_err(|e| failed(e.to_string()))?.len();
         if length > MOST_BYTES {
             return Err(failed(format!("it has {length} bytes")));
@@ -101,10 +97,7 @@ pub(super) fn open(name: String, folder: &Path, limits: Limits) -> Result<Datase
         None => (walk(folder, &mut remarks), Vec::new()),
     };
     if train.is_empty() {
-        return Err(DataError::NoImageFiles {
-            folder: folder.to_owned(),
-            why: remarks.join("; "),
-        });
+        return Err(DataError::NoImageFiles { folder: folder.to_owned(), why: remarks.join("; ") });
     }
     let classes = classes(&train, &mut remarks);
     let train = Arc::new(files(folder, train, &classes));
@@ -123,10 +116,7 @@ pub(super) fn open(name: String, folder: &Path, limits: Limits) -> Result<Datase
         name,
         classes: names.collect(),
         remarks,
-        ..Dataset::new(
-            Subset::spread(train, limits.train),
-            Subset::spread(test, limits.test),
-        )
+        ..Dataset::new(Subset::spread(train, limits.train), Subset::spread(test, limits.test))
     })
 }
 
@@ -138,13 +128,8 @@ fn others(folder: &Path, names: &[&str], used: &Path) -> Option<String> {
         .filter(|path| path.is_dir() && path != used)
         .map(|path| path.display().to_string())
         .collect();
-    (!more.is_empty()).then(|| {
-        format!(
-            "the test images are those of {}; {} is not used",
-            used.display(),
-            more.join(", ")
-        )
-    })
+    (!more.is_empty())
+        .then(|| format!("the test images are those of {}; {} is not used", used.display(), more.join(", ")))
 }
 
 /// All image files below `base`, sorted by path, so that an image's number does not depend on the file system.
@@ -209,11 +194,7 @@ fn files(base: &Path, found: Vec<Found>, classes: &[OsString]) -> Files {
         [] => None,
         _ => found.iter().map(label).collect(),
     };
-    Files {
-        base: base.to_owned(),
-        paths: found.into_iter().map(|found| found.path).collect(),
-        labels,
-    }
+    Files { base: base.to_owned(), paths: found.into_iter().map(|found| found.path).collect(), labels }
 }
 
 /// Such as `.DS_Store`, and the `._photo.jpg` that a Mac leaves on foreign disks.
@@ -222,7 +203,5 @@ fn is_hidden(name: &OsStr) -> bool {
 }
 
 fn is_image(path: &Path) -> bool {
-    path.extension()
-        .and_then(OsStr::to_str)
-        .is_some_and(|end| ENDINGS.iter().any(|e| end.eq_ignore_ascii_case(e)))
+    path.extension().and_then(OsStr::to_str).is_some_and(|end| ENDINGS.iter().any(|e| end.eq_ignore_ascii_case(e)))
 }

@@ -35,9 +35,6 @@ mod tests {
     fn a_panic_is_none() {
         assert_eq!(guarded(|| 3), Some(3));
         assert_eq!(guarded(|| -> u8 { panic!("unseen") }), None);
-        assert_eq!(
-            guarded(|| guarded(|| -> u8 { panic!("unseen") })),
-            Some(None)
-        );
+        assert_eq!(guarded(|| guarded(|| -> u8 { panic!("unseen") })), Some(None));
     }
 }

@@ -16,30 +16,20 @@ const CLASSES_MOST: u64 = 1 << 16;
 
 /// The spellings in use for one of the four files: `train-images-idx3-ubyte`, `train-images.idx3-ubyte`, and gzipped.
 fn names(part: &str, dimensions: u32) -> Vec<String> {
-    ["", ".gz"]
-        .iter()
-        .flat_map(|end| ["-", "."].map(|dot| format!("{part}{dot}idx{dimensions}-ubyte{end}")))
-        .collect()
+    ["", ".gz"].iter().flat_map(|end| ["-", "."].map(|dot| format!("{part}{dot}idx{dimensions}-ubyte{end}"))).collect()
 }
 
 fn locate(folder: &Path, part: &str, dimensions: u32) -> Result<PathBuf, DataError> {
     let names = names(part, dimensions);
-    find(folder, &names).ok_or_else(|| DataError::MissingFile {
-        folder: folder.to_owned(),
-        names: format!("{} (or .gz)", names[0]),
-    })
+    find(folder, &names)
+        .ok_or_else(|| DataError::MissingFile { folder: folder.to_owned(), names: format!("{} (or .gz)", names[0]) })
 }
 
 /// Whether any of the four files is in `folder`.
 pub(super) fn is_here(folder: &Path) -> bool {
-    [
-        ("train-images", 3),
-        ("train-labels", 1),
-        ("t10k-images", 3),
-        ("t10k-labels", 1),
-    ]
-    .iter()
-    .any(|(part, dimensions)| find(folder, &names(part, *dimensions)).is_some())
+    [("train-images", 3), ("train-labels", 1), ("t10k-images", 3), ("t10k-labels", 1)]
+        .iter()
+        .any(|(part, dimensions)| find(folder, &names(part, *dimensions)).is_some())
 }
 
 /// Reads the four files of a folder.
@@ -53,20 +43,11 @@ pub(super) fn open(name: String, folder: &Path, limits: Limits) -> Result<Datase
     ];
     let classes = classes(folder)?;
     let part = |images: &Path, labels: &Path, limit| {
-        images_with_labels(
-            Source::open(images)?,
-            Source::open(labels)?,
-            classes.len(),
-            limit,
-        )
+        images_with_labels(Source::open(images)?, Source::open(labels)?, classes.len(), limit)
     };
     let train = part(&paths[0], &paths[1], limits.train)?;
     let test = part(&paths[2], &paths[3], limits.test)?;
-    Ok(Dataset {
-        name,
-        classes,
-        ..Dataset::new(Arc::new(train), Arc::new(test))
-    })
+    Ok(Dataset { name, classes, ..Dataset::new(Arc::new(train), Arc::new(test)) })
 }
 
 fn classes(folder: &Path) -> Result<Vec<String>, DataError> {
@@ -77,11 +58,7 @@ fn classes(folder: &Path) -> Result<Vec<String>, DataError> {
     let names = super::source::lines(&path, CLASSES_MOST)?;
     match names.len() {
         1..=256 => Ok(names),
-        found => Err(DataError::Classes {
-            file: path.display().to_string(),
-            found,
-            expected: "1 to 256",
-        }),
+        found => Err(DataError::Classes { file: path.display().to_string(), found, expected: "1 to 256" }),
     }
 }
 
@@ -96,34 +73,13 @@ pub(super) fn images_with_labels(
     let (mut images, count) = read_images(images, limit)?;
     let bytes = read_labels(labels)?;
     if bytes.len() != count {
-        return Err(DataError::LabelCount {
-            file,
-            labels: bytes.len(),
-            images: count,
-        });
+        return Err(DataError::LabelCount { file, labels: bytes.len(), images: count });
     }
-    if let Some((index, label)) = bytes
-        .iter()
-        .enumerate()
-        .find(|(_, label)| usize::from(**label) >= classes)
-    {
+    if let Some((index, label)) = bytes.iter().enumerate().find(|(_, label)| usize::from(**label) >= classes) {
         let mend = "download it again, or name all classes in a classes.txt beside it, one a line";
-        return Err(DataError::Label {
-            file,
-            index,
-            label: u32::from(*label),
-            first: 0,
-            classes,
-            mend,
-        });
+        return Err(DataError::Label { file, index, label: u32::from(*label), first: 0, classes, mend });
     }
-    images.labels = Some(
-        bytes
-            .into_iter()
-            .take(images.len())
-            .map(u32::from)
-            .collect(),
-    );
+    images.labels = Some(bytes.into_iter().take(images.len()).map(u32::from).collect());
     Ok(images)
 }
 
@@ -136,11 +92,7 @@ fn read_images(mut source: Source, limit: usize) -> Result<(Images, usize), Data
         return Err(DataError::NoImages { file });
     }
     if width == 0 || height == 0 {
-        return Err(DataError::EmptyImages {
-            file,
-            width,
-            height,
-        });
+        return Err(DataError::EmptyImages { file, width, height });
     }
     let size = u128::from(width) * u128::from(height);
     let keep = match limit {
@@ -162,11 +114,6 @@ fn read_labels(mut source: Source) -> Result<Vec<u8>, DataError> {
 fn check_magic(source: &mut Source, expected: u32, meaning: &'static str) -> Result<(), DataError> {
     match source.numbers()? {
         [found] if found == expected => Ok(()),
-        [found] => Err(DataError::Magic {
-            file: source.name.clone(),
-            found,
-            expected,
-            meaning,
-        }),
+        [found] => Err(DataError::Magic { file: source.name.clone(), found, expected, meaning }),
     }
 }

@@ -67,15 +67,10 @@ impl ImageSet for Images {
     }
 
     fn read(&self, index: usize) -> Result<Image<'_>, DataError> {
-        let pixels = self.image(index).ok_or_else(|| DataError::Shape {
-            problem: format!("no image {index} among {}", self.len()),
-        })?;
-        Ok(Image {
-            width: self.width,
-            height: self.height,
-            channels: self.channels,
-            pixels: pixels.into(),
-        })
+        let pixels = self
+            .image(index)
+            .ok_or_else(|| DataError::Shape { problem: format!("no image {index} among {}", self.len()) })?;
+        Ok(Image { width: self.width, height: self.height, channels: self.channels, pixels: pixels.into() })
     }
 
     fn labels(&self) -> Option<&[u32]> {
@@ -107,11 +102,7 @@ impl Subset {
             let of = |&index: &u32| all.get(index as usize).copied();
             indices.iter().filter_map(of).collect()
         });
-        Subset {
-            set,
-            indices,
-            labels,
-        }
+        Subset { set, indices, labels }
     }
 
     /// At most `limit` images (0: all), spread evenly over `set`: files come sorted by class, so the first ones would be of one class.
@@ -123,17 +114,13 @@ impl Subset {
     }
 
     fn at(&self, index: usize) -> usize {
-        self.indices
-            .get(index)
-            .map_or(usize::MAX, |&index| index as usize)
+        self.indices.get(index).map_or(usize::MAX, |&index| index as usize)
     }
 }
 
 /// `count` indices evenly spread over `0..len`; `None` where that is all of them, or `count` is 0.
 pub(super) fn spread(len: usize, count: usize) -> Option<Vec<u32>> {
-    (1..len)
-        .contains(&count)
-        .then(|| (0..count).map(|i| (i * len / count) as u32).collect())
+    (1..len).contains(&count).then(|| (0..count).map(|i| (i * len / count) as u32).collect())
 }
 
 impl ImageSet for Subset {
@@ -168,11 +155,8 @@ mod tests {
         let set: Arc<dyn ImageSet> = Arc::new(images.unwrap());
         let subset = Subset::new(set.clone(), vec![7, 99, 0, 3]);
         assert_eq!(subset.labels(), Some(&[27, 20, 23][..]));
-        let pixels = |set: &dyn ImageSet| -> Vec<u8> {
-            (0..set.len())
-                .map(|i| set.read(i).unwrap().pixels[0])
-                .collect()
-        };
+        let pixels =
+            |set: &dyn ImageSet| -> Vec<u8> { (0..set.len()).map(|i| set.read(i).unwrap().pixels[0]).collect() };
         assert_eq!(pixels(&subset), [7, 0, 3]);
         assert_eq!(subset.name(1), "image 0");
         assert!(subset.read(3).is_err());

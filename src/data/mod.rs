@@ -62,13 +62,7 @@ impl Images {
         pixels: Vec<u8>,
         labels: Option<Vec<u32>>,
     ) -> Result<Self, DataError> {
-        let images = Self {
-            width,
-            height,
-            channels,
-            pixels,
-            labels,
-        };
+        let images = Self { width, height, channels, pixels, labels };
         let size = images.image_bytes();
         let shape = |problem: String| Err(DataError::Shape { problem });
         if width == 0 || height == 0 || !matches!(channels, 1 | 3) {
@@ -83,17 +77,12 @@ impl Images {
             ));
         }
         if u32::try_from(images.len()).is_err() {
-            return shape(format!(
-                "{} images; at most 2^32 - 1 can be numbered",
-                images.len()
-            ));
+            return shape(format!("{} images; at most 2^32 - 1 can be numbered", images.len()));
         }
         match &images.labels {
-            Some(labels) if labels.len() != images.len() => shape(format!(
-                "{} labels for {} images",
-                labels.len(),
-                images.len()
-            )),
+            Some(labels) if labels.len() != images.len() => {
+                shape(format!("{} labels for {} images", labels.len(), images.len()))
+            }
             _ => Ok(images),
         }
     }
@@ -110,9 +99,7 @@ impl Images {
 
     /// Bytes an image.
     pub fn image_bytes(&self) -> usize {
-        [self.width, self.height, self.channels]
-            .into_iter()
-            .fold(1, |size: usize, n| size.saturating_mul(n as usize))
+        [self.width, self.height, self.channels].into_iter().fold(1, |size: usize, n| size.saturating_mul(n as usize))
     }
 
     /// The bytes of image `index`, if there is one.
@@ -159,14 +146,7 @@ pub struct Dataset {
 impl Dataset {
     /// Without a name, classes, or remarks.
     pub fn new(train: Arc<dyn ImageSet>, test: Arc<dyn ImageSet>) -> Dataset {
-        Dataset {
-            name: String::new(),
-            train,
-            bank: None,
-            test,
-            classes: Vec::new(),
-            remarks: Vec::new(),
-        }
+        Dataset { name: String::new(), train, bank: None, test, classes: Vec::new(), remarks: Vec::new() }
     }
 
     /// The images whose labels vote in kNN.
@@ -194,11 +174,7 @@ impl Default for Limits {
 
 impl From<&crate::config::DataConfig> for Limits {
     fn from(config: &crate::config::DataConfig) -> Self {
-        Self {
-            train: config.limit_train,
-            test: config.limit_test,
-            unreadable: config.max_unreadable,
-        }
+        Self { train: config.limit_train, test: config.limit_test, unreadable: config.max_unreadable }
     }
 }
 
@@ -230,11 +206,7 @@ pub fn open_unchecked(spec: &Spec, limits: Limits) -> Result<Dataset, DataError>
         && train != test
     {
         let text = |(width, height)| format!("{width}x{height}");
-        return Err(DataError::SizesDiffer {
-            data: dataset.name,
-            train: text(train),
-            test: text(test),
-        });
+        return Err(DataError::SizesDiffer { data: dataset.name, train: text(train), test: text(test) });
     }
     Ok(dataset)
 }

@@ -15,10 +15,7 @@ impl Moments {
             1 => (pixels.len(), [sums::<1>(pixels)[0]; 3]),
             _ => (pixels.len() / 3, sums::<3>(pixels)),
         };
-        Moments {
-            pixels: count as u128,
-            sums: sums.map(|(sum, squares)| (u128::from(sum), u128::from(squares))),
-        }
+        Moments { pixels: count as u128, sums: sums.map(|(sum, squares)| (u128::from(sum), u128::from(squares))) }
     }
 
     /// Adds the pixels of another.
@@ -33,12 +30,8 @@ impl Moments {
     pub fn mean_std(&self) -> ([f64; 3], [f64; 3]) {
         let n = self.pixels.max(1) as f64;
         let mean = self.sums.map(|(sum, _)| sum as f64 / n / 255.0);
-        let std = self.sums.map(|(sum, squares)| {
-            (squares as f64 / n - (sum as f64 / n).powi(2))
-                .max(0.0)
-                .sqrt()
-                / 255.0
-        });
+        let std =
+            self.sums.map(|(sum, squares)| (squares as f64 / n - (sum as f64 / n).powi(2)).max(0.0).sqrt() / 255.0);
         (mean, std)
     }
 }

@@ -19,9 +19,7 @@ pub fn order(seed: u64, epoch: u32, len: usize) -> Vec<u32> {
 /// Full batches of an order; a rest that fills none is left out, as the authors do (`drop_last`): batch normalisation wants equal
 /// batches. With a `batch_size` of 0 there is none.
 pub fn batches(order: &[u32], batch_size: usize) -> impl Iterator<Item = &[u32]> {
-    order
-        .chunks_exact(batch_size.max(1))
-        .take(steps_per_epoch(order.len(), batch_size))
+    order.chunks_exact(batch_size.max(1)).take(steps_per_epoch(order.len(), batch_size))
 }
 
 /// Number of full batches.
@@ -46,12 +44,7 @@ impl Sequence {
     /// Over `len` images in batches of `batch_size`, of which at least one is full.
     pub fn new(seed: u64, len: usize, batch_size: usize) -> Sequence {
         let per_epoch = steps_per_epoch(len, batch_size) * batch_size;
-        Sequence {
-            seed,
-            len,
-            per_epoch: per_epoch.max(1) as u64,
-            recent: Mutex::default(),
-        }
+        Sequence { seed, len, per_epoch: per_epoch.max(1) as u64, recent: Mutex::default() }
     }
 
     /// Epoch, from 0, and image of place `n`, from 0; image 0 where there is none.
@@ -116,14 +109,8 @@ mod tests {
     #[test]
     fn only_full_batches() {
         let order = order(0, 0, 10);
-        assert_eq!(
-            batches(&order, 4).collect::<Vec<_>>(),
-            [&order[..4], &order[4..8]]
-        );
-        assert_eq!(
-            (batches(&order, 11).count(), batches(&order, 0).count()),
-            (0, 0)
-        );
+        assert_eq!(batches(&order, 4).collect::<Vec<_>>(), [&order[..4], &order[4..8]]);
+        assert_eq!((batches(&order, 11).count(), batches(&order, 0).count()), (0, 0));
         assert_eq!((steps_per_epoch(10, 5), steps_per_epoch(10, 0)), (2, 0));
     }
 

@@ -65,17 +65,13 @@ pub(super) fn open(name: String, path: &Path, limits: Limits) -> Result<Dataset,
     let (header, index) = read_index(&file)?;
     let index = Index::parse(&index, header.index_at).map_err(|e| damaged(path, e))?;
     let [train, bank, test] = index.counts;
-    let pack = Arc::new(Pack {
-        file,
-        images: index.images,
-        names: index.names,
-        size: index.size,
-    });
+    let pack = Arc::new(Pack { file, images: index.images, names: index.names, size: index.size });
     let part = |first: usize, count: usize| Part {
         range: first..first + count,
-        labels: index.labels.get(first..first + count).and_then(|labels| {
-            (!labels.is_empty() && !labels.contains(&NO_LABEL)).then(|| labels.to_vec())
-        }),
+        labels: index
+            .labels
+            .get(first..first + count)
+            .and_then(|labels| (!labels.is_empty() && !labels.contains(&NO_LABEL)).then(|| labels.to_vec())),
         pack: pack.clone(),
     };
     let bank_part = (bank > 0).then(|| Arc::new(part(train, bank)) as Arc<dyn ImageSet>);
@@ -91,10 +87,7 @@ pub(super) fn open(name: String, path: &Path, limits: Limits) -> Result<Dataset,
 }
 
 fn damaged(path: &Path, problem: impl Into<String>) -> DataError {
-    DataError::Pack {
-        file: path.display().to_string(),
-        problem: problem.into(),
-    }
+    DataError::Pack { file: path.display().to_string(), problem: problem.into() }
 }
 
 /// Where the index lies.
@@ -120,26 +113,16 @@ fn read_index(file: &Positioned) -> Result<(Header, Vec<u8>), DataError> {
     };
     // Before the checksum, whose place another format may change.
     if format != FORMAT {
-        return Err(bad(format!(
-            "its format is {format}, this program reads {FORMAT}"
-        )));
+        return Err(bad(format!("its format is {format}, this program reads {FORMAT}")));
     }
     if crc32fast::hash(&start[..HEADER - 4]) != header_crc {
         return Err(bad("its header is damaged".to_owned()));
     }
     if length != file.length {
-        return Err(bad(format!(
-            "it has {} bytes, its header says {length}",
-            file.length
-        )));
+        return Err(bad(format!("it has {} bytes, its header says {length}", file.length)));
     }
-    if index_at < HEADER as u64
-        || index_at.checked_add(index_bytes) != Some(length)
-        || index_bytes > MOST_INDEX
-    {
-        return Err(bad(format!(
-            "its header says an index of {index_bytes} bytes at {index_at}"
-        )));
+    if index_at < HEADER as u64 || index_at.checked_add(index_bytes) != Some(length) || index_bytes > MOST_INDEX {
+        return Err(bad(format!("its header says an index of {index_bytes} bytes at {index_at}")));
     }
     let index = file.read(index_at, index_bytes as usize)?;
     if crc32fast::hash(&index) != index_crc {
@@ -201,12 +184,8 @@ impl Index {
         let mut names = String::new();
         for number in 0..all {
             let (mut entry, label) = fields.entry().ok_or_else(ends)?;
-            entry
-                .check(pixels_end)
-                .map_err(|problem| format!("its index says that image {number} {problem}"))?;
-            let name = fields
-                .text(usize::from(entry.name_bytes))
-                .ok_or_else(ends)?;
+            entry.check(pixels_end).map_err(|problem| format!("its index says that image {number} {problem}"))?;
+            let name = fields.text(usize::from(entry.name_bytes)).ok_or_else(ends)?;
             // At most MOST_INDEX bytes in all.
             entry.name = names.len() as u32;
             names.push_str(name);
@@ -226,24 +205,12 @@ impl Index {
         if !fields.0.is_empty() {
             return Err("something follows its index".to_owned());
         }
-        if let Some(label) = labels
-            .iter()
-            .find(|&&label| label != NO_LABEL && label as usize >= count)
-        {
+        if let Some(label) = labels.iter().find(|&&label| label != NO_LABEL && label as usize >= count) {
             return Err(format!("it has a label {label} and only {count} classes"));
         }
         let first = (images[0].width, images[0].height);
-        let same = images
-            .iter()
-            .all(|image| (image.width, image.height) == first);
-        Ok(Index {
-            counts,
-            images,
-            labels,
-            names,
-            classes,
-            size: same.then_some(first),
-        })
+        let same = images.iter().all(|image| (image.width, image.height) == first);
+        Ok(Index { counts, images, labels, names, classes, size: same.then_some(first) })
     }
 }
 
@@ -252,9 +219,7 @@ impl Entry {
         let (width, height, channels) = (self.width, self.height, self.channels);
         let pixels = u64::from(width) * u64::from(height);
         if pixels == 0 || pixels > MOST_PIXELS || !matches!(channels, 1 | 3) {
-            return Err(format!(
-                "has {width}x{height} pixels of {channels} channels"
-            ));
+            return Err(format!("has {width}x{height} pixels of {channels} channels"));
         }
         let end = self.offset.checked_add(pixels * u64::from(channels));
         if self.offset < HEADER as u64 || end.is_none_or(|end| end > pixels_end) {
@@ -300,15 +265,7 @@ impl<'a> Fields<'a> {
     fn entry(&mut self) -> Option<(Entry, u32)> {
         let (offset, width, height) = (self.u64()?, self.u32()?, self.u32()?);
         let (crc, label) = (self.u32()?, self.u32()?);
-        let entry = Entry {
-            offset,
-            width,
-            height,
-            crc,
-            channels: self.u8()?,
-            name_bytes: self.u8()?,
-            name: 0,
-        };
+        let entry = Entry { offset, width, height, crc, channels: self.u8()?, name_bytes: self.u8()?, name: 0 };
         Some((entry, label))
     }
 }
@@ -342,9 +299,9 @@ impl ImageSet for Part {
     }
 
     fn read(&self, index: usize) -> Result<Image<'_>, DataError> {
-        let entry = self.entry(index).ok_or_else(|| DataError::Shape {
-            problem: format!("no image {index} among {}", self.len()),
-        })?;
+        let entry = self
+            .entry(index)
+            .ok_or_else(|| DataError::Shape { problem: format!("no image {index} among {}", self.len()) })?;
         let pixels = self.pack.file.read(entry.offset, entry.bytes())?;
         if crc32fast::hash(&pixels) != entry.crc {
             return Err(DataError::Unreadable {

@@ -55,9 +55,7 @@ pub(super) fn split(paths: &Path) -> Result<Vec<PathBuf>, DataError> {
         _ => vec![paths.to_owned()],
     };
     match parts.iter().find(|path| !path.exists()) {
-        Some(missing) => Err(DataError::NoFile {
-            file: missing.clone(),
-        }),
+        Some(missing) => Err(DataError::NoFile { file: missing.clone() }),
         None => Ok(parts),
     }
 }
@@ -68,9 +66,7 @@ fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
         .follow_links(true)
         .sort_by_file_name()
         .into_iter()
-        .filter_entry(|entry| {
-            entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b".")
-        })
+        .filter_entry(|entry| entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b"."))
         .filter_map(Result::ok)
         .filter(|entry| {
             let end = entry.path().extension();
@@ -81,10 +77,7 @@ fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
 
 /// The split that a name says, as `train` in `train-00000-of-00002`.
 fn split_of(name: &str) -> Option<&'static str> {
-    let words: Vec<String> = name
-        .split(|c: char| !c.is_alphanumeric())
-        .map(str::to_lowercase)
-        .collect();
+    let words: Vec<String> = name.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).collect();
     [("train", TRAIN), ("validation", VALIDATION), ("test", TEST)]
         .into_iter()
         .find(|(_, names)| words.iter().any(|word| names.contains(&word.as_str())))
@@ -96,9 +89,7 @@ fn other_split(stem: &str) -> Option<&str> {
     let mut parts = stem.rsplitn(4, '-');
     let (of, word, number) = (parts.next()?, parts.next()?, parts.next()?);
     let number_like = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    (word == "of" && number_like(of) && number_like(number))
-        .then(|| parts.next())
-        .flatten()
+    (word == "of" && number_like(of) && number_like(number)).then(|| parts.next()).flatten()
 }
 
 fn found(base: &Path, path: PathBuf) -> Found {
@@ -117,11 +108,7 @@ fn found(base: &Path, path: PathBuf) -> Found {
         }
     }
     split = split.or(folder_split);
-    Found {
-        split: split.map(str::to_owned),
-        configuration,
-        path,
-    }
+    Found { split: split.map(str::to_owned), configuration, path }
 }
 
 /// The files of the two parts.
@@ -145,12 +132,10 @@ fn splits(paths: &Path, remarks: &mut Vec<String>) -> Result<Splits, DataError> 
     if let Some(first) = configurations.iter().find(|c| !c.as_os_str().is_empty())
         && configurations.len() > 1
     {
-        let names = configurations
-            .iter()
-            .map(|c| match c.as_os_str().is_empty() {
-                true => ".".to_owned(),
-                false => c.display().to_string(),
-            });
+        let names = configurations.iter().map(|c| match c.as_os_str().is_empty() {
+            true => ".".to_owned(),
+            false => c.display().to_string(),
+        });
         return Err(DataError::Configurations {
             folder: paths.to_owned(),
             names: names.collect::<Vec<_>>().join(", "),
@@ -166,24 +151,18 @@ fn splits(paths: &Path, remarks: &mut Vec<String>) -> Result<Splits, DataError> 
         (false, false) => match names.first() {
             Some(only) if names.len() == 1 => only.clone(),
             Some(_) => {
-                let other = |name: &&Option<String>| {
-                    !matches!(name.as_deref(), Some("validation" | "test"))
-                };
+                let other = |name: &&Option<String>| !matches!(name.as_deref(), Some("validation" | "test"));
                 let first = names.iter().find(other);
                 first.or(names.last()).cloned().flatten()
             }
             None => {
-                return Err(DataError::NoParquetFiles {
-                    path: paths.to_owned(),
-                });
+                return Err(DataError::NoParquetFiles { path: paths.to_owned() });
             }
         },
     };
     let tests = ["validation", "test"];
     let test = tests.into_iter().map(|name| Some(name.to_owned()));
-    let test = test
-        .into_iter()
-        .find(|name| names.contains(name) && *name != train);
+    let test = test.into_iter().find(|name| names.contains(name) && *name != train);
     let unused: Vec<&str> = names
         .iter()
         .filter(|name| **name != train && Some(*name) != test.as_ref())
@@ -202,10 +181,7 @@ fn splits(paths: &Path, remarks: &mut Vec<String>) -> Result<Splits, DataError> 
         let files = all.iter().filter(|file| file.split == *split);
         files.map(|file| file.path.clone()).collect()
     };
-    Ok(Splits {
-        train: of(&train),
-        test: test.as_ref().map(of).unwrap_or_default(),
-    })
+    Ok(Splits { train: of(&train), test: test.as_ref().map(of).unwrap_or_default() })
 }
 
 /// Opens all files, and copies the images out of them.
@@ -221,9 +197,7 @@ pub(super) fn open(name: String, paths: &Path, limits: Limits) -> Result<Dataset
     let train = part(splits.train, limits.train)?;
     let test = part(splits.test, limits.test)?;
     if train.1.places.is_empty() {
-        return Err(DataError::NoImages {
-            file: paths.display().to_string(),
-        });
+        return Err(DataError::NoImages { file: paths.display().to_string() });
     }
     let labels = classes.finish([train.1.labels.as_slice(), &test.1.labels], &mut remarks);
     let file = Arc::new(spool.finish()?);
@@ -238,10 +212,7 @@ pub(super) fn open(name: String, paths: &Path, limits: Limits) -> Result<Dataset
         name,
         classes: labels.names,
         remarks,
-        ..Dataset::new(
-            Arc::new(part(train, train_labels)),
-            Arc::new(part(test, test_labels)),
-        )
+        ..Dataset::new(Arc::new(part(train, train_labels)), Arc::new(part(test, test_labels)))
     })
 }
 
@@ -270,14 +241,12 @@ impl ImageSet for Encoded {
     }
 
     fn read(&self, index: usize) -> Result<Image<'_>, DataError> {
-        let place = self.places.get(index).ok_or_else(|| DataError::Shape {
-            problem: format!("no image {index} among {}", self.places.len()),
-        })?;
+        let place = self
+            .places
+            .get(index)
+            .ok_or_else(|| DataError::Shape { problem: format!("no image {index} among {}", self.places.len()) })?;
         let bytes = self.file.read(place.offset, place.bytes as usize)?;
-        decode(&bytes).map_err(|problem| DataError::Unreadable {
-            file: self.name(index),
-            problem,
-        })
+        decode(&bytes).map_err(|problem| DataError::Unreadable { file: self.name(index), problem })
     }
 
     fn name(&self, index: usize) -> String {

@@ -26,11 +26,7 @@ impl Positioned {
             Ok((file, length))
         };
         let (file, length) = open().map_err(|e| failed(path, &e))?;
-        Ok(Self {
-            file,
-            path: path.to_owned(),
-            length,
-        })
+        Ok(Self { file, path: path.to_owned(), length })
     }
 
     /// A file that is open already; `path` is what to call it.
@@ -55,10 +51,7 @@ impl Positioned {
                 let now = self.file.metadata().map_or(0, |data| data.len());
                 Err(DataError::Read {
                     file: self.path.display().to_string(),
-                    problem: format!(
-                        "it had {} bytes when it was opened and now has {now}",
-                        self.length
-                    ),
+                    problem: format!("it had {} bytes when it was opened and now has {now}", self.length),
                 })
             }
             Err(e) => Err(failed(&self.path, &e)),
@@ -67,10 +60,7 @@ impl Positioned {
 }
 
 fn failed(path: &Path, error: &io::Error) -> DataError {
-    DataError::Read {
-        file: path.display().to_string(),
-        problem: error.to_string(),
-    }
+    DataError::Read { file: path.display().to_string(), problem: error.to_string() }
 }
 
 #[cfg(unix)]

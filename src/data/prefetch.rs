@@ -45,9 +45,7 @@ impl<T> Shared<T> {
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State<T>>) -> MutexGuard<'a, State<T>> {
-        self.changed
-            .wait(state)
-            .unwrap_or_else(PoisonError::into_inner)
+        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -60,12 +58,7 @@ impl<T: Send + 'static> Prefetch<T> {
         work: impl Fn(u64) -> T + Send + Sync + 'static,
     ) -> Prefetch<T> {
         let shared = Arc::new(Shared {
-            state: Mutex::new(State {
-                next: range.start,
-                wanted: range.start,
-                end: range.end,
-                done: BTreeMap::new(),
-            }),
+            state: Mutex::new(State { next: range.start, wanted: range.start, end: range.end, done: BTreeMap::new() }),
             changed: Condvar::new(),
             ahead: ahead.max(1) as u64,
         });

@@ -34,47 +34,28 @@ impl Source {
     /// Opens a file; gzip is recognised by its first bytes, so that a file that was unpacked without being renamed works too.
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let name = path.display().to_string();
-        let failed = |e: io::Error| DataError::Read {
-            file: path.display().to_string(),
-            problem: e.to_string(),
-        };
+        let failed = |e: io::Error| DataError::Read { file: path.display().to_string(), problem: e.to_string() };
         let mut file = File::open(path).map_err(failed)?;
         let length = file.metadata().map_err(failed)?.len();
         let mut start = Vec::new();
-        (&mut file)
-            .take(2)
-            .read_to_end(&mut start)
-            .map_err(failed)?;
+        (&mut file).take(2).read_to_end(&mut start).map_err(failed)?;
         Ok(Self::new(name, start, file, length))
     }
 
     /// Bytes inside the program.
     pub fn built_in(name: &str, bytes: &'static [u8]) -> Self {
         let start = bytes.get(..2).unwrap_or(bytes);
-        Self::new(
-            name.to_owned(),
-            start.to_vec(),
-            &bytes[start.len()..],
-            bytes.len() as u64,
-        )
+        Self::new(name.to_owned(), start.to_vec(), &bytes[start.len()..], bytes.len() as u64)
     }
 
     fn new(name: String, start: Vec<u8>, rest: impl Read + 'static, length: u64) -> Self {
         let gzip = start == [0x1f, 0x8b];
         let all = BufReader::new(Cursor::new(start).chain(rest));
         let (stream, length): (Box<dyn Read>, _) = match gzip {
-            true => (
-                Box::new(GzDecoder::new(all)),
-                Length::AtMost(length.saturating_mul(GZIP_MOST)),
-            ),
+            true => (Box::new(GzDecoder::new(all)), Length::AtMost(length.saturating_mul(GZIP_MOST))),
             false => (Box::new(all), Length::Exactly(length)),
         };
-        Self {
-            name,
-            stream,
-            length,
-            read: 0,
-        }
+        Self { name, stream, length, read: 0 }
     }
 
     /// Length of the stream, where it is known before reading.
@@ -93,9 +74,7 @@ impl Source {
         }
         let mut numbers = [0; N];
         for (number, bytes) in numbers.iter_mut().zip(bytes.chunks_exact(4)) {
-            *number = bytes
-                .iter()
-                .fold(0, |value, byte| value << 8 | u32::from(*byte));
+            *number = bytes.iter().fold(0, |value, byte| value << 8 | u32::from(*byte));
         }
         Ok(numbers)
     }
@@ -115,8 +94,7 @@ impl Source {
         let kept = self.bytes(keep)?;
         // Fits: it is at most `length`.
         let skip = total.saturating_sub(kept.len() as u128) as u64;
-        let skipped = io::copy(&mut (&mut self.stream).take(skip), &mut io::sink())
-            .map_err(|e| self.failed(e))?;
+        let skipped = io::copy(&mut (&mut self.stream).take(skip), &mut io::sink()).map_err(|e| self.failed(e))?;
         self.read += skipped;
         if kept.len() < keep || skipped < skip {
             return Err(self.truncated(expected));
@@ -134,10 +112,7 @@ impl Source {
         if let Length::Exactly(length) = self.length {
             bytes.reserve_exact(n.min(usize::try_from(length).unwrap_or(usize::MAX)));
         }
-        let read = (&mut self.stream)
-            .take(n as u64)
-            .read_to_end(&mut bytes)
-            .map_err(|e| self.failed(e))?;
+        let read = (&mut self.stream).take(n as u64).read_to_end(&mut bytes).map_err(|e| self.failed(e))?;
         self.read += read as u64;
         Ok(bytes)
     }
@@ -145,13 +120,10 @@ impl Source {
     fn failed(&self, error: io::Error) -> DataError {
         let (file, problem) = (self.name.clone(), error.to_string());
         match (self.length, error.kind()) {
-            (Length::AtMost(_), ErrorKind::UnexpectedEof) => DataError::Gzip {
-                file,
-                problem: "it ends before its contents do: truncated".to_owned(),
-            },
-            (Length::AtMost(_), ErrorKind::InvalidInput | ErrorKind::InvalidData) => {
-                DataError::Gzip { file, problem }
+            (Length::AtMost(_), ErrorKind::UnexpectedEof) => {
+                DataError::Gzip { file, problem: "it ends before its contents do: truncated".to_owned() }
             }
+            (Length::AtMost(_), ErrorKind::InvalidInput | ErrorKind::InvalidData) => DataError::Gzip { file, problem },
             _ => DataError::Read { file, problem },
         }
     }
@@ -164,18 +136,11 @@ impl Source {
             }
             Length::AtMost(_) => format!("{} (unpacked)", self.read),
         };
-        DataError::Truncated {
-            file: self.name.clone(),
-            found,
-            expected,
-        }
+        DataError::Truncated { file: self.name.clone(), found, expected }
     }
 
     fn oversized(&self, expected: u128) -> DataError {
-        DataError::Oversized {
-            file: self.name.clone(),
-            expected,
-        }
+        DataError::Oversized { file: self.name.clone(), expected }
     }
 }
 
@@ -185,23 +150,11 @@ pub(super) fn lines(path: &Path, most: u64) -> Result<Vec<String>, DataError> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(most + 1).read_to_end(&mut bytes))
-        .map_err(|e| DataError::Read {
-            file: file.clone(),
-            problem: e.to_string(),
-        })?;
+        .map_err(|e| DataError::Read { file: file.clone(), problem: e.to_string() })?;
     if bytes.len() as u64 > most {
-        return Err(DataError::Oversized {
-            file,
-            expected: u128::from(most),
-        });
+        return Err(DataError::Oversized { file, expected: u128::from(most) });
     }
-    let text = String::from_utf8(bytes).map_err(|_| DataError::Read {
-        file,
-        problem: "it is no UTF-8 text".to_owned(),
-    })?;
-    Ok(text
-        .trim_end()
-        .lines()
-        .map(|line| line.trim().to_owned())
-        .collect())
+    let text =
+        String::from_utf8(bytes).map_err(|_| DataError::Read { file, problem: "it is no UTF-8 text".to_owned() })?;
+    Ok(text.trim_end().lines().map(|line| line.trim().to_owned()).collect())
 }

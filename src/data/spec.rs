@@ -41,15 +41,11 @@ impl FromStr for Spec {
             return Ok(Self::Demo);
         }
         let (kind, folder) = match text.split_once(':') {
-            Some((kind, folder)) if kind.len() > 1 && !kind.contains(['/', '\\', '.']) => {
-                (kind, PathBuf::from(folder))
-            }
+            Some((kind, folder)) if kind.len() > 1 && !kind.contains(['/', '\\', '.']) => (kind, PathBuf::from(folder)),
             _ => return Ok(Self::Folder(PathBuf::from(text))),
         };
         if folder.as_os_str().is_empty() {
-            return Err(DataError::NoFolder {
-                folder: PathBuf::from(text),
-            });
+            return Err(DataError::NoFolder { folder: PathBuf::from(text) });
         }
         match kind {
             "idx" => Ok(Self::Idx(folder)),
@@ -59,10 +55,7 @@ impl FromStr for Spec {
             "pack" => Ok(Self::Pack(folder)),
             "parquet" => Ok(Self::Parquet(folder)),
             "folder" => Ok(Self::Images(folder)),
-            _ => Err(DataError::UnknownKind {
-                kind: kind.to_owned(),
-                spec: text.to_owned(),
-            }),
+            _ => Err(DataError::UnknownKind { kind: kind.to_owned(), spec: text.to_owned() }),
         }
     }
 }
@@ -128,11 +121,7 @@ impl Spec {
             ["cifar10"] => Ok(Self::Cifar10(folder)),
             ["cifar100"] => Ok(Self::Cifar100(folder)),
             ["stl10"] => Ok(Self::Stl10(folder)),
-            [first, _, ..] => Err(DataError::Ambiguous {
-                folder,
-                kinds: found.join(", "),
-                first,
-            }),
+            [first, _, ..] => Err(DataError::Ambiguous { folder, kinds: found.join(", "), first }),
             _ if cifar::is_python_version(&folder) => Err(DataError::PythonCifar { folder }),
             // Asked last: these look through the whole tree.
             _ if folder::is_here(&folder) => Ok(Self::Images(folder)),
@@ -144,8 +133,5 @@ impl Spec {
 
 /// The first of `names` that is a file in `folder`.
 pub(super) fn find(folder: &Path, names: &[String]) -> Option<PathBuf> {
-    names
-        .iter()
-        .map(|name| folder.join(name))
-        .find(|path| path.is_file())
+    names.iter().map(|name| folder.join(name)).find(|path| path.is_file())
 }

@@ -46,10 +46,7 @@ pub(super) fn open(name: String, folder: &Path, limits: Limits) -> Result<Datase
     let place = locate(folder).unwrap_or_else(|| folder.to_owned());
     for file in [TRAIN.0, TRAIN_LABELS, TEST.0, TEST_LABELS] {
         if !place.join(file).is_file() {
-            return Err(DataError::MissingFile {
-                folder: place,
-                names: file.to_owned(),
-            });
+            return Err(DataError::MissingFile { folder: place, names: file.to_owned() });
         }
     }
     let classes = classes(&place)?;
@@ -76,10 +73,7 @@ pub(super) fn open(name: String, folder: &Path, limits: Limits) -> Result<Datase
         classes,
         remarks,
         bank,
-        ..Dataset::new(
-            Subset::spread(train, limits.train),
-            Subset::spread(test, limits.test),
-        )
+        ..Dataset::new(Subset::spread(train, limits.train), Subset::spread(test, limits.test))
     })
 }
 
@@ -90,16 +84,10 @@ fn classes(place: &Path) -> Result<Vec<String>, DataError> {
         let names = lines(&path, NAMES_MOST)?;
         return match names.len() {
             CLASSES => Ok(names),
-            found => Err(DataError::Classes {
-                file: path.display().to_string(),
-                found,
-                expected: "10",
-            }),
+            found => Err(DataError::Classes { file: path.display().to_string(), found, expected: "10" }),
         };
     }
-    let names = [
-        "airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck",
-    ];
+    let names = ["airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck"];
     Ok(names.map(str::to_owned).to_vec())
 }
 
@@ -113,22 +101,14 @@ struct Planes {
 
 impl Planes {
     /// Checks the lengths; reads only the labels.
-    fn open(
-        place: &Path,
-        (name, most): (&str, u64),
-        labels: Option<&str>,
-    ) -> Result<Self, DataError> {
+    fn open(place: &Path, (name, most): (&str, u64), labels: Option<&str>) -> Result<Self, DataError> {
         let file = Positioned::open(&place.join(name))?;
         let images = count(&file, most)?;
         let labels = match labels {
             Some(name) => Some(read_labels(&place.join(name), images, most as usize)?),
             None => None,
         };
-        Ok(Self {
-            file,
-            images,
-            labels,
-        })
+        Ok(Self { file, images, labels })
     }
 }
 
@@ -138,10 +118,7 @@ fn count(file: &Positioned, most: u64) -> Result<usize, DataError> {
     let (name, full) = (file.path.display().to_string(), u128::from(most * image));
     match file.length {
         0 => Err(DataError::NoImages { file: name }),
-        length if u128::from(length) > full => Err(DataError::Oversized {
-            file: name,
-            expected: full,
-        }),
+        length if u128::from(length) > full => Err(DataError::Oversized { file: name, expected: full }),
         length if !length.is_multiple_of(image) => Err(DataError::Truncated {
             file: name,
             found: format!("{length} bytes, no whole number of {image}-byte images,"),
@@ -161,18 +138,11 @@ fn read_labels(path: &Path, images: usize, most: usize) -> Result<Vec<u32>, Data
         problem: "it is gzipped; unpack it first, this format is read plain".to_owned(),
     })?;
     if length > most as u64 {
-        return Err(DataError::Oversized {
-            file,
-            expected: most as u128,
-        });
+        return Err(DataError::Oversized { file, expected: most as u128 });
     }
     let bytes = source.rest(u128::from(length), length as usize)?;
     if bytes.len() != images {
-        return Err(DataError::LabelCount {
-            file,
-            labels: bytes.len(),
-            images,
-        });
+        return Err(DataError::LabelCount { file, labels: bytes.len(), images });
     }
     let labels = bytes.iter().enumerate().map(|(index, &label)| match label {
         1..=10 => Ok(u32::from(label) - 1),
@@ -195,9 +165,7 @@ impl ImageSet for Planes {
 
     fn read(&self, index: usize) -> Result<Image<'_>, DataError> {
         if index >= self.images {
-            return Err(DataError::Shape {
-                problem: format!("no image {index} among {}", self.images),
-            });
+            return Err(DataError::Shape { problem: format!("no image {index} among {}", self.images) });
         }
         let planes = self.file.read((index * IMAGE) as u64, IMAGE)?;
         let mut pixels = Vec::with_capacity(IMAGE);
@@ -207,12 +175,7 @@ impl ImageSet for Planes {
                 pixels.extend([planes[at], planes[PLANE + at], planes[2 * PLANE + at]]);
             }
         }
-        Ok(Image {
-            width: SIDE as u32,
-            height: SIDE as u32,
-            channels: 3,
-            pixels: pixels.into(),
-        })
+        Ok(Image { width: SIDE as u32, height: SIDE as u32, channels: 3, pixels: pixels.into() })
     }
 
     fn name(&self, index: usize) -> String {

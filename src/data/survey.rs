@@ -150,11 +150,7 @@ fn look(set: &Arc<dyn ImageSet>, tick: &mut dyn FnMut()) -> Part {
             moments: Moments::of(image.channels, &image.pixels),
         })
     };
-    let mut part = Part {
-        images: set.len(),
-        labelled: set.labels().is_some(),
-        ..Part::default()
-    };
+    let mut part = Part { images: set.len(), labelled: set.labels().is_some(), ..Part::default() };
     // How many images have so many pixels and this size; it is smaller than the list of their files.
     let mut sizes: BTreeMap<(u64, [u32; 2]), usize> = BTreeMap::new();
     let mut moments = Moments::default();
@@ -190,11 +186,7 @@ fn in_order(sizes: &BTreeMap<(u64, [u32; 2]), usize>, images: usize) -> Option<S
         before += **count;
         2 * before >= images
     });
-    Some(Sizes {
-        smallest: sizes.first_key_value()?.0.1,
-        median: median?.0.1,
-        largest: sizes.last_key_value()?.0.1,
-    })
+    Some(Sizes { smallest: sizes.first_key_value()?.0.1, median: median?.0.1, largest: sizes.last_key_value()?.0.1 })
 }
 
 fn classes(data: &Dataset) -> Vec<Class> {

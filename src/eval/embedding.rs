@@ -27,9 +27,7 @@ impl EmbeddingFormat {
         match extension.as_deref().and_then(|e| e.to_str()) {
             Some("safetensors") => Ok(EmbeddingFormat::Safetensors),
             Some("npy") => Ok(EmbeddingFormat::Npy),
-            _ => Err(EvalError::Kind {
-                file: path.to_path_buf(),
-            }),
+            _ => Err(EvalError::Kind { file: path.to_path_buf() }),
         }
     }
 }
@@ -62,17 +60,10 @@ pub fn write_embedding(
     };
     written.map_err(failed(path))?;
     let names = names_beside(path);
-    atomic::write(&names, |file| {
-        write_names(table, set, labels.as_deref(), classes, file)
-    })
-    .map_err(failed(&names))
+    atomic::write(&names, |file| write_names(table, set, labels.as_deref(), classes, file)).map_err(failed(&names))
 }
 
-fn write_safetensors(
-    table: &FeatureTable,
-    labels: Option<&[u32]>,
-    file: &mut dyn Write,
-) -> io::Result<()> {
+fn write_safetensors(table: &FeatureTable, labels: Option<&[u32]>, file: &mut dyn Write) -> io::Result<()> {
     let rows = table.images.len();
     let values: Vec<u8> = table.values.iter().flat_map(|v| v.to_le_bytes()).collect();
     let labels = labels.map(|labels| {

@@ -180,12 +180,7 @@ impl Features {
 
     /// Places `range` of what is wanted of a set, one view an image, cropped and flipped at the most.
     pub fn loader_of(&self, set: &Arc<dyn ImageSet>, views: Views, range: Range<u64>) -> Loader {
-        let FeaturePlan {
-            size,
-            unreadable,
-            pace,
-            ..
-        } = self.plan;
+        let FeaturePlan { size, unreadable, pace, .. } = self.plan;
         Loader::new(set.clone(), views, size, unreadable, pace, range)
     }
 
@@ -205,17 +200,9 @@ impl Features {
     }
 
     /// Copies `rows` of an output, on the device, to those from `to` on of an input of another program.
-    pub fn copy(
-        &self,
-        output: usize,
-        rows: Range<usize>,
-        program: &Program,
-        input: Tensor,
-        to: usize,
-    ) {
+    pub fn copy(&self, output: usize, rows: Range<usize>, program: &Program, input: Tensor, to: usize) {
         let output = self.plan.outputs[output];
-        let (Some(source), Some(target)) = (self.program.binding(output), program.binding(input))
-        else {
+        let (Some(source), Some(target)) = (self.program.binding(output), program.binding(input)) else {
             return; // cannot be: both are used
         };
         let width = self.plan.graph.shape(output).stored_channels();

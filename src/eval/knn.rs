@@ -28,8 +28,7 @@ pub fn missing(data: &Dataset) -> Option<&'static str> {
 pub fn classes(data: &Dataset) -> usize {
     let labels = [data.bank(), &data.test].map(|set| set.labels().unwrap_or_default());
     let most = labels.into_iter().flatten().max();
-    most.map_or(0, |&label| label as usize + 1)
-        .max(data.classes.len())
+    most.map_or(0, |&label| label as usize + 1).max(data.classes.len())
 }
 
 /// What kNN computes, before anything is allocated: features of a batch of images, and the vote for some queries.
@@ -92,16 +91,10 @@ impl KnnPlan {
     /// Its graphs, and how often they are replayed in `evaluations` classifications of `data`.
     pub fn work(&self, data: &Dataset, evaluations: u64) -> Vec<Work<'_>> {
         let batches = self.features.batches(&*data.test);
-        let features = Work {
-            graph: self.features.graph(),
-            runs: evaluations * self.batches(data) as u64,
-        };
+        let features = Work { graph: self.features.graph(), runs: evaluations * self.batches(data) as u64 };
         let votes = self.votes.iter().map(|vote| {
             let parts = self.features.batch().div_ceil(vote.chunk());
-            Work {
-                graph: vote.graph(),
-                runs: evaluations * (batches * parts) as u64,
-            }
+            Work { graph: vote.graph(), runs: evaluations * (batches * parts) as u64 }
         });
         std::iter::once(features).chain(votes).collect()
     }
@@ -124,10 +117,7 @@ impl KnnPlan {
         // A store of its own: the features must outlast the votes for them.
         let mut own = Store::new(store.gpu());
         let votes = self.votes.into_iter().map(|vote| vote.compile(&mut own));
-        Ok(Knn {
-            votes: votes.collect::<Result<_, _>>()?,
-            features: self.features.compile(store)?,
-        })
+        Ok(Knn { votes: votes.collect::<Result<_, _>>()?, features: self.features.compile(store)? })
     }
 }
 
@@ -153,12 +143,7 @@ impl Verdict {
             Some(&vote) if vote > 0.0 => (0..votes.len()).filter(|&i| before(i, own)).count(),
             _ => votes.len(),
         };
-        Verdict {
-            image,
-            label,
-            predicted: first.unwrap_or(0) as u32,
-            rank,
-        }
+        Verdict { image, label, predicted: first.unwrap_or(0) as u32, rank }
     }
 }
 
@@ -180,11 +165,7 @@ impl Knn {
 
     /// Share of all readable test images whose class wins the vote on the first output, with the network as it is in the store. `go_on`
     /// is asked after every batch; `None` where it said no.
-    pub fn top1(
-        &mut self,
-        data: &Dataset,
-        go_on: &mut dyn FnMut() -> bool,
-    ) -> Result<Option<f64>, EvalError> {
+    pub fn top1(&mut self, data: &Dataset, go_on: &mut dyn FnMut() -> bool) -> Result<Option<f64>, EvalError> {
         let verdicts = self.classify(data, go_on)?;
         Ok(verdicts.and_then(|outputs| Some(scores(data, outputs.first()?).top1)))
     }
@@ -215,8 +196,7 @@ impl Knn {
                 for part in (0..images.len()).step_by(vote.chunk()) {
                     let rows = vote.chunk().min(images.len() - part);
                     let (program, queries) = vote.queries();
-                    self.features
-                        .copy(output, part..part + rows, program, queries, 0);
+                    self.features.copy(output, part..part + rows, program, queries, 0);
                     vote.cast(start + part, rows)?;
                     while let Some(ballots) = vote.ballots(false)? {
                         count(&ballots, &queried, labels, &mut verdicts[output]);
@@ -249,8 +229,7 @@ impl Knn {
             for (output, vote) in self.votes.iter().enumerate() {
                 let (program, bank) = vote.bank();
                 let rows = 0..images.len();
-                self.features
-                    .copy(output, rows, program, bank, voters.len());
+                self.features.copy(output, rows, program, bank, voters.len());
             }
             let label = |&image: &u32| labels.get(image as usize).map_or(0.0, |&l| l as f32);
             voters.extend(images.iter().map(label));
@@ -299,10 +278,7 @@ mod tests {
             (verdict.predicted, verdict.rank)
         };
         let votes = [0.0, 2.0, 1.0, 2.0];
-        assert_eq!(
-            [1, 2, 3].map(|l| verdict(l, &votes)),
-            [(1, 0), (1, 2), (1, 1)]
-        );
+        assert_eq!([1, 2, 3].map(|l| verdict(l, &votes)), [(1, 0), (1, 2), (1, 1)]);
         // Nobody voted for it.
         assert_eq!(verdict(0, &votes), (1, 4));
         assert_eq!(verdict(0, &[0.0, 0.0]), (0, 2));

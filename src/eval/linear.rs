@@ -92,9 +92,7 @@ impl LinearReport {
     pub fn best(&self) -> Option<&RateResult> {
         let key = |r: &RateResult| [r.last.top1, r.best.top1];
         let better = |a: &&RateResult, b: &&RateResult| key(a) > key(b);
-        self.rates
-            .iter()
-            .reduce(|best, rate| if better(&rate, &best) { rate } else { best })
+        self.rates.iter().reduce(|best, rate| if better(&rate, &best) { rate } else { best })
     }
 
     /// Whether the best rate is the largest of several (`Some(true)`) or the smallest: one beyond it may be better still.
@@ -140,11 +138,7 @@ pub fn linear_plan(
 
 /// Where the features of a step come from.
 enum Source {
-    Cached {
-        table: FeatureTable,
-        labels: Vec<u32>,
-        sequence: Sequence,
-    },
+    Cached { table: FeatureTable, labels: Vec<u32>, sequence: Sequence },
     Made(Loader),
 }
 
@@ -168,10 +162,7 @@ pub fn linear(
             true
         })?;
         let left = table.filter(|table| !table.images.is_empty());
-        left.ok_or_else(|| EvalError::NothingLeft {
-            data: data.name.clone(),
-            part,
-        })
+        left.ok_or_else(|| EvalError::NothingLeft { data: data.name.clone(), part })
     };
     let test = table(features, &data.test, "test")?;
     let test_labels = labels(&*data.test, &test.images);
@@ -185,18 +176,10 @@ pub fn linear(
     let steps = steps_per_epoch(images, batch);
     let sequence = Sequence::new(options.seed, images, batch);
     let mut source = match cached {
-        Some(table) => Source::Cached {
-            labels: labels(&**set, &table.images),
-            table,
-            sequence,
-        },
+        Some(table) => Source::Cached { labels: labels(&**set, &table.images), table, sequence },
         None => {
-            let views = Views::Training {
-                sequence,
-                seed: options.seed,
-                augment: Box::new(crops(&config.augment)),
-                count: 1,
-            };
+            let views =
+                Views::Training { sequence, seed: options.seed, augment: Box::new(crops(&config.augment)), count: 1 };
             let places = 0..(options.epochs * steps * batch) as u64;
             Source::Made(features.loader_of(set, views, places))
         }
@@ -215,13 +198,7 @@ pub fn linear(
     let mut rates: Vec<RateResult> = options
         .rates
         .iter()
-        .map(|&base| RateResult {
-            base,
-            rate: base * scale,
-            loss: f64::NAN,
-            best: NOTHING,
-            last: NOTHING,
-        })
+        .map(|&base| RateResult { base, rate: base * scale, loss: f64::NAN, best: NOTHING, last: NOTHING })
         .collect();
     for epoch in 0..options.epochs {
         let progress = epoch as f64 / options.epochs as f64;
@@ -246,21 +223,11 @@ pub fn linear(
         listener(&LinearEvent::Epoch(epoch + 1, top1));
     }
     unchanged(parameters, &before, &parameters.read(store)?)?;
-    Ok(LinearReport {
-        width,
-        classes,
-        images: [images, test.images.len()],
-        batch,
-        rates,
-    })
+    Ok(LinearReport { width, classes, images: [images, test.images.len()], batch, rates })
 }
 
 /// Before the first epoch.
-const NOTHING: Accuracy = Accuracy {
-    epoch: 0,
-    top1: 0.0,
-    top5: 0.0,
-};
+const NOTHING: Accuracy = Accuracy { epoch: 0, top1: 0.0, top5: 0.0 };
 
 /// Crops and flips, nothing else.
 fn crops(config: &AugmentConfig) -> AugmentConfig {
@@ -290,18 +257,10 @@ fn next(
 ) -> Result<Vec<f32>, EvalError> {
     let (program, input) = probe.features();
     let classes = match source {
-        Source::Cached {
-            table,
-            labels,
-            sequence,
-        } => {
+        Source::Cached { table, labels, sequence } => {
             let places = (step * batch) as u64..((step + 1) * batch) as u64;
             let rows: Vec<usize> = places.map(|n| sequence.at(n).1 as usize).collect();
-            let values: Vec<f32> = rows
-                .iter()
-                .flat_map(|&row| table.row(row))
-                .copied()
-                .collect();
+            let values: Vec<f32> = rows.iter().flat_map(|&row| table.row(row)).copied().collect();
             program.write(input, &values);
             rows.iter().map(|&row| labels[row]).collect()
         }
@@ -315,25 +274,14 @@ fn next(
 }
 
 /// Fails with the first tensor of which a bit has changed.
-fn unchanged(
-    parameters: &Parameters,
-    before: &[Vec<f32>],
-    after: &[Vec<f32>],
-) -> Result<(), EvalError> {
+fn unchanged(parameters: &Parameters, before: &[Vec<f32>], after: &[Vec<f32>]) -> Result<(), EvalError> {
     let same = |a: &[f32], b: &[f32]| {
         let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
         bits(a) == bits(b)
     };
     let pairs = before.iter().zip(after);
-    match parameters
-        .entries()
-        .iter()
-        .zip(pairs)
-        .find(|(_, (a, b))| !same(a, b))
-    {
-        Some((entry, _)) => Err(EvalError::Changed {
-            tensor: entry.name.clone(),
-        }),
+    match parameters.entries().iter().zip(pairs).find(|(_, (a, b))| !same(a, b)) {
+        Some((entry, _)) => Err(EvalError::Changed { tensor: entry.name.clone() }),
         None => Ok(()),
     }
 }
@@ -350,13 +298,7 @@ mod tests {
             best: Accuracy { top1, ..NOTHING },
             last: Accuracy { top1, ..NOTHING },
         };
-        LinearReport {
-            width: 1,
-            classes: 2,
-            images: [1, 1],
-            batch: 1,
-            rates: top1.iter().map(rate).collect(),
-        }
+        LinearReport { width: 1, classes: 2, images: [1, 1], batch: 1, rates: top1.iter().map(rate).collect() }
     }
 
     #[test]
@@ -365,16 +307,10 @@ mod tests {
             let report = report(top1);
             (report.best().map(|rate| rate.base), report.at_edge())
         };
-        assert_eq!(
-            edge(&[(1.0, 0.5), (3.0, 0.6), (10.0, 0.4)]),
-            (Some(3.0), None)
-        );
+        assert_eq!(edge(&[(1.0, 0.5), (3.0, 0.6), (10.0, 0.4)]), (Some(3.0), None));
         assert_eq!(edge(&[(1.0, 0.5), (3.0, 0.6)]), (Some(3.0), Some(true)));
         // In whatever order they were given; the first of equals.
-        assert_eq!(
-            edge(&[(3.0, 0.5), (1.0, 0.6), (2.0, 0.6)]),
-            (Some(1.0), Some(false))
-        );
+        assert_eq!(edge(&[(3.0, 0.5), (1.0, 0.6), (2.0, 0.6)]), (Some(1.0), Some(false)));
         assert_eq!(edge(&[(3.0, 0.5)]), (Some(3.0), None));
     }
 
@@ -383,8 +319,7 @@ mod tests {
         let mut parameters = Parameters::new();
         let mut graph = crate::graph::Graph::new();
         let x = graph.input("x", crate::graph::Shape::rows([2, 3]));
-        let mut builder =
-            crate::model::Builder::new(&mut graph, &mut parameters, crate::model::Mode::Eval);
+        let mut builder = crate::model::Builder::new(&mut graph, &mut parameters, crate::model::Mode::Eval);
         let made = builder.linear("fc", x, 2, crate::model::Bias::None);
         assert!(made.is_ok());
         let before = parameters.initialize(0);

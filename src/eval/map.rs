@@ -44,9 +44,7 @@ pub fn feature_map(table: &FeatureTable, method: MapMethod) -> FeatureMap {
     let all = table.images.len();
     let shown = all.min(MapMethod::MOST);
     let rows: Vec<usize> = (0..shown).map(|i| i * all / shown.max(1)).collect();
-    let mut x = DMatrix::from_fn(rows.len(), table.width, |row, column| {
-        f64::from(table.row(rows[row])[column])
-    });
+    let mut x = DMatrix::from_fn(rows.len(), table.width, |row, column| f64::from(table.row(rows[row])[column]));
     for mut row in x.row_iter_mut() {
         let norm = row.norm().max(1e-12);
         row /= norm;
@@ -60,17 +58,9 @@ pub fn feature_map(table: &FeatureTable, method: MapMethod) -> FeatureMap {
         MapMethod::Pca => {
             let projected = principal(&x, 2);
             let shown = projected.norm_squared() / variance.max(f64::MIN_POSITIVE);
-            FeatureMap {
-                points: points(&projected),
-                rows,
-                explained: Some(shown),
-            }
+            FeatureMap { points: points(&projected), rows, explained: Some(shown) }
         }
-        MapMethod::Tsne => FeatureMap {
-            points: tsne(&principal(&x, COMPONENTS)),
-            rows,
-            explained: None,
-        },
+        MapMethod::Tsne => FeatureMap { points: tsne(&principal(&x, COMPONENTS)), rows, explained: None },
     }
 }
 
@@ -108,10 +98,7 @@ fn tsne(x: &DMatrix<f64>) -> Vec<[f64; 2]> {
     if start.len() < FEWEST {
         return start;
     }
-    let samples: Vec<Vec<f64>> = x
-        .row_iter()
-        .map(|row| row.iter().copied().collect())
-        .collect();
+    let samples: Vec<Vec<f64>> = x.row_iter().map(|row| row.iter().copied().collect()).collect();
     // Small, so that it only says where to begin (Kobak & Berens 2019).
     let variance = start.iter().map(|[x, _]| x * x).sum::<f64>() / start.len() as f64;
     let scale = 1e-4 / variance.sqrt().max(1e-12);
@@ -123,10 +110,7 @@ fn tsne(x: &DMatrix<f64>) -> Vec<[f64; 2]> {
     let most = (samples.len() - 1) as f64 / 3.0 - 1.0;
     let run = || {
         let mut tsne: tSNE<f64, Vec<f64>> = tSNE::new(&samples);
-        tsne.perplexity(PERPLEXITY.min(most))
-            .epochs(TSNE_EPOCHS)
-            .initial_embedding(first)
-            .barnes_hut(THETA, distance);
+        tsne.perplexity(PERPLEXITY.min(most)).epochs(TSNE_EPOCHS).initial_embedding(first).barnes_hut(THETA, distance);
         tsne.embedding()
     };
     // Several threads add up in the order in which they are ready, and a thousand steps make much of one rounding.
@@ -156,11 +140,7 @@ mod tests {
                 values.push((centre + 0.1 * draw.normal()) as f32);
             }
         }
-        FeatureTable {
-            width,
-            images: (0..3 * each as u32).collect(),
-            values,
-        }
+        FeatureTable { width, images: (0..3 * each as u32).collect(), values }
     }
 
     #[test]
@@ -189,12 +169,7 @@ mod tests {
         let x = DMatrix::from_fn(120, 30, |row, column| f64::from(table.row(row)[column]));
         let mean = x.row_mean();
         let x = DMatrix::from_fn(120, 30, |row, column| x[(row, column)] - mean[column]);
-        let mut exact: Vec<f64> = (x.transpose() * &x)
-            .symmetric_eigen()
-            .eigenvalues
-            .iter()
-            .copied()
-            .collect();
+        let mut exact: Vec<f64> = (x.transpose() * &x).symmetric_eigen().eigenvalues.iter().copied().collect();
         exact.sort_by(|a, b| b.total_cmp(a));
         let made = principal(&x, 2);
         for (column, exact) in made.column_iter().zip(exact) {

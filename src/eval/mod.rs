@@ -19,9 +19,7 @@ pub use embedding::{EmbeddingFormat, class_name, names_beside, write_embedding};
 pub use error::EvalError;
 pub use features::{FeaturePlan, FeatureTable, Features, Output};
 pub use knn::{Knn, KnnPlan, Verdict, classes, missing, scores};
-pub use linear::{
-    Accuracy, LinearEvent, LinearOptions, LinearReport, RateResult, linear, linear_plan,
-};
+pub use linear::{Accuracy, LinearEvent, LinearOptions, LinearReport, RateResult, linear, linear_plan};
 pub use map::{FeatureMap, MapMethod, feature_map};
 pub use neighbours::{Neighbour, nearest};
 pub use predictions::{check_predictions, write_predictions};

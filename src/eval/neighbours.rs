@@ -37,11 +37,8 @@ mod tests {
 
     #[test]
     fn the_most_alike_come_first() {
-        let bank = FeatureTable {
-            width: 2,
-            images: vec![3, 5, 8, 9],
-            values: vec![0.0, 1.0, 1.0, 0.0, -1.0, 0.0, 1.0, 0.0],
-        };
+        let bank =
+            FeatureTable { width: 2, images: vec![3, 5, 8, 9], values: vec![0.0, 1.0, 1.0, 0.0, -1.0, 0.0, 1.0, 0.0] };
         let found = nearest(&bank, &[1.0, 0.0], 3);
         let images: Vec<u32> = found.iter().map(|n| n.image).collect();
         assert_eq!(images, [5, 9, 3]);

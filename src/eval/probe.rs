@@ -108,38 +108,20 @@ impl ProbePlan {
         let gradients = ops::gradients_from(&mut graph, each, mean, &[w, b])?;
         let momenta = [
             graph.state("weight momentum", self.weight(), WEIGHT_MOMENTUM, 0),
-            graph.state(
-                "bias momentum",
-                Shape::rows([self.columns()]),
-                BIAS_MOMENTUM,
-                0,
-            ),
+            graph.state("bias momentum", Shape::rows([self.columns()]), BIAS_MOMENTUM, 0),
         ];
         for ((parameter, momentum), gradient) in [w, b].into_iter().zip(momenta).zip(gradients) {
             let Some(gradient) = gradient else { continue };
             let mut inputs = vec![gradient, rates];
             let trusted = self.optimizer == ProbeOptimizer::Lars;
             if trusted {
-                let op = ops::TrustRatio {
-                    groups,
-                    trust: TRUST,
-                };
+                let op = ops::TrustRatio { groups, trust: TRUST };
                 inputs.push(graph.add_one(op, &[parameter, gradient])?);
             }
-            let op: Arc<dyn Op> = Arc::new(ops::GroupSgd {
-                groups,
-                momentum: MOMENTUM,
-                trusted,
-            });
+            let op: Arc<dyn Op> = Arc::new(ops::GroupSgd { groups, momentum: MOMENTUM, trusted });
             graph.add_updating(op, &inputs, &[parameter, momentum])?;
         }
-        Ok(Step {
-            graph,
-            features,
-            labels,
-            rates,
-            losses,
-        })
+        Ok(Step { graph, features, labels, rates, losses })
     }
 
     /// The first weights: normal, the same for every classifier.
@@ -194,12 +176,7 @@ impl Probe {
     /// One step of every classifier on the features that are there, whose classes are `labels`; the learning rates are `factor` times those
     /// of the plan.
     pub fn step(&mut self, labels: &[f32], factor: f64) -> Result<(), EvalError> {
-        let rates: Vec<f32> = self
-            .plan
-            .rates
-            .iter()
-            .map(|r| (r * factor) as f32)
-            .collect();
+        let rates: Vec<f32> = self.plan.rates.iter().map(|r| (r * factor) as f32).collect();
         self.train.write(self.labels, labels);
         self.train.write(self.rates, &rates);
         self.train.run(Some((&mut self.losses, 0)))?;
@@ -229,21 +206,14 @@ impl Probe {
 
     /// For each classifier and each row of `table`, how many classes it finds more likely than the row's label: all where the classifier
     /// has diverged.
-    pub fn ranks(
-        &mut self,
-        table: &FeatureTable,
-        labels: &[u32],
-    ) -> Result<Vec<Vec<usize>>, EvalError> {
+    pub fn ranks(&mut self, table: &FeatureTable, labels: &[u32]) -> Result<Vec<Vec<usize>>, EvalError> {
         let ProbePlan { width, batch, .. } = self.plan;
         let groups = self.plan.rates.len();
         let mut ranks = vec![Vec::with_capacity(labels.len()); groups];
         let mut readback = self.test.readback(&[self.ranks]);
         let stored = groups.next_multiple_of(4);
         let mut take = |rows: u64, values: Vec<Vec<f32>>| {
-            let rows = values
-                .iter()
-                .flat_map(|v| v.chunks_exact(stored))
-                .take(rows as usize);
+            let rows = values.iter().flat_map(|v| v.chunks_exact(stored)).take(rows as usize);
             for row in rows {
                 for (ranks, rank) in ranks.iter_mut().zip(row) {
                     ranks.push(*rank as usize);

@@ -32,12 +32,7 @@ impl ClassScore {
 impl Scores {
     /// Of images with a label below `classes`, each with the number of classes that were found more likely.
     pub fn new(classes: usize, ranked: impl Iterator<Item = (u32, usize)>) -> Scores {
-        let mut scores = Scores {
-            images: 0,
-            top1: 0.0,
-            top5: 0.0,
-            classes: vec![ClassScore::default(); classes],
-        };
+        let mut scores = Scores { images: 0, top1: 0.0, top5: 0.0, classes: vec![ClassScore::default(); classes] };
         let (mut first, mut first_five) = (0_usize, 0_usize);
         for (label, rank) in ranked {
             scores.images += 1;

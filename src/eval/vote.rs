@@ -73,15 +73,7 @@ impl VotePlan {
         };
         let votes = graph.add_one(op, &[similarity, labels])?;
         graph.keep(votes);
-        Ok(VotePlan {
-            graph,
-            queries,
-            bank,
-            labels,
-            votes,
-            classes: rule.classes,
-            chunk,
-        })
+        Ok(VotePlan { graph, queries, bank, labels, votes, classes: rule.classes, chunk })
     }
 
     /// What is replayed for every vote.
@@ -102,11 +94,7 @@ impl VotePlan {
     /// Compiles it, with memory of `store`.
     pub fn compile(self, store: &mut Store) -> Result<Vote, EvalError> {
         let program = Program::compile(&self.graph, store)?;
-        Ok(Vote {
-            readback: program.readback(&[self.votes]),
-            program,
-            plan: self,
-        })
+        Ok(Vote { readback: program.readback(&[self.votes]), program, plan: self })
     }
 }
 
@@ -170,11 +158,7 @@ impl Vote {
             let stored = self.plan.graph.shape(self.plan.votes).stored_channels();
             let votes = votes.iter().flat_map(|votes| votes.chunks_exact(stored));
             let votes = votes.take(rows).flat_map(|row| &row[..self.plan.classes]);
-            Ballots {
-                first,
-                classes: self.plan.classes,
-                votes: votes.copied().collect(),
-            }
+            Ballots { first, classes: self.plan.classes, votes: votes.copied().collect() }
         }))
     }
 }

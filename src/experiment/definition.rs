@@ -8,42 +8,15 @@ use crate::config::Config;
 
 /// Names and texts of the paper's experiments, in the paper's order.
 const BUILT_IN: [(&str, &str); 9] = [
-    (
-        "stop-gradient",
-        include_str!("../../assets/experiments/stop-gradient.toml"),
-    ),
-    (
-        "predictor",
-        include_str!("../../assets/experiments/predictor.toml"),
-    ),
-    (
-        "batch-size",
-        include_str!("../../assets/experiments/batch-size.toml"),
-    ),
-    (
-        "batch-norm",
-        include_str!("../../assets/experiments/batch-norm.toml"),
-    ),
-    (
-        "similarity",
-        include_str!("../../assets/experiments/similarity.toml"),
-    ),
-    (
-        "symmetry",
-        include_str!("../../assets/experiments/symmetry.toml"),
-    ),
-    (
-        "alternation",
-        include_str!("../../assets/experiments/alternation.toml"),
-    ),
-    (
-        "expectation",
-        include_str!("../../assets/experiments/expectation.toml"),
-    ),
-    (
-        "dimension",
-        include_str!("../../assets/experiments/dimension.toml"),
-    ),
+    ("stop-gradient", include_str!("../../assets/experiments/stop-gradient.toml")),
+    ("predictor", include_str!("../../assets/experiments/predictor.toml")),
+    ("batch-size", include_str!("../../assets/experiments/batch-size.toml")),
+    ("batch-norm", include_str!("../../assets/experiments/batch-norm.toml")),
+    ("similarity", include_str!("../../assets/experiments/similarity.toml")),
+    ("symmetry", include_str!("../../assets/experiments/symmetry.toml")),
+    ("alternation", include_str!("../../assets/experiments/alternation.toml")),
+    ("expectation", include_str!("../../assets/experiments/expectation.toml")),
+    ("dimension", include_str!("../../assets/experiments/dimension.toml")),
 ];
 
 /// A comparison of variants of one configuration.
@@ -130,27 +103,18 @@ impl Definition {
 
     /// One of the paper's experiments. Fails with [`ExperimentError::Unknown`], which lists the names.
     pub fn built_in(name: &str) -> Result<Definition, ExperimentError> {
-        let (_, text) = BUILT_IN
-            .iter()
-            .find(|(known, _)| *known == name)
-            .ok_or_else(|| ExperimentError::Unknown {
-                name: name.to_owned(),
-                known: Self::names().collect::<Vec<_>>().join(", "),
-            })?;
+        let (_, text) = BUILT_IN.iter().find(|(known, _)| *known == name).ok_or_else(|| ExperimentError::Unknown {
+            name: name.to_owned(),
+            known: Self::names().collect::<Vec<_>>().join(", "),
+        })?;
         Self::parse(name, text, &format!("experiment {name}"))
     }
 
     /// Reads the text of a file. `origin` (its path) appears in errors.
     pub fn parse(name: &str, text: &str, origin: &str) -> Result<Definition, ExperimentError> {
-        let problem = |problem: String| ExperimentError::Definition {
-            origin: origin.to_owned(),
-            problem,
-        };
+        let problem = |problem: String| ExperimentError::Definition { origin: origin.to_owned(), problem };
         let mut definition: Definition = toml::from_str(text).map_err(|error| {
-            let before = error
-                .span()
-                .and_then(|span| text.get(..span.start))
-                .unwrap_or("");
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or("");
             let line = before.matches('\n').count() + 1;
             problem(format!("line {line}: {}", error.message()))
         })?;
@@ -159,14 +123,8 @@ impl Definition {
             return Err(problem("it has no [[variant]]; write one at least".into()));
         }
         for (i, variant) in definition.variants.iter().enumerate() {
-            if definition.variants[..i]
-                .iter()
-                .any(|other| other.name == variant.name)
-            {
-                return Err(problem(format!(
-                    "two variants are called {:?}; rename one",
-                    variant.name
-                )));
+            if definition.variants[..i].iter().any(|other| other.name == variant.name) {
+                return Err(problem(format!("two variants are called {:?}; rename one", variant.name)));
             }
         }
         for name in definition.claims.iter().flat_map(Claim::variants) {
@@ -191,11 +149,10 @@ impl Definition {
         let values = Table::try_from(&base).unwrap_or_default();
         let mut config = base;
         for (key, factor) in &variant.scale {
-            let value =
-                scaled(&values, key, factor).ok_or_else(|| ExperimentError::Definition {
-                    origin: origin.clone(),
-                    problem: format!("scale: {key} × {factor}: both must be numbers, above 0"),
-                })?;
+            let value = scaled(&values, key, factor).ok_or_else(|| ExperimentError::Definition {
+                origin: origin.clone(),
+                problem: format!("scale: {key} × {factor}: both must be numbers, above 0"),
+            })?;
             config.assign(&origin, key, &value)?;
         }
         for (key, value) in &variant.set {
@@ -265,14 +222,8 @@ mod tests {
     fn the_papers_experiments_fit_every_preset() -> Result<(), ExperimentError> {
         for name in Definition::names() {
             let definition = Definition::built_in(name)?;
-            assert!(
-                definition.question.ends_with('?') && definition.finding.ends_with('.'),
-                "{name}"
-            );
-            assert!(
-                !definition.source.is_empty() && !definition.claims.is_empty(),
-                "{name}"
-            );
+            assert!(definition.question.ends_with('?') && definition.finding.ends_with('.'), "{name}");
+            assert!(!definition.source.is_empty() && !definition.claims.is_empty(), "{name}");
             for preset in Config::presets() {
                 let base = Config::preset(preset)?;
                 let mut configs = Vec::new();
@@ -281,17 +232,11 @@ mod tests {
                     let config = definition.config(variant, &base)?;
                     let label = Definition::label(variant, &config);
                     assert!(!label.contains('{') && !label.is_empty(), "{label}");
-                    assert!(
-                        !configs.contains(&config),
-                        "{name}: {label} of {preset} is another variant too"
-                    );
+                    assert!(!configs.contains(&config), "{name}: {label} of {preset} is another variant too");
                     configs.push(config);
                 }
                 // One of them is what the preset trains anyway: it is shared by all experiments.
-                assert!(
-                    configs.contains(&base.resolved()) || preset == "imagenet",
-                    "{name} {preset}"
-                );
+                assert!(configs.contains(&base.resolved()) || preset == "imagenet", "{name} {preset}");
             }
         }
         Ok(())
@@ -309,10 +254,7 @@ mod tests {
         let definition = Definition::parse("mine", text, "mine.toml")?;
         let config = definition.config(&definition.variants[0], &Config::preset("demo")?)?;
         assert_eq!((config.optim.batch_size, config.optim.lr), (19, 2.0));
-        assert_eq!(
-            Definition::label(&definition.variants[0], &config),
-            "19 images at 2.0, resnet_tiny"
-        );
+        assert_eq!(Definition::label(&definition.variants[0], &config), "19 images at 2.0, resnet_tiny");
         Ok(())
     }
 
@@ -324,9 +266,7 @@ mod tests {
             let text = format!("{head}{rest}");
             let tried = Definition::parse("mine", &text, "mine.toml").and_then(|d| {
                 let base = Config::preset("demo")?;
-                d.variants
-                    .iter()
-                    .try_for_each(|v| d.config(v, &base).map(drop))
+                d.variants.iter().try_for_each(|v| d.config(v, &base).map(drop))
             });
             tried.err().map(|e| e.to_string()).unwrap_or_default()
         };
@@ -334,27 +274,11 @@ mod tests {
         assert!(error("variant = []").contains("no [[variant]]"));
         assert!(error("finding = 3").contains("mine.toml: line 3"));
         assert!(error(&format!("{variant}{variant}")).contains("two variants are called \"a\""));
-        assert!(
-            error(&format!(
-                "{variant}[[expect]]\nbetter = \"a\"\nworse = \"b\""
-            ))
-            .contains("\"b\"")
-        );
-        assert!(
-            error(&format!("{variant}set = {{ \"optim.lrr\" = 1 }}"))
-                .contains("unknown key optim.lrr")
-        );
+        assert!(error(&format!("{variant}[[expect]]\nbetter = \"a\"\nworse = \"b\"")).contains("\"b\""));
+        assert!(error(&format!("{variant}set = {{ \"optim.lrr\" = 1 }}")).contains("unknown key optim.lrr"));
         assert!(error(&format!("{variant}set = {{ \"optim.lr\" = -1 }}")).contains("0 or more"));
-        assert!(
-            error(&format!("{variant}scale = {{ \"model.arch\" = 2 }}"))
-                .contains("must be numbers")
-        );
-        assert!(
-            error(&format!("{variant}scale = {{ \"optim.lr\" = nan }}"))
-                .contains("must be numbers")
-        );
-        assert!(
-            Definition::built_in("nothing").is_err_and(|e| e.to_string().contains("stop-gradient"))
-        );
+        assert!(error(&format!("{variant}scale = {{ \"model.arch\" = 2 }}")).contains("must be numbers"));
+        assert!(error(&format!("{variant}scale = {{ \"optim.lr\" = nan }}")).contains("must be numbers"));
+        assert!(Definition::built_in("nothing").is_err_and(|e| e.to_string().contains("stop-gradient")));
     }
 }

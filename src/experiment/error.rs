@@ -12,9 +12,7 @@ use crate::train::{FolderError, TrainError};
 #[derive(Debug, thiserror::Error)]
 pub enum ExperimentError {
     /// An experiment that does not exist.
-    #[error(
-        "unknown experiment {name:?}; choose one of {known}, all, or a file that ends in .toml"
-    )]
+    #[error("unknown experiment {name:?}; choose one of {known}, all, or a file that ends in .toml")]
     Unknown {
         /// As written.
         name: String,
@@ -52,9 +50,7 @@ pub enum ExperimentError {
         wanted: String,
     },
     /// A variant of the common settings needs more images than there are.
-    #[error(
-        "run {run}, which one of the experiments needs: {problem}, or give smaller common settings"
-    )]
+    #[error("run {run}, which one of the experiments needs: {problem}, or give smaller common settings")]
     DoesNotFit {
         /// The run's name.
         run: String,

@@ -30,9 +30,7 @@ impl Folder {
     /// The folder `path` for experiments on `base`, which need not be there yet. Refuses a folder of other content, and one whose runs have
     /// another base.
     pub fn open(path: &Path, base: &Config) -> Result<Folder, ExperimentError> {
-        let folder = Folder {
-            path: path.to_path_buf(),
-        };
+        let folder = Folder { path: path.to_path_buf() };
         let file = path.join(BASE);
         match fs::read_to_string(&file) {
             Ok(text) => {
@@ -58,10 +56,8 @@ impl Folder {
             None => Ok(()),
             Some(entry) => Err(ExperimentError::OtherContent {
                 folder: self.path.clone(),
-                found: entry.map_or_else(
-                    |error| error.to_string(),
-                    |entry| entry.file_name().to_string_lossy().into_owned(),
-                ),
+                found: entry
+                    .map_or_else(|error| error.to_string(), |entry| entry.file_name().to_string_lossy().into_owned()),
             }),
         }
     }
@@ -74,8 +70,7 @@ impl Folder {
         }
         let text = base.to_toml()?;
         let runs = self.path.join(RUNS);
-        fs::create_dir_all(&runs)
-            .map_err(|reason| ExperimentError::Write { path: runs, reason })?;
+        fs::create_dir_all(&runs).map_err(|reason| ExperimentError::Write { path: runs, reason })?;
         atomic::write(&file, |out: &mut dyn Write| out.write_all(text.as_bytes()))
             .map_err(|reason| ExperimentError::Write { path: file, reason })
     }
@@ -105,11 +100,7 @@ impl Folder {
     /// Every run there, by name.
     pub fn runs(&self) -> Result<Vec<History>, ExperimentError> {
         let runs = self.path.join(RUNS);
-        if runs.exists() {
-            runs_in(&runs)
-        } else {
-            Ok(Vec::new())
-        }
+        if runs.exists() { runs_in(&runs) } else { Ok(Vec::new()) }
     }
 }
 
@@ -123,18 +114,13 @@ pub fn runs_at(folder: &Path) -> Result<Vec<History>, ExperimentError> {
         runs = runs_in(&folder.join(RUNS))?;
     }
     match runs.is_empty() {
-        true => Err(ExperimentError::NoRuns {
-            folder: folder.to_path_buf(),
-        }),
+        true => Err(ExperimentError::NoRuns { folder: folder.to_path_buf() }),
         false => Ok(runs),
     }
 }
 
 fn runs_in(folder: &Path) -> Result<Vec<History>, ExperimentError> {
-    let unreadable = |reason| ExperimentError::Read {
-        path: folder.to_path_buf(),
-        reason,
-    };
+    let unreadable = |reason| ExperimentError::Read { path: folder.to_path_buf(), reason };
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
@@ -148,9 +134,8 @@ fn runs_in(folder: &Path) -> Result<Vec<History>, ExperimentError> {
 
 /// Keys that differ between configurations, with the value of each, seeds and what changes no number apart.
 pub(super) fn differences(configs: &[&Config]) -> Vec<(String, Vec<String>)> {
-    let tables: Vec<Table> = (configs.iter())
-        .map(|config| Table::try_from(config.resolved()).unwrap_or_default())
-        .collect();
+    let tables: Vec<Table> =
+        (configs.iter()).map(|config| Table::try_from(config.resolved()).unwrap_or_default()).collect();
     let keys = Config::keys().into_iter().map(|key| key.name);
     keys.filter(|key| !FREE.contains(&key.as_str()))
         .map(|key| {
@@ -191,17 +176,8 @@ mod tests {
         base.set("data.threads=2")?;
         Folder::open(&path, &base)?;
         base.set("optim.lr=0.5")?;
-        let error = |path: &Path| {
-            Folder::open(path, &base)
-                .map_err(|e| e.to_string())
-                .err()
-                .unwrap_or_default()
-        };
-        assert!(
-            error(&path).contains("optim.lr = 1.0, not 0.5"),
-            "{}",
-            error(&path)
-        );
+        let error = |path: &Path| Folder::open(path, &base).map_err(|e| e.to_string()).err().unwrap_or_default();
+        assert!(error(&path).contains("optim.lr = 1.0, not 0.5"), "{}", error(&path));
         assert!(error(parent.path()).contains("other things (a)"));
         let file = parent.path().join("file");
         fs::write(&file, "x")?;

@@ -42,13 +42,8 @@ impl Experiment {
     /// Fails where a variant does not fit the common settings.
     pub fn new(definition: Definition, base: &Config) -> Result<Experiment, ExperimentError> {
         let variants = definition.variants.iter();
-        let configs: Result<_, _> = variants
-            .map(|variant| definition.config(variant, base))
-            .collect();
-        Ok(Experiment {
-            configs: configs?,
-            definition,
-        })
+        let configs: Result<_, _> = variants.map(|variant| definition.config(variant, base)).collect();
+        Ok(Experiment { configs: configs?, definition })
     }
 
     /// Its variants with their configurations.
@@ -59,16 +54,8 @@ impl Experiment {
 
 impl Plan {
     /// Of `definitions` on `base` with `seeds` seeds from the base's own on. What several variants have in common is run once.
-    pub fn new(
-        definitions: Vec<Definition>,
-        base: &Config,
-        seeds: u64,
-    ) -> Result<Plan, ExperimentError> {
-        let mut plan = Plan {
-            base: base.resolved(),
-            experiments: Vec::new(),
-            runs: Vec::new(),
-        };
+    pub fn new(definitions: Vec<Definition>, base: &Config, seeds: u64) -> Result<Plan, ExperimentError> {
+        let mut plan = Plan { base: base.resolved(), experiments: Vec::new(), runs: Vec::new() };
         for definition in definitions {
             let experiment = Experiment::new(definition, base)?;
             // A seed of all variants first: there is something to compare soon.
@@ -99,9 +86,7 @@ impl Plan {
 
     /// The runs that are not among `found`, or not at their end.
     pub fn missing<'a>(&'a self, found: &'a [History]) -> impl Iterator<Item = &'a Planned> {
-        self.runs
-            .iter()
-            .filter(|run| !run.find(found).is_some_and(History::ended))
+        self.runs.iter().filter(|run| !run.find(found).is_some_and(History::ended))
     }
 }
 
@@ -109,21 +94,14 @@ impl Planned {
     /// Fails where a batch would need more images than the `train_len` there are.
     pub fn check_against(&self, train_len: usize) -> Result<(), ExperimentError> {
         let fits = self.config.check_against(train_len);
-        fits.map_err(|problem| ExperimentError::DoesNotFit {
-            run: self.name.clone(),
-            problem,
-        })
+        fits.map_err(|problem| ExperimentError::DoesNotFit { run: self.name.clone(), problem })
     }
 
     /// The run with these settings, wherever it lies: the furthest, where there are several.
     pub fn find<'a>(&self, found: &'a [History]) -> Option<&'a History> {
-        let same = |run: &&History| {
-            run.config.run.seed == self.config.run.seed && same_but_seed(&run.config, &self.config)
-        };
-        found
-            .iter()
-            .filter(same)
-            .max_by_key(|run| (run.ended(), run.steps.len()))
+        let same =
+            |run: &&History| run.config.run.seed == self.config.run.seed && same_but_seed(&run.config, &self.config);
+        found.iter().filter(same).max_by_key(|run| (run.ended(), run.steps.len()))
     }
 }
 
@@ -139,11 +117,7 @@ fn name(base: &Config, config: &Config) -> String {
         name = "base".into();
     }
     let plain = |c: char| {
-        if c.is_ascii_alphanumeric() || "-_.,=".contains(c) {
-            c
-        } else {
-            '_'
-        }
+        if c.is_ascii_alphanumeric() || "-_.,=".contains(c) { c } else { '_' }
     };
     let name: String = name.chars().map(plain).take(NAME_LENGTH).collect();
     format!("{name}-seed-{}", config.run.seed)
@@ -157,10 +131,7 @@ mod tests {
     fn common_runs_are_planned_once() -> Result<(), Box<dyn std::error::Error>> {
         let base = Config::preset("demo")?;
         let definitions = ["stop-gradient", "similarity", "dimension"];
-        let definitions: Result<Vec<_>, _> = definitions
-            .iter()
-            .map(|name| Definition::built_in(name))
-            .collect();
+        let definitions: Result<Vec<_>, _> = definitions.iter().map(|name| Definition::built_in(name)).collect();
         let plan = Plan::new(definitions?, &base, 2)?;
         let names: Vec<&str> = plan.runs.iter().map(|run| run.name.as_str()).collect();
         assert_eq!(

@@ -9,9 +9,7 @@ use crate::config::{Config, DataConfig};
 use crate::data::{self, Dataset, Limits, Spec};
 use crate::gpu::Gpu;
 use crate::graph::tune::Cache;
-use crate::train::{
-    Blueprint, Command, Event, History, Outcome, Run, RunFolder, Start, TrainError,
-};
+use crate::train::{Blueprint, Command, Event, History, Outcome, Run, RunFolder, Start, TrainError};
 
 /// What is told while experiments run.
 #[derive(Debug)]
@@ -81,9 +79,7 @@ impl Runner<'_> {
                 steps_done: run.steps_done(),
                 seconds_left: seconds_left(&found, &missing[i..]),
             });
-            let outcome = run.train(sender, commands, &mut |event| {
-                listener(Progress::Event(event))
-            });
+            let outcome = run.train(sender, commands, &mut |event| listener(Progress::Event(event)));
             let stopped = match outcome {
                 Ok(Outcome::Done) => None,
                 Ok(stopped) => Some(stopped),
@@ -96,17 +92,13 @@ impl Runner<'_> {
             };
             found = folder.runs()?;
             if stopped.is_some() || i + 1 < missing.len() {
-                listener(Progress::Report(&report::experiments(
-                    folder, plan, &found,
-                )?));
+                listener(Progress::Report(&report::experiments(folder, plan, &found)?));
             }
             if let Some(stopped) = stopped {
                 return Ok(stopped);
             }
         }
-        listener(Progress::Report(&report::experiments(
-            folder, plan, &found,
-        )?));
+        listener(Progress::Report(&report::experiments(folder, plan, &found)?));
         Ok(Outcome::Done)
     }
 
@@ -129,9 +121,7 @@ impl Runner<'_> {
         }
         let mut blueprint = Blueprint::new(self.gpu, &planned.config, images)?;
         if self.tune {
-            blueprint.tune(&mut Cache::open(self.gpu), &mut |event| {
-                listener(Progress::Event(event))
-            })?;
+            blueprint.tune(&mut Cache::open(self.gpu), &mut |event| listener(Progress::Event(event)))?;
         }
         Ok(Run::create(blueprint, &place)?)
     }
@@ -162,10 +152,7 @@ fn seconds_left(found: &[History], missing: &[Planned]) -> Option<f64> {
     let epochs: usize = ended.iter().map(|run| run.config.optim.epochs).sum();
     let per_epoch = (epochs > 0).then(|| seconds / epochs as f64)?;
     let left = |planned: &Planned| {
-        let done = planned
-            .find(found)
-            .and_then(History::last_epoch)
-            .map_or(0, |epoch| epoch.epoch);
+        let done = planned.find(found).and_then(History::last_epoch).map_or(0, |epoch| epoch.epoch);
         (planned.config.optim.epochs as u64).saturating_sub(done) as f64
     };
     Some(per_epoch * missing.iter().map(left).sum::<f64>())

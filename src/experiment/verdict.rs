@@ -16,12 +16,7 @@ pub struct Sample(pub Vec<f64>);
 
 impl Sample {
     fn of<'a>(runs: &[&'a History], number: impl Fn(&'a History) -> Option<f64>) -> Sample {
-        Sample(
-            runs.iter()
-                .filter_map(|run| number(run))
-                .filter(|x| x.is_finite())
-                .collect(),
-        )
+        Sample(runs.iter().filter_map(|run| number(run)).filter(|x| x.is_finite()).collect())
     }
 
     /// The mean; `None` without numbers.
@@ -89,11 +84,7 @@ impl Figures {
             rank: Sample::of(runs, |run| run.last_epoch()?.effective_rank),
             seconds: Sample::of(runs, |run| Some(run.seconds())),
             images_per_second: Sample::of(runs, History::images_per_second),
-            test_images: runs
-                .iter()
-                .filter_map(|run| Some(run.start.as_ref()?.test_images))
-                .min()
-                .unwrap_or(0),
+            test_images: runs.iter().filter_map(|run| Some(run.start.as_ref()?.test_images)).min().unwrap_or(0),
             ..Figures::default()
         }
     }
@@ -145,19 +136,14 @@ impl Verdict {
     }
 
     /// Of a claim, with the numbers that decide it in words. `find` gives a variant's label and figures by its name.
-    pub fn of<'a>(
-        claim: &Claim,
-        find: impl Fn(&str) -> Option<(&'a str, &'a Figures)>,
-    ) -> (Verdict, String) {
+    pub fn of<'a>(claim: &Claim, find: impl Fn(&str) -> Option<(&'a str, &'a Figures)>) -> (Verdict, String) {
         match claim {
             Claim::Better { better, worse } => match (find(better), find(worse)) {
                 (Some(better), Some(worse)) => compare(better, worse),
                 _ => (Verdict::Unknown, String::new()),
             },
             Claim::Collapses { collapses: name } => match find(name) {
-                Some((label, figures)) => {
-                    count(figures, figures.collapsed, &format!("{label} collapses"))
-                }
+                Some((label, figures)) => count(figures, figures.collapsed, &format!("{label} collapses")),
                 None => (Verdict::Unknown, String::new()),
             },
             Claim::Survives { survives: name } => match find(name) {
@@ -181,18 +167,13 @@ fn compare((better, a): (&str, &Figures), (worse, b): (&str, &Figures)) -> (Verd
     match (broken(a), broken(b)) {
         (false, true) => return (Verdict::Reproduced, format!("{claim}: the latter diverges")),
         (true, false) => {
-            return (
-                Verdict::NotReproduced,
-                format!("{claim}: the former diverges"),
-            );
+            return (Verdict::NotReproduced, format!("{claim}: the former diverges"));
         }
         (true, true) => return (Verdict::TooClose, format!("{claim}: both diverge")),
         (false, false) => {}
     }
     let errors = a.squared_error().zip(b.squared_error());
-    let (Some((mean_a, mean_b)), Some((error_a, error_b))) =
-        (a.knn.mean().zip(b.knn.mean()), errors)
-    else {
+    let (Some((mean_a, mean_b)), Some((error_a, error_b))) = (a.knn.mean().zip(b.knn.mean()), errors) else {
         return (Verdict::Unknown, format!("{claim}: there was no kNN"));
     };
     let (difference, error) = (mean_a - mean_b, (error_a + error_b).sqrt());
@@ -231,12 +212,7 @@ mod tests {
     use super::*;
 
     fn figures(knn: &[f64]) -> Figures {
-        Figures {
-            ended: knn.len(),
-            knn: Sample(knn.to_vec()),
-            test_images: 1000,
-            ..Figures::default()
-        }
+        Figures { ended: knn.len(), knn: Sample(knn.to_vec()), test_images: 1000, ..Figures::default() }
     }
 
     fn verdict(a: &Figures, b: &Figures) -> Verdict {
@@ -252,49 +228,24 @@ mod tests {
         assert_eq!(verdict(&low, &high), Verdict::NotReproduced);
         assert_eq!(verdict(&wide, &low), Verdict::TooClose);
         // One seed: 1,000 test images tell 4.3 points apart.
-        assert_eq!(
-            verdict(&figures(&[0.67]), &figures(&[0.64])),
-            Verdict::TooClose
-        );
-        assert_eq!(
-            verdict(&figures(&[0.67]), &figures(&[0.61])),
-            Verdict::Reproduced
-        );
+        assert_eq!(verdict(&figures(&[0.67]), &figures(&[0.64])), Verdict::TooClose);
+        assert_eq!(verdict(&figures(&[0.67]), &figures(&[0.61])), Verdict::Reproduced);
         assert_eq!(verdict(&figures(&[]), &low), Verdict::Unknown);
-        let broken = Figures {
-            diverged: 1,
-            ..figures(&[0.9])
-        };
+        let broken = Figures { diverged: 1, ..figures(&[0.9]) };
         assert_eq!(verdict(&low, &broken), Verdict::Reproduced);
         assert_eq!(verdict(&broken, &low), Verdict::NotReproduced);
         let (_, text) = compare(("a", &high), ("b", &low));
-        assert_eq!(
-            text,
-            "a classifies better than b: 67.0 % and 61.0 %, +6.0 points with a standard error of 1.2"
-        );
+        assert_eq!(text, "a classifies better than b: 67.0 % and 61.0 %, +6.0 points with a standard error of 1.2");
     }
 
     #[test]
     fn a_collapse_is_counted() {
-        let some = Figures {
-            collapsed: 1,
-            ..figures(&[0.1, 0.6])
-        };
-        let all = Figures {
-            collapsed: 2,
-            ..some.clone()
-        };
+        let some = Figures { collapsed: 1, ..figures(&[0.1, 0.6]) };
+        let all = Figures { collapsed: 2, ..some.clone() };
         let of = |claim: &Claim, figures: &Figures| Verdict::of(claim, |_| Some(("a", figures)));
-        let collapses = Claim::Collapses {
-            collapses: "a".into(),
-        };
-        let survives = Claim::Survives {
-            survives: "a".into(),
-        };
-        assert_eq!(
-            of(&collapses, &all),
-            (Verdict::Reproduced, "a collapses: 2 of 2 runs".into())
-        );
+        let collapses = Claim::Collapses { collapses: "a".into() };
+        let survives = Claim::Survives { survives: "a".into() };
+        assert_eq!(of(&collapses, &all), (Verdict::Reproduced, "a collapses: 2 of 2 runs".into()));
         assert_eq!(of(&survives, &all).0, Verdict::NotReproduced);
         assert_eq!(of(&survives, &some).0, Verdict::TooClose);
         assert_eq!(of(&survives, &figures(&[])).0, Verdict::Unknown);

@@ -114,10 +114,7 @@ fn rank(info: &wgpu::AdapterInfo) -> (u8, u8) {
     };
     // Mesa's software GL does not say that it is a CPU.
     let software = info.name.contains("llvmpipe") || info.name.contains("SwiftShader");
-    (
-        if software { SOFTWARE } else { kind },
-        u8::from(info.backend == wgpu::Backend::Gl),
-    )
+    (if software { SOFTWARE } else { kind }, u8::from(info.backend == wgpu::Backend::Gl))
 }
 
 /// Whether an adapter is the CPU, for whoever paints with wgpu beside the training.
@@ -138,17 +135,14 @@ fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
             _ => "other",
         },
         backend: format!("{:?}", info.backend),
-        driver: format!("{} {}", info.driver, info.driver_info)
-            .trim()
-            .to_string(),
+        driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
         tier: Tier::of(adapter.features()),
         max_binding: limits.max_storage_buffer_binding_size,
         workgroup_memory: limits.max_compute_workgroup_storage_size,
         workgroup_threads: limits.max_compute_invocations_per_workgroup,
         storage_buffers: limits.max_storage_buffers_per_shader_stage,
         subgroup: (info.subgroup_min_size, info.subgroup_max_size),
-        coop: coop(adapter, info.subgroup_max_size as usize)
-            .filter(|_| Tier::of(adapter.features()) == Tier::Coop),
+        coop: coop(adapter, info.subgroup_max_size as usize).filter(|_| Tier::of(adapter.features()) == Tier::Coop),
         memory: match rank(&info).0 {
             // What a software driver calls its heap is a number of its own.
             SOFTWARE => free_system_memory().or_else(|| device_memory(adapter)),
@@ -171,20 +165,14 @@ fn coop(adapter: &wgpu::Adapter, lanes: usize) -> Option<Coop> {
             && kind.m_size == kind.k_size
     });
     known
-        .map(|kind| Coop {
-            size: kind.m_size as usize,
-            f32_sum: kind.cr_type == F32,
-            lanes,
-        })
+        .map(|kind| Coop { size: kind.m_size as usize, f32_sum: kind.cr_type == F32, lanes })
         .max_by_key(|coop| (coop.f32_sum, coop.size))
 }
 
 /// Bytes that programs can still take, where the system tells.
 fn free_system_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib << 10)
 }
@@ -217,8 +205,7 @@ fn device_memory(adapter: &wgpu::Adapter) -> Option<u64> {
 
 pub(super) fn candidates() -> Vec<Candidate> {
     // WGPU_BACKEND and the rest of wgpu's own variables are honoured here.
-    let instance =
-        wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
     let backends = wgpu::Backends::from_env().unwrap_or(wgpu::Backends::all());
     let mut adapters = pollster::block_on(instance.enumerate_adapters(backends));
     // Stable: adapters of one rank keep the driver's order.
@@ -226,10 +213,7 @@ pub(super) fn candidates() -> Vec<Candidate> {
     let mut list: Vec<Candidate> = adapters
         .into_iter()
         .enumerate()
-        .map(|(index, adapter)| Candidate {
-            report: report(index, &adapter),
-            adapter,
-        })
+        .map(|(index, adapter)| Candidate { report: report(index, &adapter), adapter })
         .collect();
     if let Some(best) = list.iter_mut().find(|c| lack(&c.report).is_none()) {
         best.report.default = true;
@@ -240,10 +224,7 @@ pub(super) fn candidates() -> Vec<Candidate> {
 /// Why this adapter cannot be used, if it cannot.
 pub(super) fn lack(report: &AdapterReport) -> Option<String> {
     if report.workgroup_threads < 128 {
-        return Some(format!(
-            "it runs {} threads a workgroup and 128 are needed",
-            report.workgroup_threads
-        ));
+        return Some(format!("it runs {} threads a workgroup and 128 are needed", report.workgroup_threads));
     }
     if report.storage_buffers < STORAGE_BUFFERS {
         return Some(format!(
@@ -266,9 +247,7 @@ pub fn chosen(wanted: Option<&str>) -> Result<AdapterReport, GpuError> {
 
 /// The adapter that `wanted` names (index, or part of a name without regard to case), or the best one.
 pub(super) fn choose(wanted: Option<&str>) -> Result<Candidate, GpuError> {
-    let from_env = std::env::var("WGPU_ADAPTER_NAME")
-        .ok()
-        .filter(|s| !s.is_empty());
+    let from_env = std::env::var("WGPU_ADAPTER_NAME").ok().filter(|s| !s.is_empty());
     let wanted = wanted.map(str::to_string).or(from_env);
     let mut list = candidates();
     if list.is_empty() {
@@ -279,33 +258,20 @@ pub(super) fn choose(wanted: Option<&str>) -> Result<Candidate, GpuError> {
         Some(wanted) => {
             let by_index = wanted.parse::<usize>().ok().filter(|&i| i < list.len());
             let lower = wanted.to_lowercase();
-            let by_name = || {
-                list.iter()
-                    .position(|c| c.report.name.to_lowercase().contains(&lower))
-            };
-            by_index
-                .or_else(by_name)
-                .ok_or_else(|| GpuError::NoSuchAdapter {
-                    wanted: wanted.clone(),
-                    present: list
-                        .iter()
-                        .map(|c| {
-                            format!(
-                                "{} {} ({})",
-                                c.report.index, c.report.name, c.report.backend
-                            )
-                        })
-                        .collect::<Vec<_>>()
-                        .join(", "),
-                })?
+            let by_name = || list.iter().position(|c| c.report.name.to_lowercase().contains(&lower));
+            by_index.or_else(by_name).ok_or_else(|| GpuError::NoSuchAdapter {
+                wanted: wanted.clone(),
+                present: list
+                    .iter()
+                    .map(|c| format!("{} {} ({})", c.report.index, c.report.name, c.report.backend))
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            })?
         }
     };
     let chosen = list.swap_remove(position);
     match lack(&chosen.report) {
-        Some(lack) => Err(GpuError::Lacks {
-            adapter: chosen.report.name,
-            lack,
-        }),
+        Some(lack) => Err(GpuError::Lacks { adapter: chosen.report.name, lack }),
         None => Ok(chosen),
     }
 }
@@ -333,15 +299,9 @@ mod tests {
             default: false,
         };
         assert_eq!(good.lack(), None);
-        let few = AdapterReport {
-            storage_buffers: 4,
-            ..good.clone()
-        };
+        let few = AdapterReport { storage_buffers: 4, ..good.clone() };
         assert!(few.lack().is_some_and(|l| l.contains("4 storage buffers")));
-        let small = AdapterReport {
-            workgroup_threads: 64,
-            ..good
-        };
+        let small = AdapterReport { workgroup_threads: 64, ..good };
         assert!(small.lack().is_some_and(|l| l.contains("64 threads")));
     }
 }

@@ -53,9 +53,7 @@ impl Ceilings {
     /// The kernels of every kind of device in one precision, for tests.
     pub fn kernels(half: bool, coop: Option<Coop>) -> Vec<Kernel> {
         let copies = COPY_EACH.map(|each| copy_kernel(1 << 20, each));
-        let coop = coop
-            .into_iter()
-            .flat_map(|c| COOP_CHAINS.map(|chains| coop_kernel(&c, chains, threads(false))));
+        let coop = coop.into_iter().flat_map(|c| COOP_CHAINS.map(|chains| coop_kernel(&c, chains, threads(false))));
         [true, false]
             .into_iter()
             .flat_map(|software| fma_kernels(software, half))
@@ -78,11 +76,7 @@ fn fma_kernels(software: bool, half: bool) -> Vec<(Kernel, u32, u32)> {
         false => (&GPU_CHAINS[..], GPU_LANES),
     };
     let kernel = |chains, lanes| {
-        Kernel::new("ceiling_fma")
-            .with("F16", half)
-            .with("CHAINS", chains)
-            .with("UNROLL", UNROLL)
-            .with("LANES", lanes)
+        Kernel::new("ceiling_fma").with("F16", half).with("CHAINS", chains).with("UNROLL", UNROLL).with("LANES", lanes)
     };
     let shapes = chains.iter().flat_map(|&c| lanes.map(|l| (c, l)));
     shapes.map(|(c, l)| (kernel(c, l), c, l)).collect()
@@ -148,12 +142,7 @@ fn coop_flops(gpu: &Gpu, coop: &Coop) -> Result<f64, GpuError> {
 }
 
 /// Rounds of a ceiling's loop a second, with as many in a run that the submit does not count.
-fn rounds_a_second(
-    gpu: &Gpu,
-    plan: &mut Plan,
-    params: &Buffer,
-    factors: [f32; 2],
-) -> Result<f64, GpuError> {
+fn rounds_a_second(gpu: &Gpu, plan: &mut Plan, params: &Buffer, factors: [f32; 2]) -> Result<f64, GpuError> {
     let mut run = |rounds: u32| {
         params.write(gpu, 0, &[rounds as f32, factors[0], factors[1], 0.0]);
         seconds(gpu, plan)
@@ -177,19 +166,12 @@ const COPY_EACH: [u32; 3] = [1, 2, 4];
 const COPY_LANES: u32 = 64;
 
 fn copy_kernel(vectors: usize, each: u32) -> Kernel {
-    Kernel::new("ceiling_copy")
-        .with("VECTORS", vectors)
-        .with("EACH", each)
-        .with("LANES", COPY_LANES)
+    Kernel::new("ceiling_copy").with("VECTORS", vectors).with("EACH", each).with("LANES", COPY_LANES)
 }
 
 fn copy(gpu: &Gpu) -> Result<f64, GpuError> {
     // Larger than any cache, and a small part of the memory.
-    let large = if gpu.is_software() {
-        64 << 20
-    } else {
-        256 << 20
-    };
+    let large = if gpu.is_software() { 64 << 20 } else { 256 << 20 };
     let memory = gpu.report().memory.unwrap_or(u64::MAX) / 8;
     let words = (large.min(memory) as usize / 4).min(gpu.max_tensor_words()) / 4 * 4;
     let source = Buffer::new(gpu, "source of a copy", words)?;
@@ -210,17 +192,8 @@ fn copy(gpu: &Gpu) -> Result<f64, GpuError> {
 }
 
 /// A plan of one dispatch on whole buffers.
-fn single(
-    gpu: &Gpu,
-    kernel: Kernel,
-    buffers: &[&Buffer],
-    workgroups: u32,
-) -> Result<Plan, GpuError> {
-    let whole = |buffer: &&Buffer| Binding {
-        buffer: (*buffer).clone(),
-        offset: 0,
-        words: buffer.words(),
-    };
+fn single(gpu: &Gpu, kernel: Kernel, buffers: &[&Buffer], workgroups: u32) -> Result<Plan, GpuError> {
+    let whole = |buffer: &&Buffer| Binding { buffer: (*buffer).clone(), offset: 0, words: buffer.words() };
     // A dispatch is at most 65,535 workgroups in x.
     let rows = workgroups.div_ceil(1 << 15).max(1);
     let mut builder = PlanBuilder::new(gpu);

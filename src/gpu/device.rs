@@ -98,37 +98,21 @@ impl Gpu {
             experimental_features,
             ..Default::default()
         });
-        let (device, queue) = pollster::block_on(request).map_err(|e| GpuError::Open {
-            adapter: report.name.clone(),
-            reason: e.to_string(),
-        })?;
+        let (device, queue) = pollster::block_on(request)
+            .map_err(|e| GpuError::Open { adapter: report.name.clone(), reason: e.to_string() })?;
         let faults = Arc::new(Mutex::new(Faults::default()));
         let seen = faults.clone();
         device.on_uncaptured_error(Arc::new(move |error| {
-            locked(&seen)
-                .uncaptured
-                .get_or_insert_with(|| error.to_string());
+            locked(&seen).uncaptured.get_or_insert_with(|| error.to_string());
         }));
         let seen = faults.clone();
         device.set_device_lost_callback(move |reason, message| {
             if reason != wgpu::DeviceLostReason::Destroyed {
-                locked(&seen)
-                    .lost
-                    .get_or_insert_with(|| format!("{reason:?} {message}"));
+                locked(&seen).lost.get_or_insert_with(|| format!("{reason:?} {message}"));
             }
         });
         let pipelines = Mutex::new(HashMap::new());
-        Ok(Gpu {
-            inner: Arc::new(Inner {
-                report,
-                limits,
-                device,
-                queue,
-                options,
-                faults,
-                pipelines,
-            }),
-        })
+        Ok(Gpu { inner: Arc::new(Inner { report, limits, device, queue, options, faults, pipelines }) })
     }
 
     /// The adapter this is.
@@ -180,14 +164,8 @@ impl Gpu {
         self.wait_for(None)
     }
 
-    pub(super) fn wait_for(
-        &self,
-        submission: Option<wgpu::SubmissionIndex>,
-    ) -> Result<(), GpuError> {
-        let poll = wgpu::PollType::Wait {
-            submission_index: submission,
-            timeout: None,
-        };
+    pub(super) fn wait_for(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<(), GpuError> {
+        let poll = wgpu::PollType::Wait { submission_index: submission, timeout: None };
         let polled = self.inner.device.poll(poll);
         self.check()?;
         polled.map(|_| ()).map_err(|e| self.fault(&e))
@@ -198,28 +176,16 @@ impl Gpu {
         let faults = locked(&self.inner.faults);
         match (&faults.lost, &faults.uncaptured) {
             (None, None) => Ok(()),
-            (Some(reason), _) => Err(GpuError::Lost {
-                during: faults.during(),
-                reason: reason.clone(),
-            }),
-            (None, Some(reason)) => Err(GpuError::Uncaptured {
-                during: faults.during(),
-                reason: reason.clone(),
-            }),
+            (Some(reason), _) => Err(GpuError::Lost { during: faults.during(), reason: reason.clone() }),
+            (None, Some(reason)) => Err(GpuError::Uncaptured { during: faults.during(), reason: reason.clone() }),
         }
     }
 
     /// Keeps errors of what follows from [`Gpu::check`]: a rejected shader, or a driver that fails on a valid one.
     pub(super) fn catch(&self) -> Scopes {
         Scopes {
-            validation: self
-                .inner
-                .device
-                .push_error_scope(wgpu::ErrorFilter::Validation),
-            internal: self
-                .inner
-                .device
-                .push_error_scope(wgpu::ErrorFilter::Internal),
+            validation: self.inner.device.push_error_scope(wgpu::ErrorFilter::Validation),
+            internal: self.inner.device.push_error_scope(wgpu::ErrorFilter::Internal),
         }
     }
 
@@ -231,10 +197,7 @@ impl Gpu {
     }
 
     pub(super) fn fault(&self, error: &dyn std::fmt::Display) -> GpuError {
-        GpuError::Uncaptured {
-            during: locked(&self.inner.faults).during(),
-            reason: error.to_string(),
-        }
+        GpuError::Uncaptured { during: locked(&self.inner.faults).during(), reason: error.to_string() }
     }
 
     /// Compiles a kernel, once a device.
@@ -243,13 +206,8 @@ impl Gpu {
         if let Some(found) = locked(&self.inner.pipelines).get(&key) {
             return Ok(found.clone());
         }
-        let built = Arc::new(
-            self.compile(kernel, &key)
-                .map_err(|reason| GpuError::Kernel {
-                    kernel: key.clone(),
-                    reason,
-                })?,
-        );
+        let built =
+            Arc::new(self.compile(kernel, &key).map_err(|reason| GpuError::Kernel { kernel: key.clone(), reason })?);
         locked(&self.inner.pipelines).insert(key, built.clone());
         Ok(built)
     }
@@ -259,21 +217,14 @@ impl Gpu {
         let access = reflect(&source)?;
         let device = &self.inner.device;
         let scopes = self.catch();
-        let description = wgpu::ShaderModuleDescriptor {
-            label: Some(key),
-            source: wgpu::ShaderSource::Wgsl(source.into()),
-        };
+        let description =
+            wgpu::ShaderModuleDescriptor { label: Some(key), source: wgpu::ShaderSource::Wgsl(source.into()) };
         let module = if self.inner.options.checked {
             device.create_shader_module(description)
         } else {
             // SAFETY: every kernel stays inside its buffers and its loops end without the driver's help; the tests
             // run the same kernels with the checks on and compare results with a CPU reference on odd shapes.
-            unsafe {
-                device.create_shader_module_trusted(
-                    description,
-                    wgpu::ShaderRuntimeChecks::unchecked(),
-                )
-            }
+            unsafe { device.create_shader_module_trusted(description, wgpu::ShaderRuntimeChecks::unchecked()) }
         };
         let entries: Vec<wgpu::BindGroupLayoutEntry> = access
             .iter()
@@ -293,10 +244,8 @@ impl Gpu {
                 count: None,
             })
             .collect();
-        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-            label: Some(key),
-            entries: &entries,
-        });
+        let layout =
+            device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(key), entries: &entries });
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some(key),
             bind_group_layouts: &[Some(&layout)],
@@ -314,11 +263,7 @@ impl Gpu {
             cache: None,
         });
         match scopes.caught() {
-            None => Ok(Pipeline {
-                raw,
-                layout,
-                access,
-            }),
+            None => Ok(Pipeline { raw, layout, access }),
             Some(error) => Err(error.to_string()),
         }
     }

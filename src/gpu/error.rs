@@ -18,9 +18,7 @@ pub enum GpuError {
         present: String,
     },
     /// The adapter cannot run compute shaders, or has too little of something.
-    #[error(
-        "adapter `{adapter}` cannot be used: {lack}; choose another with --device (see `simsiam devices`)"
-    )]
+    #[error("adapter `{adapter}` cannot be used: {lack}; choose another with --device (see `simsiam devices`)")]
     Lacks {
         /// Name of the adapter.
         adapter: String,
@@ -28,9 +26,7 @@ pub enum GpuError {
         lack: String,
     },
     /// The driver refused to open the device.
-    #[error(
-        "adapter `{adapter}` could not be opened: {reason}; update its driver or choose another with --device"
-    )]
+    #[error("adapter `{adapter}` could not be opened: {reason}; update its driver or choose another with --device")]
     Open {
         /// Name of the adapter.
         adapter: String,
@@ -52,9 +48,7 @@ pub enum GpuError {
         what: String,
     },
     /// The device was lost: driver reset, unplugged, or a kernel ran too long.
-    #[error(
-        "the GPU was lost while running {during}: {reason}; resume the run from its last checkpoint"
-    )]
+    #[error("the GPU was lost while running {during}: {reason}; resume the run from its last checkpoint")]
     Lost {
         /// The part of the step in flight.
         during: String,

@@ -54,21 +54,13 @@ pub struct Kernel {
 impl Kernel {
     /// A kernel of `shaders/{shader}.wgsl` without constants.
     pub fn new(shader: &'static str) -> Self {
-        Kernel {
-            shader,
-            text: None,
-            constants: Vec::new(),
-        }
+        Kernel { shader, text: None, constants: Vec::new() }
     }
 
     /// A kernel of one's own: `text` is WGSL with the directives of [`shader`](super::shader), and may include the files of
     /// `shaders/common`. `name` must tell it from every other kernel.
     pub fn with_text(name: &'static str, text: &'static str) -> Self {
-        Kernel {
-            shader: name,
-            text: Some(text),
-            constants: Vec::new(),
-        }
+        Kernel { shader: name, text: Some(text), constants: Vec::new() }
     }
 
     /// Adds a constant.

@@ -17,11 +17,7 @@ impl Buffer {
         let what = || format!("{label} needs {:.1} MiB", size as f64 / (1 << 20) as f64);
         if size > gpu.limits().max_buffer_size {
             return Err(GpuError::OutOfMemory {
-                what: format!(
-                    "{}, the adapter's largest buffer has {} bytes",
-                    what(),
-                    gpu.limits().max_buffer_size
-                ),
+                what: format!("{}, the adapter's largest buffer has {} bytes", what(), gpu.limits().max_buffer_size),
             });
         }
         let device = gpu.device();
@@ -30,17 +26,13 @@ impl Buffer {
         let raw = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some(label),
             size,
-            usage: wgpu::BufferUsages::STORAGE
-                | wgpu::BufferUsages::COPY_SRC
-                | wgpu::BufferUsages::COPY_DST,
+            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
         let refused = pollster::block_on(validation.pop());
         match pollster::block_on(memory.pop()).or(refused) {
             None => Ok(Buffer { raw, words }),
-            Some(error) => Err(GpuError::OutOfMemory {
-                what: format!("{} ({error})", what()),
-            }),
+            Some(error) => Err(GpuError::OutOfMemory { what: format!("{} ({error})", what()) }),
         }
     }
 
@@ -52,12 +44,8 @@ impl Buffer {
     /// Writes words at an offset before the next submitted plan runs. Panics when the range is outside the buffer.
     pub fn write<T: bytemuck::NoUninit>(&self, gpu: &Gpu, offset: usize, data: &[T]) {
         let bytes: &[u8] = bytemuck::cast_slice(data);
-        assert!(
-            offset * 4 + bytes.len() <= self.words * 4,
-            "write past the end of a buffer"
-        );
-        gpu.queue()
-            .write_buffer(&self.raw, offset as u64 * 4, bytes);
+        assert!(offset * 4 + bytes.len() <= self.words * 4, "write past the end of a buffer");
+        gpu.queue().write_buffer(&self.raw, offset as u64 * 4, bytes);
     }
 
     /// Copies words of another buffer on the device, behind what was submitted before.
@@ -69,12 +57,7 @@ impl Buffer {
     }
 
     /// Waits for the device and reads `words` words at an offset.
-    pub fn read<T: bytemuck::Pod>(
-        &self,
-        gpu: &Gpu,
-        offset: usize,
-        words: usize,
-    ) -> Result<Vec<T>, GpuError> {
+    pub fn read<T: bytemuck::Pod>(&self, gpu: &Gpu, offset: usize, words: usize) -> Result<Vec<T>, GpuError> {
         let size = words as u64 * 4;
         if size == 0 {
             return Ok(Vec::new());

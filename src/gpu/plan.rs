@@ -69,10 +69,7 @@ pub struct PlanBuilder {
 impl PlanBuilder {
     /// An empty plan for this device.
     pub fn new(gpu: &Gpu) -> Self {
-        PlanBuilder {
-            gpu: gpu.clone(),
-            recorded: Vec::new(),
-        }
+        PlanBuilder { gpu: gpu.clone(), recorded: Vec::new() }
     }
 
     /// Adds a dispatch: its kernel is compiled and its buffers are bound now, not in the step.
@@ -86,10 +83,7 @@ impl PlanBuilder {
         }
         let most = self.gpu.limits().max_compute_workgroups_per_dimension;
         if dispatch.workgroups.iter().any(|&n| n > most) {
-            return Err(bad(format!(
-                "{:?} workgroups, the adapter runs {most} a dimension",
-                dispatch.workgroups
-            )));
+            return Err(bad(format!("{:?} workgroups, the adapter runs {most} a dimension", dispatch.workgroups)));
         }
         let pipeline = self.gpu.pipeline(&dispatch.kernel)?;
         if pipeline.access.len() != dispatch.bindings.len() {
@@ -287,20 +281,12 @@ impl Plan {
         }
     }
 
-    fn encode(
-        &self,
-        range: Range<usize>,
-        begin: Option<usize>,
-        end: Option<usize>,
-    ) -> wgpu::CommandEncoder {
+    fn encode(&self, range: Range<usize>, begin: Option<usize>, end: Option<usize>) -> wgpu::CommandEncoder {
         let part = &self.recorded[range];
         if let (Some(first), Some(last)) = (part.first(), part.last()) {
             self.gpu.running(&first.label, &last.label);
         }
-        let mut encoder = self
-            .gpu
-            .device()
-            .create_command_encoder(&Default::default());
+        let mut encoder = self.gpu.device().create_command_encoder(&Default::default());
         let marks = self.marks.as_ref();
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
             label: None,
@@ -333,11 +319,7 @@ mod tests {
         for i in 0..8 {
             builder.push(&Dispatch {
                 kernel: Kernel::with_text("add_one", text),
-                bindings: vec![Binding {
-                    buffer: buffer.clone(),
-                    offset: 0,
-                    words: WORDS,
-                }],
+                bindings: vec![Binding { buffer: buffer.clone(), offset: 0, words: WORDS }],
                 workgroups: [WORDS as u32 / 64, 1, 1],
                 label: format!("addition {i}"),
                 flops: WORDS as f64,
@@ -353,11 +335,7 @@ mod tests {
         let whole = 0..8;
         assert_eq!(plan.parts(), std::slice::from_ref(&whole));
         plan.bound_submits(Plan::SHARED);
-        assert_eq!(
-            plan.parts(),
-            std::slice::from_ref(&whole),
-            "the guess for so little work"
-        );
+        assert_eq!(plan.parts(), std::slice::from_ref(&whole), "the guess for so little work");
         for _ in 0..40 {
             plan.learn(0..8, 0.016);
         }
@@ -388,11 +366,7 @@ mod tests {
         let timed = plan.profile()?;
         let labels: Vec<&str> = timed.iter().map(|t| t.label.as_str()).collect();
         assert_eq!(labels[..2], ["addition 0", "addition 1"]);
-        assert!(
-            timed
-                .iter()
-                .all(|t| t.kernel == "add_one" && t.end >= t.begin)
-        );
+        assert!(timed.iter().all(|t| t.kernel == "add_one" && t.end >= t.begin));
         assert!(timed.windows(2).all(|pair| pair[1].begin >= pair[0].begin));
         assert!(timed[7].end > 0.0);
         // More replays than there is room for: the last leave no time.

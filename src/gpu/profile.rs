@@ -65,11 +65,7 @@ impl Plan {
 
     /// From now on, `count` replays leave the time of their begin and end; [`Plan::replays`] reads them.
     pub fn mark_replays(&mut self, count: usize) -> Result<(), GpuError> {
-        self.marks = Some(Marks {
-            times: Timestamps::new(&self.gpu, 2 * count)?,
-            room: count,
-            taken: 0,
-        });
+        self.marks = Some(Marks { times: Timestamps::new(&self.gpu, 2 * count)?, room: count, taken: 0 });
         Ok(())
     }
 

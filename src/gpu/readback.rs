@@ -32,21 +32,11 @@ pub struct Readback {
 impl Readback {
     /// Watches these ranges.
     pub fn new(gpu: &Gpu, sources: Vec<Binding>) -> Self {
-        Readback {
-            gpu: gpu.clone(),
-            sources,
-            free: Vec::new(),
-            recording: None,
-            in_flight: VecDeque::new(),
-        }
+        Readback { gpu: gpu.clone(), sources, free: Vec::new(), recording: None, in_flight: VecDeque::new() }
     }
 
     fn bytes(&self) -> u64 {
-        self.sources
-            .iter()
-            .map(|s| s.words as u64 * 4)
-            .sum::<u64>()
-            .max(4)
+        self.sources.iter().map(|s| s.words as u64 * 4).sum::<u64>().max(4)
     }
 
     pub(super) fn copy(&mut self, encoder: &mut wgpu::CommandEncoder) {
@@ -62,13 +52,7 @@ impl Readback {
         let mut at = 0;
         for source in &self.sources {
             let size = source.words as u64 * 4;
-            encoder.copy_buffer_to_buffer(
-                &source.buffer.raw,
-                source.offset as u64 * 4,
-                &staging,
-                at,
-                size,
-            );
+            encoder.copy_buffer_to_buffer(&source.buffer.raw, source.offset as u64 * 4, &staging, at, size);
             at += size;
         }
         self.recording = Some(staging);
@@ -81,16 +65,9 @@ impl Readback {
         let state = Arc::new(AtomicU8::new(PENDING));
         let done = state.clone();
         staging.map_async(wgpu::MapMode::Read, .., move |result| {
-            done.store(
-                if result.is_ok() { READY } else { FAILED },
-                Ordering::Release,
-            );
+            done.store(if result.is_ok() { READY } else { FAILED }, Ordering::Release);
         });
-        self.in_flight.push_back(Flight {
-            staging,
-            state,
-            tag,
-        });
+        self.in_flight.push_back(Flight { staging, state, tag });
     }
 
     /// The oldest numbers that have arrived, if any. Never waits.
@@ -104,22 +81,14 @@ impl Readback {
 
     /// Waits for the oldest numbers; `None` when nothing is under way.
     pub fn wait(&mut self) -> Result<Option<Arrival>, GpuError> {
-        if self
-            .in_flight
-            .front()
-            .is_some_and(|f| f.state.load(Ordering::Acquire) == PENDING)
-        {
+        if self.in_flight.front().is_some_and(|f| f.state.load(Ordering::Acquire) == PENDING) {
             self.gpu.wait()?;
         }
         self.take()
     }
 
     fn take(&mut self) -> Result<Option<Arrival>, GpuError> {
-        match self
-            .in_flight
-            .front()
-            .map(|f| f.state.load(Ordering::Acquire))
-        {
+        match self.in_flight.front().map(|f| f.state.load(Ordering::Acquire)) {
             None | Some(PENDING) => return Ok(None),
             Some(READY) => {}
             Some(_) => return Err(self.gpu.fault(&"a buffer could not be mapped")),
@@ -129,10 +98,7 @@ impl Readback {
         };
         let mut out = Vec::with_capacity(self.sources.len());
         {
-            let view = flight
-                .staging
-                .get_mapped_range(..)
-                .map_err(|e| self.gpu.fault(&e))?;
+            let view = flight.staging.get_mapped_range(..).map_err(|e| self.gpu.fault(&e))?;
             let mut at = 0;
             for source in &self.sources {
                 let size = source.words * 4;

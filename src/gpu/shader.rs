@@ -134,9 +134,7 @@ pub fn compose(kernel: &Kernel) -> Result<String, String> {
         match value {
             Value::U32(v) => out.push_str(&format!("const {name}: u32 = {v}u;\n")),
             Value::I32(v) => out.push_str(&format!("const {name}: i32 = i32({v});\n")),
-            Value::F32(v) if v.is_finite() => {
-                out.push_str(&format!("const {name}: f32 = {v:?}f;\n"))
-            }
+            Value::F32(v) if v.is_finite() => out.push_str(&format!("const {name}: f32 = {v:?}f;\n")),
             Value::F32(v) => return Err(format!("constant {name} is {v}")),
             Value::Flag(_) => {}
         }
@@ -146,28 +144,12 @@ pub fn compose(kernel: &Kernel) -> Result<String, String> {
     Ok(out)
 }
 
-fn paste(
-    kernel: &Kernel,
-    name: &str,
-    included: &mut Vec<String>,
-    out: &mut String,
-) -> Result<(), String> {
+fn paste(kernel: &Kernel, name: &str, included: &mut Vec<String>, out: &mut String) -> Result<(), String> {
     let own = kernel.text.filter(|_| name == kernel.shader);
-    let file = || {
-        FILES
-            .iter()
-            .find(|(file, _)| *file == name)
-            .map(|(_, text)| *text)
-    };
-    let text = own
-        .or_else(file)
-        .ok_or_else(|| format!("there is no shaders/{name}.wgsl"))?;
+    let file = || FILES.iter().find(|(file, _)| *file == name).map(|(_, text)| *text);
+    let text = own.or_else(file).ok_or_else(|| format!("there is no shaders/{name}.wgsl"))?;
     included.push(name.to_string());
-    let lines: Vec<(usize, &str)> = text
-        .lines()
-        .enumerate()
-        .map(|(i, line)| (i + 1, line))
-        .collect();
+    let lines: Vec<(usize, &str)> = text.lines().enumerate().map(|(i, line)| (i + 1, line)).collect();
     expand(kernel, name, &lines, &mut Vec::new(), included, out)
 }
 
@@ -212,18 +194,8 @@ fn expand(
                 let Some((middle, end)) = block(&lines[at..]) else {
                     return fail("`if` without `end`".into());
                 };
-                let (yes, no) = (
-                    &lines[at..at + middle],
-                    &lines[(at + middle + 1).min(at + end)..at + end],
-                );
-                expand(
-                    kernel,
-                    file,
-                    if on { yes } else { no },
-                    repeats,
-                    included,
-                    out,
-                )?;
+                let (yes, no) = (&lines[at..at + middle], &lines[(at + middle + 1).min(at + end)..at + end]);
+                expand(kernel, file, if on { yes } else { no }, repeats, included, out)?;
                 at += end + 1;
             }
             ("repeat", [name, count]) => {
@@ -319,9 +291,7 @@ pub fn reflect(wgsl: &str) -> Result<Vec<Access>, String> {
             let binding = variable.binding.as_ref()?;
             let access = match variable.space {
                 naga::AddressSpace::Uniform => Access::Uniform,
-                naga::AddressSpace::Storage { access }
-                    if access.contains(naga::StorageAccess::STORE) =>
-                {
+                naga::AddressSpace::Storage { access } if access.contains(naga::StorageAccess::STORE) => {
                     Access::ReadWrite
                 }
                 naga::AddressSpace::Storage { .. } => Access::Read,
@@ -331,11 +301,7 @@ pub fn reflect(wgsl: &str) -> Result<Vec<Access>, String> {
         })
         .collect();
     found.sort_by_key(|(binding, _)| *binding);
-    if found
-        .iter()
-        .enumerate()
-        .any(|(i, (binding, _))| i as u32 != *binding)
-    {
+    if found.iter().enumerate().any(|(i, (binding, _))| i as u32 != *binding) {
         return Err("bindings are not numbered 0, 1, 2 … without gaps".to_string());
     }
     Ok(found.into_iter().map(|(_, access)| access).collect())

@@ -43,11 +43,7 @@ impl Timestamps {
     }
 
     /// Times of the begin and the end of a pass.
-    pub fn of_pass(
-        &self,
-        begin: Option<usize>,
-        end: Option<usize>,
-    ) -> Option<wgpu::ComputePassTimestampWrites<'_>> {
+    pub fn of_pass(&self, begin: Option<usize>, end: Option<usize>) -> Option<wgpu::ComputePassTimestampWrites<'_>> {
         let (query_set, _) = self.place(begin.or(end)?);
         Some(wgpu::ComputePassTimestampWrites {
             query_set,
@@ -64,19 +60,11 @@ impl Timestamps {
         }
         let device = self.gpu.device();
         let buffer = |label, usage| {
-            device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some(label),
-                size,
-                usage,
-                mapped_at_creation: false,
-            })
+            device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false })
         };
         let (copy, map) = (wgpu::BufferUsages::COPY_SRC, wgpu::BufferUsages::MAP_READ);
         let resolved = buffer("timestamps", wgpu::BufferUsages::QUERY_RESOLVE | copy);
-        let staging = buffer(
-            "timestamps for the host",
-            wgpu::BufferUsages::COPY_DST | map,
-        );
+        let staging = buffer("timestamps for the host", wgpu::BufferUsages::COPY_DST | map);
         let mut encoder = device.create_command_encoder(&Default::default());
         for (i, set) in self.sets.iter().enumerate() {
             let here = count.saturating_sub(i * SET).min(SET);
@@ -89,9 +77,7 @@ impl Timestamps {
         self.gpu.queue().submit([encoder.finish()]);
         staging.map_async(wgpu::MapMode::Read, .., |_| {});
         self.gpu.wait()?;
-        let view = staging
-            .get_mapped_range(..)
-            .map_err(|e| self.gpu.fault(&e))?;
+        let view = staging.get_mapped_range(..).map_err(|e| self.gpu.fault(&e))?;
         let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&view[..]);
         let period = f64::from(self.gpu.queue().get_timestamp_period()) * 1e-9;
         // A clock may be reset between submits; a time before the first would be nonsense.

@@ -13,19 +13,13 @@ pub struct Array {
 impl Array {
     /// All zeros.
     pub fn zeros(dims: &[usize]) -> Array {
-        Array {
-            dims: dims.to_vec(),
-            data: vec![0.0; dims.iter().product()],
-        }
+        Array { dims: dims.to_vec(), data: vec![0.0; dims.iter().product()] }
     }
 
     /// From f32 values.
     pub fn from_f32(dims: &[usize], values: &[f32]) -> Array {
         assert_eq!(dims.iter().product::<usize>(), values.len());
-        Array {
-            dims: dims.to_vec(),
-            data: values.iter().map(|&v| f64::from(v)).collect(),
-        }
+        Array { dims: dims.to_vec(), data: values.iter().map(|&v| f64::from(v)).collect() }
     }
 
     /// Rounded to f32.
@@ -45,17 +39,10 @@ impl Array {
 
     /// |self - other| / |other|, in the Euclidean norm; where `other` is zero, |self|.
     pub fn relative_error(&self, other: &Array) -> f64 {
-        assert_eq!(
-            self.dims, other.dims,
-            "comparing arrays of different shapes"
-        );
+        assert_eq!(self.dims, other.dims, "comparing arrays of different shapes");
         let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>().sqrt();
         let difference = norm(&mut self.data.iter().zip(&other.data).map(|(a, b)| a - b));
         let size = norm(&mut other.data.iter().copied());
-        if size > 0.0 {
-            difference / size
-        } else {
-            difference
-        }
+        if size > 0.0 { difference / size } else { difference }
     }
 }

@@ -18,18 +18,8 @@ pub fn interpret(graph: &Graph, given: &HashMap<Tensor, Array>) -> HashMap<Tenso
         let inputs: Vec<&Array> = node.inputs.iter().map(|t| &values[t]).collect();
         let mut updates: Vec<Array> = node.updates.iter().map(|t| values[t].clone()).collect();
         let outputs = node.op.reference(&inputs, &mut updates);
-        for (tensor, array) in node
-            .updates
-            .iter()
-            .zip(updates)
-            .chain(node.outputs.iter().zip(outputs))
-        {
-            assert_eq!(
-                array.dims,
-                graph.shape(*tensor).dims(),
-                "{}: the reference's shape",
-                node.label
-            );
+        for (tensor, array) in node.updates.iter().zip(updates).chain(node.outputs.iter().zip(outputs)) {
+            assert_eq!(array.dims, graph.shape(*tensor).dims(), "{}: the reference's shape", node.label);
             values.insert(*tensor, array);
         }
     }

@@ -37,10 +37,7 @@ impl Memory {
     #[must_use]
     pub fn beside(mut self, other: &Memory) -> Memory {
         let claims = claim(&self.buffers, &other.buffers);
-        let new = claims
-            .iter()
-            .zip(&other.buffers)
-            .filter(|(c, _)| c.is_none());
+        let new = claims.iter().zip(&other.buffers).filter(|(c, _)| c.is_none());
         self.buffers.extend(new.map(|(_, words)| *words));
         self.pool = self.buffers.iter().map(|&words| words as u64 * 4).sum();
         self.alive = self.alive.max(other.alive);
@@ -88,12 +85,8 @@ fn assign(
     let mut placed: Vec<Vec<(usize, &Span)>> = Vec::new();
     let mut of: HashMap<Item, (usize, usize)> = HashMap::new();
     for span in &spans {
-        let forbidden: Vec<usize> = apart
-            .get(&span.what)
-            .into_iter()
-            .flatten()
-            .filter_map(|other| Some(of.get(other)?.0))
-            .collect();
+        let forbidden: Vec<usize> =
+            apart.get(&span.what).into_iter().flatten().filter_map(|other| Some(of.get(other)?.0)).collect();
         let found = (0..buffers.len()).find_map(|buffer| match forbidden.contains(&buffer) {
             true => None,
             false => Some((buffer, gap(buffers[buffer], &placed[buffer], span)?)),
@@ -167,11 +160,7 @@ impl Graph {
 
     /// Every kernel that a device would run.
     pub fn kernels(&self, target: &Target) -> Vec<Kernel> {
-        self.lower(target)
-            .into_iter()
-            .flat_map(|node| node.launches)
-            .map(|launch| launch.kernel)
-            .collect()
+        self.lower(target).into_iter().flat_map(|node| node.launches).map(|launch| launch.kernel).collect()
     }
 
     /// Every kernel that a device may run, whichever candidates are chosen.
@@ -201,26 +190,12 @@ impl Graph {
             let (Place::Pool, Some(first)) = (&info.place, first[tensor.0 as usize]) else {
                 continue;
             };
-            let last = if info.kept {
-                self.nodes.len()
-            } else {
-                last[tensor.0 as usize]
-            };
-            spans.push(Span {
-                what: Item::Tensor(tensor),
-                words: info.shape.stored_len().max(4),
-                first,
-                last,
-            });
+            let last = if info.kept { self.nodes.len() } else { last[tensor.0 as usize] };
+            spans.push(Span { what: Item::Tensor(tensor), words: info.shape.stored_len().max(4), first, last });
         }
         for (index, scratch) in scratch.iter().enumerate() {
             for (i, &words) in scratch.iter().enumerate() {
-                spans.push(Span {
-                    what: Item::Scratch(index, i),
-                    words: words.max(4),
-                    first: index,
-                    last: index,
-                });
+                spans.push(Span { what: Item::Scratch(index, i), words: words.max(4), first: index, last: index });
             }
         }
         spans
@@ -260,10 +235,7 @@ impl Graph {
             b.words.cmp(&a.words).then(life(b).cmp(&life(a)))
         };
         let size = |assignment: &Assignment| assignment.buffers.iter().sum::<usize>();
-        let [first, second] = [
-            assign(spans.clone(), &apart, by_first),
-            assign(spans, &apart, by_life),
-        ];
+        let [first, second] = [assign(spans.clone(), &apart, by_first), assign(spans, &apart, by_life)];
         match size(&second) < size(&first) {
             true => second,
             false => first,
@@ -330,16 +302,10 @@ impl Slot {
 /// Refuses a run that `needs` more bytes than are `allowed` or than the adapter `has`, where either is known.
 pub fn refuse_above(needs: u64, allowed: Option<u64>, has: Option<u64>) -> Result<(), GraphError> {
     if let Some(limit) = allowed.filter(|&limit| needs > limit) {
-        return Err(GraphError::MemoryLimit {
-            needs: needs.div_ceil(1 << 20),
-            limit: limit >> 20,
-        });
+        return Err(GraphError::MemoryLimit { needs: needs.div_ceil(1 << 20), limit: limit >> 20 });
     }
     match has {
-        Some(has) if needs > has => Err(GraphError::Memory {
-            needs: needs >> 20,
-            has: has >> 20,
-        }),
+        Some(has) if needs > has => Err(GraphError::Memory { needs: needs >> 20, has: has >> 20 }),
         _ => Ok(()),
     }
 }
@@ -357,14 +323,8 @@ mod tests {
             Err(error) => error.to_string(),
         };
         let error = text(3 << 30, None, Some(2 << 30));
-        assert!(
-            error.contains("3072 MiB") && error.contains("2048 MiB"),
-            "{error}"
-        );
+        assert!(error.contains("3072 MiB") && error.contains("2048 MiB"), "{error}");
         let error = text((3 << 30) + 1, Some(1 << 30), Some(2 << 30));
-        assert!(
-            error.contains("--memory 3073MiB") && error.contains("1024 MiB"),
-            "{error}"
-        );
+        assert!(error.contains("--memory 3073MiB") && error.contains("1024 MiB"), "{error}");
     }
 }

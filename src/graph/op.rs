@@ -44,22 +44,11 @@ impl Target {
     /// that has its features.
     pub fn kinds(gpu: &Gpu) -> Vec<Target> {
         let here = Target::of(gpu);
-        let kind = |software, subgroup| Target {
-            software,
-            subgroup,
-            coop: None,
-            ..here
-        };
+        let kind = |software, subgroup| Target { software, subgroup, coop: None, ..here };
         // A small GPU is full with a few large tiles, so its candidates are others.
-        let small = Target {
-            units: 1,
-            ..kind(false, None)
-        };
+        let small = Target { units: 1, ..kind(false, None) };
         let mut kinds = vec![kind(true, None), kind(false, None), small];
-        kinds.extend(gpu.report().coop.map(|coop| Target {
-            coop: Some(coop),
-            ..small
-        }));
+        kinds.extend(gpu.report().coop.map(|coop| Target { coop: Some(coop), ..small }));
         kinds.extend(here.subgroup.map(|lanes| kind(true, Some(lanes))));
         kinds
     }
@@ -115,39 +104,24 @@ pub struct Slot {
 impl Slot {
     /// Input `i` of the node.
     pub fn input(i: usize) -> Slot {
-        Slot {
-            role: Role::Input(i),
-            part: None,
-        }
+        Slot { role: Role::Input(i), part: None }
     }
     /// Output `i` of the node.
     pub fn output(i: usize) -> Slot {
-        Slot {
-            role: Role::Output(i),
-            part: None,
-        }
+        Slot { role: Role::Output(i), part: None }
     }
     /// State `i` that the node updates.
     pub fn update(i: usize) -> Slot {
-        Slot {
-            role: Role::Update(i),
-            part: None,
-        }
+        Slot { role: Role::Update(i), part: None }
     }
     /// Scratch memory `i` of the node.
     pub fn scratch(i: usize) -> Slot {
-        Slot {
-            role: Role::Scratch(i),
-            part: None,
-        }
+        Slot { role: Role::Scratch(i), part: None }
     }
     /// Only `words` words from `offset` (a multiple of 64) on.
     #[must_use]
     pub fn part(self, offset: usize, words: usize) -> Slot {
-        Slot {
-            part: Some((offset, words)),
-            ..self
-        }
+        Slot { part: Some((offset, words)), ..self }
     }
 }
 
@@ -165,11 +139,7 @@ pub struct Launch {
 impl Launch {
     /// A launch.
     pub fn new(kernel: Kernel, slots: impl Into<Vec<Slot>>, workgroups: [u32; 3]) -> Launch {
-        Launch {
-            kernel,
-            slots: slots.into(),
-            workgroups,
-        }
+        Launch { kernel, slots: slots.into(), workgroups }
     }
 }
 
@@ -185,10 +155,7 @@ pub struct Lowered {
 impl Lowered {
     /// A node of one kernel.
     pub fn one(launch: Launch) -> Lowered {
-        Lowered {
-            launches: vec![launch],
-            scratch: Vec::new(),
-        }
+        Lowered { launches: vec![launch], scratch: Vec::new() }
     }
 }
 
@@ -222,10 +189,7 @@ pub trait Op: std::fmt::Debug + Send + Sync {
         _outputs: &[Option<Tensor>],
         _wanted: &[bool],
     ) -> Result<Vec<Option<Tensor>>, GraphError> {
-        Err(GraphError::NoGradient {
-            label: node.label.clone(),
-            op: self.name(),
-        })
+        Err(GraphError::NoGradient { label: node.label.clone(), op: self.name() })
     }
 
     /// Whether nothing before it takes a gradient through it.
@@ -244,10 +208,7 @@ pub trait Op: std::fmt::Debug + Send + Sync {
     /// The ways to compute it on this device, the best guess, which is [`Op::lower`], first. They differ in speed and in the
     /// order of their sums, not in what they compute; every one is right on every shape.
     fn candidates(&self, io: &Io, target: &Target) -> Vec<Candidate> {
-        vec![Candidate {
-            name: String::from("only"),
-            lowered: self.lower(io, target),
-        }]
+        vec![Candidate { name: String::from("only"), lowered: self.lower(io, target) }]
     }
 
     /// The same in plain f64 loops; `updates` holds the state before and is left as the state after.

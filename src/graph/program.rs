@@ -21,11 +21,7 @@ impl Program {
     }
 
     /// Compiles with the kernels that another kind of device would run, which must be right on this one too.
-    pub fn compile_for(
-        graph: &Graph,
-        store: &mut Store,
-        target: &Target,
-    ) -> Result<Program, GraphError> {
+    pub fn compile_for(graph: &Graph, store: &mut Store, target: &Target) -> Result<Program, GraphError> {
         let gpu = store.gpu().clone();
         let memory = graph.memory(target)?;
         let lowered = graph.lower(target);
@@ -46,36 +42,20 @@ impl Program {
         let mut bound: HashMap<Tensor, (Binding, Shape)> = HashMap::new();
         for (tensor, info) in graph.tensors() {
             let words = info.shape.stored_len().max(4);
-            let whole = |buffer: Buffer| Binding {
-                buffer,
-                offset: 0,
-                words,
-            };
+            let whole = |buffer: Buffer| Binding { buffer, offset: 0, words };
             let binding = match &info.place {
                 Place::Pool => match assignment.of.get(&Item::Tensor(tensor)) {
-                    Some(&(buffer, offset)) => Binding {
-                        buffer: pool[buffer].clone(),
-                        offset,
-                        words,
-                    },
+                    Some(&(buffer, offset)) => Binding { buffer: pool[buffer].clone(), offset, words },
                     None => continue, // made by nobody, read by nobody
                 },
                 Place::Host => whole(Buffer::new(&gpu, &info.name, words)?),
                 Place::Constant(value) => {
                     let buffer = Buffer::new(&gpu, &info.name, words)?;
-                    buffer.write(
-                        &gpu,
-                        0,
-                        &info.shape.to_words(&vec![*value; info.shape.len()]),
-                    );
+                    buffer.write(&gpu, 0, &info.shape.to_words(&vec![*value; info.shape.len()]));
                     whole(buffer)
                 }
                 Place::State { arena, offset } => match store.arena(arena) {
-                    Some(buffer) => Binding {
-                        buffer: buffer.clone(),
-                        offset: *offset,
-                        words,
-                    },
+                    Some(buffer) => Binding { buffer: buffer.clone(), offset: *offset, words },
                     None => continue, // cannot be: made above
                 },
                 Place::Alias(of) => match bound.get(of) {
@@ -105,19 +85,11 @@ impl Program {
                             Item::Tensor(t) => bound[&t].0.clone(),
                             Item::Scratch(_, i) => {
                                 let (buffer, offset) = assignment.of[&item];
-                                Binding {
-                                    buffer: pool[buffer].clone(),
-                                    offset,
-                                    words: lowered.scratch[i].max(4),
-                                }
+                                Binding { buffer: pool[buffer].clone(), offset, words: lowered.scratch[i].max(4) }
                             }
                         };
                         if let Some((offset, words)) = slot.part {
-                            binding = Binding {
-                                offset: binding.offset + offset,
-                                words,
-                                ..binding
-                            };
+                            binding = Binding { offset: binding.offset + offset, words, ..binding };
                         }
                         binding
                     })
@@ -127,20 +99,11 @@ impl Program {
                     bindings,
                     workgroups: launch.workgroups,
                     label: node.label.clone(),
-                    flops: if working(launch.kernel.shader) {
-                        flops
-                    } else {
-                        0.0
-                    },
+                    flops: if working(launch.kernel.shader) { flops } else { 0.0 },
                 })?;
             }
         }
-        Ok(Program {
-            plan: builder.finish(),
-            bound,
-            memory,
-            gpu,
-        })
+        Ok(Program { plan: builder.finish(), bound, memory, gpu })
     }
 
     /// What it took.
@@ -170,21 +133,13 @@ impl Program {
 
     /// A readback of these tensors, none of them in f16, after each run; values come as they lie in memory, padded.
     pub fn readback(&self, tensors: &[Tensor]) -> Readback {
-        Readback::new(
-            &self.gpu,
-            tensors
-                .iter()
-                .filter_map(|t| self.binding(*t).cloned())
-                .collect(),
-        )
+        Readback::new(&self.gpu, tensors.iter().filter_map(|t| self.binding(*t).cloned()).collect())
     }
 
     /// Writes an input or a state, values in row-major order without padding.
     pub fn write(&self, tensor: Tensor, values: &[f32]) {
         if let Some((binding, shape)) = self.bound.get(&tensor) {
-            binding
-                .buffer
-                .write(&self.gpu, binding.offset, &shape.to_words(values));
+            binding.buffer.write(&self.gpu, binding.offset, &shape.to_words(values));
         }
     }
 
@@ -199,10 +154,7 @@ impl Program {
     pub fn write_array(&self, tensor: Tensor, array: &Array) {
         match self.bound.get(&tensor).map(|(_, shape)| shape.layout()) {
             Some(Layout::Words) => {
-                self.write_words(
-                    tensor,
-                    &array.data.iter().map(|&v| v as u32).collect::<Vec<_>>(),
-                );
+                self.write_words(tensor, &array.data.iter().map(|&v| v as u32).collect::<Vec<_>>());
             }
             _ => self.write(tensor, &array.to_f32()),
         }
@@ -225,11 +177,7 @@ impl Program {
 
     /// The same as an array.
     pub fn read_array(&self, tensor: Tensor) -> Result<Array, GpuError> {
-        let dims = self
-            .bound
-            .get(&tensor)
-            .map(|(_, shape)| shape.dims().to_vec())
-            .unwrap_or_default();
+        let dims = self.bound.get(&tensor).map(|(_, shape)| shape.dims().to_vec()).unwrap_or_default();
         Ok(Array::from_f32(&dims, &self.read(tensor)?))
     }
 }

@@ -54,11 +54,7 @@ impl Graph {
     /// Makes again in the backward pass what need not be kept for it, so that a run needs fewer bytes: only what is cheap, and
     /// no more of it than lowers the peak; with a `limit` in bytes whole blocks too, until a run fits, or, where it cannot,
     /// until it needs as little as can be.
-    pub fn recompute(
-        &mut self,
-        target: &Target,
-        limit: Option<u64>,
-    ) -> Result<Recomputed, GraphError> {
+    pub fn recompute(&mut self, target: &Target, limit: Option<u64>) -> Result<Recomputed, GraphError> {
         let memory = self.memory(target)?;
         let mut recomputed = Recomputed {
             of_blocks: self.blocks.len(),
@@ -70,11 +66,7 @@ impl Graph {
             return Ok(recomputed);
         };
         let lowered = self.lower(target);
-        let plan = Plan {
-            graph: self,
-            scratch: scratch_of(&lowered),
-            maker: self.makers(backward),
-        };
+        let plan = Plan { graph: self, scratch: scratch_of(&lowered), maker: self.makers(backward) };
         let limit = limit.map(|bytes| bytes.saturating_sub(memory.fixed));
         let none = vec![Again::Nothing; self.blocks.len()];
         let cheap = plan.thinned(plan.tensors(&none), limit);
@@ -89,10 +81,8 @@ impl Graph {
         recomputed.tensors = graph.nodes.len() - self.nodes.len();
         recomputed.work = graph.flops() as f64 / self.flops().max(1) as f64 - 1.0;
         let again = self.blocks.iter().zip(&blocks);
-        recomputed.blocks = again
-            .filter(|(_, again)| **again != Again::Nothing)
-            .map(|(block, _)| block.name.clone())
-            .collect();
+        recomputed.blocks =
+            again.filter(|(_, again)| **again != Again::Nothing).map(|(block, _)| block.name.clone()).collect();
         *self = graph;
         Ok(recomputed)
     }
@@ -110,8 +100,7 @@ impl Graph {
         let reads = |tensor: &Tensor| maker[tensor.0 as usize].is_some();
         let last = self.nodes.iter().rposition(|n| n.inputs.iter().any(reads));
         for maker in &mut maker {
-            let lasts =
-                |index: usize| self.stays(&self.nodes[index].inputs, index..last.unwrap_or(0));
+            let lasts = |index: usize| self.stays(&self.nodes[index].inputs, index..last.unwrap_or(0));
             *maker = maker.filter(|&index| lasts(index));
         }
         maker
@@ -218,9 +207,8 @@ impl Plan<'_> {
     fn thinned(&self, mut again: Vec<bool>, limit: Option<u64>) -> Vec<bool> {
         let nodes = &self.graph.nodes;
         let peak = |again: &[bool]| self.alive(again).into_iter().max().unwrap_or(0);
-        let mut cheap: Vec<usize> = (0..again.len())
-            .filter(|&t| again[t] && self.maker[t].is_some_and(|n| nodes[n].op.cheap()))
-            .collect();
+        let mut cheap: Vec<usize> =
+            (0..again.len()).filter(|&t| again[t] && self.maker[t].is_some_and(|n| nodes[n].op.cheap())).collect();
         cheap.sort_by_key(|&t| std::cmp::Reverse(self.graph.tensors[t].shape.stored_len()));
         let mut most = peak(&again);
         for tensor in cheap {

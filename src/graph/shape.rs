@@ -38,20 +38,13 @@ const fn padded(n: usize) -> usize {
 impl Shape {
     /// An activation or vector.
     pub fn rows(dims: impl Into<Vec<usize>>) -> Shape {
-        Shape {
-            dims: dims.into(),
-            layout: Layout::Rows,
-            precision: Precision::F32,
-        }
+        Shape { dims: dims.into(), layout: Layout::Rows, precision: Precision::F32 }
     }
 
     /// The same in another precision. Panics where anything but an activation would be in f16.
     #[must_use]
     pub fn with(mut self, precision: Precision) -> Shape {
-        assert!(
-            precision == Precision::F32 || self.layout == Layout::Rows,
-            "only activations are kept in f16"
-        );
+        assert!(precision == Precision::F32 || self.layout == Layout::Rows, "only activations are kept in f16");
         self.precision = precision;
         self
     }
@@ -59,32 +52,18 @@ impl Shape {
     /// A weight with at least two dimensions.
     pub fn weight(dims: impl Into<Vec<usize>>) -> Shape {
         let dims = dims.into();
-        assert!(
-            dims.len() >= 2,
-            "a weight has at least an input and an output dimension"
-        );
-        Shape {
-            dims,
-            layout: Layout::Weight,
-            precision: Precision::F32,
-        }
+        assert!(dims.len() >= 2, "a weight has at least an input and an output dimension");
+        Shape { dims, layout: Layout::Weight, precision: Precision::F32 }
     }
 
     /// `n` words.
     pub fn words(n: usize) -> Shape {
-        Shape {
-            dims: vec![n],
-            layout: Layout::Words,
-            precision: Precision::F32,
-        }
+        Shape { dims: vec![n], layout: Layout::Words, precision: Precision::F32 }
     }
 
     /// So many rows of an activation, alone.
     pub(super) fn of_rows(&self, rows: usize) -> Shape {
-        Shape {
-            dims: vec![rows, self.channels()],
-            ..self.clone()
-        }
+        Shape { dims: vec![rows, self.channels()], ..self.clone() }
     }
 
     /// The dimensions, without padding.
@@ -119,9 +98,7 @@ impl Shape {
 
     /// The product of all dimensions but the last.
     pub fn row_count(&self) -> usize {
-        self.dims[..self.dims.len().saturating_sub(1)]
-            .iter()
-            .product()
+        self.dims[..self.dims.len().saturating_sub(1)].iter().product()
     }
 
     /// Number of elements.
@@ -165,11 +142,7 @@ impl Shape {
         let rank = self.dims.len();
         let stored = self.stored_dims();
         let (columns, stored_columns) = (self.channels(), stored.last().copied().unwrap_or(4));
-        let (rows, stored_rows) = if rank >= 2 {
-            (self.dims[rank - 2], stored[rank - 2])
-        } else {
-            (1, 1)
-        };
+        let (rows, stored_rows) = if rank >= 2 { (self.dims[rank - 2], stored[rank - 2]) } else { (1, 1) };
         let blocks = self.len().checked_div(rows * columns).unwrap_or(0);
         for block in 0..blocks {
             for row in 0..rows {

@@ -34,17 +34,12 @@ pub(super) fn claim(pool: &[usize], wanted: &[usize]) -> Vec<Option<usize>> {
 impl Store {
     /// An empty store on a device.
     pub fn new(gpu: &Gpu) -> Store {
-        Store {
-            gpu: gpu.clone(),
-            arenas: BTreeMap::new(),
-            pool: Vec::new(),
-        }
+        Store { gpu: gpu.clone(), arenas: BTreeMap::new(), pool: Vec::new() }
     }
 
     /// Makes a zeroed arena; replaces one of that name.
     pub fn create(&mut self, arena: &'static str, words: usize) -> Result<(), GpuError> {
-        self.arenas
-            .insert(arena, Buffer::new(&self.gpu, arena, words)?);
+        self.arenas.insert(arena, Buffer::new(&self.gpu, arena, words)?);
         Ok(())
     }
 
@@ -88,10 +83,7 @@ mod tests {
 
     #[test]
     fn a_pool_gives_the_smallest_that_fits_once() {
-        assert_eq!(
-            claim(&[8, 20, 10], &[9, 9, 9, 1]),
-            [Some(2), Some(1), None, Some(0)]
-        );
+        assert_eq!(claim(&[8, 20, 10], &[9, 9, 9, 1]), [Some(2), Some(1), None, Some(0)]);
         assert_eq!(claim(&[], &[4]), [None]);
     }
 }

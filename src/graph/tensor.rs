@@ -85,12 +85,7 @@ impl Graph {
 
     pub(super) fn tensor(&mut self, name: String, shape: Shape, place: Place) -> Tensor {
         let id = Tensor(self.tensors.len() as u32);
-        self.tensors.push(TensorInfo {
-            name,
-            shape,
-            place,
-            kept: false,
-        });
+        self.tensors.push(TensorInfo { name, shape, place, kept: false });
         id
     }
 
@@ -105,13 +100,7 @@ impl Graph {
     }
 
     /// A tensor that outlives the step, in `arena` from word `offset` on.
-    pub fn state(
-        &mut self,
-        name: &str,
-        shape: Shape,
-        arena: &'static str,
-        offset: usize,
-    ) -> Tensor {
+    pub fn state(&mut self, name: &str, shape: Shape, arena: &'static str, offset: usize) -> Tensor {
         self.tensor(name.to_string(), shape, Place::State { arena, offset })
     }
 
@@ -128,11 +117,7 @@ impl Graph {
 
     /// Makes a block of the nodes from `first` on, whose result is `output`: what [`Graph::recompute`] may run again as a whole.
     pub fn block(&mut self, name: &str, first: usize, output: Tensor) {
-        self.blocks.push(Block {
-            name: name.to_string(),
-            nodes: first..self.nodes.len(),
-            output,
-        });
+        self.blocks.push(Block { name: name.to_string(), nodes: first..self.nodes.len(), output });
     }
 
     /// Runs `f` with a name added to the label of every node it adds.
@@ -144,20 +129,12 @@ impl Graph {
     }
 
     /// Adds a node.
-    pub fn add(
-        &mut self,
-        op: impl Op + 'static,
-        inputs: &[Tensor],
-    ) -> Result<Vec<Tensor>, GraphError> {
+    pub fn add(&mut self, op: impl Op + 'static, inputs: &[Tensor]) -> Result<Vec<Tensor>, GraphError> {
         self.add_updating(Arc::new(op), inputs, &[])
     }
 
     /// Adds a node with one output.
-    pub fn add_one(
-        &mut self,
-        op: impl Op + 'static,
-        inputs: &[Tensor],
-    ) -> Result<Tensor, GraphError> {
+    pub fn add_one(&mut self, op: impl Op + 'static, inputs: &[Tensor]) -> Result<Tensor, GraphError> {
         self.add(op, inputs).map(|outputs| outputs[0])
     }
 
@@ -180,11 +157,7 @@ impl Graph {
         let outputs = outputs.map_err(|reason| GraphError::Shape {
             label: label.clone(),
             op: op.name(),
-            inputs: shapes
-                .iter()
-                .map(|s| format!("{s:?}"))
-                .collect::<Vec<_>>()
-                .join(", "),
+            inputs: shapes.iter().map(|s| format!("{s:?}")).collect::<Vec<_>>().join(", "),
             reason,
         })?;
         let alias = op.alias();
@@ -218,10 +191,7 @@ impl Graph {
 
     /// Every tensor.
     pub fn tensors(&self) -> impl Iterator<Item = (Tensor, &TensorInfo)> {
-        self.tensors
-            .iter()
-            .enumerate()
-            .map(|(i, info)| (Tensor(i as u32), info))
+        self.tensors.iter().enumerate().map(|(i, info)| (Tensor(i as u32), info))
     }
 
     /// Every node, in execution order.
@@ -232,11 +202,7 @@ impl Graph {
     /// The shapes around a node.
     pub fn io(&self, node: &Node) -> Io {
         let shapes = |list: &[Tensor]| list.iter().map(|&t| self.shape(t).clone()).collect();
-        Io {
-            inputs: shapes(&node.inputs),
-            outputs: shapes(&node.outputs),
-            updates: shapes(&node.updates),
-        }
+        Io { inputs: shapes(&node.inputs), outputs: shapes(&node.outputs), updates: shapes(&node.updates) }
     }
 
     /// Floating-point operations of one run.

@@ -108,11 +108,7 @@ impl Budget {
     /// For a training that takes `bytes` of the device's memory. A software driver compiles a kernel in about a second, and its
     /// trainings are long.
     pub fn training(gpu: &Gpu, bytes: u64) -> Budget {
-        Budget {
-            seconds: if gpu.is_software() { 30.0 } else { 8.0 },
-            share: 0.03,
-            bytes,
-        }
+        Budget { seconds: if gpu.is_software() { 30.0 } else { 8.0 }, share: 0.03, bytes }
     }
 }
 
@@ -150,10 +146,7 @@ pub fn tune(
         .filter(|(candidates, _)| candidates.len() > 1)
         .map(|(candidates, kind)| (kind, candidates))
         .collect();
-    let mut tuned = Tuned {
-        kinds: open.len(),
-        ..Tuned::default()
-    };
+    let mut tuned = Tuned { kinds: open.len(), ..Tuned::default() };
     let mut purse = Purse::new(budget, open.iter().map(|(kind, _)| kind));
     for (index, (kind, candidates)) in open.iter().enumerate() {
         progress(index, open.len());
@@ -204,12 +197,7 @@ fn run_flops(kind: &Kind) -> f64 {
 
 impl Purse {
     fn new<'a>(budget: &Budget, kinds: impl Iterator<Item = &'a Kind>) -> Purse {
-        Purse {
-            budget: *budget,
-            spent: 0.0,
-            flops: [kinds.map(run_flops).sum(), 0.0],
-            seconds: 0.0,
-        }
+        Purse { budget: *budget, spent: 0.0, flops: [kinds.map(run_flops).sum(), 0.0], seconds: 0.0 }
     }
 
     /// Seconds left. The estimate takes what was not timed to run at the rate of what was; before anything was timed, only the seconds

@@ -24,10 +24,7 @@ pub struct LossScale {
 
 impl LossScale {
     /// `torch.amp.GradScaler`'s start.
-    pub const INITIAL: LossScale = LossScale {
-        scale: 65_536.0,
-        good_steps: 0.0,
-    };
+    pub const INITIAL: LossScale = LossScale { scale: 65_536.0, good_steps: 0.0 };
     /// The scale falls no lower. Here a gradient of 1 is the smallest number of which f16 keeps all digits: what overflows
     /// nevertheless cannot be trained in f16.
     pub const LEAST: f32 = 1.0 / 16_384.0;
@@ -50,10 +47,7 @@ impl LossScale {
             return Ok(None);
         };
         let word = |at| buffer.read::<f32>(store.gpu(), at, 1).map(|words| words[0]);
-        Ok(Some(LossScale {
-            scale: word(0)?,
-            good_steps: word(GOOD_STEPS)?,
-        }))
+        Ok(Some(LossScale { scale: word(0)?, good_steps: word(GOOD_STEPS)? }))
     }
 
     /// The tensor of the scale, from which the backward pass starts.
@@ -62,19 +56,12 @@ impl LossScale {
     }
 
     /// Adds the node that looks at the gradients and moves `scale`; what the optimiser multiplies the gradients with.
-    pub(super) fn follow(
-        graph: &mut Graph,
-        scale: Tensor,
-        parameters: &Parameters,
-    ) -> Result<Tensor, GraphError> {
+    pub(super) fn follow(graph: &mut Graph, scale: Tensor, parameters: &Parameters) -> Result<Tensor, GraphError> {
         let words = Shape::rows([parameters.words(Arena::Parameters)]);
         let gradients = graph.state(Arena::GRADIENTS, words, Arena::GRADIENTS, 0);
         let good_steps = graph.state("good steps", Shape::rows([1]), ARENA, GOOD_STEPS);
-        let op: Arc<dyn Op> = Arc::new(ops::LossScale {
-            interval: LossScale::INTERVAL,
-            least: LossScale::LEAST,
-            most: LossScale::MOST,
-        });
+        let op: Arc<dyn Op> =
+            Arc::new(ops::LossScale { interval: LossScale::INTERVAL, least: LossScale::LEAST, most: LossScale::MOST });
         Ok(graph.add_updating(op, &[gradients], &[scale, good_steps])?[0])
     }
 }

@@ -51,14 +51,8 @@ impl Step {
     /// and, where the loss is scaled, the scale and the factor that undoes it.
     pub fn told(&self) -> Vec<Tensor> {
         let (outputs, gradients) = (&self.outputs, &self.gradient_norms);
-        let mut told = vec![
-            self.loss,
-            self.mean_output_std,
-            outputs.z_norm,
-            outputs.p_norm,
-            outputs.view_cosine,
-            gradients.norms,
-        ];
+        let mut told =
+            vec![self.loss, self.mean_output_std, outputs.z_norm, outputs.p_norm, outputs.view_cosine, gradients.norms];
         told.extend(self.loss_scale);
         told.extend(gradients.factor);
         told
@@ -100,34 +94,23 @@ pub fn training_step(
     })?;
     let loss = graph.within("loss", |graph| loss(graph, p, targets.target, config))?;
     let output_std = graph.add_one(ops::ColumnStd { rows: batch }, &[normalized_z])?;
-    let mean = ops::Mean {
-        count: config.model.dim,
-        scale: 1.0,
-    };
+    let mean = ops::Mean { count: config.model.dim, scale: 1.0 };
     let mean_output_std = graph.add_one(mean, &[output_std])?;
     for tensor in [loss, output_std, mean_output_std] {
         graph.keep(tensor);
     }
-    let outputs = graph.within("watched", |graph| {
-        watch::outputs(graph, [z, p, normalized_z], batch)
-    })?;
+    let outputs = graph.within("watched", |graph| watch::outputs(graph, [z, p, normalized_z], batch))?;
 
-    let loss_scale =
-        (config.run.precision == config::Precision::F16).then(|| LossScale::scale(graph));
+    let loss_scale = (config.run.precision == config::Precision::F16).then(|| LossScale::scale(graph));
     let gradients = optimizer::gradients(graph, loss, loss_scale, &trained, parameters)?;
-    let gradients = trained
-        .iter()
-        .zip(gradients)
-        .filter_map(|(&(index, _), gradient)| Some((index, gradient?)))
-        .collect();
+    let gradients =
+        trained.iter().zip(gradients).filter_map(|(&(index, _), gradient)| Some((index, gradient?))).collect();
     let rates = graph.input("learning rates", Shape::rows([2]));
     let inverse = match loss_scale {
         Some(scale) => Some(LossScale::follow(graph, scale, parameters)?),
         None => None,
     };
-    let gradient_norms = graph.within("watched", |graph| {
-        watch::gradients(graph, inverse, parameters)
-    })?;
+    let gradient_norms = graph.within("watched", |graph| watch::gradients(graph, inverse, parameters))?;
     optimizer::sgd(graph, rates, inverse, &config.optim, parameters)?;
     Ok(Step {
         loss,
@@ -161,9 +144,7 @@ pub fn targets_ahead(
     let (_, z) = encode(&mut builder, views, config)?;
     let z = ops::cast(graph, z, Precision::F32)?;
     let targets = Targets::of(config, images);
-    graph.within("targets", |graph| {
-        targets.write(graph, z, config, images, parameters)
-    })
+    graph.within("targets", |graph| targets.write(graph, z, config, images, parameters))
 }
 
 /// Images of a batch of views.
@@ -183,21 +164,13 @@ fn images_of(graph: &Graph, views: Tensor, config: &Config) -> Result<usize, Gra
     }
 }
 
-fn training<'a>(
-    graph: &'a mut Graph,
-    parameters: &'a mut Parameters,
-    config: &Config,
-) -> Builder<'a> {
+fn training<'a>(graph: &'a mut Graph, parameters: &'a mut Parameters, config: &Config) -> Builder<'a> {
     let views = config.method.views();
     Builder::new(graph, parameters, Mode::Train { views })
 }
 
 /// Backbone features and projections of images, in the precision of the run.
-fn encode(
-    builder: &mut Builder,
-    images: Tensor,
-    config: &Config,
-) -> Result<(Tensor, Tensor), GraphError> {
+fn encode(builder: &mut Builder, images: Tensor, config: &Config) -> Result<(Tensor, Tensor), GraphError> {
     let precision = match config.run.precision {
         config::Precision::F32 => Precision::F32,
         config::Precision::F16 => Precision::F16,
@@ -211,12 +184,7 @@ fn encode(
 }
 
 /// D is the mean over the rows that count.
-fn loss(
-    graph: &mut Graph,
-    p: Tensor,
-    target: Tensor,
-    config: &Config,
-) -> Result<Tensor, GraphError> {
+fn loss(graph: &mut Graph, p: Tensor, target: Tensor, config: &Config) -> Result<Tensor, GraphError> {
     let all = graph.shape(p).row_count();
     let (rows, scale) = match config.method.similarity {
         Similarity::Cosine => {
@@ -255,12 +223,7 @@ pub fn evaluation(
     let (features, z) = builder.within("encoder", |builder| {
         let features = model::features(builder, images, &config.model)?;
         let z = match with_projection {
-            true => Some(model::projector(
-                builder,
-                features,
-                &config.model,
-                &config.method,
-            )?),
+            true => Some(model::projector(builder, features, &config.model, &config.method)?),
             false => None,
         };
         Ok::<_, GraphError>((features, z))

@@ -69,13 +69,7 @@ pub(super) fn outputs(
     for tensor in [z_norm, p_norm, view_cosine, gram] {
         graph.keep(tensor);
     }
-    Ok(Outputs {
-        z_norm,
-        p_norm,
-        view_cosine,
-        gram,
-        gram_side: channels.min(rows),
-    })
+    Ok(Outputs { z_norm, p_norm, view_cosine, gram, gram_side: channels.min(rows) })
 }
 
 /// Adds what is watched of the gradients, which lie in their arena. They are those of a scaled loss where there is a `factor`,
@@ -88,10 +82,7 @@ pub(super) fn gradients(
     let (stages, ends) = stages(parameters);
     let words = Shape::rows([parameters.words(Arena::Parameters)]);
     let arena = graph.state(Arena::GRADIENTS, words, Arena::GRADIENTS, 0);
-    let op: Arc<dyn Op> = Arc::new(ops::RangeNorms {
-        ends,
-        scaled: factor.is_some(),
-    });
+    let op: Arc<dyn Op> = Arc::new(ops::RangeNorms { ends, scaled: factor.is_some() });
     let mut inputs = vec![arena];
     inputs.extend(factor);
     let norms = graph.add_updating(op, &inputs, &[])?[0];
@@ -99,11 +90,7 @@ pub(super) fn gradients(
     if let Some(factor) = factor {
         graph.keep(factor);
     }
-    Ok(Gradients {
-        norms,
-        stages,
-        factor,
-    })
+    Ok(Gradients { norms, stages, factor })
 }
 
 /// The stages of a network in the order of their parameters, and the word of [`Arena::Parameters`] where each ends: the entries of

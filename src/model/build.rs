@@ -50,17 +50,9 @@ pub struct Norm {
 
 impl Norm {
     /// Affine, nothing fused.
-    pub const PLAIN: Norm = Norm {
-        affine: true,
-        relu: false,
-        residual: None,
-        scale: 1.0,
-    };
+    pub const PLAIN: Norm = Norm { affine: true, relu: false, residual: None, scale: 1.0 };
     /// Affine, followed by a ReLU.
-    pub const RELU: Norm = Norm {
-        relu: true,
-        ..Norm::PLAIN
-    };
+    pub const RELU: Norm = Norm { relu: true, ..Norm::PLAIN };
 }
 
 /// Adds layers to a graph.
@@ -80,14 +72,7 @@ pub struct Builder<'a> {
 impl<'a> Builder<'a> {
     /// A builder on a graph. `parameters` may have served other graphs.
     pub fn new(graph: &'a mut Graph, parameters: &'a mut Parameters, mode: Mode) -> Builder<'a> {
-        Builder {
-            graph,
-            parameters,
-            mode,
-            path: Vec::new(),
-            frozen: false,
-            tensors: Vec::new(),
-        }
+        Builder { graph, parameters, mode, path: Vec::new(), frozen: false, tensors: Vec::new() }
     }
 
     /// Runs `build` inside the module `name`.
@@ -148,21 +133,12 @@ impl<'a> Builder<'a> {
         let init = Init::convolution(kernel, output);
         let arena = self.arena();
         let weight = self.parameter(name, "weight", &dims, Format::Convolution, init, arena)?;
-        let op = ops::Conv2d {
-            stride,
-            padding: kernel / 2,
-        };
+        let op = ops::Conv2d { stride, padding: kernel / 2 };
         self.add_one(name, op, &[x, weight])
     }
 
     /// `nn.Linear`: x `[M, IN]` → `[M, output]`.
-    pub fn linear(
-        &mut self,
-        name: &str,
-        x: Tensor,
-        output: usize,
-        bias: Bias,
-    ) -> Result<Tensor, GraphError> {
+    pub fn linear(&mut self, name: &str, x: Tensor, output: usize, bias: Bias) -> Result<Tensor, GraphError> {
         let input = self.graph.shape(x).channels();
         let init = Init::linear(input);
         let arena = self.arena();
@@ -176,9 +152,7 @@ impl<'a> Builder<'a> {
             };
             inputs.push(self.parameter(name, "bias", &[output], Format::Vector, init, arena)?);
         }
-        let op = ops::Linear {
-            bias: bias != Bias::None,
-        };
+        let op = ops::Linear { bias: bias != Bias::None };
         self.add_one(name, op, &inputs)
     }
 
@@ -203,31 +177,16 @@ impl<'a> Builder<'a> {
         let label = self.label(name);
         match self.mode {
             Mode::Train { views } => {
-                let statistics: Arc<dyn Op> = Arc::new(ops::BatchNormStatistics {
-                    views,
-                    eps: EPS,
-                    momentum: MOMENTUM,
-                });
+                let statistics: Arc<dyn Op> =
+                    Arc::new(ops::BatchNormStatistics { views, eps: EPS, momentum: MOMENTUM });
                 let running = [mean, variance];
-                let made = self
-                    .graph
-                    .within(&label, |g| g.add_updating(statistics, &[x], &running))?;
-                let op = ops::BatchNormApply {
-                    views,
-                    relu,
-                    affine,
-                    residual,
-                };
+                let made = self.graph.within(&label, |g| g.add_updating(statistics, &[x], &running))?;
+                let op = ops::BatchNormApply { views, relu, affine, residual };
                 let inputs = [&[x, made[0]], &operands[..]].concat();
                 self.add_one(name, op, &inputs)
             }
             Mode::Eval => {
-                let op = ops::BatchNormEval {
-                    relu,
-                    affine,
-                    residual,
-                    eps: EPS,
-                };
+                let op = ops::BatchNormEval { relu, affine, residual, eps: EPS };
                 let inputs = [&[x, mean, variance], &operands[..]].concat();
                 self.add_one(name, op, &inputs)
             }
@@ -235,12 +194,7 @@ impl<'a> Builder<'a> {
     }
 
     /// A node without parameters.
-    pub fn add_one(
-        &mut self,
-        name: &str,
-        op: impl Op + 'static,
-        inputs: &[Tensor],
-    ) -> Result<Tensor, GraphError> {
+    pub fn add_one(&mut self, name: &str, op: impl Op + 'static, inputs: &[Tensor]) -> Result<Tensor, GraphError> {
         let label = self.label(name);
         self.graph.within(&label, |graph| graph.add_one(op, inputs))
     }
@@ -275,9 +229,7 @@ impl<'a> Builder<'a> {
             return Ok(tensor);
         }
         let entry = &self.parameters.entries()[index];
-        let tensor = self
-            .graph
-            .state(&entry.name, entry.shape.clone(), arena.name(), entry.offset);
+        let tensor = self.graph.state(&entry.name, entry.shape.clone(), arena.name(), entry.offset);
         self.tensors.push((index, tensor));
         Ok(tensor)
     }

@@ -42,23 +42,14 @@ pub fn projector(
         let mut x = features;
         let hidden_layers = model.projector_layers.saturating_sub(1);
         for layer in 0..hidden_layers {
-            x = hidden(
-                builder,
-                3 * layer,
-                x,
-                model.projector_hidden(),
-                placement.hidden,
-            )?;
+            x = hidden(builder, 3 * layer, x, model.projector_hidden(), placement.hidden)?;
         }
         let bias = match (placement.projector_output, model.projector_layers) {
             (false, _) => Bias::Trained,
             (true, 3) => Bias::Frozen,
             (true, _) => Bias::None,
         };
-        let norm = placement.projector_output.then_some(Norm {
-            affine: model.output_affine,
-            ..Norm::PLAIN
-        });
+        let norm = placement.projector_output.then_some(Norm { affine: model.output_affine, ..Norm::PLAIN });
         output(builder, 3 * hidden_layers, x, model.dim, bias, norm)
     })
 }
@@ -90,13 +81,7 @@ pub fn predictor(
 }
 
 /// Linear, batch norm, ReLU as modules `index`, `index + 1`, `index + 2`.
-fn hidden(
-    builder: &mut Builder,
-    index: usize,
-    x: Tensor,
-    width: usize,
-    norm: bool,
-) -> Result<Tensor, GraphError> {
+fn hidden(builder: &mut Builder, index: usize, x: Tensor, width: usize, norm: bool) -> Result<Tensor, GraphError> {
     if norm {
         let x = builder.linear(&index.to_string(), x, width, Bias::None)?;
         builder.batch_norm(&(index + 1).to_string(), x, Norm::RELU)

@@ -22,12 +22,7 @@ pub enum Arena {
 
 impl Arena {
     /// Every arena of entries.
-    pub const ALL: [Arena; 4] = [
-        Arena::Parameters,
-        Arena::Frozen,
-        Arena::Running,
-        Arena::Targets,
-    ];
+    pub const ALL: [Arena; 4] = [Arena::Parameters, Arena::Frozen, Arena::Running, Arena::Targets];
     /// The arena of the optimiser's momentum, laid out as [`Arena::Parameters`].
     pub const MOMENTUM: &'static str = "momentum";
     /// The arena of the gradients, laid out as [`Arena::Parameters`].
@@ -118,9 +113,7 @@ impl Entry {
 
 /// FNV-1a: a fixed function, unlike the standard library's hashers, because seeds must mean the same in every build.
 fn name_hash(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Offsets are multiples of this many words, so that a binding may start at any of them.
@@ -153,16 +146,12 @@ impl Parameters {
 
     /// Entries in one arena.
     pub fn of(&self, arena: Arena) -> impl Iterator<Item = &Entry> {
-        self.entries
-            .iter()
-            .filter(move |entry| entry.arena == arena)
+        self.entries.iter().filter(move |entry| entry.arena == arena)
     }
 
     /// Number of trained values, without padding.
     pub fn trained(&self) -> usize {
-        self.of(Arena::Parameters)
-            .map(|entry| entry.shape.len())
-            .sum()
+        self.of(Arena::Parameters).map(|entry| entry.shape.len()).sum()
     }
 
     /// Words of an arena, padding included.
@@ -209,25 +198,13 @@ impl Parameters {
         let offset = *end;
         *end = (offset + shape.stored_len()).next_multiple_of(ALIGNMENT);
         self.by_name.insert(name.clone(), self.entries.len());
-        self.entries.push(Entry {
-            name,
-            shape,
-            format,
-            init,
-            arena,
-            offset,
-        });
+        self.entries.push(Entry { name, shape, format, init, arena, offset });
         Ok(self.entries.len() - 1)
     }
 
     /// The table of targets `[rows, width]` in a graph, a random direction a row at first. It is part of a run's state as running
     /// statistics are, and of its checkpoints as `targets`, which PyTorch has no place for.
-    pub fn targets(
-        &mut self,
-        graph: &mut Graph,
-        rows: usize,
-        width: usize,
-    ) -> Result<Tensor, GraphError> {
+    pub fn targets(&mut self, graph: &mut Graph, rows: usize, width: usize) -> Result<Tensor, GraphError> {
         let (name, arena) = (Arena::Targets.name(), Arena::Targets);
         let dims = [rows, width];
         // Of about unit length.
@@ -251,13 +228,7 @@ mod tests {
         let mut table = Parameters::new();
         for name in names {
             let init = Init::convolution(3, 10);
-            let added = table.add(
-                name.to_string(),
-                &[3, 3, 5, 10],
-                Format::Convolution,
-                init,
-                Arena::Parameters,
-            );
+            let added = table.add(name.to_string(), &[3, 3, 5, 10], Format::Convolution, init, Arena::Parameters);
             assert!(added.is_ok());
         }
         table
@@ -272,18 +243,8 @@ mod tests {
         assert_eq!(table.words(Arena::Parameters), 1792);
         assert_eq!(table.split(), 1792);
         table.begin_predictor();
-        let vector = (
-            &[10][..],
-            Format::Vector,
-            Init::Constant(1.0),
-            Arena::Parameters,
-        );
-        assert_eq!(
-            table
-                .add("c".into(), vector.0, vector.1, vector.2, vector.3)
-                .ok(),
-            Some(2)
-        );
+        let vector = (&[10][..], Format::Vector, Init::Constant(1.0), Arena::Parameters);
+        assert_eq!(table.add("c".into(), vector.0, vector.1, vector.2, vector.3).ok(), Some(2));
         table.begin_predictor();
         assert_eq!(table.split(), 1792);
         assert_eq!(table.trained(), 2 * 450 + 10);

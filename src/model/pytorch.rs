@@ -44,12 +44,7 @@ impl Format {
     }
 
     /// Copies values from one order to the other; `direction` turns (index here, index in PyTorch) into (to, from).
-    fn reorder(
-        self,
-        dims: &[usize],
-        values: &[f32],
-        direction: impl Fn(usize, usize) -> (usize, usize),
-    ) -> Vec<f32> {
+    fn reorder(self, dims: &[usize], values: &[f32], direction: impl Fn(usize, usize) -> (usize, usize)) -> Vec<f32> {
         // Both kinds of weight are [pixels, input, output] here and [output, input, pixels] there.
         let (input, output) = match (self, dims) {
             (Format::Convolution | Format::Linear, &[.., input, output]) => (input, output),
@@ -60,10 +55,7 @@ impl Format {
         for pixel in 0..pixels {
             for i in 0..input {
                 for o in 0..output {
-                    let (to, from) = direction(
-                        (pixel * input + i) * output + o,
-                        (o * input + i) * pixels + pixel,
-                    );
+                    let (to, from) = direction((pixel * input + i) * output + o, (o * input + i) * pixels + pixel);
                     result[to] = values[from];
                 }
             }
@@ -87,12 +79,7 @@ mod tests {
             }
         }
         let there = Format::Convolution.to_pytorch(&dims, &here);
-        assert_eq!(
-            there,
-            [
-                0., 100., 10., 110., 20., 120., 1., 101., 11., 111., 21., 121.
-            ]
-        );
+        assert_eq!(there, [0., 100., 10., 110., 20., 120., 1., 101., 11., 111., 21., 121.]);
         assert_eq!(Format::Convolution.pytorch_dims(&dims), [2, 3, 1, 2]);
         assert_eq!(Format::Convolution.from_pytorch(&dims, &there), here);
     }
@@ -102,10 +89,7 @@ mod tests {
         let there = Format::Linear.to_pytorch(&[2, 3], &[1., 2., 3., 4., 5., 6.]);
         assert_eq!(there, [1., 4., 2., 5., 3., 6.]);
         assert_eq!(Format::Linear.pytorch_dims(&[2, 3]), [3, 2]);
-        assert_eq!(
-            Format::Linear.from_pytorch(&[2, 3], &there),
-            [1., 2., 3., 4., 5., 6.]
-        );
+        assert_eq!(Format::Linear.from_pytorch(&[2, 3], &there), [1., 2., 3., 4., 5., 6.]);
         assert_eq!(Format::Vector.to_pytorch(&[3], &[1., 2., 3.]), [1., 2., 3.]);
     }
 }

@@ -10,11 +10,7 @@ use crate::ops;
 /// torchvision's `ResNet` up to and with `avgpool`; stage s has `width << s` channels (times 4 behind bottleneck blocks),
 /// and each but the first starts with stride 2. The last batch norm's scale in every block starts at zero
 /// (`zero_init_residual=True`, as the authors'), so that a block starts as the identity.
-pub fn features(
-    builder: &mut Builder,
-    images: Tensor,
-    config: &ModelConfig,
-) -> Result<Tensor, GraphError> {
+pub fn features(builder: &mut Builder, images: Tensor, config: &ModelConfig) -> Result<Tensor, GraphError> {
     let mut x = builder.block("stem", |builder| stem(builder, images, config))?;
     let expansion = config.arch.expansion();
     for (stage, &blocks) in config.blocks().iter().enumerate() {
@@ -22,9 +18,7 @@ pub fn features(
             for block in 0..blocks {
                 let stride = if block == 0 && stage > 0 { 2 } else { 1 };
                 x = builder.within(&block.to_string(), |builder| {
-                    builder.block("", |builder| {
-                        residual_block(builder, x, config.width << stage, stride, expansion)
-                    })
+                    builder.block("", |builder| residual_block(builder, x, config.width << stage, stride, expansion))
                 })?;
             }
             Ok::<_, GraphError>(x)
@@ -44,11 +38,7 @@ fn stem(builder: &mut Builder, images: Tensor, config: &ModelConfig) -> Result<T
     match config.stem {
         Stem::Cifar => Ok(x),
         Stem::Imagenet => {
-            let pool = ops::MaxPool {
-                kernel: 3,
-                stride: 2,
-                padding: 1,
-            };
+            let pool = ops::MaxPool { kernel: 3, stride: 2, padding: 1 };
             builder.add_one("maxpool", pool, &[x])
         }
     }
@@ -83,10 +73,6 @@ fn residual_block(
     } else {
         x
     };
-    let last = Norm {
-        residual: Some(shortcut),
-        scale: 0.0,
-        ..Norm::RELU
-    };
+    let last = Norm { residual: Some(shortcut), scale: 0.0, ..Norm::RELU };
     builder.batch_norm(if expansion == 1 { "bn2" } else { "bn3" }, y, last)
 }

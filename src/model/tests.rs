@@ -22,13 +22,8 @@ fn backbone(arch: &str) -> Parameters {
 
 /// The table of a training step of the smallest network.
 fn small(assignments: &[&str]) -> (Parameters, simsiam::Step, Graph) {
-    let small = [
-        "model.arch=resnet_tiny",
-        "model.blocks=[1,1]",
-        "model.width=4",
-        "model.dim=12",
-        "model.predictor_dim=3",
-    ];
+    let small =
+        ["model.arch=resnet_tiny", "model.blocks=[1,1]", "model.width=4", "model.dim=12", "model.predictor_dim=3"];
     let config = config(&[&small[..], assignments].concat());
     let (mut parameters, mut graph) = (Parameters::new(), Graph::new());
     let views = graph.input("views", Shape::rows([4, 8, 8, 3]));
@@ -38,21 +33,16 @@ fn small(assignments: &[&str]) -> (Parameters, simsiam::Step, Graph) {
 
 /// Names under a prefix in an arena.
 fn names(parameters: &Parameters, arena: Arena, prefix: &str) -> Vec<String> {
-    let entries = parameters
-        .of(arena)
-        .filter_map(|e| e.name.strip_prefix(prefix));
+    let entries = parameters.of(arena).filter_map(|e| e.name.strip_prefix(prefix));
     entries.map(str::to_string).collect()
 }
 
 #[test]
 fn backbones_are_as_large_as_torchvisions() {
     // Without `fc`: 11689512 - 513000, 21797672 - 513000, 25557032 - 2049000, 44549160 - 2049000.
-    for (arch, trained) in [
-        ("resnet18", 11_176_512),
-        ("resnet34", 21_284_672),
-        ("resnet50", 23_508_032),
-        ("resnet101", 42_500_160),
-    ] {
+    for (arch, trained) in
+        [("resnet18", 11_176_512), ("resnet34", 21_284_672), ("resnet50", 23_508_032), ("resnet101", 42_500_160)]
+    {
         let parameters = backbone(arch);
         assert_eq!(parameters.trained(), trained, "{arch}");
         assert_eq!(parameters.words(Arena::Frozen), 0);
@@ -60,20 +50,10 @@ fn backbones_are_as_large_as_torchvisions() {
     let resnet50 = backbone("resnet50");
     let weight = resnet50.get("encoder.layer2.0.conv2.weight").unwrap();
     assert_eq!(weight.pytorch_dims(), [128, 128, 3, 3]);
-    let weight = resnet50
-        .get("encoder.layer4.0.downsample.0.weight")
-        .unwrap();
+    let weight = resnet50.get("encoder.layer4.0.downsample.0.weight").unwrap();
     assert_eq!(weight.pytorch_dims(), [2048, 1024, 1, 1]);
-    assert!(
-        resnet50
-            .get("encoder.layer1.0.downsample.1.running_var")
-            .is_some()
-    );
-    assert!(
-        resnet50
-            .get("encoder.layer1.1.downsample.0.weight")
-            .is_none()
-    );
+    assert!(resnet50.get("encoder.layer1.0.downsample.1.running_var").is_some());
+    assert!(resnet50.get("encoder.layer1.1.downsample.0.weight").is_none());
 }
 
 #[test]
@@ -97,14 +77,8 @@ fn first_values_follow_pytorch() {
     }
     let bound = |name: &str| parameters.get(name).map(|e| e.init);
     // 8 features; a hidden layer of 3.
-    assert_eq!(
-        bound("encoder.fc.6.bias"),
-        Some(Init::Uniform(1.0 / 8_f64.sqrt()))
-    );
-    assert_eq!(
-        bound("predictor.3.weight"),
-        Some(Init::Uniform(1.0 / 3_f64.sqrt()))
-    );
+    assert_eq!(bound("encoder.fc.6.bias"), Some(Init::Uniform(1.0 / 8_f64.sqrt())));
+    assert_eq!(bound("predictor.3.weight"), Some(Init::Uniform(1.0 / 3_f64.sqrt())));
 }
 
 #[test]
@@ -112,30 +86,20 @@ fn heads_carry_the_authors_names() {
     let (parameters, step, _) = small(&["model.output_affine=false"]);
     assert_eq!(
         names(&parameters, Arena::Parameters, "encoder.fc."),
-        [
-            "0.weight", "1.weight", "1.bias", "3.weight", "4.weight", "4.bias", "6.weight"
-        ]
+        ["0.weight", "1.weight", "1.bias", "3.weight", "4.weight", "4.bias", "6.weight"]
     );
     assert_eq!(names(&parameters, Arena::Frozen, ""), ["encoder.fc.6.bias"]);
     let predictor = ["0.weight", "1.weight", "1.bias", "3.weight", "3.bias"];
-    assert_eq!(
-        names(&parameters, Arena::Parameters, "predictor."),
-        predictor
-    );
+    assert_eq!(names(&parameters, Arena::Parameters, "predictor."), predictor);
     let first = parameters.get("predictor.0.weight").map(|e| e.offset);
     assert_eq!(first, Some(parameters.split()));
-    assert_eq!(
-        step.gradients.len(),
-        parameters.of(Arena::Parameters).count()
-    );
+    assert_eq!(step.gradients.len(), parameters.of(Arena::Parameters).count());
     assert!(parameters.entries().iter().all(|e| e.offset % 64 == 0));
 
     let (two, ..) = small(&["model.projector_layers=2", "model.projector_hidden=20"]);
     assert_eq!(
         names(&two, Arena::Parameters, "encoder.fc."),
-        [
-            "0.weight", "1.weight", "1.bias", "3.weight", "4.weight", "4.bias"
-        ]
+        ["0.weight", "1.weight", "1.bias", "3.weight", "4.weight", "4.bias"]
     );
     let hidden = two.get("encoder.fc.3.weight").map(Entry::pytorch_dims);
     assert_eq!(hidden, Some(vec![12, 20]));
@@ -145,11 +109,7 @@ fn heads_carry_the_authors_names() {
 #[test]
 fn a_layer_without_batch_norm_has_a_bias() {
     for (placement, projector, predictor) in [
-        (
-            "none",
-            "0.weight 0.bias 3.weight 3.bias 6.weight 6.bias",
-            "0.weight 0.bias 3.weight 3.bias",
-        ),
+        ("none", "0.weight 0.bias 3.weight 3.bias 6.weight 6.bias", "0.weight 0.bias 3.weight 3.bias"),
         (
             "hidden",
             "0.weight 1.weight 1.bias 3.weight 4.weight 4.bias 6.weight 6.bias",
@@ -184,21 +144,13 @@ fn a_predictor_can_be_frozen_or_left_out() {
 fn evaluation_finds_the_entries_of_training() {
     let (mut parameters, ..) = small(&[]);
     let before = parameters.entries().to_vec();
-    let config = config(&[
-        "model.arch=resnet_tiny",
-        "model.blocks=[1,1]",
-        "model.width=4",
-        "model.dim=12",
-    ]);
+    let config = config(&["model.arch=resnet_tiny", "model.blocks=[1,1]", "model.width=4", "model.dim=12"]);
     let mut graph = Graph::new();
     let images = graph.input("images", Shape::rows([7, 8, 8, 3]));
     let built = simsiam::evaluation(&mut graph, images, &config, &mut parameters, true).unwrap();
     assert_eq!(parameters.entries(), before);
     assert_eq!(graph.shape(built.features).dims(), [7, 8]);
-    assert_eq!(
-        built.z.map(|z| graph.shape(z).dims().to_vec()),
-        Some(vec![7, 12])
-    );
+    assert_eq!(built.z.map(|z| graph.shape(z).dims().to_vec()), Some(vec![7, 12]));
     assert!(graph.nodes().iter().all(|node| node.updates.is_empty()));
 }
 
@@ -221,10 +173,9 @@ fn another_model_is_refused_by_name() {
 #[test]
 fn presets_build_the_papers_networks() {
     // Backbone, projector, predictor, counted by hand.
-    for (preset, trained) in [
-        ("cifar10", 11_168_832 + 5_251_072 + 2_100_224),
-        ("imagenet", 23_508_032 + 12_591_104 + 2_100_224),
-    ] {
+    for (preset, trained) in
+        [("cifar10", 11_168_832 + 5_251_072 + 2_100_224), ("imagenet", 23_508_032 + 12_591_104 + 2_100_224)]
+    {
         let config = Config::preset(preset).unwrap();
         let size = config.data.image_size;
         let (mut parameters, mut graph) = (Parameters::new(), Graph::new());

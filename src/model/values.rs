@@ -46,25 +46,14 @@ impl Parameters {
         for arena in Arena::ALL {
             stored.push(read_arena(store, arena.name())?);
         }
-        Ok(self
-            .entries()
-            .iter()
-            .map(|entry| slice(entry, &stored[entry.arena as usize]))
-            .collect())
+        Ok(self.entries().iter().map(|entry| slice(entry, &stored[entry.arena as usize])).collect())
     }
 
     /// The twin of every trained entry, in the order of [`Parameters::of`], from [`Arena::MOMENTUM`] or
     /// [`Arena::GRADIENTS`]. Waits for the device.
-    pub fn read_twins(
-        &self,
-        store: &Store,
-        arena: &'static str,
-    ) -> Result<Vec<Vec<f32>>, GpuError> {
+    pub fn read_twins(&self, store: &Store, arena: &'static str) -> Result<Vec<Vec<f32>>, GpuError> {
         let stored = read_arena(store, arena)?;
-        Ok(self
-            .of(Arena::Parameters)
-            .map(|entry| slice(entry, &stored))
-            .collect())
+        Ok(self.of(Arena::Parameters).map(|entry| slice(entry, &stored)).collect())
     }
 
     /// One write for a whole arena: thousands of small ones would each cost a staging buffer.

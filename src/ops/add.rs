@@ -2,9 +2,7 @@
 
 use super::check::{Case, Fill};
 use crate::gpu::Kernel;
-use crate::graph::{
-    Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid,
-};
+use crate::graph::{Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid};
 
 /// y = a + b. Shapes are equal.
 #[derive(Debug, Clone)]
@@ -42,32 +40,18 @@ impl Op for Add {
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
         let vectors = io.outputs[0].vectors();
-        let kernel = Kernel::new("add")
-            .with("F16", io.outputs[0].is_f16())
-            .with("VECTORS", vectors);
+        let kernel = Kernel::new("add").with("F16", io.outputs[0].is_f16()).with("VECTORS", vectors);
         let slots = [Slot::input(0), Slot::input(1), Slot::output(0)];
         Lowered::one(Launch::new(kernel, slots, grid(vectors.div_ceil(64))))
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
-        let data = inputs[0]
-            .data
-            .iter()
-            .zip(&inputs[1].data)
-            .map(|(a, b)| a + b)
-            .collect();
-        vec![Array {
-            dims: inputs[0].dims.clone(),
-            data,
-        }]
+        let data = inputs[0].data.iter().zip(&inputs[1].data).map(|(a, b)| a + b).collect();
+        vec![Array { dims: inputs[0].dims.clone(), data }]
     }
 }
 
 pub(super) fn cases() -> Vec<Case> {
     let shape = Shape::rows([3, 5, 7]);
-    vec![
-        Case::new("add", Add)
-            .input(shape.clone(), Fill::Normal)
-            .input(shape, Fill::Normal),
-    ]
+    vec![Case::new("add", Add).input(shape.clone(), Fill::Normal).input(shape, Fill::Normal)]
 }

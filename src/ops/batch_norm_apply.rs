@@ -4,9 +4,7 @@ use super::batch_norm_gradient::BatchNormGradient;
 use super::batch_norm_statistics::{BatchNormStatistics, check_views, statistics};
 use super::check::{Case, Fill};
 use crate::gpu::Kernel;
-use crate::graph::{
-    Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid,
-};
+use crate::graph::{Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid};
 
 /// y = relu?(norm(x)·weight + bias + residual), as `torch.nn.BatchNorm2d` (or 1d) in training.
 ///
@@ -32,21 +30,12 @@ impl BatchNormApply {
 }
 
 /// Checks x, (weight, bias) and (residual) of an operator of this family.
-pub(super) fn check_inputs(
-    x: &Shape,
-    affine: Option<[&Shape; 2]>,
-    residual: Option<&Shape>,
-) -> Result<(), String> {
+pub(super) fn check_inputs(x: &Shape, affine: Option<[&Shape; 2]>, residual: Option<&Shape>) -> Result<(), String> {
     if affine.is_some_and(|pair| pair.iter().any(|s| s.dims() != [x.channels()])) {
-        return Err(format!(
-            "weight and bias of {} numbers are wanted",
-            x.channels()
-        ));
+        return Err(format!("weight and bias of {} numbers are wanted", x.channels()));
     }
     match residual {
-        Some(r) if r != x => Err(format!(
-            "the residual {r:?} is not of the shape of the input"
-        )),
+        Some(r) if r != x => Err(format!("the residual {r:?} is not of the shape of the input")),
         _ => Ok(()),
     }
 }
@@ -131,39 +120,22 @@ impl Op for BatchNormApply {
         let rows = x.data.len() / channels / self.views;
         let normalised = |i: usize| {
             let (c, view) = (i % channels, i / (rows * channels));
-            (x.data[i] - stats.data[view * 2 * channels + c])
-                * stats.data[(view * 2 + 1) * channels + c]
+            (x.data[i] - stats.data[view * 2 * channels + c]) * stats.data[(view * 2 + 1) * channels + c]
         };
         let mut rest = vec![x];
         rest.extend(&inputs[2..]);
-        vec![finish(
-            &rest,
-            self.affine,
-            self.residual,
-            self.relu,
-            normalised,
-        )]
+        vec![finish(&rest, self.affine, self.residual, self.relu, normalised)]
     }
 }
 
 /// Cuts the rows of each view into runs of one thread: what such a kernel wants to know, and its workgroups.
 ///
 /// A software driver loads lane by lane, so what is read once a run is worth long runs; a GPU wants many threads.
-pub(super) fn by_runs(
-    kernel: Kernel,
-    x: &Shape,
-    views: usize,
-    target: &Target,
-) -> (Kernel, [u32; 3]) {
+pub(super) fn by_runs(kernel: Kernel, x: &Shape, views: usize, target: &Target) -> (Kernel, [u32; 3]) {
     let (rows, c4) = (x.row_count() / views, x.stored_channels() / 4);
     let run = if target.software { 16 } else { 4 };
     let runs = rows.div_ceil(run);
-    let kernel = kernel
-        .with("VIEWS", views)
-        .with("ROWS", rows)
-        .with("RUN", run)
-        .with("RUNS", runs)
-        .with("C4", c4);
+    let kernel = kernel.with("VIEWS", views).with("ROWS", rows).with("RUN", run).with("RUNS", runs).with("C4", c4);
     (kernel, grid((views * runs * c4).div_ceil(64)))
 }
 
@@ -212,33 +184,17 @@ pub(super) fn cases() -> Vec<Case> {
         );
         let x = Shape::rows(shape);
         let vector = Shape::rows([channels]);
-        let op = BatchNormApply {
-            views,
-            relu,
-            affine,
-            residual,
-        };
+        let op = BatchNormApply { views, relu, affine, residual };
         // The gradient goes through the statistics, so they are made here too.
-        let statistics = BatchNormStatistics {
-            views,
-            eps: 1e-5,
-            momentum: 0.1,
-        };
-        let mut case = Case::new(&name, op)
-            .after(statistics)
-            .input(x.clone(), Fill::Normal);
+        let statistics = BatchNormStatistics { views, eps: 1e-5, momentum: 0.1 };
+        let mut case = Case::new(&name, op).after(statistics).input(x.clone(), Fill::Normal);
         if affine {
-            case = case
-                .input(vector.clone(), Fill::Uniform(0.5, 1.5))
-                .input(vector.clone(), Fill::Normal);
+            case = case.input(vector.clone(), Fill::Uniform(0.5, 1.5)).input(vector.clone(), Fill::Normal);
         }
         if residual {
             case = case.input(x, Fill::Normal);
         }
-        cases.push(
-            case.update(vector.clone(), Fill::Normal)
-                .update(vector, Fill::Uniform(0.5, 2.0)),
-        );
+        cases.push(case.update(vector.clone(), Fill::Normal).update(vector, Fill::Uniform(0.5, 2.0)));
     }
     cases
 }

@@ -36,11 +36,7 @@ impl Op for BatchNormEval {
         }
         let x = &inputs[0];
         check_inputs(x, Some([&inputs[1], &inputs[2]]), None)?;
-        check_inputs(
-            x,
-            self.affine.then(|| [&inputs[3], &inputs[4]]),
-            self.residual.then(|| &inputs[expected - 1]),
-        )?;
+        check_inputs(x, self.affine.then(|| [&inputs[3], &inputs[4]]), self.residual.then(|| &inputs[expected - 1]))?;
         Ok(vec![x.clone()])
     }
 
@@ -55,12 +51,7 @@ impl Op for BatchNormEval {
             .with("EPS", self.eps)
             .with("C4", x.stored_channels() / 4)
             .with("VECTORS", vectors);
-        let mut slots = vec![
-            Slot::input(0),
-            Slot::input(1),
-            Slot::input(2),
-            Slot::output(0),
-        ];
+        let mut slots = vec![Slot::input(0), Slot::input(1), Slot::input(2), Slot::output(0)];
         slots.extend((3..io.inputs.len()).map(Slot::input));
         Lowered::one(Launch::new(kernel, slots, grid(vectors.div_ceil(64))))
     }
@@ -74,48 +65,27 @@ impl Op for BatchNormEval {
         };
         let mut rest = vec![x];
         rest.extend(&inputs[3..]);
-        vec![finish(
-            &rest,
-            self.affine,
-            self.residual,
-            self.relu,
-            normalised,
-        )]
+        vec![finish(&rest, self.affine, self.residual, self.relu, normalised)]
     }
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    [
-        (true, true, true),
-        (false, true, false),
-        (false, false, false),
-        (true, false, true),
-    ]
-    .into_iter()
-    .map(|(relu, affine, residual)| {
-        let (x, vector) = (Shape::rows([2, 3, 5, 7]), Shape::rows([7]));
-        let name = format!("batch_norm_eval relu {relu} affine {affine} residual {residual}");
-        let mut case = Case::new(
-            &name,
-            BatchNormEval {
-                relu,
-                affine,
-                residual,
-                eps: 1e-5,
-            },
-        )
-        .fixed(x.clone(), Fill::Normal)
-        .fixed(vector.clone(), Fill::Normal)
-        .fixed(vector.clone(), Fill::Uniform(0.1, 2.0));
-        if affine {
-            case = case
+    [(true, true, true), (false, true, false), (false, false, false), (true, false, true)]
+        .into_iter()
+        .map(|(relu, affine, residual)| {
+            let (x, vector) = (Shape::rows([2, 3, 5, 7]), Shape::rows([7]));
+            let name = format!("batch_norm_eval relu {relu} affine {affine} residual {residual}");
+            let mut case = Case::new(&name, BatchNormEval { relu, affine, residual, eps: 1e-5 })
+                .fixed(x.clone(), Fill::Normal)
                 .fixed(vector.clone(), Fill::Normal)
-                .fixed(vector, Fill::Normal);
-        }
-        if residual {
-            case = case.fixed(x, Fill::Normal);
-        }
-        case
-    })
-    .collect()
+                .fixed(vector.clone(), Fill::Uniform(0.1, 2.0));
+            if affine {
+                case = case.fixed(vector.clone(), Fill::Normal).fixed(vector, Fill::Normal);
+            }
+            if residual {
+                case = case.fixed(x, Fill::Normal);
+            }
+            case
+        })
+        .collect()
 }

@@ -45,10 +45,7 @@ impl Op for BatchNormGradient {
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        let expected = 3
-            + usize::from(self.residual)
-            + usize::from(self.affine)
-            + usize::from(self.reads_bias());
+        let expected = 3 + usize::from(self.residual) + usize::from(self.affine) + usize::from(self.reads_bias());
         if inputs.len() != expected {
             return Err(format!("{expected} inputs are wanted"));
         }
@@ -74,10 +71,8 @@ impl Op for BatchNormGradient {
                 .with("AFFINE", self.reads_bias()),
             self.views,
         );
-        let merge = parts.describe_merge(
-            Kernel::new("batch_norm_gradient_merge").with("AFFINE", self.affine),
-            self.views,
-        );
+        let merge =
+            parts.describe_merge(Kernel::new("batch_norm_gradient_merge").with("AFFINE", self.affine), self.views);
         let apply = Kernel::new("batch_norm_gradient_apply")
             .with("F16", x.is_f16())
             .with("Y", self.residual)
@@ -116,11 +111,9 @@ impl Op for BatchNormGradient {
         let [dy, x, stats] = [inputs[0], inputs[1], inputs[2]];
         let channels = x.channels();
         let rows = x.data.len() / channels / self.views;
-        let scale =
-            |i: usize| stats.data[(i / (rows * channels) * 2 + 1) * channels + i % channels];
-        let normalised = |i: usize| {
-            (x.data[i] - stats.data[i / (rows * channels) * 2 * channels + i % channels]) * scale(i)
-        };
+        let scale = |i: usize| stats.data[(i / (rows * channels) * 2 + 1) * channels + i % channels];
+        let normalised =
+            |i: usize| (x.data[i] - stats.data[i / (rows * channels) * 2 * channels + i % channels]) * scale(i);
         let mut g = dy.clone();
         if self.relu {
             let y = match self.residual {
@@ -144,11 +137,7 @@ impl Op for BatchNormGradient {
         for (i, d) in dx.data.iter_mut().enumerate() {
             let at = i / (rows * channels) * 2 * channels + i % channels;
             let mean = (sums.data[at] + normalised(i) * sums.data[at + channels]) / rows as f64;
-            let weight = if self.affine {
-                inputs[3 + usize::from(self.residual)].data[i % channels]
-            } else {
-                1.0
-            };
+            let weight = if self.affine { inputs[3 + usize::from(self.residual)].data[i % channels] } else { 1.0 };
             *d = weight * scale(i) * (g.data[i] - mean);
         }
         let mut outputs = vec![dx];
@@ -184,15 +173,8 @@ pub(super) fn cases() -> Vec<Case> {
     .into_iter()
     .map(|(shape, relu, affine, residual)| {
         let (x, channels) = (Shape::rows(shape), shape[3]);
-        let name = format!(
-            "batch_norm_gradient {shape:?} relu {relu} affine {affine} residual {residual}"
-        );
-        let op = BatchNormGradient {
-            views: 2,
-            relu,
-            affine,
-            residual,
-        };
+        let name = format!("batch_norm_gradient {shape:?} relu {relu} affine {affine} residual {residual}");
+        let op = BatchNormGradient { views: 2, relu, affine, residual };
         let mut case = Case::new(&name, op)
             .fixed(x.clone(), Fill::Normal)
             .fixed(x.clone(), Fill::Normal)

@@ -39,14 +39,7 @@ impl Parts {
         // A part of less than 16 rows costs more in merging than it saves.
         let parts = (threads / (views * c4)).clamp(1, rows.div_ceil(16));
         let rows_per_part = rows.div_ceil(parts);
-        Parts {
-            rows,
-            parts: rows.div_ceil(rows_per_part),
-            rows_per_part,
-            c4,
-            f16: x.is_f16(),
-            wide: !target.software,
-        }
+        Parts { rows, parts: rows.div_ceil(rows_per_part), rows_per_part, c4, f16: x.is_f16(), wide: !target.software }
     }
 
     /// Adds what every kernel wants to know.
@@ -62,17 +55,11 @@ impl Parts {
 
     /// Adds what the kernels that merge parts want to know besides.
     pub fn describe_merge(&self, kernel: Kernel, views: usize) -> Kernel {
-        self.describe(kernel, views)
-            .with("WIDE", self.wide)
-            .with("STEP", if self.wide { 64usize } else { 1 })
+        self.describe(kernel, views).with("WIDE", self.wide).with("STEP", if self.wide { 64usize } else { 1 })
     }
 
     pub fn merge_grid(&self) -> [u32; 3] {
-        grid(if self.wide {
-            self.c4
-        } else {
-            self.c4.div_ceil(64)
-        })
+        grid(if self.wide { self.c4 } else { self.c4.div_ceil(64) })
     }
 
     pub fn words(&self, views: usize) -> usize {
@@ -90,10 +77,7 @@ pub(super) fn check_views(x: &Shape, views: usize) -> Result<(), String> {
         return Err(format!("{} rows are not {views} views", x.row_count()));
     }
     if x.row_count() / views < 2 {
-        return Err(
-            "batch normalisation needs at least two values a channel: use a larger batch_size"
-                .to_string(),
-        );
+        return Err("batch normalisation needs at least two values a channel: use a larger batch_size".to_string());
     }
     Ok(())
 }
@@ -132,19 +116,10 @@ impl Op for BatchNormStatistics {
         Lowered {
             scratch: vec![parts.words(self.views)],
             launches: vec![
-                Launch::new(
-                    partial,
-                    [Slot::input(0), Slot::scratch(0)],
-                    parts.grid(self.views),
-                ),
+                Launch::new(partial, [Slot::input(0), Slot::scratch(0)], parts.grid(self.views)),
                 Launch::new(
                     merge,
-                    [
-                        Slot::scratch(0),
-                        Slot::output(0),
-                        Slot::update(0),
-                        Slot::update(1),
-                    ],
+                    [Slot::scratch(0), Slot::output(0), Slot::update(0), Slot::update(1)],
                     parts.merge_grid(),
                 ),
             ],
@@ -163,8 +138,7 @@ impl Op for BatchNormStatistics {
                 let mean = (0..rows).map(|r| value(r, c)).sum::<f64>() / rows as f64;
                 let squares = (0..rows).map(|r| (value(r, c) - mean).powi(2)).sum::<f64>();
                 stats.data[view * 2 * channels + c] = mean;
-                stats.data[(view * 2 + 1) * channels + c] =
-                    (squares / rows as f64 + eps).sqrt().recip();
+                stats.data[(view * 2 + 1) * channels + c] = (squares / rows as f64 + eps).sqrt().recip();
                 for (state, new) in updates.iter_mut().zip([mean, squares / (rows - 1) as f64]) {
                     state.data[c] += momentum * (new - state.data[c]);
                 }
@@ -175,11 +149,7 @@ impl Op for BatchNormStatistics {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    let op = |views| BatchNormStatistics {
-        views,
-        eps: 1e-5,
-        momentum: 0.1,
-    };
+    let op = |views| BatchNormStatistics { views, eps: 1e-5, momentum: 0.1 };
     let case = |name: &str, views: usize, dims: &[usize], fill: Fill| {
         let vector = Shape::rows([dims[dims.len() - 1]]);
         Case::new(&format!("batch_norm_statistics {name}"), op(views))
@@ -193,12 +163,6 @@ pub(super) fn cases() -> Vec<Case> {
         // More parts than a workgroup has lanes.
         case("of many rows", 2, &[2, 41, 37, 3], Fill::Normal),
         // A mean of a hundred deviations: f32 itself keeps five digits of what is left.
-        case(
-            "far from zero",
-            1,
-            &[8, 5, 5, 4],
-            Fill::Uniform(99.9, 100.1),
-        )
-        .tolerance(1e-4),
+        case("far from zero", 1, &[8, 5, 5, 4], Fill::Uniform(99.9, 100.1)).tolerance(1e-4),
     ]
 }

@@ -3,8 +3,7 @@
 use super::check::{Case, Fill};
 use crate::gpu::Kernel;
 use crate::graph::{
-    Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Precision, Shape, Slot, Target,
-    Tensor, grid,
+    Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Precision, Shape, Slot, Target, Tensor, grid,
 };
 
 /// y = x in another precision, rounded where that is f16; beyond its 65504 to infinity, or to what the device makes of it.
@@ -54,10 +53,8 @@ impl Op for Cast {
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
         let vectors = io.outputs[0].vectors();
-        let kernel = Kernel::new("cast")
-            .with("F16", true)
-            .with("TO_F16", self.to == Precision::F16)
-            .with("VECTORS", vectors);
+        let kernel =
+            Kernel::new("cast").with("F16", true).with("TO_F16", self.to == Precision::F16).with("VECTORS", vectors);
         let slots = [Slot::input(0), Slot::output(0)];
         Lowered::one(Launch::new(kernel, slots, grid(vectors.div_ceil(64))))
     }
@@ -73,10 +70,8 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         Case::new("cast to f16", Cast { to }).input(shape.clone(), Fill::Normal),
         // Below its least normal number f16 has fewer digits, and a device may make zeros of them.
-        Case::new("cast to f16, small", Cast { to })
-            .input(shape.clone(), Fill::Uniform(-1e-4, 1e-4)),
-        Case::new("cast to f16, large", Cast { to })
-            .input(shape.clone(), Fill::Uniform(-65504.0, 65504.0)),
+        Case::new("cast to f16, small", Cast { to }).input(shape.clone(), Fill::Uniform(-1e-4, 1e-4)),
+        Case::new("cast to f16, large", Cast { to }).input(shape.clone(), Fill::Uniform(-65504.0, 65504.0)),
         Case::new("cast to f32", Cast { to: Precision::F32 }).input(shape.with(to), Fill::Normal),
     ]
 }

@@ -22,10 +22,7 @@ impl Op for CenterColumns {
             [x] if x.dims().len() == 2 && (1..=x.dims()[0]).contains(&self.rows) => {
                 Ok(vec![Shape::weight([self.rows, x.channels()])])
             }
-            _ => Err(format!(
-                "one tensor [M, C] of at least {} rows is wanted",
-                self.rows.max(1)
-            )),
+            _ => Err(format!("one tensor [M, C] of at least {} rows is wanted", self.rows.max(1))),
         }
     }
 
@@ -58,10 +55,5 @@ pub(super) fn cases() -> Vec<Case> {
         let name = format!("center_columns {rows} of {}x{}", dims[0], dims[1]);
         Case::new(&name, CenterColumns { rows }).fixed(Shape::rows(dims), Fill::Normal)
     };
-    vec![
-        case(5, [9, 7]),
-        case(30, [30, 70]),
-        case(11, [12, 33]),
-        case(2, [2, 3]),
-    ]
+    vec![case(5, [9, 7]), case(30, [30, 70]), case(11, [12, 33]), case(2, [2, 3])]
 }

@@ -11,8 +11,8 @@ use values::{error_of, values};
 use super::Add;
 use crate::gpu::{Gpu, Kernel, Tier};
 use crate::graph::{
-    Array, Candidate, Choices, Graph, GraphError, Layout, Op, Precision, Program, Shape, Store,
-    Target, Tensor, interpret,
+    Array, Candidate, Choices, Graph, GraphError, Layout, Op, Precision, Program, Shape, Store, Target, Tensor,
+    interpret,
 };
 
 /// One operator on one set of shapes.
@@ -146,13 +146,7 @@ impl Case {
         for &output in &outputs {
             graph.keep(output);
         }
-        Ok(Built {
-            graph,
-            given,
-            inputs,
-            updates,
-            outputs,
-        })
+        Ok(Built { graph, given, inputs, updates, outputs })
     }
 }
 
@@ -174,10 +168,7 @@ struct Built {
 
 impl Built {
     /// Adds the gradients of the inputs that have one, given a gradient of the first output: that tensor, and the gradients.
-    fn backward(
-        &mut self,
-        differentiable: &[bool],
-    ) -> Result<(Tensor, Vec<Option<Tensor>>), GraphError> {
+    fn backward(&mut self, differentiable: &[bool]) -> Result<(Tensor, Vec<Option<Tensor>>), GraphError> {
         let output = self.outputs[0];
         let shape = self.graph.shape(output).clone();
         let incoming = self.graph.input("incoming", shape);
@@ -203,12 +194,7 @@ impl Built {
     }
 
     /// The largest relative error of an output or an updated state; infinite where padding is not zero.
-    fn error(
-        &self,
-        gpu: &Gpu,
-        target: &Target,
-        expected: &HashMap<Tensor, Array>,
-    ) -> Result<f64, GraphError> {
+    fn error(&self, gpu: &Gpu, target: &Target, expected: &HashMap<Tensor, Array>) -> Result<f64, GraphError> {
         let program = self.run(gpu, target)?;
         let mut worst = 0.0f64;
         for tensor in self.outputs.iter().chain(&self.updates) {
@@ -218,36 +204,22 @@ impl Built {
                 false => f64::INFINITY,
             };
             // A NaN must not be lost in `max`.
-            worst = if error.is_nan() {
-                f64::INFINITY
-            } else {
-                worst.max(error)
-            };
+            worst = if error.is_nan() { f64::INFINITY } else { worst.max(error) };
         }
         Ok(worst)
     }
 }
 
 /// Kernels count on zeros in the padding of what they read.
-fn padding_is_zero(
-    gpu: &Gpu,
-    program: &Program,
-    graph: &Graph,
-    tensor: Tensor,
-) -> Result<bool, GraphError> {
+fn padding_is_zero(gpu: &Gpu, program: &Program, graph: &Graph, tensor: Tensor) -> Result<bool, GraphError> {
     let Some(binding) = program.binding(tensor) else {
         return Ok(true);
     };
     let shape = graph.shape(tensor);
-    let words = binding
-        .buffer
-        .read(gpu, binding.offset, shape.stored_len())?;
+    let words = binding.buffer.read(gpu, binding.offset, shape.stored_len())?;
     let stored = shape.from_words(&words);
     let clean = shape.pack(&shape.unpack(&stored));
-    Ok(stored
-        .iter()
-        .zip(&clean)
-        .all(|(a, b)| a.to_bits() == b.to_bits() || (*a == 0.0 && *b == 0.0)))
+    Ok(stored.iter().zip(&clean).all(|(a, b)| a.to_bits() == b.to_bits() || (*a == 0.0 && *b == 0.0)))
 }
 
 /// The largest relative error of an output or an updated state against the CPU reference, with the kernels guessed for
@@ -259,18 +231,11 @@ pub fn forward_error(gpu: &Gpu, target: &Target, case: &Case) -> Result<f64, Gra
 }
 
 /// [`forward_error`] of every candidate that the operator of a case has on `target`, with its name.
-pub fn candidate_errors(
-    gpu: &Gpu,
-    target: &Target,
-    case: &Case,
-) -> Result<Vec<(String, f64)>, GraphError> {
+pub fn candidate_errors(gpu: &Gpu, target: &Target, case: &Case) -> Result<Vec<(String, f64)>, GraphError> {
     let mut built = case.graph()?;
     let node = &built.graph.nodes()[0];
     if node.op.alias().is_some() {
-        return Ok(vec![(
-            String::from("only"),
-            forward_error(gpu, target, case)?,
-        )]);
+        return Ok(vec![(String::from("only"), forward_error(gpu, target, case)?)]);
     }
     let candidates = node.op.candidates(&built.graph.io(node), target);
     let signature = built.graph.signature(node);
@@ -298,19 +263,12 @@ pub struct Worst {
 /// [`candidate_errors`], the worst one.
 pub fn worst_candidate(gpu: &Gpu, target: &Target, case: &Case) -> Result<Worst, GraphError> {
     let errors = candidate_errors(gpu, target, case)?;
-    let held = errors.into_iter().map(|(candidate, error)| Worst {
-        limit: limit(case, &candidate, target),
-        candidate,
-        error,
-    });
+    let held =
+        errors.into_iter().map(|(candidate, error)| Worst { limit: limit(case, &candidate, target), candidate, error });
     let beyond = |worst: &Worst| worst.error / worst.limit;
     let worst = held.max_by(|a, b| beyond(a).total_cmp(&beyond(b)));
     // Every operator has a candidate.
-    Ok(worst.unwrap_or(Worst {
-        candidate: String::new(),
-        error: f64::INFINITY,
-        limit: case.tolerance,
-    }))
+    Ok(worst.unwrap_or(Worst { candidate: String::new(), error: f64::INFINITY, limit: case.tolerance }))
 }
 
 /// The largest error of a case that a candidate may have. Cooperative matrices round the weights to f16, and some add in f16.
@@ -330,10 +288,7 @@ pub fn gradient_error(gpu: &Gpu, target: &Target, case: &Case) -> Result<Option<
     }
     let mut built = case.graph()?;
     let forward = built.graph.clone();
-    let (first, shape) = (
-        built.outputs[0],
-        built.graph.shape(built.outputs[0]).clone(),
-    );
+    let (first, shape) = (built.outputs[0], built.graph.shape(built.outputs[0]).clone());
     let (incoming, gradients) = built.backward(&case.differentiable)?;
     let weights = values(&shape, &Fill::Normal, 977);
     built.given.insert(incoming, weights.clone());
@@ -341,10 +296,7 @@ pub fn gradient_error(gpu: &Gpu, target: &Target, case: &Case) -> Result<Option<
         built.graph.keep(*gradient);
     }
     // The rule is checked here, not the kernels: not with those that are less exact than the differences.
-    let exact = Target {
-        coop: None,
-        ..*target
-    };
+    let exact = Target { coop: None, ..*target };
     let program = built.run(gpu, &exact)?;
     let objective = |given: &HashMap<Tensor, Array>| -> f64 {
         let y = &interpret(&forward, given)[&first];
@@ -373,11 +325,7 @@ pub fn gradient_error(gpu: &Gpu, target: &Target, case: &Case) -> Result<Option<
         }
         let got = program.read_array(gradient)?;
         let error = error_of(&got, &expected, built.graph.shape(gradient));
-        worst = if error.is_nan() {
-            f64::INFINITY
-        } else {
-            worst.max(error)
-        };
+        worst = if error.is_nan() { f64::INFINITY } else { worst.max(error) };
     }
     Ok(Some(worst))
 }

@@ -34,10 +34,8 @@ impl Op for ColorJitter {
         };
         // One workgroup an image: a GPU wants it large; on a CPU every eight threads more are one more turn of each loop.
         let threads: usize = if target.software { 8 } else { 128 };
-        let kernel = Kernel::new("color_jitter")
-            .with("IMAGES", images)
-            .with("PIXELS", height * width)
-            .with("THREADS", threads);
+        let kernel =
+            Kernel::new("color_jitter").with("IMAGES", images).with("PIXELS", height * width).with("THREADS", threads);
         Lowered::one(Launch::new(
             Normalize::constants(self.normalize, kernel),
             [Slot::input(0), Slot::input(1), Slot::output(0)],
@@ -50,10 +48,7 @@ impl Op for ColorJitter {
         let image = inputs[0].data.len() / rows.len();
         let mut data = Vec::new();
         for (row, image) in rows.iter().zip(inputs[0].data.chunks_exact(image)) {
-            let mut pixels: Vec<[f64; 3]> = image
-                .chunks_exact(3)
-                .map(|rgb| [rgb[0], rgb[1], rgb[2]])
-                .collect();
+            let mut pixels: Vec<[f64; 3]> = image.chunks_exact(3).map(|rgb| [rgb[0], rgb[1], rgb[2]]).collect();
             if let Some(jitter) = row.jitter {
                 for change in jitter.order {
                     apply(change, jitter.factors.map(f64::from), &mut pixels);
@@ -66,10 +61,7 @@ impl Op for ColorJitter {
                 data.extend(Normalize::apply(self.normalize, rgb));
             }
         }
-        vec![Array {
-            dims: inputs[0].dims.clone(),
-            data,
-        }]
+        vec![Array { dims: inputs[0].dims.clone(), data }]
     }
 }
 
@@ -148,26 +140,13 @@ pub(super) fn cases() -> Vec<Case> {
         row(false, jitter([1.0, 1.0, 1.0, 0.07], [0, 2, 3, 1])),
     ];
     let table: Vec<u32> = rows.iter().flat_map(ViewRow::words).collect();
-    let normalize = Normalize {
-        mean: [0.485, 0.456, 0.406],
-        std: [0.229, 0.224, 0.225],
-    };
-    [
-        (9, 5, None),
-        (1, 1, Some(normalize)),
-        (13, 13, Some(normalize)),
-    ]
-    .into_iter()
-    .map(|(height, width, normalize)| {
-        Case::new(
-            &format!("color_jitter of {height}x{width}"),
-            ColorJitter { normalize },
-        )
-        .fixed(
-            Shape::rows([rows.len(), height, width, 3]),
-            Fill::Uniform(0.0, 1.0),
-        )
-        .fixed(Shape::words(table.len()), Fill::Words(table.clone()))
-    })
-    .collect()
+    let normalize = Normalize { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+    [(9, 5, None), (1, 1, Some(normalize)), (13, 13, Some(normalize))]
+        .into_iter()
+        .map(|(height, width, normalize)| {
+            Case::new(&format!("color_jitter of {height}x{width}"), ColorJitter { normalize })
+                .fixed(Shape::rows([rows.len(), height, width, 3]), Fill::Uniform(0.0, 1.0))
+                .fixed(Shape::words(table.len()), Fill::Words(table.clone()))
+        })
+        .collect()
 }

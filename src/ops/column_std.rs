@@ -22,18 +22,13 @@ impl Op for ColumnStd {
             [x] if x.dims().len() == 2 && (2..=x.dims()[0]).contains(&self.rows) => {
                 Ok(vec![Shape::rows([x.channels()])])
             }
-            _ => Err(format!(
-                "one tensor [M, C] of at least {} rows is wanted",
-                self.rows.max(2)
-            )),
+            _ => Err(format!("one tensor [M, C] of at least {} rows is wanted", self.rows.max(2))),
         }
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
         let channels = io.inputs[0].stored_channels() / 4;
-        let kernel = Kernel::new("column_std")
-            .with("ROWS", self.rows)
-            .with("CHANNELS", channels);
+        let kernel = Kernel::new("column_std").with("ROWS", self.rows).with("CHANNELS", channels);
         let slots = [Slot::input(0), Slot::output(0)];
         Lowered::one(Launch::new(kernel, slots, grid(channels.div_ceil(8))))
     }
@@ -52,20 +47,13 @@ impl Op for ColumnStd {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    let case = |name: &str, rows, dims: [usize; 2], fill| {
-        Case::new(name, ColumnStd { rows }).fixed(Shape::rows(dims), fill)
-    };
+    let case =
+        |name: &str, rows, dims: [usize; 2], fill| Case::new(name, ColumnStd { rows }).fixed(Shape::rows(dims), fill);
     vec![
         case("column_std", 5, [9, 7], Fill::Normal),
         case("column_std wide", 30, [30, 70], Fill::Normal),
         // A sum of squares minus the squared mean would lose every digit here.
-        case(
-            "column_std offset",
-            40,
-            [40, 6],
-            Fill::Uniform(1000.0, 1000.5),
-        )
-        .tolerance(1e-4),
+        case("column_std offset", 40, [40, 6], Fill::Uniform(1000.0, 1000.5)).tolerance(1e-4),
         case("column_std two rows", 2, [4, 3], Fill::Normal),
     ]
 }

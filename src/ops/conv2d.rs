@@ -4,9 +4,7 @@ use super::check::{Case, Fill};
 use super::conv2d_grad_weight::Conv2dGradWeight;
 use super::correlation::{self, Axis, Correlation};
 use super::tile::first;
-use crate::graph::{
-    Array, Candidate, Graph, GraphError, Io, Lowered, Node, Op, Shape, Slot, Target, Tensor,
-};
+use crate::graph::{Array, Candidate, Graph, GraphError, Io, Lowered, Node, Op, Shape, Slot, Target, Tensor};
 
 /// x `[N, H, W, IC]`, w `[KH, KW, IC, OC]` → y `[N, OH, OW, OC]`, OH = (H + 2·padding − KH) / stride + 1.
 #[derive(Debug, Clone)]
@@ -45,15 +43,10 @@ impl Op for Conv2d {
             return Err("an image [N,H,W,C] and a weight [KH,KW,IN,OUT] are wanted".to_string());
         };
         if ic != wic {
-            return Err(format!(
-                "the image has {ic} channels and the weight wants {wic}"
-            ));
+            return Err(format!("the image has {ic} channels and the weight wants {wic}"));
         }
         if self.stride == 0 || h + 2 * self.padding < kh || width + 2 * self.padding < kw {
-            return Err(format!(
-                "a {kh}x{kw} window with padding {} does not fit",
-                self.padding
-            ));
+            return Err(format!("a {kh}x{kw} window with padding {} does not fit", self.padding));
         }
         let out = |size: usize, k: usize| (size + 2 * self.padding - k) / self.stride + 1;
         let y = Shape::rows([n, out(h, kh), out(width, kw), oc]);
@@ -75,25 +68,11 @@ impl Op for Conv2d {
         let size = [dims[1], dims[2]];
         let kernel = [graph.shape(w).dims()[0], graph.shape(w).dims()[1]];
         let dw = match wanted[1] {
-            true => Some(graph.add_one(
-                Conv2dGradWeight {
-                    stride,
-                    padding,
-                    kernel,
-                },
-                &[x, dy],
-            )?),
+            true => Some(graph.add_one(Conv2dGradWeight { stride, padding, kernel }, &[x, dy])?),
             false => None,
         };
         let dx = match wanted[0] {
-            true => Some(graph.add_one(
-                Conv2dGradInput {
-                    stride,
-                    padding,
-                    size,
-                },
-                &[dy, w],
-            )?),
+            true => Some(graph.add_one(Conv2dGradInput { stride, padding, size }, &[dy, w])?),
             false => None,
         };
         Ok(vec![dx, dw])
@@ -115,11 +94,7 @@ impl Op for Conv2d {
             bias: false,
             f16: io.inputs[0].is_f16(),
         };
-        correlation::candidates(
-            &[correlation],
-            &[Slot::input(0), Slot::input(1), Slot::output(0)],
-            target,
-        )
+        correlation::candidates(&[correlation], &[Slot::input(0), Slot::input(1), Slot::output(0)], target)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -130,8 +105,7 @@ impl Op for Conv2d {
         window.for_each(|pixel, tap, out| {
             for c in 0..ic {
                 for o in 0..oc {
-                    y.data[out * oc + o] +=
-                        x.data[pixel * ic + c] * w.data[(tap * ic + c) * oc + o];
+                    y.data[out * oc + o] += x.data[pixel * ic + c] * w.data[(tap * ic + c) * oc + o];
                 }
             }
         });
@@ -186,11 +160,7 @@ impl Op for Conv2dGradInput {
                 });
             }
         }
-        correlation::candidates(
-            &phases,
-            &[Slot::input(0), Slot::input(1), Slot::output(0)],
-            target,
-        )
+        correlation::candidates(&phases, &[Slot::input(0), Slot::input(1), Slot::output(0)], target)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -201,8 +171,7 @@ impl Op for Conv2dGradInput {
         window.for_each(|pixel, tap, out| {
             for c in 0..ic {
                 for o in 0..oc {
-                    dx.data[pixel * ic + c] +=
-                        dy.data[out * oc + o] * w.data[(tap * ic + c) * oc + o];
+                    dx.data[pixel * ic + c] += dy.data[out * oc + o] * w.data[(tap * ic + c) * oc + o];
                 }
             }
         });
@@ -228,14 +197,7 @@ impl Window {
     pub fn new(image: &[usize], kernel: [usize; 2], stride: usize, padding: usize) -> Window {
         let size = [image[1], image[2]];
         let out = [0, 1].map(|i| (size[i] + 2 * padding - kernel[i]) / stride + 1);
-        Window {
-            images: image[0],
-            size,
-            kernel,
-            out,
-            stride,
-            padding,
-        }
+        Window { images: image[0], size, kernel, out, stride, padding }
     }
 
     /// Calls `f(input pixel, tap, output pixel)` for every pair inside the image.
@@ -275,12 +237,7 @@ pub(super) struct Geometry {
 impl Geometry {
     pub fn output(&self) -> Shape {
         let window = Window::new(&self.image, [self.kernel; 2], self.stride, self.padding);
-        Shape::rows([
-            self.image[0],
-            window.out[0],
-            window.out[1],
-            self.out_channels,
-        ])
+        Shape::rows([self.image[0], window.out[0], window.out[1], self.out_channels])
     }
 }
 
@@ -317,37 +274,19 @@ pub(super) fn geometries() -> Vec<Geometry> {
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for geometry in geometries() {
-        let Geometry {
-            name,
-            image,
-            kernel,
-            out_channels,
-            stride,
-            padding,
-        } = geometry;
+        let Geometry { name, image, kernel, out_channels, stride, padding } = geometry;
         let weight = Shape::weight([kernel, kernel, image[3], out_channels]);
         let conv2d = Case::new(&format!("conv2d {name}"), Conv2d { stride, padding });
         // Finite differences of the large ones would take minutes.
         cases.push(match weight.len() < 5000 {
-            true => conv2d
-                .input(Shape::rows(image), Fill::Normal)
-                .input(weight.clone(), Fill::Normal),
-            false => conv2d
-                .fixed(Shape::rows(image), Fill::Normal)
-                .fixed(weight.clone(), Fill::Normal),
+            true => conv2d.input(Shape::rows(image), Fill::Normal).input(weight.clone(), Fill::Normal),
+            false => conv2d.fixed(Shape::rows(image), Fill::Normal).fixed(weight.clone(), Fill::Normal),
         });
         let size = [image[1], image[2]];
         cases.push(
-            Case::new(
-                &format!("conv2d_grad_input {name}"),
-                Conv2dGradInput {
-                    stride,
-                    padding,
-                    size,
-                },
-            )
-            .fixed(geometry.output(), Fill::Normal)
-            .fixed(weight, Fill::Normal),
+            Case::new(&format!("conv2d_grad_input {name}"), Conv2dGradInput { stride, padding, size })
+                .fixed(geometry.output(), Fill::Normal)
+                .fixed(weight, Fill::Normal),
         );
     }
     cases

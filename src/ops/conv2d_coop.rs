@@ -67,13 +67,8 @@ impl Tile {
         let [rows, columns] = self.matrices(coop);
         // Every thread loads as much, and the same vec4 of `k` of every pixel.
         let even = threads.is_multiple_of(self.k / 4)
-            && [self.m, self.n]
-                .iter()
-                .all(|side| (side * self.k / 4).is_multiple_of(threads));
-        threads <= target.threads
-            && self.memory(coop) <= target.workgroup_memory
-            && rows * columns <= MATRICES
-            && even
+            && [self.m, self.n].iter().all(|side| (side * self.k / 4).is_multiple_of(threads));
+        threads <= target.threads && self.memory(coop) <= target.workgroup_memory && rows * columns <= MATRICES && even
     }
 
     fn cover(&self, coop: &Coop) -> Cover {
@@ -104,12 +99,7 @@ impl Tile {
 }
 
 /// The tiles for a result of `size`, the best guess first.
-fn choose(
-    size: [usize; 2],
-    parts: impl Fn(&Tile) -> usize,
-    coop: &Coop,
-    target: &Target,
-) -> Vec<Tile> {
+fn choose(size: [usize; 2], parts: impl Fn(&Tile) -> usize, coop: &Coop, target: &Target) -> Vec<Tile> {
     let fits = |tile: &&Tile| tile.runs_on(coop, target) && suits([tile.m, tile.n], size, [32, 32]);
     let mut chosen: Vec<Tile> = TILES.iter().filter(fits).copied().collect();
     let cost = |tile: &Tile| tile.cover(coop).cost(size, parts(tile), target);
@@ -119,11 +109,7 @@ fn choose(
 }
 
 /// The candidates of a correlation, the best guess first.
-pub(super) fn candidates(
-    phases: &[Correlation],
-    slots: &[Slot],
-    target: &Target,
-) -> Vec<Candidate> {
+pub(super) fn candidates(phases: &[Correlation], slots: &[Slot], target: &Target) -> Vec<Candidate> {
     let Some(coop) = target.coop.filter(|_| phases.iter().all(|p| p.f16)) else {
         return Vec::new();
     };
@@ -188,9 +174,6 @@ pub(super) fn weight_candidates(weight: &WeightGradient, target: &Target) -> Vec
     };
     choose(size, parts, &coop, target)
         .iter()
-        .map(|tile| Candidate {
-            name: tile.name(),
-            lowered: lower(tile),
-        })
+        .map(|tile| Candidate { name: tile.name(), lowered: lower(tile) })
         .collect()
 }

@@ -38,12 +38,7 @@ impl Op for Conv2dGradWeight {
         if x.precision() != dy.precision() {
             return Err("image and gradient of one precision are wanted".to_string());
         }
-        Ok(vec![Shape::weight([
-            self.kernel[0],
-            self.kernel[1],
-            x.channels(),
-            dy.channels(),
-        ])])
+        Ok(vec![Shape::weight([self.kernel[0], self.kernel[1], x.channels(), dy.channels()])])
     }
 
     fn lower(&self, io: &Io, target: &Target) -> Lowered {
@@ -75,8 +70,7 @@ impl Op for Conv2dGradWeight {
         Window::new(&x.dims, self.kernel, self.stride, self.padding).for_each(|pixel, tap, out| {
             for c in 0..ic {
                 for o in 0..oc {
-                    dw.data[(tap * ic + c) * oc + o] +=
-                        x.data[pixel * ic + c] * dy.data[out * oc + o];
+                    dw.data[(tap * ic + c) * oc + o] += x.data[pixel * ic + c] * dy.data[out * oc + o];
                 }
             }
         });
@@ -168,19 +162,8 @@ pub(super) fn cases() -> Vec<Case> {
     geometries()
         .into_iter()
         .map(|geometry| {
-            let Geometry {
-                name,
-                image,
-                kernel,
-                stride,
-                padding,
-                ..
-            } = geometry;
-            let op = Conv2dGradWeight {
-                stride,
-                padding,
-                kernel: [kernel; 2],
-            };
+            let Geometry { name, image, kernel, stride, padding, .. } = geometry;
+            let op = Conv2dGradWeight { stride, padding, kernel: [kernel; 2] };
             Case::new(&format!("conv2d_grad_weight {name}"), op)
                 .fixed(Shape::rows(image), Fill::Normal)
                 .fixed(geometry.output(), Fill::Normal)

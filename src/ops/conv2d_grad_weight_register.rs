@@ -28,13 +28,7 @@ struct Register {
 
 /// The candidates of a node, the best guess first.
 pub(super) fn candidates(weight: &WeightGradient, target: &Target) -> Vec<Candidate> {
-    let of = |pixels, vectors, lanes, threads, share| Register {
-        pixels,
-        vectors,
-        lanes,
-        threads,
-        share,
-    };
+    let of = |pixels, vectors, lanes, threads, share| Register { pixels, vectors, lanes, threads, share };
     // Software: large tiles, since every load is done lane by lane, larger ones where a single tap reuses little. A GPU: what
     // fits its registers.
     let wide = if weight.kernel[1] == 1 { 8 } else { 4 };
@@ -47,10 +41,7 @@ pub(super) fn candidates(weight: &WeightGradient, target: &Target) -> Vec<Candid
         (true, None) => vec![of(1, 2, 8, 64, None), of(2, 4, 8, 64, None)],
         (false, _) => vec![of(1, 1, 64, 32_768, None)],
     };
-    let candidate = |register: Register| Candidate {
-        name: register.name(),
-        lowered: register.lower(weight),
-    };
+    let candidate = |register: Register| Candidate { name: register.name(), lowered: register.lower(weight) };
     sizes.into_iter().map(candidate).collect()
 }
 
@@ -69,11 +60,7 @@ impl Register {
         let shared = kernel_w.saturating_sub(weight.stride);
         let columns = (pixels - 1) * weight.stride + kernel_w;
         // Spans of columns, so that one long row (a linear layer) can be split as well as many short ones.
-        let span = if weight.rows == 1 {
-            weight.out_w.min(64)
-        } else {
-            weight.out_w
-        };
+        let span = if weight.rows == 1 { weight.out_w.min(64) } else { weight.out_w };
         let spans = weight.rows * weight.out_w.div_ceil(span);
         let parts = (self.threads / blocks).clamp(1, spans);
         let spans_per_part = spans.div_ceil(parts);

@@ -33,10 +33,7 @@ pub(super) fn candidates(weight: &WeightGradient, target: &Target) -> Vec<Candid
     choose(TILES, [m, n], parts, target)
         .into_iter()
         .take(MOST)
-        .map(|tile| Candidate {
-            name: tile.name(),
-            lowered: lower(weight, &tile, parts(&tile)),
-        })
+        .map(|tile| Candidate { name: tile.name(), lowered: lower(weight, &tile, parts(&tile)) })
         .collect()
 }
 
@@ -70,10 +67,7 @@ mod tests {
     fn threads_share_the_loads_evenly() {
         for tile in TILES {
             let threads = tile.threads();
-            assert!(
-                threads <= 256 && threads.is_multiple_of(tile.m / 4),
-                "{tile:?}"
-            );
+            assert!(threads <= 256 && threads.is_multiple_of(tile.m / 4), "{tile:?}");
             assert!(threads.is_multiple_of(tile.n / 4), "{tile:?}");
             assert!((tile.m * tile.k / 4).is_multiple_of(threads), "{tile:?}");
             assert!((tile.k * tile.n / 4).is_multiple_of(threads), "{tile:?}");

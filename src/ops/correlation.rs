@@ -48,13 +48,7 @@ impl Axis {
 
     /// The input gradient for the input pixels `phase`, `phase + stride`, …: they all meet the same taps of the weight.
     /// `input` is the length of the image whose gradient is made.
-    pub fn backward(
-        input: usize,
-        kernel: usize,
-        stride: usize,
-        padding: usize,
-        phase: usize,
-    ) -> Axis {
+    pub fn backward(input: usize, kernel: usize, stride: usize, padding: usize, phase: usize) -> Axis {
         let forward = Axis::forward(input, kernel, stride, padding);
         // Pixel x = phase + stride * t meets output o through tap k where o * stride + k - padding = x, so
         // k = first + stride * j and o = t + (phase + padding - first) / stride - j. Taps run backward, so that o ascends.
@@ -144,11 +138,7 @@ impl Correlation {
 ///
 /// Winograd's tiles come last: they need memory, so only a measurement chooses them.
 /// Software gets no tiles in workgroup memory: barriers are dear there.
-pub(super) fn candidates(
-    phases: &[Correlation],
-    slots: &[Slot],
-    target: &Target,
-) -> Vec<Candidate> {
+pub(super) fn candidates(phases: &[Correlation], slots: &[Slot], target: &Target) -> Vec<Candidate> {
     let registers = correlation_register::candidates(phases, slots, target);
     let winograd = correlation_winograd::candidates(phases, slots, target);
     if target.software {
@@ -156,10 +146,5 @@ pub(super) fn candidates(
     }
     let coop = conv2d_coop::candidates(phases, slots, target);
     let tiled = correlation_tiled::candidates(phases, slots, target);
-    tile::distinct(
-        coop.into_iter()
-            .chain(tiled)
-            .chain(registers)
-            .chain(winograd),
-    )
+    tile::distinct(coop.into_iter().chain(tiled).chain(registers).chain(winograd))
 }

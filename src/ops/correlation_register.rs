@@ -40,10 +40,7 @@ struct Tile {
 /// The size in `1..=most` that splits `n` with the least waste; the largest of those.
 fn even(n: usize, most: usize) -> usize {
     let waste = |t: usize| n.div_ceil(t) * t - n;
-    (1..=most.min(n.max(1)))
-        .rev()
-        .min_by_key(|&t| waste(t) * 1000 / n.max(1))
-        .unwrap_or(1)
+    (1..=most.min(n.max(1))).rev().min_by_key(|&t| waste(t) * 1000 / n.max(1)).unwrap_or(1)
 }
 
 fn single(phase: &Correlation) -> bool {
@@ -51,19 +48,9 @@ fn single(phase: &Correlation) -> bool {
 }
 
 /// The candidates of a node, the best guess first.
-pub(super) fn candidates(
-    phases: &[Correlation],
-    slots: &[Slot],
-    target: &Target,
-) -> Vec<Candidate> {
-    let share = target
-        .subgroup
-        .filter(|&lanes| target.software && lanes % 4 == 0);
-    let of = |pixels, vectors, share| Register {
-        pixels,
-        vectors,
-        share,
-    };
+pub(super) fn candidates(phases: &[Correlation], slots: &[Slot], target: &Target) -> Vec<Candidate> {
+    let share = target.subgroup.filter(|&lanes| target.software && lanes % 4 == 0);
+    let of = |pixels, vectors, share| Register { pixels, vectors, share };
     // Software: large tiles, since every load is done lane by lane, and smaller ones where a single tap reuses
     // little. A GPU: what fits its registers.
     let one_tap = phases.iter().all(single);
@@ -84,10 +71,7 @@ pub(super) fn candidates(
         };
         Candidate {
             name: register.name(),
-            lowered: Lowered {
-                launches: phases.iter().map(launch).collect(),
-                scratch: Vec::new(),
-            },
+            lowered: Lowered { launches: phases.iter().map(launch).collect(), scratch: Vec::new() },
         }
     };
     sizes.into_iter().map(candidate).collect()
@@ -107,30 +91,12 @@ impl Register {
             true => (self.share.unwrap_or(8), 1),
             false => (64, divisor(phase.n4 / tn, 8)),
         };
-        Tile {
-            ty,
-            tx,
-            tn,
-            lanes_p: lanes / lanes_n,
-            lanes_n,
-        }
+        Tile { ty, tx, tn, lanes_p: lanes / lanes_n, lanes_n }
     }
 
-    fn launch(
-        &self,
-        phase: &Correlation,
-        pixels: usize,
-        slots: &[Slot],
-        target: &Target,
-    ) -> Launch {
+    fn launch(&self, phase: &Correlation, pixels: usize, slots: &[Slot], target: &Target) -> Launch {
         let [_, taps_x] = phase.taps();
-        let Tile {
-            ty,
-            tx,
-            tn,
-            lanes_p,
-            lanes_n,
-        } = self.tile(phase, pixels, target);
+        let Tile { ty, tx, tn, lanes_p, lanes_n } = self.tile(phase, pixels, target);
         let (tiles_y, tiles_x) = (phase.rows().div_ceil(ty), phase.x.output.div_ceil(tx));
         let subgroup = self.share.unwrap_or(1);
         let kernel = phase

@@ -25,11 +25,7 @@ const TILES: &[Tile] = &[
 const MOST: usize = 7;
 
 /// The candidates of a node, the best guess first.
-pub(super) fn candidates(
-    phases: &[Correlation],
-    slots: &[Slot],
-    target: &Target,
-) -> Vec<Candidate> {
+pub(super) fn candidates(phases: &[Correlation], slots: &[Slot], target: &Target) -> Vec<Candidate> {
     let pixels = |phase: &Correlation| phase.rows() * phase.x.output;
     let m = phases.iter().map(pixels).max().unwrap_or(1);
     let n = phases.first().map_or(1, |phase| phase.n4 * 4);
@@ -94,10 +90,7 @@ mod tests {
     fn threads_share_the_loads_evenly() {
         for tile in TILES {
             let threads = tile.threads();
-            assert!(
-                threads <= 256 && threads.is_multiple_of(tile.k / 4),
-                "{tile:?}"
-            );
+            assert!(threads <= 256 && threads.is_multiple_of(tile.k / 4), "{tile:?}");
             assert!(threads.is_multiple_of(tile.n / 4), "{tile:?}");
             assert!((tile.m * tile.k / 4).is_multiple_of(threads), "{tile:?}");
             assert!((tile.k * tile.n / 4).is_multiple_of(threads), "{tile:?}");

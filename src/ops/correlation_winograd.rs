@@ -35,22 +35,11 @@ fn suits(axis: &Axis) -> bool {
 }
 
 /// The candidates of a correlation: none, or one.
-pub(super) fn candidates(
-    phases: &[Correlation],
-    slots: &[Slot],
-    target: &Target,
-) -> Vec<Candidate> {
+pub(super) fn candidates(phases: &[Correlation], slots: &[Slot], target: &Target) -> Vec<Candidate> {
     let (&[phase], &[input, weight, output]) = (phases, slots) else {
         return Vec::new();
     };
-    let Correlation {
-        images,
-        y,
-        x,
-        k4,
-        n4,
-        ..
-    } = phase;
+    let Correlation { images, y, x, k4, n4, .. } = phase;
     if !suits(&y) || !suits(&x) || phase.bias || k4.min(n4) * 4 < LEAST {
         return Vec::new();
     }
@@ -87,35 +76,21 @@ pub(super) fn candidates(
     let Some(product) = guesses.first().and_then(|g| g.lowered.launches.first()) else {
         return Vec::new();
     };
-    let mut launches = vec![
-        transform("winograd_weight", 1, [weight, u]),
-        transform("winograd_input", 0, [input, v]),
-    ];
+    let mut launches = vec![transform("winograd_weight", 1, [weight, u]), transform("winograd_input", 0, [input, v])];
     launches.extend((0..NUMBERS).map(|number| {
         let part = |i: usize| Slot::scratch(i).part(number * strides[i], words[i]);
         let slots = [0, 1, 2].map(part);
         Launch::new(product.kernel.clone(), slots, product.workgroups)
     }));
     launches.push(transform("winograd_output", 2, [m, output]));
-    vec![Candidate {
-        name: String::from("winograd 2x2"),
-        lowered: Lowered {
-            launches,
-            scratch: scratch.to_vec(),
-        },
-    }]
+    vec![Candidate { name: String::from("winograd 2x2"), lowered: Lowered { launches, scratch: scratch.to_vec() } }]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn offered(
-        images: usize,
-        channels: usize,
-        stride: usize,
-        target: &Target,
-    ) -> Option<Candidate> {
+    fn offered(images: usize, channels: usize, stride: usize, target: &Target) -> Option<Candidate> {
         let axis = Axis::forward(9, 3, stride, 1);
         let correlation = Correlation {
             images,
@@ -145,9 +120,7 @@ mod tests {
             let most = target.max_words / (25 * NUMBERS * LEAST);
             assert!(offered(most + 1, LEAST, 1, &target).is_none());
             let large = offered(most, LEAST, 1, &target).expect("it fits");
-            let [v, u, m] = large.lowered.scratch[..] else {
-                panic!("three buffers")
-            };
+            let [v, u, m] = large.lowered.scratch[..] else { panic!("three buffers") };
             assert_eq!([v, m], [most * 25 * NUMBERS * LEAST; 2]);
             assert_eq!(u, NUMBERS * LEAST * LEAST);
             assert_eq!(large.lowered.launches.len(), NUMBERS + 3);

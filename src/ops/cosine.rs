@@ -2,9 +2,7 @@
 
 use super::check::{Case, Fill};
 use crate::gpu::Kernel;
-use crate::graph::{
-    Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid,
-};
+use crate::graph::{Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid};
 
 /// p `[M, C]`, z `[M, C]` → `[M]`: p·z / (max(|p|, eps) max(|z|, eps)), `torch.nn.functional.cosine_similarity` over channels
 /// (its eps is 1e-8).
@@ -22,10 +20,7 @@ pub struct CosineSimilarityGradient {
 }
 
 fn kernel(shader: &'static str, eps: f32, rows: &Shape) -> Kernel {
-    Kernel::new(shader)
-        .with("ROWS", rows.row_count())
-        .with("CHANNELS", rows.stored_channels() / 4)
-        .with("EPS", eps)
+    Kernel::new(shader).with("ROWS", rows.row_count()).with("CHANNELS", rows.stored_channels() / 4).with("EPS", eps)
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -67,8 +62,7 @@ impl Op for CosineSimilarity {
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
         let stored = io.outputs[0].stored_len();
-        let kernel =
-            kernel("cosine_similarity", self.eps, &io.inputs[0]).with("STORED_ROWS", stored);
+        let kernel = kernel("cosine_similarity", self.eps, &io.inputs[0]).with("STORED_ROWS", stored);
         let slots = [Slot::input(0), Slot::input(1), Slot::output(0)];
         Lowered::one(Launch::new(kernel, slots, grid(stored)))
     }
@@ -76,15 +70,8 @@ impl Op for CosineSimilarity {
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
         let (p, z) = (inputs[0], inputs[1]);
         let length = |v: &[f64]| dot(v, v).sqrt().max(f64::from(self.eps));
-        let data = p
-            .rows()
-            .zip(z.rows())
-            .map(|(p, z)| dot(p, z) / (length(p) * length(z)))
-            .collect();
-        vec![Array {
-            dims: vec![p.dims[0]],
-            data,
-        }]
+        let data = p.rows().zip(z.rows()).map(|(p, z)| dot(p, z) / (length(p) * length(z))).collect();
+        vec![Array { dims: vec![p.dims[0]], data }]
     }
 }
 
@@ -95,9 +82,7 @@ impl Op for CosineSimilarityGradient {
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {
-            [dy, a, b] if a == b && a.dims().len() == 2 && dy.dims() == [a.dims()[0]] => {
-                Ok(vec![a.clone()])
-            }
+            [dy, a, b] if a == b && a.dims().len() == 2 && dy.dims() == [a.dims()[0]] => Ok(vec![a.clone()]),
             _ => Err("dy [M] and two tensors of one shape [M, C] are wanted".to_string()),
         }
     }
@@ -105,12 +90,7 @@ impl Op for CosineSimilarityGradient {
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
         let a = &io.inputs[1];
         let kernel = kernel("cosine_similarity_gradient", self.eps, a);
-        let slots = [
-            Slot::input(0),
-            Slot::input(1),
-            Slot::input(2),
-            Slot::output(0),
-        ];
+        let slots = [Slot::input(0), Slot::input(1), Slot::input(2), Slot::output(0)];
         Lowered::one(Launch::new(kernel, slots, grid(a.row_count())))
     }
 
@@ -121,17 +101,10 @@ impl Op for CosineSimilarityGradient {
         for ((dy, a), b) in dy.data.iter().zip(a.rows()).zip(b.rows()) {
             let (square, length) = (dot(a, a), dot(a, a).sqrt());
             let scale = 1.0 / (length.max(eps) * dot(b, b).sqrt().max(eps));
-            let pull = if length > eps {
-                dot(a, b) / square
-            } else {
-                0.0
-            };
+            let pull = if length > eps { dot(a, b) / square } else { 0.0 };
             data.extend(a.iter().zip(b).map(|(a, b)| dy * scale * (b - a * pull)));
         }
-        vec![Array {
-            dims: a.dims.clone(),
-            data,
-        }]
+        vec![Array { dims: a.dims.clone(), data }]
     }
 }
 

@@ -78,12 +78,10 @@ impl Op for Crop {
                     let mut rgb = [0.0; 3];
                     for &(y, wy) in v {
                         for &(x, wx) in u {
-                            let pixel =
-                                (row.top as usize + y) * row.width as usize + row.left as usize + x;
+                            let pixel = (row.top as usize + y) * row.width as usize + row.left as usize + x;
                             for (c, sum) in rgb.iter_mut().enumerate() {
                                 let c = if channels == 1 { 0 } else { c };
-                                *sum +=
-                                    wy * wx * element(row.offset as usize + pixel * channels + c);
+                                *sum += wy * wx * element(row.offset as usize + pixel * channels + c);
                             }
                         }
                     }
@@ -91,10 +89,7 @@ impl Op for Crop {
                 }
             }
         }
-        vec![Array {
-            dims: vec![rows.len(), self.size, self.size, 3],
-            data,
-        }]
+        vec![Array { dims: vec![rows.len(), self.size, self.size, 3], data }]
     }
 }
 
@@ -117,16 +112,9 @@ fn filter(from: usize, to: usize) -> Vec<Vec<(usize, f64)>> {
 
 pub(super) fn cases() -> Vec<Case> {
     // Images of 9x7 gray, 13x11 colour, 1x1 colour and 40x3 gray behind each other, at odd bytes.
-    const SOURCES: [(u32, u32, u32, u32); 4] = [
-        (1, 9, 7, 1),
-        (64, 13, 11, 3),
-        (493, 1, 1, 3),
-        (496, 40, 3, 1),
-    ];
+    const SOURCES: [(u32, u32, u32, u32); 4] = [(1, 9, 7, 1), (64, 13, 11, 3), (493, 1, 1, 3), (496, 40, 3, 1)];
     const BYTES: usize = 616;
-    let bytes: Vec<u32> = (0..BYTES / 4)
-        .map(|i| (i as u32).wrapping_mul(0x9e37_79b9) ^ 0x5bd1_e995)
-        .collect();
+    let bytes: Vec<u32> = (0..BYTES / 4).map(|i| (i as u32).wrapping_mul(0x9e37_79b9) ^ 0x5bd1_e995).collect();
     // Source, then top, left, height, width of the crop: everything, borders, single pixels, thin parts.
     let crops: [(usize, [u32; 4], bool); 9] = [
         (0, [0, 0, 7, 9], false),
@@ -159,18 +147,11 @@ pub(super) fn cases() -> Vec<Case> {
         })
         .collect();
     let table: Vec<u32> = rows.iter().flat_map(ViewRow::words).collect();
-    let normalize = Normalize {
-        mean: [0.4914, 0.4822, 0.4465],
-        std: [0.2023, 0.1994, 0.201],
-    };
+    let normalize = Normalize { mean: [0.4914, 0.4822, 0.4465], std: [0.2023, 0.1994, 0.201] };
     [(5, None), (1, None), (28, Some(normalize))]
         .into_iter()
         .map(|(size, normalize)| {
-            let op = Crop {
-                size,
-                float_source: false,
-                normalize,
-            };
+            let op = Crop { size, float_source: false, normalize };
             Case::new(&format!("crop to {size}"), op)
                 .fixed(Shape::words(BYTES / 4), Fill::Words(bytes.clone()))
                 .fixed(Shape::words(table.len()), Fill::Words(table.clone()))

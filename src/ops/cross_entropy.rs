@@ -2,9 +2,7 @@
 
 use super::check::{Case, Fill};
 use crate::gpu::Kernel;
-use crate::graph::{
-    Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid,
-};
+use crate::graph::{Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid};
 
 /// p `[M, C]`, z `[M, C]` → `[M]`: -sum softmax(z) log softmax(p) over channels.
 #[derive(Debug, Clone)]
@@ -82,15 +80,8 @@ impl Op for SoftCrossEntropy {
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
         let (p, z) = (inputs[0], inputs[1]);
-        let data = p
-            .rows()
-            .zip(z.rows())
-            .map(|(p, z)| cross_entropy(&log_softmax(p), &softmax(z)))
-            .collect();
-        vec![Array {
-            dims: vec![p.dims[0]],
-            data,
-        }]
+        let data = p.rows().zip(z.rows()).map(|(p, z)| cross_entropy(&log_softmax(p), &softmax(z))).collect();
+        vec![Array { dims: vec![p.dims[0]], data }]
     }
 }
 
@@ -101,9 +92,7 @@ impl Op for SoftCrossEntropyGradient {
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {
-            [dy, p, z] if p == z && p.dims().len() == 2 && dy.dims() == [p.dims()[0]] => {
-                Ok(vec![p.clone()])
-            }
+            [dy, p, z] if p == z && p.dims().len() == 2 && dy.dims() == [p.dims()[0]] => Ok(vec![p.clone()]),
             _ => Err("dy [M] and two tensors of one shape [M, C] are wanted".to_string()),
         }
     }
@@ -111,12 +100,7 @@ impl Op for SoftCrossEntropyGradient {
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
         let p = &io.inputs[1];
         let kernel = kernel("soft_cross_entropy_gradient", p).with("OF_TARGET", self.of_target);
-        let slots = [
-            Slot::input(0),
-            Slot::input(1),
-            Slot::input(2),
-            Slot::output(0),
-        ];
+        let slots = [Slot::input(0), Slot::input(1), Slot::input(2), Slot::output(0)];
         Lowered::one(Launch::new(kernel, slots, grid(p.row_count())))
     }
 
@@ -127,34 +111,21 @@ impl Op for SoftCrossEntropyGradient {
             let (log_p, soft_z) = (log_softmax(p), softmax(z));
             let loss = cross_entropy(&log_p, &soft_z);
             data.extend(log_p.iter().zip(soft_z).map(|(log_p, soft_z)| {
-                dy * if self.of_target {
-                    soft_z * (-log_p - loss)
-                } else {
-                    log_p.exp() - soft_z
-                }
+                dy * if self.of_target { soft_z * (-log_p - loss) } else { log_p.exp() - soft_z }
             }));
         }
-        vec![Array {
-            dims: p.dims.clone(),
-            data,
-        }]
+        vec![Array { dims: p.dims.clone(), data }]
     }
 }
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     // All values negative and large: a softmax that counted the padding, or skipped the maximum, would be far off.
-    for (m, c, fill) in [
-        (5, 7, Fill::Normal),
-        (6, 9, Fill::Uniform(-130.0, -120.0)),
-        (3, 300, Fill::Normal),
-    ] {
+    for (m, c, fill) in [(5, 7, Fill::Normal), (6, 9, Fill::Uniform(-130.0, -120.0)), (3, 300, Fill::Normal)] {
         let shape = Shape::rows([m, c]);
         let name = format!("soft_cross_entropy {m}x{c}");
         cases.push(
-            Case::new(&name, SoftCrossEntropy)
-                .input(shape.clone(), fill.clone())
-                .input(shape.clone(), fill.clone()),
+            Case::new(&name, SoftCrossEntropy).input(shape.clone(), fill.clone()).input(shape.clone(), fill.clone()),
         );
         for of_target in [false, true] {
             let op = SoftCrossEntropyGradient { of_target };

@@ -32,10 +32,7 @@ impl Op for GaussianBlur {
             return Err(format!("a kernel of {} taps is even", self.kernel_size));
         }
         if self.kernel_size / 2 >= height.min(width) {
-            return Err(format!(
-                "a kernel of {} taps is too wide for images of {height}x{width}",
-                self.kernel_size
-            ));
+            return Err(format!("a kernel of {} taps is too wide for images of {height}x{width}", self.kernel_size));
         }
         Ok(vec![x.clone()])
     }
@@ -55,11 +52,7 @@ impl Op for GaussianBlur {
                 .with("CHUNK", chunk)
                 .with("THREADS", THREADS)
                 .with("ALONG_ROWS", along_rows);
-            Launch::new(
-                Normalize::constants(normalize, kernel),
-                [from, Slot::input(1), to],
-                grid(images * chunks),
-            )
+            Launch::new(Normalize::constants(normalize, kernel), [from, Slot::input(1), to], grid(images * chunks))
         };
         Lowered {
             launches: vec![
@@ -98,8 +91,7 @@ impl Op for GaussianBlur {
                         let mut sum = 0.0;
                         for (dy, wy) in taps() {
                             for (dx, wx) in taps() {
-                                let pixel =
-                                    reflected(y + dy, height) * width + reflected(x + dx, width);
+                                let pixel = reflected(y + dy, height) * width + reflected(x + dx, width);
                                 sum += wy * wx * image[pixel * 3 + c];
                             }
                         }
@@ -109,10 +101,7 @@ impl Op for GaussianBlur {
                 }
             }
         }
-        vec![Array {
-            dims: inputs[0].dims.clone(),
-            data,
-        }]
+        vec![Array { dims: inputs[0].dims.clone(), data }]
     }
 }
 
@@ -137,31 +126,14 @@ pub(super) fn cases() -> Vec<Case> {
             .words()
         })
         .collect();
-    let normalize = Normalize {
-        mean: [0.485, 0.456, 0.406],
-        std: [0.229, 0.224, 0.225],
-    };
-    [
-        (9, 7, 3, None),
-        (6, 8, 11, Some(normalize)),
-        (1, 1, 1, None),
-        (25, 25, 5, Some(normalize)),
-    ]
-    .into_iter()
-    .map(|(height, width, kernel_size, normalize)| {
-        let op = GaussianBlur {
-            kernel_size,
-            normalize,
-        };
-        Case::new(
-            &format!("gaussian_blur of {height}x{width}, {kernel_size} taps"),
-            op,
-        )
-        .fixed(
-            Shape::rows([sigmas.len(), height, width, 3]),
-            Fill::Uniform(0.0, 1.0),
-        )
-        .fixed(Shape::words(table.len()), Fill::Words(table.clone()))
-    })
-    .collect()
+    let normalize = Normalize { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+    [(9, 7, 3, None), (6, 8, 11, Some(normalize)), (1, 1, 1, None), (25, 25, 5, Some(normalize))]
+        .into_iter()
+        .map(|(height, width, kernel_size, normalize)| {
+            let op = GaussianBlur { kernel_size, normalize };
+            Case::new(&format!("gaussian_blur of {height}x{width}, {kernel_size} taps"), op)
+                .fixed(Shape::rows([sigmas.len(), height, width, 3]), Fill::Uniform(0.0, 1.0))
+                .fixed(Shape::words(table.len()), Fill::Words(table.clone()))
+        })
+        .collect()
 }

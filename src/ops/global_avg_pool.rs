@@ -2,9 +2,7 @@
 
 use super::check::{Case, Fill};
 use crate::gpu::Kernel;
-use crate::graph::{
-    Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid,
-};
+use crate::graph::{Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid};
 
 /// `[N, H, W, C]` → `[N, C]`, `torch.nn.functional.adaptive_avg_pool2d(x, 1)`.
 #[derive(Debug, Clone)]
@@ -58,10 +56,7 @@ impl Op for GlobalAvgPool {
             return Ok(vec![None]);
         };
         let dims = graph.shape(node.inputs[0]).dims();
-        let op = GlobalAvgPoolGradient {
-            height: dims[1],
-            width: dims[2],
-        };
+        let op = GlobalAvgPoolGradient { height: dims[1], width: dims[2] };
         Ok(vec![Some(graph.add_one(op, &[dy])?)])
     }
 
@@ -114,27 +109,16 @@ impl Op for GlobalAvgPoolGradient {
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
         let dy = inputs[0];
         let pixels = self.height * self.width;
-        let data = dy
-            .rows()
-            .flat_map(|row| row.repeat(pixels))
-            .map(|v| v / pixels as f64)
-            .collect();
-        vec![Array {
-            dims: vec![dy.dims[0], self.height, self.width, dy.dims[1]],
-            data,
-        }]
+        let data = dy.rows().flat_map(|row| row.repeat(pixels)).map(|v| v / pixels as f64).collect();
+        vec![Array { dims: vec![dy.dims[0], self.height, self.width, dy.dims[1]], data }]
     }
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    let gradient = GlobalAvgPoolGradient {
-        height: 5,
-        width: 3,
-    };
+    let gradient = GlobalAvgPoolGradient { height: 5, width: 3 };
     vec![
         Case::new("global_avg_pool", GlobalAvgPool).input(Shape::rows([3, 5, 3, 7]), Fill::Normal),
-        Case::new("global_avg_pool 1x1", GlobalAvgPool)
-            .input(Shape::rows([2, 1, 1, 4]), Fill::Normal),
+        Case::new("global_avg_pool 1x1", GlobalAvgPool).input(Shape::rows([2, 1, 1, 4]), Fill::Normal),
         Case::new("global_avg_pool_gradient", gradient).fixed(Shape::rows([3, 7]), Fill::Normal),
     ]
 }

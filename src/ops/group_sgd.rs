@@ -31,10 +31,7 @@ impl Op for GroupSgd {
             {
                 Ok(Vec::new())
             }
-            _ => Err(format!(
-                "gradients [.., {0} C], rates [{0}] and perhaps ratios [{0}] are wanted",
-                self.groups
-            )),
+            _ => Err(format!("gradients [.., {0} C], rates [{0}] and perhaps ratios [{0}] are wanted", self.groups)),
         }
     }
 
@@ -48,12 +45,7 @@ impl Op for GroupSgd {
             .with("GROUPS", self.groups)
             .with("CLASSES", gradients.channels() / self.groups)
             .with("MOMENTUM", self.momentum);
-        let mut slots = vec![
-            Slot::input(0),
-            Slot::input(1),
-            Slot::update(0),
-            Slot::update(1),
-        ];
+        let mut slots = vec![Slot::input(0), Slot::input(1), Slot::update(0), Slot::update(1)];
         slots.extend(self.trusted.then(|| Slot::input(2)));
         Lowered::one(Launch::new(kernel, slots, grid(vectors.div_ceil(64))))
     }
@@ -67,11 +59,7 @@ impl Op for GroupSgd {
         let state = parameters.data.iter_mut().zip(&mut momentum.data);
         for (i, ((w, m), gradient)) in state.zip(&gradients.data).enumerate() {
             let group = i % columns / (columns / self.groups);
-            let ratio = if self.trusted {
-                inputs[2].data[group]
-            } else {
-                1.0
-            };
+            let ratio = if self.trusted { inputs[2].data[group] } else { 1.0 };
             *m = f64::from(self.momentum) * *m + ratio * gradient;
             *w -= rates.data[group] * *m;
         }
@@ -81,30 +69,19 @@ impl Op for GroupSgd {
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (shape, groups) in [
-        (Shape::weight([13, 21]), 3),
-        (Shape::weight([5, 80]), 8),
-        (Shape::rows([70]), 7),
-        (Shape::rows([3]), 1),
-    ] {
+    for (shape, groups) in
+        [(Shape::weight([13, 21]), 3), (Shape::weight([5, 80]), 8), (Shape::rows([70]), 7), (Shape::rows([3]), 1)]
+    {
         for trusted in [false, true] {
-            let op = GroupSgd {
-                groups,
-                momentum: 0.9,
-                trusted,
-            };
+            let op = GroupSgd { groups, momentum: 0.9, trusted };
             let factors = Fill::Uniform(0.1, 0.9);
             let name = format!("group_sgd {shape:?} of {groups}, trusted {trusted}");
-            let mut case = Case::new(&name, op)
-                .fixed(shape.clone(), Fill::Normal)
-                .fixed(Shape::rows([groups]), factors.clone());
+            let mut case =
+                Case::new(&name, op).fixed(shape.clone(), Fill::Normal).fixed(Shape::rows([groups]), factors.clone());
             if trusted {
                 case = case.fixed(Shape::rows([groups]), factors);
             }
-            cases.push(
-                case.update(shape.clone(), Fill::Normal)
-                    .update(shape.clone(), Fill::Normal),
-            );
+            cases.push(case.update(shape.clone(), Fill::Normal).update(shape.clone(), Fill::Normal));
         }
     }
     cases

@@ -71,26 +71,15 @@ impl Op for KnnVote {
             .with("STORED", io.outputs[0].stored_channels())
             .with("TEMPERATURE", self.temperature)
             .with("THREADS", threads);
-        Lowered::one(Launch::new(
-            kernel,
-            [Slot::input(0), Slot::input(1), Slot::output(0)],
-            grid(queries),
-        ))
+        Lowered::one(Launch::new(kernel, [Slot::input(0), Slot::input(1), Slot::output(0)], grid(queries)))
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
         let mut votes = Array::zeros(&[inputs[0].dims[0], self.classes]);
-        for (row, votes) in inputs[0]
-            .rows()
-            .zip(votes.data.chunks_exact_mut(self.classes))
-        {
+        for (row, votes) in inputs[0].rows().zip(votes.data.chunks_exact_mut(self.classes)) {
             let mut order: Vec<usize> = (0..self.bank).collect();
             // A stable sort keeps equals in index order.
-            order.sort_by(|&a, &b| {
-                row[b]
-                    .partial_cmp(&row[a])
-                    .unwrap_or(std::cmp::Ordering::Equal)
-            });
+            order.sort_by(|&a, &b| row[b].partial_cmp(&row[a]).unwrap_or(std::cmp::Ordering::Equal));
             for &i in &order[..self.neighbours()] {
                 if let Some(vote) = votes.get_mut(inputs[1].data[i] as usize) {
                     *vote += (row[i] / f64::from(self.temperature)).exp();
@@ -111,47 +100,16 @@ pub(super) fn cases() -> Vec<Case> {
             .fixed(Shape::rows([queries, columns]), fill)
             .fixed(Shape::rows([columns]), Fill::Values(labels))
     };
-    let op = |classes, k, temperature, bank| KnnVote {
-        classes,
-        k,
-        temperature,
-        bank,
-    };
+    let op = |classes, k, temperature, bank| KnnVote { classes, k, temperature, bank };
     let cosine = Fill::Uniform(-1.0, 1.0);
     // Few distinct values, both zeros among them: most thresholds are ties.
-    let ties: Vec<f32> = (0..5 * 203)
-        .map(|i| [0.5, -0.0, 0.25, 0.0, -0.75, 0.5, -0.25][(i * i + 3 * i) % 7])
-        .collect();
+    let ties: Vec<f32> = (0..5 * 203).map(|i| [0.5, -0.0, 0.25, 0.0, -0.75, 0.5, -0.25][(i * i + 3 * i) % 7]).collect();
     vec![
         case("of 50", 7, 301, op(7, 50, 0.1, 301), cosine.clone()),
-        case(
-            "of a bank smaller than its columns",
-            3,
-            301,
-            op(10, 20, 0.07, 198),
-            cosine.clone(),
-        ),
-        case(
-            "of a bank smaller than k",
-            3,
-            13,
-            op(3, 200, 0.1, 13),
-            cosine.clone(),
-        ),
-        case(
-            "of one, all negative",
-            5,
-            97,
-            op(5, 1, 0.5, 97),
-            Fill::Uniform(-2.0, -1.0),
-        ),
+        case("of a bank smaller than its columns", 3, 301, op(10, 20, 0.07, 198), cosine.clone()),
+        case("of a bank smaller than k", 3, 13, op(3, 200, 0.1, 13), cosine.clone()),
+        case("of one, all negative", 5, 97, op(5, 1, 0.5, 97), Fill::Uniform(-2.0, -1.0)),
         case("of ties", 5, 203, op(4, 77, 0.5, 203), Fill::Values(ties)),
-        case(
-            "of many in two tiles",
-            2,
-            2001,
-            op(130, 1500, 1.0, 2001),
-            cosine,
-        ),
+        case("of many in two tiles", 2, 2001, op(130, 1500, 1.0, 2001), cosine),
     ]
 }

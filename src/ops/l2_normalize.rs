@@ -2,9 +2,7 @@
 
 use super::check::{Case, Fill};
 use crate::gpu::Kernel;
-use crate::graph::{
-    Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid,
-};
+use crate::graph::{Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid};
 
 /// `[M, C]` → `[M, C]`: y = x / max(|x|, eps) over channels, `torch.nn.functional.normalize` (its eps is 1e-12).
 #[derive(Debug, Clone)]
@@ -23,10 +21,8 @@ pub struct L2NormalizeGradient {
 /// A workgroup a row.
 fn lower(shader: &'static str, eps: f32, io: &Io, slots: &[Slot]) -> Lowered {
     let y = &io.outputs[0];
-    let kernel = Kernel::new(shader)
-        .with("ROWS", y.row_count())
-        .with("CHANNELS", y.stored_channels() / 4)
-        .with("EPS", eps);
+    let kernel =
+        Kernel::new(shader).with("ROWS", y.row_count()).with("CHANNELS", y.stored_channels() / 4).with("EPS", eps);
     Lowered::one(Launch::new(kernel, slots, grid(y.row_count())))
 }
 
@@ -97,21 +93,10 @@ impl Op for L2NormalizeGradient {
         let mut data = Vec::with_capacity(x.data.len());
         for (dy, x) in dy.rows().zip(x.rows()) {
             let (norm, eps) = (dot(x, x).sqrt(), f64::from(self.eps));
-            let pull = if norm > eps {
-                dot(x, dy) / (norm * norm)
-            } else {
-                0.0
-            };
-            data.extend(
-                dy.iter()
-                    .zip(x)
-                    .map(|(dy, x)| (dy - x * pull) / norm.max(eps)),
-            );
+            let pull = if norm > eps { dot(x, dy) / (norm * norm) } else { 0.0 };
+            data.extend(dy.iter().zip(x).map(|(dy, x)| (dy - x * pull) / norm.max(eps)));
         }
-        vec![Array {
-            dims: x.dims.clone(),
-            data,
-        }]
+        vec![Array { dims: x.dims.clone(), data }]
     }
 }
 
@@ -120,22 +105,13 @@ pub(super) fn cases() -> Vec<Case> {
     for (m, c) in [(5, 7), (3, 300)] {
         let shape = Shape::rows([m, c]);
         cases.extend([
-            Case::new(&format!("l2_normalize {m}x{c}"), L2Normalize { eps: 1e-12 })
-                .input(shape.clone(), Fill::Normal),
+            Case::new(&format!("l2_normalize {m}x{c}"), L2Normalize { eps: 1e-12 }).input(shape.clone(), Fill::Normal),
             // Some rows are shorter than eps, some are longer.
-            Case::new(
-                &format!("l2_normalize {m}x{c} short"),
-                L2Normalize {
-                    eps: (c as f32).sqrt(),
-                },
-            )
-            .input(shape.clone(), Fill::Normal),
-            Case::new(
-                &format!("l2_normalize_gradient {m}x{c}"),
-                L2NormalizeGradient { eps: 1e-12 },
-            )
-            .fixed(shape.clone(), Fill::Normal)
-            .fixed(shape, Fill::Normal),
+            Case::new(&format!("l2_normalize {m}x{c} short"), L2Normalize { eps: (c as f32).sqrt() })
+                .input(shape.clone(), Fill::Normal),
+            Case::new(&format!("l2_normalize_gradient {m}x{c}"), L2NormalizeGradient { eps: 1e-12 })
+                .fixed(shape.clone(), Fill::Normal)
+                .fixed(shape, Fill::Normal),
         ]);
     }
     cases

@@ -2,9 +2,7 @@
 
 use super::check::{Case, Fill};
 use crate::gpu::Kernel;
-use crate::graph::{
-    Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid,
-};
+use crate::graph::{Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid};
 
 /// logits `[M, groups · C]`, labels `[M]` (class indices as floats, below C) → `[M, groups]`: `F.cross_entropy` with
 /// `reduction="none"` of each group's logits.
@@ -38,12 +36,7 @@ pub(super) fn rows_and_classes(groups: usize, inputs: &[Shape]) -> Result<[usize
 }
 
 /// A kernel over such logits, and `per_row` a row.
-pub(super) fn kernel(
-    shader: &'static str,
-    groups: usize,
-    logits: &Shape,
-    per_row: &Shape,
-) -> Kernel {
+pub(super) fn kernel(shader: &'static str, groups: usize, logits: &Shape, per_row: &Shape) -> Kernel {
     Kernel::new(shader)
         .with("ROWS", logits.row_count())
         .with("COLUMNS", logits.stored_channels())
@@ -78,9 +71,7 @@ impl Op for LabelCrossEntropy {
         let Some(dy) = outputs[0] else {
             return Ok(vec![None, None]);
         };
-        let op = LabelCrossEntropyGradient {
-            groups: self.groups,
-        };
+        let op = LabelCrossEntropyGradient { groups: self.groups };
         let d = graph.add_one(op, &[dy, node.inputs[0], node.inputs[1]])?;
         Ok(vec![Some(d), None])
     }
@@ -89,11 +80,7 @@ impl Op for LabelCrossEntropy {
         let (logits, y) = (&io.inputs[0], &io.outputs[0]);
         let kernel = kernel("label_cross_entropy", self.groups, logits, y);
         let slots = [Slot::input(0), Slot::input(1), Slot::output(0)];
-        Lowered::one(Launch::new(
-            kernel,
-            slots,
-            grid(y.stored_len().div_ceil(64)),
-        ))
+        Lowered::one(Launch::new(kernel, slots, grid(y.stored_len().div_ceil(64))))
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -101,13 +88,9 @@ impl Op for LabelCrossEntropy {
         let classes = logits.channels() / self.groups;
         let losses = logits.rows().zip(&labels.data).flat_map(|(row, label)| {
             let label = *label as usize;
-            row.chunks_exact(classes)
-                .map(move |group| -log_softmax(group)[label])
+            row.chunks_exact(classes).map(move |group| -log_softmax(group)[label])
         });
-        vec![Array {
-            dims: vec![logits.dims[0], self.groups],
-            data: losses.collect(),
-        }]
+        vec![Array { dims: vec![logits.dims[0], self.groups], data: losses.collect() }]
     }
 }
 
@@ -130,12 +113,7 @@ impl Op for LabelCrossEntropyGradient {
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
         let (dy, logits) = (&io.inputs[0], &io.inputs[1]);
         let kernel = kernel("label_cross_entropy_gradient", self.groups, logits, dy);
-        let slots = [
-            Slot::input(0),
-            Slot::input(1),
-            Slot::input(2),
-            Slot::output(0),
-        ];
+        let slots = [Slot::input(0), Slot::input(1), Slot::input(2), Slot::output(0)];
         let threads = logits.row_count() * self.groups;
         Lowered::one(Launch::new(kernel, slots, grid(threads.div_ceil(64))))
     }
@@ -153,10 +131,7 @@ impl Op for LabelCrossEntropyGradient {
                 }));
             }
         }
-        vec![Array {
-            dims: logits.dims.clone(),
-            data,
-        }]
+        vec![Array { dims: logits.dims.clone(), data }]
     }
 }
 
@@ -188,13 +163,10 @@ pub(super) fn cases() -> Vec<Case> {
                 .fixed(Shape::rows([rows]), labels.clone()),
         );
         cases.push(
-            Case::new(
-                &format!("{name} gradient"),
-                LabelCrossEntropyGradient { groups },
-            )
-            .fixed(Shape::rows([rows, groups]), Fill::Normal)
-            .fixed(logits, fill)
-            .fixed(Shape::rows([rows]), labels),
+            Case::new(&format!("{name} gradient"), LabelCrossEntropyGradient { groups })
+                .fixed(Shape::rows([rows, groups]), Fill::Normal)
+                .fixed(logits, fill)
+                .fixed(Shape::rows([rows]), labels),
         );
     }
     cases

@@ -27,11 +27,7 @@ impl Op for LabelRank {
         let (logits, y) = (&io.inputs[0], &io.outputs[0]);
         let kernel = kernel("label_rank", self.groups, logits, y);
         let slots = [Slot::input(0), Slot::input(1), Slot::output(0)];
-        Lowered::one(Launch::new(
-            kernel,
-            slots,
-            grid(y.stored_len().div_ceil(64)),
-        ))
+        Lowered::one(Launch::new(kernel, slots, grid(y.stored_len().div_ceil(64))))
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -41,18 +37,14 @@ impl Op for LabelRank {
             let label = *label as usize;
             row.chunks_exact(classes).map(move |group| {
                 let own = group[label];
-                let before =
-                    |(c, other): &(usize, &f64)| **other > own || (**other == own && *c < label);
+                let before = |(c, other): &(usize, &f64)| **other > own || (**other == own && *c < label);
                 match own.is_finite() {
                     true => group.iter().enumerate().filter(before).count() as f64,
                     false => classes as f64,
                 }
             })
         });
-        vec![Array {
-            dims: vec![logits.dims[0], self.groups],
-            data: ranks.collect(),
-        }]
+        vec![Array { dims: vec![logits.dims[0], self.groups], data: ranks.collect() }]
     }
 }
 

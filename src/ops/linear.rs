@@ -6,8 +6,7 @@ use super::correlation::{self, Axis, Correlation};
 use super::tile::first;
 use crate::gpu::Kernel;
 use crate::graph::{
-    Array, Candidate, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target,
-    Tensor, grid,
+    Array, Candidate, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid,
 };
 
 /// x `[M, IN]`, w `[IN, OUT]`, (bias `[OUT]`) → y = x·w + bias `[M, OUT]`, as `torch.nn.functional.linear` with the
@@ -49,11 +48,7 @@ fn pixels(io: &Io, transposed: bool, bias: bool) -> Correlation {
 }
 
 /// `[m, k]`·`[k, n]` with either factor transposed by its strides.
-fn multiply(
-    [m, k, n]: [usize; 3],
-    a: impl Fn(usize, usize) -> f64,
-    b: impl Fn(usize, usize) -> f64,
-) -> Array {
+fn multiply([m, k, n]: [usize; 3], a: impl Fn(usize, usize) -> f64, b: impl Fn(usize, usize) -> f64) -> Array {
     let mut y = Array::zeros(&[m, n]);
     for i in 0..m {
         for j in 0..n {
@@ -82,11 +77,7 @@ impl Op for Linear {
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let (x, w) = two_matrices(inputs)?;
         if x.channels() != w.dims()[0] {
-            return Err(format!(
-                "rows of {} numbers meet a weight of {}",
-                x.channels(),
-                w.dims()[0]
-            ));
+            return Err(format!("rows of {} numbers meet a weight of {}", x.channels(), w.dims()[0]));
         }
         if self.bias && inputs.get(2).is_none_or(|b| b.dims() != [w.channels()]) {
             return Err(format!("a bias of {} numbers is wanted", w.channels()));
@@ -133,11 +124,7 @@ impl Op for Linear {
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
         let (x, w) = (inputs[0], inputs[1]);
         let [m, k, n] = [x.dims[0], x.dims[1], w.dims[1]];
-        let mut y = multiply(
-            [m, k, n],
-            |i, c| x.data[i * k + c],
-            |c, j| w.data[c * n + j],
-        );
+        let mut y = multiply([m, k, n], |i, c| x.data[i * k + c], |c, j| w.data[c * n + j]);
         if self.bias {
             for (i, v) in y.data.iter_mut().enumerate() {
                 *v += inputs[2].data[i % n];
@@ -178,11 +165,7 @@ impl Op for LinearGradInput {
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
         let (dy, w) = (inputs[0], inputs[1]);
         let [m, k, n] = [dy.dims[0], dy.dims[1], w.dims[0]];
-        vec![multiply(
-            [m, k, n],
-            |i, c| dy.data[i * k + c],
-            |c, j| w.data[j * k + c],
-        )]
+        vec![multiply([m, k, n], |i, c| dy.data[i * k + c], |c, j| w.data[j * k + c])]
     }
 
     fn flops(&self, io: &Io) -> u64 {
@@ -232,11 +215,7 @@ impl Op for LinearGradWeight {
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
         let (x, dy) = (inputs[0], inputs[1]);
         let [m, k, n] = [x.dims[1], x.dims[0], dy.dims[1]];
-        vec![multiply(
-            [m, k, n],
-            |i, c| x.data[c * m + i],
-            |c, j| dy.data[c * n + j],
-        )]
+        vec![multiply([m, k, n], |i, c| x.data[c * m + i], |c, j| dy.data[c * n + j])]
     }
 
     fn flops(&self, io: &Io) -> u64 {
@@ -263,11 +242,7 @@ impl Op for SumRows {
             .with("F16", io.inputs[0].is_f16())
             .with("ROWS", io.inputs[0].row_count())
             .with("C4", c4);
-        Lowered::one(Launch::new(
-            kernel,
-            [Slot::input(0), Slot::output(0)],
-            grid(c4.div_ceil(64)),
-        ))
+        Lowered::one(Launch::new(kernel, [Slot::input(0), Slot::output(0)], grid(c4.div_ceil(64))))
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -313,24 +288,11 @@ impl Op for MatmulTransposed {
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (m, k, n) in [
-        (6, 37, 19),
-        (67, 5, 33),
-        (130, 64, 12),
-        (2, 3, 1),
-        (251, 122, 123),
-    ] {
+    for (m, k, n) in [(6, 37, 19), (67, 5, 33), (130, 64, 12), (2, 3, 1), (251, 122, 123)] {
         let name = |op: &str| format!("{op} {m}x{k}x{n}");
-        let (x, w, y) = (
-            Shape::rows([m, k]),
-            Shape::weight([k, n]),
-            Shape::rows([m, n]),
-        );
+        let (x, w, y) = (Shape::rows([m, k]), Shape::weight([k, n]), Shape::rows([m, n]));
         let linear = |bias| {
-            let mut case = Case::new(
-                &name(if bias { "linear with bias" } else { "linear" }),
-                Linear { bias },
-            );
+            let mut case = Case::new(&name(if bias { "linear with bias" } else { "linear" }), Linear { bias });
             let mut inputs = vec![x.clone(), w.clone()];
             inputs.extend(bias.then(|| Shape::rows([n])));
             for shape in inputs {

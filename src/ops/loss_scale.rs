@@ -59,17 +59,9 @@ impl Op for LossScale {
             .with("INTERVAL", self.interval as f32)
             .with("LEAST", self.least)
             .with("MOST", self.most);
-        let slots = [
-            Slot::scratch(0),
-            Slot::output(0),
-            Slot::update(0),
-            Slot::update(1),
-        ];
+        let slots = [Slot::scratch(0), Slot::output(0), Slot::update(0), Slot::update(1)];
         launches.push(Launch::new(kernel, slots, [1, 1, 1]));
-        Lowered {
-            launches,
-            scratch: vec![parts],
-        }
+        Lowered { launches, scratch: vec![parts] }
     }
 
     fn reference(&self, inputs: &[&Array], updates: &mut [Array]) -> Vec<Array> {
@@ -87,19 +79,12 @@ impl Op for LossScale {
             *good_steps = 0.0;
         }
         let data = vec![inverse];
-        vec![Array {
-            dims: vec![1],
-            data,
-        }]
+        vec![Array { dims: vec![1], data }]
     }
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    let op = LossScale {
-        interval: 20,
-        least: 0.25,
-        most: 1024.0,
-    };
+    let op = LossScale { interval: 20, least: 0.25, most: 1024.0 };
     let case = |name: &str, gradients: Vec<f32>, scale: f32, good_steps: f32| {
         Case::new(&format!("loss_scale {name}"), op.clone())
             .fixed(Shape::rows([gradients.len()]), Fill::Values(gradients))
@@ -129,21 +114,10 @@ mod tests {
 
     #[test]
     fn arenas_larger_than_a_binding_take_several_launches() {
-        let op = LossScale {
-            interval: 20,
-            least: 0.25,
-            most: 1024.0,
-        };
+        let op = LossScale { interval: 20, least: 0.25, most: 1024.0 };
         let one = || Shape::rows([1]);
-        let io = Io {
-            inputs: vec![Shape::rows([300])],
-            outputs: vec![one()],
-            updates: vec![one(), one()],
-        };
-        let target = Target {
-            max_words: 130,
-            ..Target::basic(true)
-        };
+        let io = Io { inputs: vec![Shape::rows([300])], outputs: vec![one()], updates: vec![one(), one()] };
+        let target = Target { max_words: 130, ..Target::basic(true) };
         let lowered = op.lower(&io, &target);
         let value = |launch: &Launch, name: &str| {
             let found = launch.kernel.constants.iter().find(|(n, _)| *n == name);

@@ -3,9 +3,7 @@
 
 use super::check::{Case, Fill};
 use crate::gpu::Kernel;
-use crate::graph::{
-    Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid,
-};
+use crate::graph::{Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid};
 
 /// `[N, H, W, C]` → `[N, OH, OW, C]`, `torch.nn.functional.max_pool2d`; OH = (H + 2 padding - kernel) / stride + 1, rounded
 /// down. Padding never wins.
@@ -137,10 +135,7 @@ impl Op for MaxPool {
             return Vec::new();
         };
         let sources = self.sources(x, shape.dims());
-        vec![Array {
-            dims: shape.dims().to_vec(),
-            data: sources.iter().map(|&i| x.data[i]).collect(),
-        }]
+        vec![Array { dims: shape.dims().to_vec(), data: sources.iter().map(|&i| x.data[i]).collect() }]
     }
 }
 
@@ -164,12 +159,7 @@ impl Op for MaxPoolGradient {
         let (x, y) = (&io.inputs[1], &io.inputs[2]);
         let vectors = x.vectors();
         let kernel = self.pool.build("max_pool_gradient", x, y, vectors);
-        let slots = [
-            Slot::input(0),
-            Slot::input(1),
-            Slot::input(2),
-            Slot::output(0),
-        ];
+        let slots = [Slot::input(0), Slot::input(1), Slot::input(2), Slot::output(0)];
         Lowered::one(Launch::new(kernel, slots, grid(vectors.div_ceil(64))))
     }
 
@@ -192,18 +182,12 @@ pub(super) fn cases() -> Vec<Case> {
         (2, 3, 1, [2, 8, 7, 3]),
         (5, 2, 2, [1, 1, 3, 6]),
     ] {
-        let pool = MaxPool {
-            kernel,
-            stride,
-            padding,
-        };
+        let pool = MaxPool { kernel, stride, padding };
         let name = format!("max_pool {kernel}x{kernel}/{stride}+{padding}");
         let x = Shape::rows(dims);
         cases.push(Case::new(&name, pool.clone()).input(x.clone(), Fill::Normal));
         // Few different values, many of them zero, as after a ReLU: every window has ties.
-        let tied: Vec<f32> = (0..x.len())
-            .map(|i| ((i * 7919 + i / 3) % 5).saturating_sub(2) as f32)
-            .collect();
+        let tied: Vec<f32> = (0..x.len()).map(|i| ((i * 7919 + i / 3) % 5).saturating_sub(2) as f32).collect();
         let y = pool.reference(&[&Array::from_f32(x.dims(), &tied)], &mut []);
         for y in y {
             let shape = Shape::rows(y.dims.clone());

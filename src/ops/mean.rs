@@ -2,9 +2,7 @@
 
 use super::check::{Case, Fill};
 use crate::gpu::Kernel;
-use crate::graph::{
-    Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid,
-};
+use crate::graph::{Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid};
 
 /// x `[M]` → `[1]`: scale times the mean of the first `count` elements.
 #[derive(Debug, Clone)]
@@ -31,13 +29,8 @@ impl Op for Mean {
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {
-            [x] if x.dims().len() == 1 && (1..=x.len()).contains(&self.count) => {
-                Ok(vec![Shape::rows([1])])
-            }
-            _ => Err(format!(
-                "one vector of at least {} elements is wanted",
-                self.count.max(1)
-            )),
+            [x] if x.dims().len() == 1 && (1..=x.len()).contains(&self.count) => Ok(vec![Shape::rows([1])]),
+            _ => Err(format!("one vector of at least {} elements is wanted", self.count.max(1))),
         }
     }
 
@@ -51,27 +44,19 @@ impl Op for Mean {
         let Some(dy) = outputs[0] else {
             return Ok(vec![None]);
         };
-        let op = MeanGradient {
-            mean: self.clone(),
-            len: graph.shape(node.inputs[0]).len(),
-        };
+        let op = MeanGradient { mean: self.clone(), len: graph.shape(node.inputs[0]).len() };
         Ok(vec![Some(graph.add_one(op, &[dy])?)])
     }
 
     fn lower(&self, _io: &Io, _target: &Target) -> Lowered {
-        let kernel = Kernel::new("mean")
-            .with("COUNT", self.count)
-            .with("SCALE", self.scale / self.count as f32);
+        let kernel = Kernel::new("mean").with("COUNT", self.count).with("SCALE", self.scale / self.count as f32);
         let slots = [Slot::input(0), Slot::output(0)];
         Lowered::one(Launch::new(kernel, slots, [1, 1, 1]))
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
         let sum: f64 = inputs[0].data[..self.count].iter().sum();
-        vec![Array {
-            dims: vec![1],
-            data: vec![f64::from(self.scale) * sum / self.count as f64],
-        }]
+        vec![Array { dims: vec![1], data: vec![f64::from(self.scale) * sum / self.count as f64] }]
     }
 }
 
@@ -82,9 +67,7 @@ impl Op for MeanGradient {
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {
-            [dy] if dy.dims() == [1] && (1..=self.len).contains(&self.mean.count) => {
-                Ok(vec![Shape::rows([self.len])])
-            }
+            [dy] if dy.dims() == [1] && (1..=self.len).contains(&self.mean.count) => Ok(vec![Shape::rows([self.len])]),
             _ => Err("one element is wanted".to_string()),
         }
     }
@@ -116,11 +99,8 @@ pub(super) fn cases() -> Vec<Case> {
                 .input(Shape::rows([len]), Fill::Uniform(0.5, 1.5)),
         );
         cases.push(
-            Case::new(
-                &format!("mean_gradient {count} of {len}"),
-                MeanGradient { mean, len },
-            )
-            .fixed(Shape::rows([1]), Fill::Normal),
+            Case::new(&format!("mean_gradient {count} of {len}"), MeanGradient { mean, len })
+                .fixed(Shape::rows([1]), Fill::Normal),
         );
     }
     cases

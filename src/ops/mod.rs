@@ -139,11 +139,7 @@ pub fn gradients_from(
 }
 
 /// The gradient of `loss` with respect to each tensor; see [`Graph::gradients`].
-pub fn gradients(
-    graph: &mut Graph,
-    loss: Tensor,
-    of: &[Tensor],
-) -> Result<Vec<Option<Tensor>>, GraphError> {
+pub fn gradients(graph: &mut Graph, loss: Tensor, of: &[Tensor]) -> Result<Vec<Option<Tensor>>, GraphError> {
     let sum: Arc<dyn Op> = Arc::new(Add);
     graph.gradients(loss, of, &sum)
 }

@@ -90,10 +90,7 @@ impl Op for RangeNorms {
             .with("GROUPS", groups);
         let slots = [Slot::scratch(0), Slot::output(0)];
         launches.push(Launch::new(kernel, slots, grid(stored)));
-        Lowered {
-            launches,
-            scratch: vec![self.ends.len() * groups],
-        }
+        Lowered { launches, scratch: vec![self.ends.len() * groups] }
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -101,25 +98,16 @@ impl Op for RangeNorms {
         let factor = if self.scaled { inputs[1].data[0] } else { 1.0 };
         let squares = |(begin, end): (usize, usize)| x[begin..end].iter().map(|v| v * v).sum();
         let norm = |range| factor.abs() * f64::sqrt(squares(range));
-        vec![Array {
-            dims: vec![self.ends.len()],
-            data: self.ranges(x.len()).map(norm).collect(),
-        }]
+        vec![Array { dims: vec![self.ends.len()], data: self.ranges(x.len()).map(norm).collect() }]
     }
 }
 
 pub(super) fn cases() -> Vec<Case> {
     let case = |name: &str, n: usize, ends: &[usize]| {
-        let op = RangeNorms {
-            ends: ends.to_vec(),
-            scaled: false,
-        };
+        let op = RangeNorms { ends: ends.to_vec(), scaled: false };
         Case::new(&format!("range_norms {name}"), op).fixed(Shape::rows([n]), Fill::Normal)
     };
-    let scaled = RangeNorms {
-        ends: vec![64, 203],
-        scaled: true,
-    };
+    let scaled = RangeNorms { ends: vec![64, 203], scaled: true };
     vec![
         case("one", 203, &[203]),
         case("five", 1000, &[64, 128, 640, 960, 1000]),
@@ -138,19 +126,9 @@ mod tests {
 
     #[test]
     fn ranges_larger_than_a_binding_take_several_launches() {
-        let op = RangeNorms {
-            ends: vec![64, 300],
-            scaled: false,
-        };
-        let io = Io {
-            inputs: vec![Shape::rows([300])],
-            outputs: vec![Shape::rows([2])],
-            updates: vec![],
-        };
-        let target = Target {
-            max_words: 130,
-            ..Target::basic(true)
-        };
+        let op = RangeNorms { ends: vec![64, 300], scaled: false };
+        let io = Io { inputs: vec![Shape::rows([300])], outputs: vec![Shape::rows([2])], updates: vec![] };
+        let target = Target { max_words: 130, ..Target::basic(true) };
         let lowered = op.lower(&io, &target);
         let of = |name| -> Vec<_> {
             let value = |launch: &Launch| {
@@ -169,17 +147,11 @@ mod tests {
     #[test]
     fn what_it_cannot_bind_is_refused() {
         let refused = |ends: &[usize], n: usize| {
-            let op = RangeNorms {
-                ends: ends.to_vec(),
-                scaled: false,
-            };
+            let op = RangeNorms { ends: ends.to_vec(), scaled: false };
             op.infer(&[Shape::rows([n])]).is_err()
         };
         // No range, one that ends inside a vec4, one too short, an empty one; and one that is well.
         let ends: [&[usize]; 5] = [&[], &[7, 65], &[64], &[0, 65], &[64, 128]];
-        assert_eq!(
-            ends.map(|ends| refused(ends, 65)),
-            [true, true, true, true, false]
-        );
+        assert_eq!(ends.map(|ends| refused(ends, 65)), [true, true, true, true, false]);
     }
 }

@@ -2,9 +2,7 @@
 
 use super::check::{Case, Fill};
 use crate::gpu::Kernel;
-use crate::graph::{
-    Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid,
-};
+use crate::graph::{Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid};
 
 /// y = max(x, 0), `torch.relu`.
 #[derive(Debug, Clone)]
@@ -29,18 +27,13 @@ fn same_shape(inputs: &[Shape]) -> Result<Vec<Shape>, String> {
 /// One thread a vec4.
 fn lower(shader: &'static str, io: &Io, slots: &[Slot]) -> Lowered {
     let vectors = io.outputs[0].vectors();
-    let kernel = Kernel::new(shader)
-        .with("F16", io.outputs[0].is_f16())
-        .with("VECTORS", vectors);
+    let kernel = Kernel::new(shader).with("F16", io.outputs[0].is_f16()).with("VECTORS", vectors);
     Lowered::one(Launch::new(kernel, slots, grid(vectors.div_ceil(64))))
 }
 
 fn zip(a: &Array, b: &Array, f: impl Fn(f64, f64) -> f64) -> Vec<Array> {
     let data = a.data.iter().zip(&b.data).map(|(&a, &b)| f(a, b)).collect();
-    vec![Array {
-        dims: a.dims.clone(),
-        data,
-    }]
+    vec![Array { dims: a.dims.clone(), data }]
 }
 
 impl Op for Relu {
@@ -154,11 +147,7 @@ pub(super) fn cases() -> Vec<Case> {
     let shape = Shape::rows([3, 5, 2, 7]);
     vec![
         Case::new("relu", Relu).input(shape.clone(), Fill::Normal),
-        Case::new("add_relu", AddRelu)
-            .input(shape.clone(), Fill::Normal)
-            .input(shape.clone(), Fill::Normal),
-        Case::new("relu_gradient", ReluGradient)
-            .fixed(shape.clone(), Fill::Normal)
-            .fixed(shape, Fill::Normal),
+        Case::new("add_relu", AddRelu).input(shape.clone(), Fill::Normal).input(shape.clone(), Fill::Normal),
+        Case::new("relu_gradient", ReluGradient).fixed(shape.clone(), Fill::Normal).fixed(shape, Fill::Normal),
     ]
 }

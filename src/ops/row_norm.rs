@@ -32,18 +32,14 @@ impl Op for RowNorm {
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
         let length = |row: &[f64]| row.iter().map(|v| v * v).sum::<f64>().sqrt();
-        vec![Array {
-            dims: vec![inputs[0].dims[0]],
-            data: inputs[0].rows().map(length).collect(),
-        }]
+        vec![Array { dims: vec![inputs[0].dims[0]], data: inputs[0].rows().map(length).collect() }]
     }
 }
 
 pub(super) fn cases() -> Vec<Case> {
     let shapes = [[5, 7], [6, 10], [3, 300], [1, 1]].into_iter();
     let case = |dims: [usize; 2]| {
-        Case::new(&format!("row_norm {}x{}", dims[0], dims[1]), RowNorm)
-            .fixed(Shape::rows(dims), Fill::Normal)
+        Case::new(&format!("row_norm {}x{}", dims[0], dims[1]), RowNorm).fixed(Shape::rows(dims), Fill::Normal)
     };
     shapes.map(case).collect()
 }

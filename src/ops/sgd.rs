@@ -38,10 +38,7 @@ impl Op for Sgd {
                 // A split inside a vec4 could not be honoured.
                 match self.split.is_multiple_of(ALIGNMENT) {
                     true => Ok(Vec::new()),
-                    false => Err(format!(
-                        "the split at {} is no multiple of {ALIGNMENT}",
-                        self.split
-                    )),
+                    false => Err(format!("the split at {} is no multiple of {ALIGNMENT}", self.split)),
                 }
             }
             _ => Err("gradients [n], rates [2] and perhaps a factor [1] are wanted".to_string()),
@@ -73,10 +70,7 @@ impl Op for Sgd {
                 Launch::new(kernel, slots, grid(vectors.div_ceil(64)))
             })
             .collect();
-        Lowered {
-            launches,
-            scratch: Vec::new(),
-        }
+        Lowered { launches, scratch: Vec::new() }
     }
 
     fn reference(&self, inputs: &[&Array], updates: &mut [Array]) -> Vec<Array> {
@@ -88,16 +82,9 @@ impl Op for Sgd {
         if factor == 0.0 {
             return Vec::new();
         }
-        for (i, (w, m)) in parameters
-            .data
-            .iter_mut()
-            .zip(&mut momentum.data)
-            .enumerate()
-        {
+        for (i, (w, m)) in parameters.data.iter_mut().zip(&mut momentum.data).enumerate() {
             let rate = rates.data[usize::from(i >= self.split)];
-            *m = f64::from(self.momentum) * *m
-                + factor * gradients.data[i]
-                + f64::from(self.weight_decay) * *w;
+            *m = f64::from(self.momentum) * *m + factor * gradients.data[i] + f64::from(self.weight_decay) * *w;
             *w -= rate * *m;
         }
         Vec::new()
@@ -108,12 +95,7 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases: Vec<Case> = [(0, 203), (128, 331), (640, 331)]
         .into_iter()
         .map(|(split, n)| {
-            let op = Sgd {
-                momentum: 0.9,
-                weight_decay: 0.01,
-                split,
-                scaled: false,
-            };
+            let op = Sgd { momentum: 0.9, weight_decay: 0.01, split, scaled: false };
             Case::new(&format!("sgd {n} split {split}"), op)
                 .fixed(Shape::rows([n]), Fill::Normal)
                 .fixed(Shape::rows([2]), Fill::Uniform(0.1, 0.9))
@@ -122,12 +104,7 @@ pub(super) fn cases() -> Vec<Case> {
         })
         .collect();
     for (name, gradient, factor) in [("scaled", 2.0, 0.25), ("skipped", f32::INFINITY, 0.0)] {
-        let op = Sgd {
-            momentum: 0.9,
-            weight_decay: 0.01,
-            split: 128,
-            scaled: true,
-        };
+        let op = Sgd { momentum: 0.9, weight_decay: 0.01, split: 128, scaled: true };
         cases.push(
             Case::new(&format!("sgd {name}"), op)
                 .fixed(Shape::rows([203]), Fill::Values(vec![gradient; 203]))
@@ -146,21 +123,13 @@ mod tests {
 
     #[test]
     fn arenas_larger_than_a_binding_take_several_launches() {
-        let op = Sgd {
-            momentum: 0.9,
-            weight_decay: 0.0,
-            split: 192,
-            scaled: false,
-        };
+        let op = Sgd { momentum: 0.9, weight_decay: 0.0, split: 192, scaled: false };
         let io = Io {
             inputs: vec![Shape::rows([300]), Shape::rows([2])],
             outputs: vec![],
             updates: vec![Shape::rows([300]), Shape::rows([300])],
         };
-        let target = Target {
-            max_words: 130,
-            ..Target::basic(true)
-        };
+        let target = Target { max_words: 130, ..Target::basic(true) };
         let launches = op.lower(&io, &target).launches;
         let value = |launch: &Launch, name: &str| {
             let found = launch.kernel.constants.iter().find(|(n, _)| *n == name);

@@ -25,11 +25,7 @@ fn kernel(shader: &'static str, table: &Shape, rows: &Shape) -> Kernel {
 }
 
 fn launch(kernel: Kernel, slots: impl Into<Vec<Slot>>, rows: &Shape) -> Lowered {
-    Lowered::one(Launch::new(
-        kernel,
-        slots,
-        grid(rows.vectors().div_ceil(64)),
-    ))
+    Lowered::one(Launch::new(kernel, slots, grid(rows.vectors().div_ceil(64))))
 }
 
 impl Op for IndexSelect {
@@ -74,9 +70,7 @@ impl Op for MovingAverage {
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {
-            [x, index] if x.dims().len() == 2 && index.dims() == [x.dims()[0]] => {
-                Ok(vec![x.clone()])
-            }
+            [x, index] if x.dims().len() == 2 && index.dims() == [x.dims()[0]] => Ok(vec![x.clone()]),
             _ => Err("x [R, C] and an index [R] are wanted".to_string()),
         }
     }
@@ -86,14 +80,8 @@ impl Op for MovingAverage {
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
-        let kernel =
-            kernel("moving_average", &io.updates[0], &io.inputs[0]).with("KEEP", self.keep);
-        let slots = [
-            Slot::input(0),
-            Slot::input(1),
-            Slot::update(0),
-            Slot::output(0),
-        ];
+        let kernel = kernel("moving_average", &io.updates[0], &io.inputs[0]).with("KEEP", self.keep);
+        let slots = [Slot::input(0), Slot::input(1), Slot::update(0), Slot::output(0)];
         launch(kernel, slots, &io.inputs[0])
     }
 

@@ -40,8 +40,7 @@ impl Tile {
 
     /// Whether a device can run it: f32 tiles of both factors in workgroup memory.
     fn runs_on(&self, target: &Target) -> bool {
-        self.threads() <= target.threads
-            && (self.m + self.n) * self.k * 4 <= target.workgroup_memory
+        self.threads() <= target.threads && (self.m + self.n) * self.k * 4 <= target.workgroup_memory
     }
 }
 
@@ -76,13 +75,7 @@ impl Cover {
 
     /// Into how many parts to cut an inner dimension of `k`, walked in `steps`, so that a GPU is full but a part is worth
     /// its start and `most` is not exceeded.
-    pub fn parts(
-        &self,
-        result: [usize; 2],
-        [k, step]: [usize; 2],
-        most: usize,
-        target: &Target,
-    ) -> usize {
+    pub fn parts(&self, result: [usize; 2], [k, step]: [usize; 2], most: usize, target: &Target) -> usize {
         let threads = self.groups(result) * self.threads;
         let wanted = (target.units * THREADS_PER_UNIT).div_ceil(threads);
         wanted.min(k / (8 * step)).min(most).max(1)
@@ -91,12 +84,7 @@ impl Cover {
 
 /// The tiles of `tiles` that a device can run and that make sense for an `m` x `n` problem, the best guess first. `parts`
 /// says how a tile cuts the inner dimension.
-pub(super) fn choose(
-    tiles: &[Tile],
-    [m, n]: [usize; 2],
-    parts: impl Fn(&Tile) -> usize,
-    target: &Target,
-) -> Vec<Tile> {
+pub(super) fn choose(tiles: &[Tile], [m, n]: [usize; 2], parts: impl Fn(&Tile) -> usize, target: &Target) -> Vec<Tile> {
     let mut chosen: Vec<Tile> = tiles
         .iter()
         .filter(|tile| tile.runs_on(target) && suits([tile.m, tile.n], [m, n], [32, 16]))

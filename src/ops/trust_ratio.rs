@@ -26,15 +26,11 @@ impl Op for TrustRatio {
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {
             [parameters, gradients]
-                if parameters == gradients
-                    && parameters.channels().is_multiple_of(self.groups.max(1)) =>
+                if parameters == gradients && parameters.channels().is_multiple_of(self.groups.max(1)) =>
             {
                 Ok(vec![Shape::rows([self.groups])])
             }
-            _ => Err(format!(
-                "parameters and gradients of one shape [.., {} C] are wanted",
-                self.groups
-            )),
+            _ => Err(format!("parameters and gradients of one shape [.., {} C] are wanted", self.groups)),
         }
     }
 
@@ -42,9 +38,7 @@ impl Op for TrustRatio {
         let parameters = &io.inputs[0];
         let (columns, stored) = (parameters.stored_channels(), io.outputs[0].stored_len());
         let c4 = columns / 4;
-        let sums = Kernel::new("trust_columns")
-            .with("ROWS", parameters.vectors() / c4)
-            .with("C4", c4);
+        let sums = Kernel::new("trust_columns").with("ROWS", parameters.vectors() / c4).with("C4", c4);
         let slots = [Slot::input(0), Slot::input(1), Slot::scratch(0)];
         let ratio = Kernel::new("trust_ratio")
             .with("GROUPS", self.groups)
@@ -56,11 +50,7 @@ impl Op for TrustRatio {
         Lowered {
             launches: vec![
                 Launch::new(sums, slots, grid(c4.div_ceil(64))),
-                Launch::new(
-                    ratio,
-                    [Slot::scratch(0), Slot::output(0)],
-                    grid(stored.div_ceil(64)),
-                ),
+                Launch::new(ratio, [Slot::scratch(0), Slot::output(0)], grid(stored.div_ceil(64))),
             ],
             scratch: vec![2 * columns],
         }
@@ -81,10 +71,7 @@ impl Op for TrustRatio {
                 false => 1.0,
             }
         };
-        vec![Array {
-            dims: vec![self.groups],
-            data: (0..self.groups).map(ratio).collect(),
-        }]
+        vec![Array { dims: vec![self.groups], data: (0..self.groups).map(ratio).collect() }]
     }
 }
 

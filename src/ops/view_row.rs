@@ -47,15 +47,10 @@ impl ViewRow {
 
     /// As the kernels read it (`shaders/common/view_row.wgsl`).
     pub fn words(&self) -> [u32; Self::WORDS] {
-        let jitter = self.jitter.unwrap_or(RowJitter {
-            factors: [1.0, 1.0, 1.0, 0.0],
-            order: [0, 1, 2, 3],
-        });
+        let jitter = self.jitter.unwrap_or(RowJitter { factors: [1.0, 1.0, 1.0, 0.0], order: [0, 1, 2, 3] });
         let order = (0..4).fold(0, |word, i| word | u32::from(jitter.order[i]) << (2 * i));
-        let flags = u32::from(self.flip)
-            | u32::from(self.gray) << 1
-            | u32::from(self.jitter.is_some()) << 2
-            | order << 8;
+        let flags =
+            u32::from(self.flip) | u32::from(self.gray) << 1 | u32::from(self.jitter.is_some()) << 2 | order << 8;
         let [brightness, contrast, saturation, hue] = jitter.factors.map(f32::to_bits);
         [
             self.offset,
@@ -131,9 +126,7 @@ impl Normalize {
     pub(super) fn apply(normalize: Option<Normalize>, rgb: [f64; 3]) -> [f64; 3] {
         match normalize {
             None => rgb,
-            Some(Normalize { mean, std }) => {
-                [0, 1, 2].map(|c| (rgb[c] - f64::from(mean[c])) / f64::from(std[c]))
-            }
+            Some(Normalize { mean, std }) => [0, 1, 2].map(|c| (rgb[c] - f64::from(mean[c])) / f64::from(std[c])),
         }
     }
 }
@@ -142,10 +135,7 @@ impl Normalize {
 pub(super) fn images(table: &Shape) -> Result<usize, String> {
     match table.len() {
         n if n > 0 && n.is_multiple_of(ViewRow::WORDS) => Ok(n / ViewRow::WORDS),
-        n => Err(format!(
-            "the table has {n} words, {} an image are wanted",
-            ViewRow::WORDS
-        )),
+        n => Err(format!("the table has {n} words, {} an image are wanted", ViewRow::WORDS)),
     }
 }
 
@@ -183,28 +173,12 @@ mod tests {
             crop_width: 8,
             flip: true,
             gray: false,
-            jitter: Some(RowJitter {
-                factors: [1.25, 0.5, 1.5, -0.1],
-                order: [2, 0, 3, 1],
-            }),
+            jitter: Some(RowJitter { factors: [1.25, 0.5, 1.5, -0.1], order: [2, 0, 3, 1] }),
             sigma: 1.3,
         };
-        let plain = ViewRow {
-            flip: false,
-            gray: true,
-            jitter: None,
-            sigma: 0.0,
-            ..row
-        };
-        let data: Vec<f64> = [row, plain]
-            .iter()
-            .flat_map(ViewRow::words)
-            .map(f64::from)
-            .collect();
-        let table = Array {
-            dims: vec![data.len()],
-            data,
-        };
+        let plain = ViewRow { flip: false, gray: true, jitter: None, sigma: 0.0, ..row };
+        let data: Vec<f64> = [row, plain].iter().flat_map(ViewRow::words).map(f64::from).collect();
+        let table = Array { dims: vec![data.len()], data };
         assert_eq!(ViewRow::of_table(&table), [row, plain]);
     }
 

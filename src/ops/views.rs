@@ -4,9 +4,7 @@
 
 use super::check::{Case, Fill};
 use crate::gpu::Kernel;
-use crate::graph::{
-    Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid,
-};
+use crate::graph::{Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid};
 
 /// `[2N, ..]` → `[2N, ..]`: the two halves of the rows change places, so that row i of view 1 meets row i of view 2.
 #[derive(Debug, Clone)]
@@ -44,9 +42,7 @@ impl Op for SwapViews {
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
         let vectors = io.outputs[0].vectors();
-        let kernel = Kernel::new("swap_views")
-            .with("HALF", vectors / 2)
-            .with("VECTORS", vectors);
+        let kernel = Kernel::new("swap_views").with("HALF", vectors / 2).with("VECTORS", vectors);
         let slots = [Slot::input(0), Slot::output(0)];
         Lowered::one(Launch::new(kernel, slots, grid(vectors.div_ceil(64))))
     }

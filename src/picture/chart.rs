@@ -110,17 +110,11 @@ impl Chart {
             let [x, y] = curve::last(&line.main())?;
             let digits = if y.abs() < 1.0 { 3 } else { 1 };
             let (y, unit) = (text::number(y, digits), self.unit);
-            Some(format!(
-                "{} ends at {y}{unit} after {} {}",
-                line.label,
-                text::number(x, 1),
-                self.x
-            ))
+            Some(format!("{} ends at {y}{unit} after {} {}", line.label, text::number(x, 1), self.x))
         };
         let ends: Vec<String> = self.lines.iter().filter_map(end).collect();
         let references = self.references.iter();
-        let references =
-            references.map(|r| format!("{}: {}{}", r.label, text::number(r.y, 3), self.unit));
+        let references = references.map(|r| format!("{}: {}{}", r.label, text::number(r.y, 3), self.unit));
         let all: Vec<String> = ends.into_iter().chain(references).collect();
         match all.is_empty() {
             true => "no numbers yet".to_owned(),
@@ -129,10 +123,7 @@ impl Chart {
     }
 
     fn values(&self) -> impl Iterator<Item = f64> {
-        let points = self
-            .lines
-            .iter()
-            .flat_map(|line| line.curves.iter().flatten());
+        let points = self.lines.iter().flat_map(|line| line.curves.iter().flatten());
         points.map(|point| point[1]).filter(|y| y.is_finite())
     }
 
@@ -144,11 +135,7 @@ impl Chart {
                 "<text class=\"tick\" x=\"{x}\" y=\"{y}\" font-size=\"{SIZE}\" text-anchor=\"middle\">no numbers yet</text>\n"
             );
         }
-        let xs = self
-            .lines
-            .iter()
-            .flat_map(|line| line.curves.iter().flatten())
-            .map(|point| point[0]);
+        let xs = self.lines.iter().flat_map(|line| line.curves.iter().flatten()).map(|point| point[0]);
         let x_axis = Axis::exact(0.0, xs.fold(0.0, f64::max), TICKS);
         let references = self.references.iter().map(|reference| reference.y);
         let values = self.values().chain(references);

@@ -58,11 +58,8 @@ impl ContactSheet {
             .map(|class| text::width(&text::clean(class), page::BODY))
             .fold(0.0, f64::max)
             .min(NAMES);
-        let count_width = rows
-            .iter()
-            .filter(named)
-            .map(|row| text::width(&text::count(row.count), page::BODY))
-            .fold(0.0, f64::max);
+        let count_width =
+            rows.iter().filter(named).map(|row| text::width(&text::count(row.count), page::BODY)).fold(0.0, f64::max);
         // Without names the images begin at the margin.
         let (count_right, images) = if rows.iter().any(|row| row.class.is_some()) {
             let right = page::MARGIN + name_width + NAME_GAP + count_width;
@@ -113,9 +110,5 @@ fn thumbnail(page: &mut Page, x: f64, image: &RgbImage) -> Result<(), PictureErr
         page.fill([x, top, CELL, CELL], 0.0, page::CELL);
     }
     let centre = |side: u32| (CELL - f64::from(side) / scale) / 2.0;
-    page.image(
-        x + centre(shown.width()),
-        top + centre(shown.height()),
-        &shown,
-    )
+    page.image(x + centre(shown.width()), top + centre(shown.height()), &shown)
 }

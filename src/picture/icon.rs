@@ -16,11 +16,7 @@ pub fn icon(side: u32) -> Result<RgbaImage, PictureError> {
         return Ok(RgbaImage::new(1, 1)); // cannot be: it has pixels
     };
     let scale = side as f32 / tree.size().width();
-    resvg::render(
-        &tree,
-        Transform::from_scale(scale, scale),
-        &mut pixels.as_mut(),
-    );
+    resvg::render(&tree, Transform::from_scale(scale, scale), &mut pixels.as_mut());
     let plain = pixels.pixels().iter().flat_map(|pixel| {
         let pixel = pixel.demultiply();
         [pixel.red(), pixel.green(), pixel.blue(), pixel.alpha()]
@@ -38,9 +34,6 @@ mod tests {
         assert_eq!(icon.dimensions(), (64, 64));
         assert_eq!(icon.get_pixel(0, 0).0[3], 0);
         let [blue, orange] = [(16, 32), (48, 32)].map(|(x, y)| icon.get_pixel(x, y).0);
-        assert!(
-            blue[2] > blue[0] && orange[0] > orange[2],
-            "{blue:?} {orange:?}"
-        );
+        assert!(blue[2] > blue[0] && orange[0] > orange[2], "{blue:?} {orange:?}");
     }
 }

@@ -31,9 +31,7 @@ pub fn lines(draws: &ViewDraws, size: [u32; 2]) -> [Line; LINES] {
     let crop = format!("{} × {}", draws.width, draws.height);
     let place = format!("{}, {}", draws.left, draws.top);
     let [first, second, third, fourth] = color_lines(draws.jitter);
-    let sigma = draws
-        .blur_sigma
-        .map(|sigma| format!("σ {}", text::number(sigma.into(), 2)));
+    let sigma = draws.blur_sigma.map(|sigma| format!("σ {}", text::number(sigma.into(), 2)));
     [
         line("crop", Some(crop), " px"),
         line("left, top", Some(place), " px"),
@@ -55,31 +53,18 @@ fn color_lines(jitter: Option<Jitter>) -> [Line; 4] {
         contrast: 1.0,
         saturation: 1.0,
         hue: 0.0,
-        order: [
-            JitterOp::Brightness,
-            JitterOp::Contrast,
-            JitterOp::Saturation,
-            JitterOp::Hue,
-        ],
+        order: [JitterOp::Brightness, JitterOp::Contrast, JitterOp::Saturation, JitterOp::Hue],
     };
     let jitter = jitter.unwrap_or(NONE);
     let factor = |name, value: f32| {
         let text = || format!("× {}", text::number(value.into(), 2));
-        Line {
-            name,
-            value: (value != 1.0).then(text),
-            unit: "",
-        }
+        Line { name, value: (value != 1.0).then(text), unit: "" }
     };
     jitter.order.map(|op| match op {
         JitterOp::Brightness => factor("brightness", jitter.brightness),
         JitterOp::Contrast => factor("contrast", jitter.contrast),
         JitterOp::Saturation => factor("saturation", jitter.saturation),
-        JitterOp::Hue => Line {
-            name: "hue",
-            value: (jitter.hue != 0.0).then(|| degrees(jitter.hue)),
-            unit: "°",
-        },
+        JitterOp::Hue => Line { name: "hue", value: (jitter.hue != 0.0).then(|| degrees(jitter.hue)), unit: "°" },
     })
 }
 

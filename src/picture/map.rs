@@ -38,21 +38,15 @@ const TOLD_APART: usize = 10;
 const MOST_LISTED: usize = 144;
 
 /// Ten colours that are far from each other in hue and lightness (Observable's categorical palette, its gray darker).
-const COLORS: [&str; TOLD_APART] = [
-    "#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#ff8ab7", "#a463f2", "#97bbf5",
-    "#9c6b4e", "#6b7280",
-];
+const COLORS: [&str; TOLD_APART] =
+    ["#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#ff8ab7", "#a463f2", "#97bbf5", "#9c6b4e", "#6b7280"];
 
 impl FeatureSheet {
     /// The picture.
     pub fn svg(&self) -> String {
         let present = self.present();
         let listed = present.len().min(MOST_LISTED);
-        let line = if present.len() > TOLD_APART {
-            SMALL_LINE
-        } else {
-            LINE
-        };
+        let line = if present.len() > TOLD_APART { SMALL_LINE } else { LINE };
         let a_column = (SIDE / line) as usize;
         let columns = listed.div_ceil(a_column);
         let legend = match columns {
@@ -70,10 +64,7 @@ impl FeatureSheet {
             self.entry(&mut page, [x, y], line, (place, class), &colors);
         }
         page.y += SIDE + 22.0;
-        let more = format!(
-            "{} more classes are not listed.",
-            text::count(present.len() - listed)
-        );
+        let more = format!("{} more classes are not listed.", text::count(present.len() - listed));
         let mut notes: Vec<&str> = self.notes.iter().map(String::as_str).collect();
         if present.len() > listed {
             notes.push(&more);
@@ -128,14 +119,7 @@ impl FeatureSheet {
     }
 
     /// A line of the legend, its top at `y`.
-    fn entry(
-        &self,
-        page: &mut Page,
-        [x, y]: [f64; 2],
-        line: f64,
-        (place, class): (usize, u32),
-        colors: &Colors,
-    ) {
+    fn entry(&self, page: &mut Page, [x, y]: [f64; 2], line: f64, (place, class): (usize, u32), colors: &Colors) {
         let middle = y + line / 2.0;
         let size = if line < LINE { 11.0 } else { page::BODY };
         let baseline = middle + size * text::CAP_HEIGHT / 2.0;
@@ -143,25 +127,13 @@ impl FeatureSheet {
         let mut at = x + 20.0;
         if line < LINE {
             let style = Style::new(size, page::MUTED);
-            page.text(
-                at + 16.0,
-                baseline,
-                style,
-                Anchor::End,
-                &(place + 1).to_string(),
-            );
+            page.text(at + 16.0, baseline, style, Anchor::End, &(place + 1).to_string());
             at += 22.0;
         }
         let name = self.classes.get(class as usize).cloned();
         let name = name.unwrap_or_else(|| format!("class {class}"));
         let name = text::shorten(&name, size, x + COLUMN - 10.0 - at);
-        page.text(
-            at,
-            baseline,
-            Style::new(size, page::INK),
-            Anchor::Start,
-            &name,
-        );
+        page.text(at, baseline, Style::new(size, page::INK), Anchor::Start, &name);
     }
 }
 
@@ -180,12 +152,8 @@ fn placed(points: &[[f64; 2]], [left, top]: [f64; 2]) -> Vec<[f64; 2]> {
         false => 0.0,
     };
     let [x, y] = [(x0 + x1) / 2.0, (y0 + y1) / 2.0];
-    let place = |point: &[f64; 2]| {
-        [
-            left + SIDE / 2.0 + (point[0] - x) * scale,
-            top + SIDE / 2.0 - (point[1] - y) * scale,
-        ]
-    };
+    let place =
+        |point: &[f64; 2]| [left + SIDE / 2.0 + (point[0] - x) * scale, top + SIDE / 2.0 - (point[1] - y) * scale];
     points.iter().map(place).collect()
 }
 

@@ -53,18 +53,11 @@ pub struct Style {
 
 impl Style {
     pub const fn new(size: f64, color: &'static str) -> Self {
-        Self {
-            size,
-            color,
-            strong: false,
-        }
+        Self { size, color, strong: false }
     }
 
     pub const fn strong(self) -> Self {
-        Self {
-            strong: true,
-            ..self
-        }
+        Self { strong: true, ..self }
     }
 }
 
@@ -79,21 +72,11 @@ pub struct Page {
 impl Page {
     /// With a heading, and a rule below it.
     pub fn new(width: f64, title: &str, subtitle: &str) -> Self {
-        let mut page = Self {
-            width,
-            y: MARGIN,
-            body: String::new(),
-        };
+        let mut page = Self { width, y: MARGIN, body: String::new() };
         let style = Style::new(TITLE, INK).strong();
         let room = page.inner();
         page.y += TITLE * text::CAP_HEIGHT;
-        page.text(
-            MARGIN,
-            page.y,
-            style,
-            Anchor::Start,
-            &text::shorten(title, TITLE, room),
-        );
+        page.text(MARGIN, page.y, style, Anchor::Start, &text::shorten(title, TITLE, room));
         let style = Style::new(BODY, MUTED);
         page.y += 6.0;
         for line in text::wrap(subtitle, BODY, room) {
@@ -119,9 +102,8 @@ impl Page {
         let content = text::escape(content);
         let note = text::escape(note);
         // The mark (left to right) keeps a note that begins with a number out of a right-to-left name.
-        let content = format!(
-            "{content}&#x200e;<tspan dx=\"{NOTE_GAP}\" fill=\"{MUTED}\" stroke=\"none\">{note}</tspan>"
-        );
+        let content =
+            format!("{content}&#x200e;<tspan dx=\"{NOTE_GAP}\" fill=\"{MUTED}\" stroke=\"none\">{note}</tspan>");
         self.set(x, y, style, Anchor::Start, &content);
     }
 
@@ -159,10 +141,7 @@ impl Page {
 
     /// Text with a white edge, to be read on whatever is below it.
     pub fn haloed(&mut self, x: f64, y: f64, style: Style, anchor: Anchor, content: &str) {
-        let edge = Style {
-            color: "#ffffff",
-            ..style
-        };
+        let edge = Style { color: "#ffffff", ..style };
         let content = text::escape(content);
         let stroke = style.size * 0.28;
         let edged = format!(
@@ -173,13 +152,7 @@ impl Page {
     }
 
     /// The outline of a rectangle, `line` wide and with these further attributes.
-    pub fn outline(
-        &mut self,
-        [x, y, width, height]: [f64; 4],
-        color: &str,
-        line: f64,
-        attributes: &str,
-    ) {
+    pub fn outline(&mut self, [x, y, width, height]: [f64; 4], color: &str, line: f64, attributes: &str) {
         self.element(format_args!(
             "<rect x=\"{x:.2}\" y=\"{y:.2}\" width=\"{width:.2}\" height=\"{height:.2}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"{line}\"{attributes}/>"
         ));
@@ -188,9 +161,7 @@ impl Page {
     /// A hairline from margin to margin at `y`.
     pub fn rule(&mut self) {
         let (y, right) = (self.y, self.width - MARGIN);
-        self.element(format_args!(
-            "<path d=\"M{MARGIN:.2} {y:.2}H{right:.2}\" stroke=\"{RULE}\" stroke-width=\"1\"/>"
-        ));
+        self.element(format_args!("<path d=\"M{MARGIN:.2} {y:.2}H{right:.2}\" stroke=\"{RULE}\" stroke-width=\"1\"/>"));
     }
 
     /// Rules of CSS for what follows.
@@ -200,9 +171,7 @@ impl Page {
 
     /// SVG elements that are well-formed by themselves, moved to a place.
     pub fn group(&mut self, x: f64, y: f64, elements: &str) {
-        self.element(format_args!(
-            "<g transform=\"translate({x:.2} {y:.2})\">{elements}</g>"
-        ));
+        self.element(format_args!("<g transform=\"translate({x:.2} {y:.2})\">{elements}</g>"));
     }
 
     /// An image with its top left corner at a place, [`SCALE`] of its pixels a unit.
@@ -213,10 +182,7 @@ impl Page {
         let scale = f64::from(SCALE);
         // On whole device pixels: then nothing is smoothed.
         let [x, y] = [x, y].map(|at| (at * scale).round() / scale);
-        let (width, height) = (
-            f64::from(image.width()) / scale,
-            f64::from(image.height()) / scale,
-        );
+        let (width, height) = (f64::from(image.width()) / scale, f64::from(image.height()) / scale);
         let data = BASE64_STANDARD.encode(raster::png(image)?);
         self.element(format_args!(
             "<image x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" style=\"image-rendering:pixelated\" xlink:href=\"data:image/png;base64,{data}\"/>"

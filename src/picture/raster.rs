@@ -17,9 +17,7 @@ pub fn rgb(width: u32, height: u32, channels: u32, bytes: &[u8]) -> Option<RgbIm
         _ => return None,
     };
     let wanted = u64::from(width) * u64::from(height) * 3;
-    (bytes.len() as u64 == wanted)
-        .then(|| RgbImage::from_raw(width, height, bytes))
-        .flatten()
+    (bytes.len() as u64 == wanted).then(|| RgbImage::from_raw(width, height, bytes)).flatten()
 }
 
 /// `image` reduced so that no side is longer than `side` pixels, its shape kept; untouched where it is small enough. For sheets of
@@ -52,17 +50,14 @@ pub fn fit(image: &RgbImage, room: [u32; 2]) -> Cow<'_, RgbImage> {
 /// Each pixel as a block of `times` x `times`.
 pub fn enlarge(image: &RgbImage, times: u32) -> RgbImage {
     let (width, height) = image.dimensions();
-    RgbImage::from_fn(width * times, height * times, |x, y| {
-        *image.get_pixel(x / times, y / times)
-    })
+    RgbImage::from_fn(width * times, height * times, |x, y| *image.get_pixel(x / times, y / times))
 }
 
 /// The largest size within `room` of the shape of `size`, at least one pixel a side.
 pub fn size_within(size: (u32, u32), room: [u32; 2]) -> [u32; 2] {
     let (width, height) = (f64::from(size.0.max(1)), f64::from(size.1.max(1)));
     let scale = (f64::from(room[0]) / width).min(f64::from(room[1]) / height);
-    [(width, room[0]), (height, room[1])]
-        .map(|(side, room)| ((side * scale).round() as u32).clamp(1, room.max(1)))
+    [(width, room[0]), (height, room[1])].map(|(side, room)| ((side * scale).round() as u32).clamp(1, room.max(1)))
 }
 
 fn resample(image: &RgbImage, [width, height]: [u32; 2]) -> RgbImage {
@@ -78,13 +73,12 @@ fn resample(image: &RgbImage, [width, height]: [u32; 2]) -> RgbImage {
 /// As PNG.
 pub fn png(image: &RgbImage) -> Result<Vec<u8>, PictureError> {
     let mut bytes = Vec::new();
-    PngEncoder::new_with_quality(&mut bytes, CompressionType::Default, FilterType::Adaptive)
-        .write_image(
-            image.as_raw(),
-            image.width(),
-            image.height(),
-            ExtendedColorType::Rgb8,
-        )?;
+    PngEncoder::new_with_quality(&mut bytes, CompressionType::Default, FilterType::Adaptive).write_image(
+        image.as_raw(),
+        image.width(),
+        image.height(),
+        ExtendedColorType::Rgb8,
+    )?;
     Ok(bytes)
 }
 
@@ -111,9 +105,7 @@ mod tests {
     #[test]
     fn reducing_averages() {
         // A chequer of black and white pixels is gray from afar, not black or white.
-        let chequer = RgbImage::from_fn(1600, 1200, |x, y| {
-            image::Rgb([((x + y) % 2 * 255) as u8; 3])
-        });
+        let chequer = RgbImage::from_fn(1600, 1200, |x, y| image::Rgb([((x + y) % 2 * 255) as u8; 3]));
         let small = fit(&chequer, [200, 200]);
         assert_eq!(small.dimensions(), (200, 150));
         assert!(small.iter().all(|&v| (120..=135).contains(&v)));
@@ -125,9 +117,7 @@ mod tests {
         let gray = rgb(2, 1, 1, &[3, 4]).expect("an image");
         assert_eq!(gray.into_raw(), [3, 3, 3, 4, 4, 4]);
         assert!(rgb(2, 1, 3, &[0; 6]).is_some());
-        for (width, height, channels, bytes) in
-            [(2, 1, 3, 5), (2, 1, 2, 4), (u32::MAX, u32::MAX, 1, 9)]
-        {
+        for (width, height, channels, bytes) in [(2, 1, 3, 5), (2, 1, 2, 4), (u32::MAX, u32::MAX, 1, 9)] {
             assert!(rgb(width, height, channels, &vec![0; bytes]).is_none());
         }
     }

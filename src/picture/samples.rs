@@ -23,18 +23,12 @@ impl ContactSheet {
     /// Of the labelled images: those to train on, or those that vote in kNN; where there are no labels, a grid of images to train on.
     /// An image that cannot be read is left out, and another of its class is shown.
     pub fn of(data: &Dataset, title: String, subtitle: String) -> ContactSheet {
-        let labelled = [&data.train, data.bank()]
-            .into_iter()
-            .find_map(|set| Some((set, set.labels()?)));
+        let labelled = [&data.train, data.bank()].into_iter().find_map(|set| Some((set, set.labels()?)));
         let (set, rows) = match labelled {
             Some((set, labels)) => (set, by_class(labels, &data.classes)),
             None => (&data.train, grid(data.train.len())),
         };
-        ContactSheet {
-            title,
-            subtitle,
-            rows: shown(set, rows),
-        }
+        ContactSheet { title, subtitle, rows: shown(set, rows) }
     }
 }
 
@@ -63,11 +57,7 @@ fn grid(len: usize) -> Vec<Row> {
     let places = spread(&images, GRID_ROWS * ContactSheet::COLUMNS);
     places
         .chunks(ContactSheet::COLUMNS)
-        .map(|places| Row {
-            class: None,
-            count: places.len(),
-            places: places.to_vec(),
-        })
+        .map(|places| Row { class: None, count: places.len(), places: places.to_vec() })
         .collect()
 }
 
@@ -75,16 +65,12 @@ fn grid(len: usize) -> Vec<Row> {
 fn spread(images: &[u32], count: usize) -> Vec<Vec<u32>> {
     let count = count.min(images.len());
     let cut = |place: usize| place * images.len() / count;
-    (0..count)
-        .map(|place| images[cut(place)..cut(place + 1)].to_vec())
-        .collect()
+    (0..count).map(|place| images[cut(place)..cut(place + 1)].to_vec()).collect()
 }
 
 fn shown(set: &Arc<dyn ImageSet>, rows: Vec<Row>) -> Vec<ContactRow> {
-    let (heads, places): (Vec<_>, Vec<_>) = rows
-        .into_iter()
-        .map(|row| ((row.class, row.count, row.places.len()), row.places))
-        .unzip();
+    let (heads, places): (Vec<_>, Vec<_>) =
+        rows.into_iter().map(|row| ((row.class, row.count, row.places.len()), row.places)).unzip();
     let places = places.concat();
     let (set, count, threads) = (set.clone(), places.len() as u64, threads(0) + 1);
     let read = move |place: u64| {
@@ -116,11 +102,7 @@ mod tests {
     /// Gray images of one pixel; `labels` a class each.
     fn data(count: u8, labels: Option<Vec<u32>>, classes: &[&str]) -> Dataset {
         let images = Images::new(1, 1, 1, (0..count).collect(), labels).unwrap();
-        let none = Images {
-            pixels: Vec::new(),
-            labels: None,
-            ..images.clone()
-        };
+        let none = Images { pixels: Vec::new(), labels: None, ..images.clone() };
         Dataset {
             classes: classes.iter().map(|&c| c.to_owned()).collect(),
             ..Dataset::new(Arc::new(images), Arc::new(none))
@@ -139,10 +121,7 @@ mod tests {
         let counts: Vec<usize> = sheet.rows.iter().map(|row| row.count).collect();
         assert_eq!(counts, [75, 25, 0]);
         // 25 images in 12 places: every second one.
-        assert_eq!(
-            pixels(&sheet.rows[1]),
-            [3, 11, 19, 27, 35, 43, 51, 59, 67, 75, 83, 91]
-        );
+        assert_eq!(pixels(&sheet.rows[1]), [3, 11, 19, 27, 35, 43, 51, 59, 67, 75, 83, 91]);
         assert_eq!(pixels(&sheet.rows[0]).len(), ContactSheet::COLUMNS);
         assert!(pixels(&sheet.rows[2]).is_empty());
     }

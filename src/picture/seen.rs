@@ -35,28 +35,16 @@ impl ViewSheet {
 
 impl ViewRow {
     /// Of an image of the training set with its views.
-    pub fn of(
-        config: &Config,
-        dataset: &Dataset,
-        image: u32,
-        views: &[Seen; 2],
-    ) -> Result<Option<ViewRow>, DataError> {
+    pub fn of(config: &Config, dataset: &Dataset, image: u32, views: &[Seen; 2]) -> Result<Option<ViewRow>, DataError> {
         let original = dataset.train.read(image as usize)?;
-        let pixels = rgb(
-            original.width,
-            original.height,
-            original.channels,
-            &original.pixels,
-        );
+        let pixels = rgb(original.width, original.height, original.channels, &original.pixels);
         let views: Option<Vec<View>> = views.iter().map(|seen| view(seen, config)).collect();
         let views = views.and_then(|views| <[View; 2]>::try_from(views).ok());
         let (Some(pixels), Some(views)) = (pixels, views) else {
             return Ok(None); // cannot be: they are as long as they say
         };
-        let class = dataset
-            .train
-            .labels()
-            .and_then(|labels| dataset.classes.get(*labels.get(image as usize)? as usize));
+        let class =
+            dataset.train.labels().and_then(|labels| dataset.classes.get(*labels.get(image as usize)? as usize));
         let name = dataset.train.name(image as usize);
         Ok(Some(ViewRow {
             name: match class {
@@ -72,8 +60,5 @@ impl ViewRow {
 
 fn view(seen: &Seen, config: &Config) -> Option<View> {
     let size = u32::try_from(config.data.image_size).ok()?;
-    Some(View {
-        pixels: rgb(size, size, 3, &seen.pixels(config))?,
-        draws: seen.draws,
-    })
+    Some(View { pixels: rgb(size, size, 3, &seen.pixels(config))?, draws: seen.draws })
 }

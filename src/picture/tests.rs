@@ -18,42 +18,23 @@ fn noise(width: u32, height: u32) -> RgbImage {
 }
 
 fn draws(width: u32, height: u32) -> ViewDraws {
-    ViewDraws {
-        top: 0,
-        left: 0,
-        width,
-        height,
-        ..ViewDraws::evaluation(width, height, 0)
-    }
+    ViewDraws { top: 0, left: 0, width, height, ..ViewDraws::evaluation(width, height, 0) }
 }
 
 fn row(name: &str, original: RgbImage, side: u32) -> ViewRow {
     let (width, height) = original.dimensions();
-    let view = |_| View {
-        pixels: noise(side, side),
-        draws: draws(width, height),
-    };
-    ViewRow {
-        name: name.to_owned(),
-        size: [width, height],
-        original,
-        views: [0, 1].map(view),
-    }
+    let view = |_| View { pixels: noise(side, side), draws: draws(width, height) };
+    ViewRow { name: name.to_owned(), size: [width, height], original, views: [0, 1].map(view) }
 }
 
 fn views(rows: Vec<ViewRow>) -> String {
-    let sheet = ViewSheet {
-        title: HOSTILE.to_owned(),
-        subtitle: "demo".to_owned(),
-        rows,
-    };
+    let sheet = ViewSheet { title: HOSTILE.to_owned(), subtitle: "demo".to_owned(), rows };
     sheet.svg().expect("an SVG")
 }
 
 fn texts(svg: &str) -> Vec<String> {
     let document = Document::parse(svg).expect("well-formed XML");
-    let text =
-        |node: resvg::usvg::roxmltree::Node| node.text().unwrap_or("").replace('\u{200E}', "");
+    let text = |node: resvg::usvg::roxmltree::Node| node.text().unwrap_or("").replace('\u{200E}', "");
     let is_text = |node: &resvg::usvg::roxmltree::Node| node.has_tag_name("text");
     document.descendants().filter(is_text).map(text).collect()
 }
@@ -66,9 +47,7 @@ fn drawn(svg: &str) -> RgbImage {
     let left: Vec<_> = fs::read_dir(folder.path()).expect("a folder").collect();
     assert_eq!(left.len(), 1, "only the picture is left behind");
     let bytes = fs::read(file).expect("the picture");
-    image::load_from_memory(&bytes)
-        .expect("a readable PNG")
-        .into_rgb8()
+    image::load_from_memory(&bytes).expect("a readable PNG").into_rgb8()
 }
 
 /// Size of an SVG in units.
@@ -83,10 +62,7 @@ fn size(svg: &str) -> [u32; 2] {
 /// Whether `part` lies somewhere in `picture`, pixel for pixel.
 fn holds(picture: &RgbImage, part: &RgbImage) -> bool {
     let (width, height) = part.dimensions();
-    let equal = |x: u32, y: u32| {
-        part.enumerate_pixels()
-            .all(|(i, j, pixel)| picture.get_pixel(x + i, y + j) == pixel)
-    };
+    let equal = |x: u32, y: u32| part.enumerate_pixels().all(|(i, j, pixel)| picture.get_pixel(x + i, y + j) == pixel);
     (0..=picture.height() - height).any(|y| (0..=picture.width() - width).any(|x| equal(x, y)))
 }
 
@@ -96,10 +72,7 @@ fn a_view_is_shown_pixel_by_pixel() {
     for (side, times) in [(28, 15), (224, 2), (400, 1)] {
         let svg = views(vec![row("a", noise(50, 40), side)]);
         let picture = drawn(&svg);
-        assert_eq!(
-            [picture.width(), picture.height()],
-            size(&svg).map(|side| 2 * side)
-        );
+        assert_eq!([picture.width(), picture.height()], size(&svg).map(|side| 2 * side));
         let shown = raster::enlarge(&noise(side, side), times);
         assert!(holds(&picture, &shown), "views of {side} pixels");
     }
@@ -108,45 +81,22 @@ fn a_view_is_shown_pixel_by_pixel() {
 #[test]
 fn names_are_text_and_nothing_else() {
     let long = "x".repeat(300) + ".jpeg";
-    let svg = views(vec![
-        row(HOSTILE, noise(8, 8), 8),
-        row(&long, noise(8, 8), 8),
-    ]);
+    let svg = views(vec![row(HOSTILE, noise(8, 8), 8), row(&long, noise(8, 8), 8)]);
     let texts = texts(&svg);
     let clean = "<&\"> 'a' ]]> \u{FFFD}\u{FFFD}\u{FFFD}  🐈 \u{FFFD}gpj שלום &amp; <script/>";
-    assert_eq!(
-        texts.iter().filter(|text| *text == clean).count(),
-        2,
-        "{texts:?}"
-    );
-    let short = texts
-        .iter()
-        .find(|text| text.contains('…'))
-        .expect("a short name");
-    assert!(
-        short.starts_with("xxx") && short.ends_with("xxx.jpeg"),
-        "{short}"
-    );
+    assert_eq!(texts.iter().filter(|text| *text == clean).count(), 2, "{texts:?}");
+    let short = texts.iter().find(|text| text.contains('…')).expect("a short name");
+    assert!(short.starts_with("xxx") && short.ends_with("xxx.jpeg"), "{short}");
     drawn(&svg);
 }
 
 #[test]
 fn images_of_any_shape_and_none_are_drawn() {
-    let shapes = [
-        (1, 1),
-        (20_000, 20),
-        (20, 20_000),
-        (500, 375),
-        (0, 0),
-        (3, 0),
-    ];
+    let shapes = [(1, 1), (20_000, 20), (20, 20_000), (500, 375), (0, 0), (3, 0)];
     let rows = shapes.map(|(width, height)| row("a", RgbImage::new(width, height), 1));
     for svg in [views(rows.into()), views(Vec::new())] {
         let picture = drawn(&svg);
-        assert_eq!(
-            [picture.width(), picture.height()],
-            size(&svg).map(|side| 2 * side)
-        );
+        assert_eq!([picture.width(), picture.height()], size(&svg).map(|side| 2 * side));
     }
     // Reduced beforehand, the crops lie where they lay.
     let mut whole = row("a", noise(3000, 2250), 32);
@@ -178,21 +128,13 @@ fn what_was_drawn_is_written_in_its_order() {
             contrast: 1.0,
             saturation: 1.333,
             hue: -0.05,
-            order: [
-                JitterOp::Hue,
-                JitterOp::Saturation,
-                JitterOp::Contrast,
-                JitterOp::Brightness,
-            ],
+            order: [JitterOp::Hue, JitterOp::Saturation, JitterOp::Contrast, JitterOp::Brightness],
         }),
         gray: false,
         blur_sigma: Some(1.314),
     };
     let texts = texts(&views(vec![row]));
-    let start = texts
-        .iter()
-        .position(|text| text == "crop")
-        .expect("the draws");
+    let start = texts.iter().position(|text| text == "crop").expect("the draws");
     let expected = "crop| px|20 × 10|left, top| px|5, 2|area| %|25.0|flip||yes|hue|°|\u{2212}18.0|saturation||× 1.33|contrast|–|\
         brightness||× 0.75|gray|–|blur| px|σ 1.31";
     let expected: Vec<&str> = expected.split('|').collect();
@@ -207,34 +149,18 @@ fn what_was_drawn_is_written_in_its_order() {
 
 #[test]
 fn a_contact_sheet_names_and_counts_its_classes() {
-    let class = |n: usize| ContactRow {
-        class: Some(format!("class {n}")),
-        count: 1000 * n,
-        images: vec![noise(32, 32); 20],
-    };
-    let sheet = |rows| ContactSheet {
-        title: "cifar10:data".to_owned(),
-        subtitle: String::new(),
-        rows,
-    };
+    let class =
+        |n: usize| ContactRow { class: Some(format!("class {n}")), count: 1000 * n, images: vec![noise(32, 32); 20] };
+    let sheet = |rows| ContactSheet { title: "cifar10:data".to_owned(), subtitle: String::new(), rows };
     let svg = sheet((1..=250).map(class).collect()).svg().expect("an SVG");
     let texts = texts(&svg);
-    for text in [
-        "class 1",
-        "1,000",
-        "class 200",
-        "200,000",
-        "50 more rows are not shown.",
-    ] {
+    for text in ["class 1", "1,000", "class 200", "200,000", "50 more rows are not shown."] {
         assert!(texts.iter().any(|t| t == text), "{text}");
     }
     assert_eq!(svg.matches("<image").count(), 200 * ContactSheet::COLUMNS);
 
     // Without classes the images begin at the margin; four times as large they fill their cells.
-    let flat = ContactRow {
-        class: None,
-        ..class(1)
-    };
+    let flat = ContactRow { class: None, ..class(1) };
     let svg = sheet(vec![flat]).svg().expect("an SVG");
     assert!(svg.contains("<image x=\"40\""));
     assert!(holds(&drawn(&svg), &raster::enlarge(&noise(32, 32), 4)));
@@ -251,10 +177,7 @@ fn what_cannot_be_written_is_said_and_leaves_what_was_there() {
     };
     for name in ["a.jpg", "a", ".png"] {
         let message = message(&svg, name);
-        assert!(
-            message.contains(name) && message.contains("as .png or .svg"),
-            "{message}"
-        );
+        assert!(message.contains(name) && message.contains("as .png or .svg"), "{message}");
     }
     assert!(message(&svg, "none/a.png").contains("cannot be written"));
 

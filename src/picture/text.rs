@@ -37,17 +37,9 @@ pub fn width(text: &str, size: f64) -> f64 {
     let advance = |font: &Option<FontRef>, c: char| {
         let font = font.as_ref()?;
         let glyph = font.charmap().map(c)?;
-        font.glyph_metrics(Size::new(EM), LocationRef::default())
-            .advance_width(glyph)
+        font.glyph_metrics(Size::new(EM), LocationRef::default()).advance_width(glyph)
     };
-    let sum: f32 = text
-        .chars()
-        .map(|c| {
-            advance(&ubuntu, c)
-                .or_else(|| advance(&hack, c))
-                .unwrap_or(MISSING)
-        })
-        .sum();
+    let sum: f32 = text.chars().map(|c| advance(&ubuntu, c).or_else(|| advance(&hack, c)).unwrap_or(MISSING)).sum();
     f64::from(sum / EM) * size
 }
 
@@ -57,11 +49,7 @@ pub fn clean(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '\n' | '\r' | '\t' => ' ',
-            '\u{61C}'
-            | '\u{200E}'
-            | '\u{200F}'
-            | '\u{202A}'..='\u{202E}'
-            | '\u{2066}'..='\u{2069}' => REPLACEMENT,
+            '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => REPLACEMENT,
             '\u{FFFE}' | '\u{FFFF}' => REPLACEMENT,
             c if c.is_control() => REPLACEMENT,
             c => c,
@@ -105,9 +93,7 @@ pub fn shorten(text: &str, size: f64, max: f64) -> String {
     let mut end = take(&mut text.chars().rev(), room * 0.4);
     end.reverse();
     let end: String = end.into_iter().collect();
-    let start: String = take(&mut text.chars(), room - width(&end, size))
-        .into_iter()
-        .collect();
+    let start: String = take(&mut text.chars(), room - width(&end, size)).into_iter().collect();
     format!("{}…{}", start.trim_end(), end.trim_start())
 }
 
@@ -221,16 +207,6 @@ mod tests {
     #[test]
     fn durations() {
         let text = [0.123, 9.4, 59.2, 61.0, 7260.0, 400_000.0].map(duration);
-        assert_eq!(
-            text,
-            [
-                "0.1 s",
-                "9.4 s",
-                "59 s",
-                "1 min 1 s",
-                "2 h 1 min",
-                "4.6 days"
-            ]
-        );
+        assert_eq!(text, ["0.1 s", "9.4 s", "59 s", "1 min 1 s", "2 h 1 min", "4.6 days"]);
     }
 }

@@ -68,17 +68,10 @@ impl ViewSheet {
 
     /// The picture. Fails only where an image cannot be encoded.
     pub fn svg(&self) -> Result<String, PictureError> {
-        let side = self
-            .rows
-            .iter()
-            .flat_map(|row| &row.views)
-            .map(|view| view.pixels.width().max(view.pixels.height()))
-            .max();
+        let side =
+            self.rows.iter().flat_map(|row| &row.views).map(|view| view.pixels.width().max(view.pixels.height())).max();
         let shown = shown_side(side.unwrap_or(0));
-        let layout = Layout {
-            room: shown,
-            view: f64::from(shown) / f64::from(SCALE),
-        };
+        let layout = Layout { room: shown, view: f64::from(shown) / f64::from(SCALE) };
         let mut page = Page::new(layout.width(), &self.title, &self.subtitle);
         layout.heads(&mut page);
         for row in &self.rows {
@@ -95,11 +88,7 @@ fn shown_side(side: u32) -> u32 {
     }
     let distance = |times: u32| (f64::from(side * times) / f64::from(VIEW_SIDE)).ln().abs();
     let fewer = (VIEW_SIDE / side).max(1);
-    if distance(fewer + 1) < distance(fewer) {
-        side * (fewer + 1)
-    } else {
-        side * fewer
-    }
+    if distance(fewer + 1) < distance(fewer) { side * (fewer + 1) } else { side * fewer }
 }
 
 /// Where the columns lie; the same for all rows of a sheet.
@@ -210,13 +199,7 @@ impl Layout {
     }
 
     /// A view in a frame of its colour, and what was drawn for it.
-    fn view(
-        &self,
-        page: &mut Page,
-        size: [u32; 2],
-        number: usize,
-        view: &View,
-    ) -> Result<(), PictureError> {
+    fn view(&self, page: &mut Page, size: [u32; 2], number: usize, view: &View) -> Result<(), PictureError> {
         let (x, y) = (self.column(number), page.y);
         let side = self.view + FRAME;
         let frame = [x + FRAME / 2.0, y - FRAME / 2.0, side, side];
@@ -256,17 +239,8 @@ fn tag(page: &mut Page, [x, y]: [f64; 2], view: usize) {
 
 /// The first corner of a crop where a view's number hides no other number: left for view 1, right for view 2, top before bottom. A crop
 /// that its number would fill bears it outside. The number stays within the `cell` of the original.
-fn tag_place(
-    [x, y, width, height]: [f64; 4],
-    cell: [f64; 4],
-    view: usize,
-    taken: Option<[f64; 2]>,
-) -> [f64; 2] {
-    let out = if width.min(height) < 2.0 * TAG {
-        TAG + 2.0
-    } else {
-        0.0
-    };
+fn tag_place([x, y, width, height]: [f64; 4], cell: [f64; 4], view: usize, taken: Option<[f64; 2]>) -> [f64; 2] {
+    let out = if width.min(height) < 2.0 * TAG { TAG + 2.0 } else { 0.0 };
     let within = |at: f64, axis: usize| at.min(cell[axis] + cell[axis + 2] - TAG).max(cell[axis]);
     let (left, right) = (within(x - out, 0), within(x + width - TAG + out, 0));
     let (top, bottom) = (within(y - out, 1), within(y + height - TAG + out, 1));
@@ -275,9 +249,7 @@ fn tag_place(
     } else {
         [[right, top], [right, bottom], [left, bottom], [left, top]]
     };
-    let free = |corner: &[f64; 2]| {
-        taken.is_none_or(|other| [0, 1].iter().any(|&i| (corner[i] - other[i]).abs() > TAG))
-    };
+    let free = |corner: &[f64; 2]| taken.is_none_or(|other| [0, 1].iter().any(|&i| (corner[i] - other[i]).abs() > TAG));
     // In a corner of the cell all of them may be taken: beside the other number there is room.
     let beside = taken.map(|[x, y]| [TAG + 2.0, -TAG - 2.0].map(|by| [within(x + by, 0), y]));
     let beside = beside.into_iter().flatten();
@@ -310,10 +282,7 @@ mod tests {
                 for place in [one, two] {
                     for axis in [0, 1] {
                         let room = cell[axis]..=cell[axis] + cell[axis + 2] - TAG;
-                        assert!(
-                            room.contains(&place[axis]),
-                            "{first:?} {second:?}: {place:?}"
-                        );
+                        assert!(room.contains(&place[axis]), "{first:?} {second:?}: {place:?}");
                     }
                 }
             }
@@ -324,14 +293,8 @@ mod tests {
     fn views_are_shown_at_whole_multiples_of_about_one_size() {
         for side in 1..=VIEW_SIDE * 3 / 2 {
             let shown = shown_side(side);
-            assert!(
-                shown.is_multiple_of(side) && (290..=630).contains(&shown),
-                "{side}: {shown}"
-            );
+            assert!(shown.is_multiple_of(side) && (290..=630).contains(&shown), "{side}: {shown}");
         }
-        assert_eq!(
-            [0, 28, 32, 224, 5000].map(shown_side),
-            [420, 420, 416, 448, 420]
-        );
+        assert_eq!([0, 28, 32, 224, 5000].map(shown_side), [420, 420, 416, 448, 420]);
     }
 }

@@ -26,17 +26,11 @@ pub fn write(svg: &str, path: &Path) -> Result<(), PictureError> {
             png.as_slice()
         }
         _ => {
-            return Err(PictureError::Kind {
-                file: path.to_path_buf(),
-            });
+            return Err(PictureError::Kind { file: path.to_path_buf() });
         }
     };
-    atomic::write(path, |file| file.write_all(bytes)).map_err(|reason: io::Error| {
-        PictureError::Write {
-            file: path.to_path_buf(),
-            reason,
-        }
-    })
+    atomic::write(path, |file| file.write_all(bytes))
+        .map_err(|reason: io::Error| PictureError::Write { file: path.to_path_buf(), reason })
 }
 
 /// Fails where [`write()`] would not know what to make of the file's name: asked before the work is done.
@@ -44,9 +38,7 @@ pub fn check_name(path: &Path) -> Result<(), PictureError> {
     let extension = path.extension().map(|e| e.to_ascii_lowercase());
     match extension.as_deref().and_then(|e| e.to_str()) {
         Some("svg" | "png") => Ok(()),
-        _ => Err(PictureError::Kind {
-            file: path.to_path_buf(),
-        }),
+        _ => Err(PictureError::Kind { file: path.to_path_buf() }),
     }
 }
 
@@ -64,12 +56,7 @@ fn draw(svg: &str, path: &Path) -> Result<Vec<u8>, PictureError> {
     let tree = Tree::from_str(svg, &options)?;
     let pixels = |units: f32| (units * page::SCALE as f32).round() as u64;
     let (width, height) = (pixels(tree.size().width()), pixels(tree.size().height()));
-    let too_large = || PictureError::TooLarge {
-        file: path.to_path_buf(),
-        width,
-        height,
-        limit: MAX_SIDE,
-    };
+    let too_large = || PictureError::TooLarge { file: path.to_path_buf(), width, height, limit: MAX_SIDE };
     if width.max(height) > u64::from(MAX_SIDE) {
         return Err(too_large());
     }
@@ -77,19 +64,15 @@ fn draw(svg: &str, path: &Path) -> Result<Vec<u8>, PictureError> {
     let mut pixmap = Pixmap::new(width as u32, height as u32).ok_or_else(too_large)?;
     pixmap.fill(Color::WHITE);
     let scale = page::SCALE as f32;
-    resvg::render(
-        &tree,
-        Transform::from_scale(scale, scale),
-        &mut pixmap.as_mut(),
-    );
+    resvg::render(&tree, Transform::from_scale(scale, scale), &mut pixmap.as_mut());
     // On white nothing is transparent.
-    let rgb: Vec<u8> = pixmap
-        .data()
-        .chunks_exact(4)
-        .flat_map(|p| [p[0], p[1], p[2]])
-        .collect();
+    let rgb: Vec<u8> = pixmap.data().chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect();
     let mut png = Vec::new();
-    PngEncoder::new_with_quality(&mut png, CompressionType::Default, FilterType::Adaptive)
-        .write_image(&rgb, width as u32, height as u32, ExtendedColorType::Rgb8)?;
+    PngEncoder::new_with_quality(&mut png, CompressionType::Default, FilterType::Adaptive).write_image(
+        &rgb,
+        width as u32,
+        height as u32,
+        ExtendedColorType::Rgb8,
+    )?;
     Ok(png)
 }

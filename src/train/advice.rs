@@ -21,10 +21,7 @@ pub(super) fn advice(kind: AlarmKind, config: &Config) -> String {
     let predictor = || "method.predictor = mlp".to_owned();
     let rate = |word: &str| {
         let used = optim.lr * optim.batch_size as f64 / 256.0;
-        format!(
-            "a {word} optim.lr than {} (times {} / 256: {used:.3})",
-            optim.lr, optim.batch_size
-        )
+        format!("a {word} optim.lr than {} (times {} / 256: {used:.3})", optim.lr, optim.batch_size)
     };
     let placement = method.batch_norm != BatchNormPlacement::Default;
     let batch_norm = || "method.batch_norm = default".to_owned();
@@ -33,16 +30,10 @@ pub(super) fn advice(kind: AlarmKind, config: &Config) -> String {
     let batch = || format!("an optim.batch_size of {BATCH} or more");
     match kind {
         AlarmKind::Collapse => {
-            say(
-                !method.stop_gradient,
-                "method.stop_gradient = true".to_owned(),
-            );
+            say(!method.stop_gradient, "method.stop_gradient = true".to_owned());
             say(!trained, predictor());
             say(placement, batch_norm());
-            say(
-                trained && !optim.fixed_predictor_lr,
-                "optim.fixed_predictor_lr = true".to_owned(),
-            );
+            say(trained && !optim.fixed_predictor_lr, "optim.fixed_predictor_lr = true".to_owned());
             say(true, rate("lower"));
             say(crop < CROP, crops());
             say(optim.batch_size < BATCH, batch());
@@ -56,10 +47,7 @@ pub(super) fn advice(kind: AlarmKind, config: &Config) -> String {
         AlarmKind::Divergence => {
             say(placement, batch_norm());
             say(true, rate("lower"));
-            say(
-                optim.warmup_epochs == 0,
-                "a few optim.warmup_epochs".to_owned(),
-            );
+            say(optim.warmup_epochs == 0, "a few optim.warmup_epochs".to_owned());
             say(optim.batch_size < BATCH, batch());
         }
     }
@@ -81,16 +69,10 @@ mod tests {
         config.optim.batch_size = 32;
         let text = of(AlarmKind::Collapse, &config);
         let wanted = "method.stop_gradient = true; method.predictor = mlp; a lower optim.lr";
-        assert!(
-            text.starts_with(wanted) && text.ends_with("64 or more"),
-            "{text}"
-        );
+        assert!(text.starts_with(wanted) && text.ends_with("64 or more"), "{text}");
         config.method.batch_norm = BatchNormPlacement::All;
         let text = of(AlarmKind::Divergence, &config);
-        assert!(
-            text.starts_with("method.batch_norm = default; a lower"),
-            "{text}"
-        );
+        assert!(text.starts_with("method.batch_norm = default; a lower"), "{text}");
         config.method.predictor = Predictor::Frozen;
         let text = of(AlarmKind::Stagnation, &config);
         assert!(text.starts_with("method.predictor = mlp"), "{text}");

@@ -38,12 +38,7 @@ impl AheadPlan {
         let options = ViewOptions::training(&config.augment);
         let images = views(&mut graph, feed.bytes, feed.table, size, &options)?;
         let rows = simsiam::targets_ahead(&mut graph, images, set.len(), config, parameters)?;
-        Ok(rows.map(|rows| AheadPlan {
-            graph,
-            feed,
-            rows,
-            steps: steps as u64,
-        }))
+        Ok(rows.map(|rows| AheadPlan { graph, feed, rows, steps: steps as u64 }))
     }
 
     pub fn choose(&mut self, choices: &Choices) {

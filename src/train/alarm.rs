@@ -69,11 +69,7 @@ const STATE: &str = "alarm.state";
 impl Watchman {
     /// Of a run with this configuration.
     pub fn new(config: &Config, steps_per_epoch: u64) -> Watchman {
-        Watchman {
-            config: config.clone(),
-            steps_per_epoch: steps_per_epoch.max(1),
-            state: State::default(),
-        }
+        Watchman { config: config.clone(), steps_per_epoch: steps_per_epoch.max(1), state: State::default() }
     }
 
     /// Takes an event of the run, all of them in their order; the alarm that follows from it, if one does.
@@ -190,13 +186,7 @@ impl Watchman {
         if std::mem::replace(told, true) {
             return None;
         }
-        Some(Alarm {
-            step,
-            epoch,
-            kind,
-            message,
-            advice: advice(kind, &self.config),
-        })
+        Some(Alarm { step, epoch, kind, message, advice: advice(kind, &self.config) })
     }
 
     /// Puts what is remembered into a checkpoint, to the last bit.

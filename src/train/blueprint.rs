@@ -75,8 +75,7 @@ impl Blueprint {
             graph.keep(images);
         }
         let train = &*data.train;
-        let step =
-            simsiam::training_step(&mut graph, images, train.len(), config, &mut parameters)?;
+        let step = simsiam::training_step(&mut graph, images, train.len(), config, &mut parameters)?;
         let ahead = AheadPlan::new(config, &feed, train, &mut parameters)?;
 
         let mut remarks = data.remarks.clone();
@@ -133,14 +132,8 @@ impl Blueprint {
     /// The graphs of the whole run, and how often it replays them.
     fn work(&self) -> Vec<Work<'_>> {
         let (epochs, every) = (self.start.epochs, self.config.run.knn_every as u64);
-        let mut work = vec![Work {
-            graph: &self.graph,
-            runs: self.start.steps,
-        }];
-        work.extend(self.ahead.as_ref().map(|ahead| Work {
-            graph: &ahead.graph,
-            runs: self.start.steps,
-        }));
+        let mut work = vec![Work { graph: &self.graph, runs: self.start.steps }];
+        work.extend(self.ahead.as_ref().map(|ahead| Work { graph: &ahead.graph, runs: self.start.steps }));
         if let (Some(knn), Some(between)) = (&self.knn, epochs.checked_div(every)) {
             // The untrained network is classified too.
             work.extend(knn.work(&self.data, between + 1));
@@ -169,12 +162,7 @@ impl Blueprint {
         let uploads = 4 * (words(Arena::Parameters) + words(Arena::Targets)) + images;
         // What takes turns with training, and what does not.
         let mut turns = Vec::new();
-        turns.extend(
-            self.ahead
-                .as_ref()
-                .map(|ahead| ahead.memory(&target))
-                .transpose()?,
-        );
+        turns.extend(self.ahead.as_ref().map(|ahead| ahead.memory(&target)).transpose()?);
         let mut vote = 0;
         if let Some(knn) = &self.knn {
             let [features, votes] = knn.memory(&target)?;
@@ -202,27 +190,18 @@ impl Blueprint {
     ///
     /// Kernels differ in the order of their sums, so runs have the same bits only where they chose the same: the same `cache`
     /// makes them choose the same, and [`Blueprint::kernels`] keeps what was chosen for a later [`Blueprint::continue_with`].
-    pub fn tune(
-        &mut self,
-        cache: &mut Cache,
-        listener: &mut dyn FnMut(&Event),
-    ) -> Result<Tuned, TrainError> {
+    pub fn tune(&mut self, cache: &mut Cache, listener: &mut dyn FnMut(&Event)) -> Result<Tuned, TrainError> {
         let budget = Budget::training(&self.gpu, self.start.memory_bytes);
-        let mut tuned = tune::tune(
-            &self.gpu,
-            &Target::of(&self.gpu),
-            &self.work(),
-            &budget,
-            cache,
-            &mut |done, of| listener(&Event::Tuning(Tuning { done, of })),
-        )?;
+        let mut tuned =
+            tune::tune(&self.gpu, &Target::of(&self.gpu), &self.work(), &budget, cache, &mut |done, of| {
+                listener(&Event::Tuning(Tuning { done, of }))
+            })?;
         let guesses = self.choices.clone();
         if self.choose(tuned.choices.clone()).is_err() {
             // Fast kernels may want scratch memory that is not there beside the rest.
             self.choose(guesses.clone())?;
             tuned.choices = guesses;
-            let line =
-                "the fastest kernels need more memory than there is: default kernels are used";
+            let line = "the fastest kernels need more memory than there is: default kernels are used";
             tuned.remarks.push(line.to_owned());
         }
         Ok(tuned)
@@ -236,8 +215,7 @@ impl Blueprint {
             choices.0.extend(kernels.choices.0.clone());
             self.choose(choices)?;
         }
-        self.remarks
-            .extend(Kernels::changed(kernels, &self.kernels()));
+        self.remarks.extend(Kernels::changed(kernels, &self.kernels()));
         Ok(())
     }
 

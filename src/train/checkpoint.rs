@@ -48,11 +48,7 @@ pub struct Checkpoint {
 impl Checkpoint {
     /// A checkpoint of these values, in the order of [`Parameters::entries`] and, for the momentum, of
     /// [`Parameters::of`] [`Arena::Parameters`]. Position and metadata are left for the caller to fill.
-    pub fn new(
-        parameters: &Parameters,
-        weights: &[Vec<f32>],
-        momentum: Option<&[Vec<f32>]>,
-    ) -> Checkpoint {
+    pub fn new(parameters: &Parameters, weights: &[Vec<f32>], momentum: Option<&[Vec<f32>]>) -> Checkpoint {
         let mut checkpoint = Checkpoint::default();
         for (entry, values) in parameters.entries().iter().zip(weights) {
             checkpoint.insert(entry.name.clone(), entry, values);
@@ -109,11 +105,7 @@ impl Checkpoint {
     }
 
     fn insert(&mut self, name: String, entry: &Entry, values: &[f32]) {
-        let stored = Stored {
-            dims: entry.pytorch_dims(),
-            other_type: None,
-            values: entry.to_pytorch(values),
-        };
+        let stored = Stored { dims: entry.pytorch_dims(), other_type: None, values: entry.to_pytorch(values) };
         self.tensors.insert(name, stored);
     }
 
@@ -126,28 +118,17 @@ impl Checkpoint {
                 tensor: tensor(),
                 mend: match name.starts_with(MOMENTUM_PREFIX) {
                     true => "it holds weights only, so a run cannot continue from it",
-                    false => {
-                        "use the model settings it was trained with (arch, projector_layers, output_affine, …)"
-                    }
+                    false => "use the model settings it was trained with (arch, projector_layers, output_affine, …)",
                 },
             });
         };
         let wanted = entry.pytorch_dims();
         if stored.dims != wanted {
-            return Err(CheckpointError::Shape {
-                file: file(),
-                tensor: tensor(),
-                has: stored.dims.clone(),
-                wanted,
-            });
+            return Err(CheckpointError::Shape { file: file(), tensor: tensor(), has: stored.dims.clone(), wanted });
         }
         match &stored.other_type {
             None => Ok(entry.from_pytorch(&stored.values)),
-            Some(other) => Err(CheckpointError::Type {
-                file: file(),
-                tensor: tensor(),
-                has: other.clone(),
-            }),
+            Some(other) => Err(CheckpointError::Type { file: file(), tensor: tensor(), has: other.clone() }),
         }
     }
 }

@@ -42,9 +42,7 @@ pub enum TrainError {
         resume: String,
     },
     /// A checkpoint is to be continued with other images than it began with.
-    #[error(
-        "the run was trained on {had} images and the data now holds {has}; give the same data with --data"
-    )]
+    #[error("the run was trained on {had} images and the data now holds {has}; give the same data with --data")]
     OtherData {
         /// Training images then.
         had: String,
@@ -86,9 +84,7 @@ impl TrainError {
         let error = match self {
             TrainError::Gpu(error)
             | TrainError::Graph(GraphError::Gpu(error))
-            | TrainError::Eval(EvalError::Gpu(error) | EvalError::Graph(GraphError::Gpu(error))) => {
-                error
-            }
+            | TrainError::Eval(EvalError::Gpu(error) | EvalError::Graph(GraphError::Gpu(error))) => error,
             _ => return false,
         };
         matches!(error, GpuError::Lost { .. } | GpuError::Uncaptured { .. })
@@ -155,15 +151,9 @@ mod tests {
 
     #[test]
     fn a_lost_device_is_known_wherever_it_was_lost() {
-        let lost = || GpuError::Lost {
-            during: "conv2d".into(),
-            reason: "gone".into(),
-        };
-        let kinds: [TrainError; 3] = [
-            lost().into(),
-            GraphError::from(lost()).into(),
-            EvalError::from(GraphError::from(lost())).into(),
-        ];
+        let lost = || GpuError::Lost { during: "conv2d".into(), reason: "gone".into() };
+        let kinds: [TrainError; 3] =
+            [lost().into(), GraphError::from(lost()).into(), EvalError::from(GraphError::from(lost())).into()];
         assert!(kinds.iter().all(TrainError::is_lost_device));
         assert!(!TrainError::from(GpuError::NoAdapter).is_lost_device());
     }

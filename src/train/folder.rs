@@ -38,37 +38,24 @@ impl RunFolder {
             },
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
             // A file of that name, or a folder that may not be listed.
-            Err(reason) => Err(FolderError::Write {
-                path: folder(),
-                reason,
-            }),
+            Err(reason) => Err(FolderError::Write { path: folder(), reason }),
         }
     }
 
     /// Makes the folder of a new run and writes its configuration.
     pub fn create(path: &Path, config: &Config) -> Result<RunFolder, TrainError> {
         Self::vacant(path)?;
-        let folder = RunFolder {
-            path: path.to_path_buf(),
-        };
+        let folder = RunFolder { path: path.to_path_buf() };
         let checkpoints = folder.checkpoints();
-        fs::create_dir_all(&checkpoints).map_err(|reason| FolderError::Write {
-            path: checkpoints,
-            reason,
-        })?;
+        fs::create_dir_all(&checkpoints).map_err(|reason| FolderError::Write { path: checkpoints, reason })?;
         folder.write_config(config)?;
         Ok(folder)
     }
 
     /// Opens the folder of an earlier run to continue it: its configuration and its newest checkpoint. `source` replaces where the
     /// data is (it may have been moved); nothing else that counts can change on the way.
-    pub fn open(
-        path: &Path,
-        source: Option<&str>,
-    ) -> Result<(RunFolder, Config, Checkpoint), TrainError> {
-        let folder = RunFolder {
-            path: path.to_path_buf(),
-        };
+    pub fn open(path: &Path, source: Option<&str>) -> Result<(RunFolder, Config, Checkpoint), TrainError> {
+        let folder = RunFolder { path: path.to_path_buf() };
         let mut config = folder.read_config()?;
         let file = path.join(CONFIG);
         let last = folder.last()?;
@@ -90,13 +77,8 @@ impl RunFolder {
 
     /// What a run has learnt so far, finished or not: its configuration, and a checkpoint, the newest where `checkpoint` names none. Weights
     /// suffice in it.
-    pub fn trained(
-        path: &Path,
-        checkpoint: Option<&Path>,
-    ) -> Result<(Config, Checkpoint), TrainError> {
-        let folder = RunFolder {
-            path: path.to_path_buf(),
-        };
+    pub fn trained(path: &Path, checkpoint: Option<&Path>) -> Result<(Config, Checkpoint), TrainError> {
+        let folder = RunFolder { path: path.to_path_buf() };
         let config = folder.read_config()?;
         let file = match checkpoint {
             Some(file) => file.to_path_buf(),
@@ -115,10 +97,7 @@ impl RunFolder {
         let file = self.path.join(CONFIG);
         let text = fs::read_to_string(&file).map_err(|reason| match reason.kind() {
             ErrorKind::NotFound => self.missing(CONFIG),
-            _ => FolderError::Read {
-                path: file.clone(),
-                reason,
-            },
+            _ => FolderError::Read { path: file.clone(), reason },
         })?;
         Ok(Config::from_toml(&text, &file.display().to_string())?)
     }
@@ -133,10 +112,7 @@ impl RunFolder {
     }
 
     fn missing(&self, what: &'static str) -> FolderError {
-        FolderError::NoRun {
-            folder: self.path.clone(),
-            what,
-        }
+        FolderError::NoRun { folder: self.path.clone(), what }
     }
 
     /// The picture of the views that the run began with.
@@ -151,8 +127,7 @@ impl RunFolder {
 
     /// Whether `path` looks like the folder of a run.
     pub fn is_run(path: &Path) -> bool {
-        path.join(CONFIG).is_file()
-            && (path.join(METRICS).is_file() || path.join(CHECKPOINTS).is_dir())
+        path.join(CONFIG).is_file() && (path.join(METRICS).is_file() || path.join(CHECKPOINTS).is_dir())
     }
 
     /// Takes back [`RunFolder::create`] where the run could not begin, so that the same command can be typed again.
@@ -168,9 +143,7 @@ impl RunFolder {
 
     /// Takes away what is in `path` of a run that ended before its first checkpoint, so that it can begin again. Leaves any other run as it is.
     pub fn discard_unbegun(path: &Path) {
-        let folder = RunFolder {
-            path: path.to_path_buf(),
-        };
+        let folder = RunFolder { path: path.to_path_buf() };
         if !folder.checkpoints().join(LAST).exists() {
             folder.discard();
         }
@@ -231,21 +204,12 @@ mod tests {
         let path = RunFolder::next(&parent.path().join("runs"), "demo");
         assert!(path.ends_with("runs/demo-001"));
         RunFolder::create(&path, &Config::preset("demo")?)?;
-        assert!(matches!(
-            RunFolder::vacant(&path),
-            Err(FolderError::Exists { .. })
-        ));
+        assert!(matches!(RunFolder::vacant(&path), Err(FolderError::Exists { .. })));
         assert!(RunFolder::next(&parent.path().join("runs"), "demo").ends_with("demo-002"));
         let file = parent.path().join("file");
         fs::write(&file, "x")?;
-        assert!(matches!(
-            RunFolder::vacant(&file),
-            Err(FolderError::Write { .. })
-        ));
-        assert!(matches!(
-            RunFolder::vacant(parent.path()),
-            Err(FolderError::NotEmpty { .. })
-        ));
+        assert!(matches!(RunFolder::vacant(&file), Err(FolderError::Write { .. })));
+        assert!(matches!(RunFolder::vacant(parent.path()), Err(FolderError::NotEmpty { .. })));
         let empty = parent.path().join("empty");
         fs::create_dir(&empty)?;
         RunFolder::vacant(&empty)?;

@@ -173,14 +173,8 @@ impl History {
     pub fn read(folder: &Path) -> Result<History, TrainError> {
         let file = folder.join(CONFIG);
         let text = fs::read_to_string(&file).map_err(|reason| match reason.kind() {
-            ErrorKind::NotFound => FolderError::NoRun {
-                folder: folder.to_path_buf(),
-                what: CONFIG,
-            },
-            _ => FolderError::Read {
-                path: file.clone(),
-                reason,
-            },
+            ErrorKind::NotFound => FolderError::NoRun { folder: folder.to_path_buf(), what: CONFIG },
+            _ => FolderError::Read { path: file.clone(), reason },
         })?;
         let config = Config::from_toml(&text, &file.display().to_string())?;
         let mut history = History {
@@ -225,10 +219,7 @@ impl History {
 
     /// Steps an epoch, at least 1; those of the whole run over its epochs.
     pub fn steps_per_epoch(&self) -> f64 {
-        self.start
-            .as_ref()
-            .map_or(1.0, |start| start.steps as f64 / start.epochs.max(1) as f64)
-            .max(1.0)
+        self.start.as_ref().map_or(1.0, |start| start.steps as f64 / start.epochs.max(1) as f64).max(1.0)
     }
 
     /// The last epoch's line after training began; `None` before.
@@ -255,11 +246,7 @@ impl History {
 
     /// The median rate of its steps in images (not views) a second.
     pub fn images_per_second(&self) -> Option<f64> {
-        let mut rates: Vec<f64> = self
-            .steps
-            .iter()
-            .filter_map(|s| s.images_per_second)
-            .collect();
+        let mut rates: Vec<f64> = self.steps.iter().filter_map(|s| s.images_per_second).collect();
         rates.sort_by(f64::total_cmp);
         rates.get(rates.len() / 2).copied()
     }
@@ -291,20 +278,14 @@ mod tests {
 {"event":"step","step":3,"ep"#;
         fs::write(folder.metrics(), [lines.as_bytes(), b"\xc3"].concat())?;
         let run = History::read(&path)?;
-        assert_eq!(
-            run.start.as_ref().map(|start| start.adapter.as_str()),
-            Some("A")
-        );
+        assert_eq!(run.start.as_ref().map(|start| start.adapter.as_str()), Some("A"));
         assert_eq!((run.steps.len(), run.epochs.len()), (2, 3));
         assert_eq!((run.watch.len(), run.alarms.len()), (1, 1));
         assert_eq!((run.steps[0].loss, run.steps[1].z_norm), (None, Some(2.0)));
         assert_eq!((run.knn_untrained(), run.knn()), (Some(0.4), Some(0.5)));
         assert_eq!((run.seconds(), run.images_per_second()), (5.0, Some(30.0)));
         assert_eq!((run.steps_per_epoch(), run.ended()), (10.0, false));
-        fs::write(
-            folder.metrics(),
-            "{\"event\":\"failed\",\"step\":7,\"message\":\"NaN\"}\n",
-        )?;
+        fs::write(folder.metrics(), "{\"event\":\"failed\",\"step\":7,\"message\":\"NaN\"}\n")?;
         assert!(History::read(&path)?.ended());
         Ok(())
     }

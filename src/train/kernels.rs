@@ -32,10 +32,7 @@ impl Kernels {
             serde_json::to_writer_pretty(&mut *file, self)?;
             file.write_all(b"\n")
         })
-        .map_err(|reason| FolderError::Write {
-            path: path.to_path_buf(),
-            reason,
-        })
+        .map_err(|reason| FolderError::Write { path: path.to_path_buf(), reason })
     }
 
     /// Reads the file; `None` where there is none, as in runs of older versions.
@@ -45,10 +42,7 @@ impl Kernels {
             read => read,
         };
         text.and_then(|text| Ok(serde_json::from_str(&text)?))
-            .map_err(|reason| FolderError::Read {
-                path: path.to_path_buf(),
-                reason,
-            })
+            .map_err(|reason| FolderError::Read { path: path.to_path_buf(), reason })
     }
 
     /// Why a run that began with `then` and goes on with `now` cannot have the bits of one that was never interrupted, if it cannot.
@@ -62,13 +56,9 @@ impl Kernels {
         let on = |k: &Kernels| format!("{} ({}, driver {})", k.adapter, k.backend, k.driver);
         let what = match (on(then), on(now)) {
             (then, now) if then != now => format!("the run began on {then} and goes on on {now}"),
-            _ if then.hash != now.hash => {
-                "the program's kernels are not those that the run began with".to_owned()
-            }
+            _ if then.hash != now.hash => "the program's kernels are not those that the run began with".to_owned(),
             _ => return None,
         };
-        Some(format!(
-            "{what}: from here on its numbers may differ in their last bits from a run without interruption"
-        ))
+        Some(format!("{what}: from here on its numbers may differ in their last bits from a run without interruption"))
     }
 }

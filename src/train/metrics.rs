@@ -33,40 +33,24 @@ impl MetricsFile {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(reason) => {
-                return Err(FolderError::Read {
-                    path: path.to_path_buf(),
-                    reason,
-                });
+                return Err(FolderError::Read { path: path.to_path_buf(), reason });
             }
         };
-        let kept: String = text
-            .split_inclusive('\n')
-            .filter(|line| keeps(line, step, epochs))
-            .collect();
+        let kept: String = text.split_inclusive('\n').filter(|line| keeps(line, step, epochs)).collect();
         if kept != text {
             // Beside it and renamed: a crash here must not lose what there is.
             let partial = path.with_extension("jsonl.partial");
             fs::write(&partial, &kept)
                 .and_then(|()| fs::rename(&partial, path))
-                .map_err(|reason| FolderError::Write {
-                    path: path.to_path_buf(),
-                    reason,
-                })?;
+                .map_err(|reason| FolderError::Write { path: path.to_path_buf(), reason })?;
         }
         Self::open(path, !kept.is_empty())
     }
 
     fn open(path: &Path, started: bool) -> Result<MetricsFile, FolderError> {
         match OpenOptions::new().append(true).create(true).open(path) {
-            Ok(file) => Ok(MetricsFile {
-                path: path.to_path_buf(),
-                file,
-                started,
-            }),
-            Err(reason) => Err(FolderError::Write {
-                path: path.to_path_buf(),
-                reason,
-            }),
+            Ok(file) => Ok(MetricsFile { path: path.to_path_buf(), file, started }),
+            Err(reason) => Err(FolderError::Write { path: path.to_path_buf(), reason }),
         }
     }
 
@@ -77,11 +61,7 @@ impl MetricsFile {
             Event::Start(_) if self.started => return Ok(()),
             Event::Start(_) => self.started = true,
             Event::Watch(watch) => return self.append(&Event::Watch(shortened(watch))),
-            Event::Step(_)
-            | Event::Alarm(_)
-            | Event::Epoch(_)
-            | Event::Done(_)
-            | Event::Failed(_) => {}
+            Event::Step(_) | Event::Alarm(_) | Event::Epoch(_) | Event::Done(_) | Event::Failed(_) => {}
             Event::Tuning(_) | Event::Checkpoint(_) | Event::Warning(_) => return Ok(()),
         }
         self.append(event)
@@ -92,10 +72,7 @@ impl MetricsFile {
         serde_json::to_string(event)
             .map_err(std::io::Error::other)
             .and_then(|line| self.file.write_all(format!("{line}\n").as_bytes()))
-            .map_err(|reason| FolderError::Write {
-                path: self.path.clone(),
-                reason,
-            })
+            .map_err(|reason| FolderError::Write { path: self.path.clone(), reason })
     }
 }
 
@@ -103,10 +80,7 @@ impl MetricsFile {
 fn shortened(watch: &Watch) -> Watch {
     let four_digits = |v: &f32| format!("{v:.3e}").parse().unwrap_or(*v);
     let kept = watch.channel_std.iter().filter(|_| watch.ends_epoch);
-    Watch {
-        channel_std: kept.map(four_digits).collect(),
-        ..watch.clone()
-    }
+    Watch { channel_std: kept.map(four_digits).collect(), ..watch.clone() }
 }
 
 /// Whether a line stays: steps up to `step`, and the first `epochs` epochs, epoch 0 counted.
@@ -140,15 +114,7 @@ mod tests {
         let alarm = |n: u64| format!("{{\"event\":\"alarm\",\"step\":{n}}}\n");
         let first = [start.into(), epoch(0), step(1), watch(1), alarm(1)].concat();
         let before = [first.clone(), step(2), watch(2), epoch(1)].concat();
-        let after = [
-            step(3),
-            watch(3),
-            alarm(3),
-            epoch(2),
-            "{\"event\":\"done\"}\n".into(),
-            "{\"ev".into(),
-        ]
-        .concat();
+        let after = [step(3), watch(3), alarm(3), epoch(2), "{\"event\":\"done\"}\n".into(), "{\"ev".into()].concat();
         fs::write(&path, before.clone() + &after)?;
         let at = |step, epoch, pending| {
             let mut checkpoint = Checkpoint::default();
@@ -162,9 +128,7 @@ mod tests {
         assert_eq!(fs::read_to_string(&path)?, before);
         let mut file = MetricsFile::resume(&path, &at(1, 0, None))?;
         assert_eq!(fs::read_to_string(&path)?, first);
-        let warning = super::super::Warning {
-            message: "no line".into(),
-        };
+        let warning = super::super::Warning { message: "no line".into() };
         file.write(&Event::Warning(warning))?;
         assert_eq!(fs::read_to_string(&path)?, first);
         // Epoch 0 was told and the program ended before its checkpoint: it will be told again.
@@ -188,7 +152,8 @@ mod tests {
                 ends_epoch,
             }))?;
         }
-        let common = r#"{"event":"watch","step":7,"epoch":1,"effective_rank":2.5,"gradient_norms":{"stem":0.5,"layer1":0.25}"#;
+        let common =
+            r#"{"event":"watch","step":7,"epoch":1,"effective_rank":2.5,"gradient_norms":{"stem":0.5,"layer1":0.25}"#;
         let expected = format!("{common}}}\n{common},\"channel_std\":[0.08839,0.3333]}}\n");
         assert_eq!(fs::read_to_string(&path)?, expected);
         Ok(())

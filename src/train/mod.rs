@@ -27,14 +27,9 @@ mod trainer;
 pub use alarm::Watchman;
 pub use blueprint::{Blueprint, RESIDENT_SHARE};
 pub use error::{FolderError, TrainError};
-pub use event::{
-    Alarm, AlarmKind, Command, Done, Epoch, Event, Failed, Saved, Start, Step, Tuning, Warning,
-    Watch,
-};
+pub use event::{Alarm, AlarmKind, Command, Done, Epoch, Event, Failed, Saved, Start, Step, Tuning, Warning, Watch};
 pub use folder::RunFolder;
-pub use history::{
-    AlarmLine, DoneLine, EpochLine, FailedLine, History, Line, StartLine, StepLine, WatchLine,
-};
+pub use history::{AlarmLine, DoneLine, EpochLine, FailedLine, History, Line, StartLine, StepLine, WatchLine};
 pub use kernels::Kernels;
 pub use metrics::MetricsFile;
 pub use preset::preset_for;

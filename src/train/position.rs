@@ -74,9 +74,7 @@ impl Position {
         for (key, value) in values {
             if let Some(value) = value {
                 // The shortest text that reads back as the same bits.
-                checkpoint
-                    .extra
-                    .insert(key.to_owned(), format!("{value:?}"));
+                checkpoint.extra.insert(key.to_owned(), format!("{value:?}"));
             }
         }
     }
@@ -102,11 +100,7 @@ mod tests {
 
     #[test]
     fn a_checkpoint_keeps_every_bit() {
-        let mut position = Position {
-            knn: Some(1.0 / 3.0),
-            pending: Some(0.1 + 0.2),
-            ..Position::default()
-        };
+        let mut position = Position { knn: Some(1.0 / 3.0), pending: Some(0.1 + 0.2), ..Position::default() };
         for step in 1..100 {
             match step {
                 50 => position.skip(step),

@@ -18,8 +18,6 @@ pub fn preset_for(source: &str) -> Result<&'static str, DataError> {
         {
             "cifar10"
         }
-        Spec::Pack(_) | Spec::Parquet(_) | Spec::Images(_) | Spec::Stl10(_) | Spec::Folder(_) => {
-            "photos"
-        }
+        Spec::Pack(_) | Spec::Parquet(_) | Spec::Images(_) | Spec::Stl10(_) | Spec::Folder(_) => "photos",
     })
 }

@@ -50,11 +50,7 @@ fn rank_of(gram: DMatrix<f64>, rows: usize) -> f64 {
     }
     let eigenvalues = gram.symmetric_eigenvalues();
     let noise = NOISE * eigenvalues.max();
-    let singular: Vec<f64> = eigenvalues
-        .iter()
-        .filter(|&&v| v > noise)
-        .map(|v| v.sqrt())
-        .collect();
+    let singular: Vec<f64> = eigenvalues.iter().filter(|&&v| v > noise).map(|v| v.sqrt()).collect();
     let sum: f64 = singular.iter().sum();
     let entropy: f64 = singular.iter().map(|s| s / sum).map(|p| -p * p.ln()).sum();
     entropy.exp()
@@ -71,10 +67,7 @@ mod tests {
         let cross = [1.0, 0.0, -1.0, 0.0, 0.0, 1.0, 0.0, -1.0];
         assert!((effective_rank(&cross, 2) - 2.0).abs() < 1e-9);
         // The same with four unused channels, and seen from the other Gram matrix.
-        let wide: Vec<f32> = cross
-            .chunks(2)
-            .flat_map(|row| [row[0], row[1], 0.0, 0.0, 0.0, 0.0])
-            .collect();
+        let wide: Vec<f32> = cross.chunks(2).flat_map(|row| [row[0], row[1], 0.0, 0.0, 0.0, 0.0]).collect();
         assert!((effective_rank(&wide, 6) - 2.0).abs() < 1e-6);
         // A line.
         assert!((effective_rank(&[1.0, 2.0, 2.0, 4.0, 3.0, 6.0], 2) - 1.0).abs() < 1e-6);
@@ -94,23 +87,16 @@ mod tests {
         for (rows, width) in [(20, 7), (7, 20), (13, 13)] {
             let mut draw = Draw::new(1, Purpose::Benchmark, 0, rows as u32, 0);
             // Rows of unequal scale a column, so that the values differ.
-            let values: Vec<f32> = (0..rows * width)
-                .map(|i| (draw.normal() / (1.0 + (i % width) as f64)) as f32)
-                .collect();
-            let mut x =
-                DMatrix::from_row_iterator(rows, width, values.iter().map(|&v| f64::from(v)));
+            let values: Vec<f32> =
+                (0..rows * width).map(|i| (draw.normal() / (1.0 + (i % width) as f64)) as f32).collect();
+            let mut x = DMatrix::from_row_iterator(rows, width, values.iter().map(|&v| f64::from(v)));
             for mut column in x.column_iter_mut() {
                 let mean = column.mean();
                 column.add_scalar_mut(-mean);
             }
             let s = x.singular_values();
             let sum = s.sum();
-            let entropy: f64 = s
-                .iter()
-                .map(|v| v / sum)
-                .filter(|p| *p > 1e-9)
-                .map(|p| -p * p.ln())
-                .sum();
+            let entropy: f64 = s.iter().map(|v| v / sum).filter(|p| *p > 1e-9).map(|p| -p * p.ln()).sum();
             assert!((effective_rank(&values, width) - entropy.exp()).abs() < 1e-6);
         }
     }
@@ -125,18 +111,12 @@ mod tests {
     #[test]
     fn rounding_is_no_dimension() {
         let of = |values: &[f32]| -> f64 {
-            let stored: Vec<f32> = values
-                .chunks(3)
-                .flat_map(|r| [r[0], r[1], r[2], 0.0])
-                .collect();
+            let stored: Vec<f32> = values.chunks(3).flat_map(|r| [r[0], r[1], r[2], 0.0]).collect();
             rank_of_gram(&stored, 3, 200)
         };
         let two = [90.0, 0.0, 0.0, 0.0, 10.0, 0.0, 0.0, 0.0, 3e-6];
         assert!((of(&two) - (0.75f64.powf(0.75) * 0.25f64.powf(0.25)).recip()).abs() < 1e-6);
-        assert_eq!(
-            of(&[1e-11, 0.0, 0.0, 0.0, 2e-11, 0.0, 0.0, 0.0, 1e-11]),
-            0.0
-        );
+        assert_eq!(of(&[1e-11, 0.0, 0.0, 0.0, 2e-11, 0.0, 0.0, 0.0, 1e-11]), 0.0);
         assert!(of(&[f32::NAN; 9]).is_nan());
     }
 }

@@ -5,8 +5,7 @@ use std::sync::mpsc::{Receiver, Sender};
 
 use super::checkpoint::Checkpoint;
 use super::{
-    Blueprint, Command, Event, FolderError, Kernels, MetricsFile, Outcome, RunFolder, Start,
-    TrainError, Trainer,
+    Blueprint, Command, Event, FolderError, Kernels, MetricsFile, Outcome, RunFolder, Start, TrainError, Trainer,
 };
 use crate::picture::{self, ViewSheet};
 
@@ -27,12 +26,7 @@ impl Run {
         let folder = RunFolder::create(path, &blueprint.config)?;
         let start = blueprint.start().clone();
         match begin(blueprint, &folder) {
-            Ok((trainer, metrics)) => Ok(Run {
-                folder,
-                start,
-                trainer,
-                metrics,
-            }),
+            Ok((trainer, metrics)) => Ok(Run { folder, start, trainer, metrics }),
             Err(error) => {
                 folder.discard();
                 Err(error)
@@ -42,21 +36,12 @@ impl Run {
 
     /// The run in `folder`, from `checkpoint` on. `blueprint` is of its configuration, with the kernels that
     /// [`Blueprint::continue_from`] the folder gives it.
-    pub fn resume(
-        blueprint: Blueprint,
-        folder: RunFolder,
-        checkpoint: &Checkpoint,
-    ) -> Result<Run, TrainError> {
+    pub fn resume(blueprint: Blueprint, folder: RunFolder, checkpoint: &Checkpoint) -> Result<Run, TrainError> {
         let start = blueprint.start().clone();
         let mut trainer = Trainer::new(blueprint, Some(&folder.checkpoints()))?;
         trainer.restore(checkpoint)?;
         let metrics = MetricsFile::resume(&folder.metrics(), checkpoint)?;
-        Ok(Run {
-            folder,
-            start,
-            trainer,
-            metrics,
-        })
+        Ok(Run { folder, start, trainer, metrics })
     }
 
     /// Where it lies.

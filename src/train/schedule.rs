@@ -65,12 +65,7 @@ mod tests {
     use super::*;
 
     fn config() -> OptimConfig {
-        OptimConfig {
-            lr: 0.05,
-            batch_size: 512,
-            epochs: 4,
-            ..OptimConfig::default()
-        }
+        OptimConfig { lr: 0.05, batch_size: 512, epochs: 4, ..OptimConfig::default() }
     }
 
     fn table(config: &OptimConfig, steps_per_epoch: usize, steps: u64) -> Vec<[f64; 2]> {
@@ -82,20 +77,14 @@ mod tests {
         assert_eq!(got.len(), expected.len());
         for (step, (got, expected)) in got.iter().zip(expected).enumerate() {
             let near = |a: f64, b: f64| (a - b).abs() < 1e-9;
-            assert!(
-                near(got[0], expected[0]) && near(got[1], expected[1]),
-                "step {step}: {got:?}, not {expected:?}"
-            );
+            assert!(near(got[0], expected[0]) && near(got[1], expected[1]), "step {step}: {got:?}, not {expected:?}");
         }
     }
 
     /// `adjust_learning_rate` of the authors' code: init_lr * 0.5 * (1 + cos(pi * epoch / epochs)), init_lr = 0.05 * 512 / 256.
     #[test]
     fn by_epoch_as_the_authors() {
-        let config = OptimConfig {
-            schedule: Schedule::Epoch,
-            ..config()
-        };
+        let config = OptimConfig { schedule: Schedule::Epoch, ..config() };
         let e = [0.1, 0.085_355_339_06, 0.05, 0.014_644_660_94];
         let expected: Vec<_> = (0..8).map(|step| [e[step / 2], 0.1]).collect();
         assert_rates(&table(&config, 2, 8), &expected);
@@ -103,19 +92,9 @@ mod tests {
 
     #[test]
     fn the_authors_hundred_epochs() {
-        let config = OptimConfig {
-            schedule: Schedule::Epoch,
-            epochs: 100,
-            fixed_predictor_lr: false,
-            ..config()
-        };
+        let config = OptimConfig { schedule: Schedule::Epoch, epochs: 100, fixed_predictor_lr: false, ..config() };
         let rates = LearningRates::new(&config, 2502);
-        for (epoch, rate) in [
-            (0, 0.1),
-            (25, 0.085_355_339_06),
-            (50, 0.05),
-            (99, 2.467_198_17e-5),
-        ] {
+        for (epoch, rate) in [(0, 0.1), (25, 0.085_355_339_06), (50, 0.05), (99, 2.467_198_17e-5)] {
             for step in [0, 1250, 2501] {
                 let got = rates.at(epoch * 2502 + step);
                 assert_rates(&[got], &[[rate, rate]]);
@@ -125,37 +104,24 @@ mod tests {
 
     #[test]
     fn by_step() {
-        let config = OptimConfig {
-            epochs: 2,
-            ..config()
-        };
+        let config = OptimConfig { epochs: 2, ..config() };
         let expected = [0.1, 0.085_355_339_06, 0.05, 0.014_644_660_94].map(|rate| [rate, 0.1]);
         assert_rates(&table(&config, 2, 4), &expected);
     }
 
     #[test]
     fn the_predictor_may_follow() {
-        let config = OptimConfig {
-            epochs: 2,
-            fixed_predictor_lr: false,
-            ..config()
-        };
+        let config = OptimConfig { epochs: 2, fixed_predictor_lr: false, ..config() };
         assert_rates(&table(&config, 1, 2), &[[0.1, 0.1], [0.05, 0.05]]);
     }
 
     #[test]
     fn warm_up_rises_to_the_full_rate_and_the_cosine_takes_what_remains() {
-        let config = OptimConfig {
-            warmup_epochs: 2,
-            ..config()
-        };
+        let config = OptimConfig { warmup_epochs: 2, ..config() };
         let warm = [0.025, 0.05, 0.075, 0.1].map(|rate| [rate, rate]);
         let cosine = [0.1, 0.085_355_339_06, 0.05, 0.014_644_660_94].map(|rate| [rate, 0.1]);
         assert_rates(&table(&config, 2, 8), &[warm, cosine].concat());
-        let config = OptimConfig {
-            schedule: Schedule::Epoch,
-            ..config
-        };
+        let config = OptimConfig { schedule: Schedule::Epoch, ..config };
         let cosine = [0.1, 0.1, 0.05, 0.05].map(|rate| [rate, 0.1]);
         assert_rates(&table(&config, 2, 8), &[warm, cosine].concat());
     }

@@ -184,11 +184,7 @@ impl Trainer {
     }
 
     /// Trains until all epochs are done or a command stops it. `listener` hears every event, in order, on this thread.
-    pub fn run(
-        &mut self,
-        commands: &Receiver<Command>,
-        listener: &mut Listener,
-    ) -> Result<Outcome, TrainError> {
+    pub fn run(&mut self, commands: &Receiver<Command>, listener: &mut Listener) -> Result<Outcome, TrainError> {
         let outcome = self.steps(commands, listener);
         match &outcome {
             // The network is as good as before its images went away.
@@ -196,21 +192,14 @@ impl Trainer {
                 self.stop(listener)?;
             }
             Err(error @ (TrainError::Diverged { .. } | TrainError::LossScale { .. })) => {
-                listener(&Event::Failed(Failed {
-                    step: self.position.step,
-                    message: error.to_string(),
-                }));
+                listener(&Event::Failed(Failed { step: self.position.step, message: error.to_string() }));
             }
             _ => {}
         }
         outcome
     }
 
-    fn steps(
-        &mut self,
-        commands: &Receiver<Command>,
-        listener: &mut Listener,
-    ) -> Result<Outcome, TrainError> {
+    fn steps(&mut self, commands: &Receiver<Command>, listener: &mut Listener) -> Result<Outcome, TrainError> {
         let began = Instant::now();
         listener(&Event::Start(self.start.clone()));
         warn(std::mem::take(&mut self.remarks), listener);

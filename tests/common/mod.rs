@@ -11,8 +11,7 @@ use std::sync::Arc;
 
 /// A device with checks on: a kernel that leaves its buffers shows.
 pub fn gpu() -> Gpu {
-    Gpu::open(None, Options { checked: true })
-        .expect("an adapter; install mesa-vulkan-drivers for a software one")
+    Gpu::open(None, Options { checked: true }).expect("an adapter; install mesa-vulkan-drivers for a software one")
 }
 
 /// The tensors of one file.
@@ -26,10 +25,7 @@ pub struct Reference {
 impl Reference {
     /// Reads `tests/reference/{name}.safetensors`.
     pub fn read(name: &str) -> Reference {
-        let path = format!(
-            "{}/tests/reference/{name}.safetensors",
-            env!("CARGO_MANIFEST_DIR")
-        );
+        let path = format!("{}/tests/reference/{name}.safetensors", env!("CARGO_MANIFEST_DIR"));
         let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
         let file = safetensors::SafeTensors::deserialize(&bytes).expect(&path);
         let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes).expect(&path);
@@ -51,17 +47,13 @@ impl Reference {
         Reference {
             name: name.to_string(),
             tensors,
-            case: case.map_or(serde_json::Value::Null, |c| {
-                serde_json::from_str(c).expect(&path)
-            }),
+            case: case.map_or(serde_json::Value::Null, |c| serde_json::from_str(c).expect(&path)),
         }
     }
 
     /// A setting that is a number.
     pub fn setting(&self, key: &str) -> f64 {
-        self.case[key]
-            .as_f64()
-            .unwrap_or_else(|| panic!("{}: setting {key}", self.name))
+        self.case[key].as_f64().unwrap_or_else(|| panic!("{}: setting {key}", self.name))
     }
 
     /// The names of its tensors.
@@ -71,10 +63,7 @@ impl Reference {
 
     /// A tensor as it is.
     pub fn plain(&self, name: &str) -> Array {
-        self.tensors
-            .get(name)
-            .unwrap_or_else(|| panic!("{}: tensor {name}", self.name))
-            .clone()
+        self.tensors.get(name).unwrap_or_else(|| panic!("{}: tensor {name}", self.name)).clone()
     }
 
     /// An activation: NCHW becomes NHWC, [N, C] stays.
@@ -98,9 +87,7 @@ impl Reference {
 
 /// Dimension `i` of the result is dimension `order[i]` of the argument, like `torch.permute`.
 pub fn permute(array: &Array, order: &[usize]) -> Array {
-    let strides: Vec<usize> = (0..array.dims.len())
-        .map(|d| array.dims[d + 1..].iter().product())
-        .collect();
+    let strides: Vec<usize> = (0..array.dims.len()).map(|d| array.dims[d + 1..].iter().product()).collect();
     let mut result = Array::zeros(&order.iter().map(|&d| array.dims[d]).collect::<Vec<_>>());
     for (index, value) in result.data.iter_mut().enumerate() {
         let (mut rest, mut from) = (index, 0);
@@ -117,10 +104,7 @@ pub fn permute(array: &Array, order: &[usize]) -> Array {
 pub fn stack(a: &Array, b: &Array) -> Array {
     let mut dims = a.dims.clone();
     dims[0] += b.dims[0];
-    Array {
-        dims,
-        data: [a.data.clone(), b.data.clone()].concat(),
-    }
+    Array { dims, data: [a.data.clone(), b.data.clone()].concat() }
 }
 
 /// A graph under construction and what its inputs hold.
@@ -155,16 +139,8 @@ impl Setup {
     }
 
     /// Adds an operator that updates some tensors; its first output.
-    pub fn add_updating(
-        &mut self,
-        op: impl Op + 'static,
-        inputs: &[Tensor],
-        updates: &[Tensor],
-    ) -> Tensor {
-        let outputs = self
-            .graph
-            .add_updating(Arc::new(op), inputs, updates)
-            .expect("shapes that fit");
+    pub fn add_updating(&mut self, op: impl Op + 'static, inputs: &[Tensor], updates: &[Tensor]) -> Tensor {
+        let outputs = self.graph.add_updating(Arc::new(op), inputs, updates).expect("shapes that fit");
         outputs[0]
     }
 
@@ -175,10 +151,7 @@ impl Setup {
         outputs[0] = Some(self.rows(dy));
         let given: Vec<Tensor> = self.given.iter().map(|(tensor, _)| *tensor).collect();
         let wanted = vec![true; node.inputs.len()];
-        let gradients = node
-            .op
-            .gradient(&mut self.graph, &node, &outputs, &wanted)
-            .expect("a gradient rule");
+        let gradients = node.op.gradient(&mut self.graph, &node, &outputs, &wanted).expect("a gradient rule");
         gradients
             .into_iter()
             .zip(&node.inputs)
@@ -192,8 +165,7 @@ impl Setup {
         for (_, tensor, _) in expected {
             self.graph.keep(*tensor);
         }
-        let mut program =
-            Program::compile(&self.graph, &mut Store::new(&gpu())).expect("a graph that compiles");
+        let mut program = Program::compile(&self.graph, &mut Store::new(&gpu())).expect("a graph that compiles");
         for (tensor, array) in &self.given {
             program.write_array(*tensor, array);
         }

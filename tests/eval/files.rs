@@ -12,11 +12,8 @@ fn an_embedding_is_the_same_in_every_file() -> Result {
     let images = Images::new(2, 1, 1, vec![0; 8], Some(vec![1, 0, 2, 1]))?;
     let classes = ["plain", "with, comma"].map(str::to_owned);
     // Image 1 could not be read.
-    let table = FeatureTable {
-        width: 3,
-        images: vec![0, 2, 3],
-        values: (0..9).map(|v| v as f32 * 0.1 - 0.3).collect(),
-    };
+    let table =
+        FeatureTable { width: 3, images: vec![0, 2, 3], values: (0..9).map(|v| v as f32 * 0.1 - 0.3).collect() };
     let folder = tempfile::tempdir()?;
     let [tensors, array] = ["a.safetensors", "b.NPY"].map(|name| folder.path().join(name));
     for file in [&tensors, &array] {
@@ -26,15 +23,9 @@ fn an_embedding_is_the_same_in_every_file() -> Result {
     let read = safetensors::SafeTensors::deserialize(&bytes)?;
     let features = read.tensor("features")?;
     assert_eq!(features.shape(), [3, 3]);
-    assert_eq!(
-        bytemuck::pod_collect_to_vec::<u8, f32>(features.data()),
-        table.values
-    );
+    assert_eq!(bytemuck::pod_collect_to_vec::<u8, f32>(features.data()), table.values);
     let labels = read.tensor("labels")?;
-    assert_eq!(
-        bytemuck::pod_collect_to_vec::<u8, i64>(labels.data()),
-        [1, 2, 1]
-    );
+    assert_eq!(bytemuck::pod_collect_to_vec::<u8, i64>(labels.data()), [1, 2, 1]);
     let bytes = fs::read(&array)?;
     let npy = npyz::NpyFile::new(&bytes[..])?;
     assert_eq!(npy.shape(), [3, 3]);

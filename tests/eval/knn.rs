@@ -11,13 +11,7 @@ use simsiam::model::Parameters;
 
 use crate::subject::{Result, config, dataset, gpu, network};
 
-fn features(
-    gpu: &Gpu,
-    config: &Config,
-    set: &Arc<dyn ImageSet>,
-    output: Output,
-    batch: usize,
-) -> Result<FeatureTable> {
+fn features(gpu: &Gpu, config: &Config, set: &Arc<dyn ImageSet>, output: Output, batch: usize) -> Result<FeatureTable> {
     let mut parameters = Parameters::new();
     let plan = FeaturePlan::new(config, &mut parameters, set.size(), batch, &[output], false)?;
     let mut features = plan.compile(&mut network(gpu, &parameters)?)?;
@@ -57,19 +51,10 @@ fn knn_follows_the_plain_rule_in_batches_of_any_size() -> Result {
     let classify = |batch: usize| -> Result<Vec<Vec<Verdict>>> {
         let mut parameters = Parameters::new();
         let target = Target::of(&gpu);
-        let plan = KnnPlan::of(
-            &Output::ALL,
-            &config,
-            &data,
-            &mut parameters,
-            &target,
-            batch,
-        )?;
+        let plan = KnnPlan::of(&Output::ALL, &config, &data, &mut parameters, &target, batch)?;
         let mut store = network(&gpu, &parameters)?;
         let mut knn = plan.ok_or("there are labels")?.compile(&mut store)?;
-        Ok(knn
-            .classify(&data, &mut || true)?
-            .ok_or("nobody stopped it")?)
+        Ok(knn.classify(&data, &mut || true)?.ok_or("nobody stopped it")?)
     };
     let verdicts = classify(32)?;
     for batch in [5, 37, 200] {
@@ -77,21 +62,14 @@ fn knn_follows_the_plain_rule_in_batches_of_any_size() -> Result {
     }
     let mut found = Vec::new();
     for (output, verdicts) in Output::ALL.into_iter().zip(&verdicts) {
-        let [bank, test] =
-            [data.bank(), &data.test].map(|set| features(&gpu, &config, set, output, 32));
+        let [bank, test] = [data.bank(), &data.test].map(|set| features(&gpu, &config, set, output, 32));
         let votes = neighbours(&config, &data, [&bank?, &test?]);
         assert_eq!(verdicts.len(), 37);
         for (verdict, votes) in verdicts.iter().zip(&votes) {
             let [own, first] = [verdict.label, verdict.predicted].map(|c| votes[c as usize]);
             let most = votes.iter().copied().fold(0.0, f64::max);
-            assert!(
-                first > most * (1.0 - 1e-5),
-                "{output:?} {verdict:?} {votes:?}"
-            );
-            let before = votes
-                .iter()
-                .filter(|&&vote| vote > own * (1.0 + 1e-5))
-                .count();
+            assert!(first > most * (1.0 - 1e-5), "{output:?} {verdict:?} {votes:?}");
+            let before = votes.iter().filter(|&&vote| vote > own * (1.0 + 1e-5)).count();
             let rank = if own > 0.0 { before } else { votes.len() };
             assert_eq!(verdict.rank, rank, "{output:?} {verdict:?} {votes:?}");
         }

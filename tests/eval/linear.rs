@@ -1,8 +1,6 @@
 //! Linear classifiers against a plain implementation, and the network that they leave alone.
 
-use simsiam::eval::{
-    FeatureTable, LinearEvent, LinearOptions, Probe, ProbeOptimizer, ProbePlan, linear, linear_plan,
-};
+use simsiam::eval::{FeatureTable, LinearEvent, LinearOptions, Probe, ProbeOptimizer, ProbePlan, linear, linear_plan};
 use simsiam::model::Parameters;
 use simsiam::random::{Draw, Purpose};
 
@@ -44,11 +42,7 @@ impl Reference {
         }
         let norm = |values: &[f64]| values.iter().map(|v| v * v).sum::<f64>().sqrt();
         let parameters = [&mut self.weight, &mut self.bias];
-        for ((w, m), g) in parameters
-            .into_iter()
-            .zip(&mut self.momentum)
-            .zip(&gradients)
-        {
+        for ((w, m), g) in parameters.into_iter().zip(&mut self.momentum).zip(&gradients) {
             let ratio = match self.lars && norm(w) > 0.0 && norm(g) > 0.0 {
                 true => 0.001 * norm(w) / (norm(g) + 1e-8),
                 false => 1.0,
@@ -67,16 +61,10 @@ fn separable(images: usize, width: usize, classes: usize) -> (FeatureTable, Vec<
     let labels: Vec<u32> = (0..images).map(|i| (i % classes) as u32).collect();
     let values = labels.iter().flat_map(|&label| {
         let value = |i: usize| f64::from(u8::from(i % classes == label as usize));
-        let row: Vec<f32> = (0..width)
-            .map(|i| (2.0 * value(i) + 0.5 * draw.normal()) as f32)
-            .collect();
+        let row: Vec<f32> = (0..width).map(|i| (2.0 * value(i) + 0.5 * draw.normal()) as f32).collect();
         row
     });
-    let table = FeatureTable {
-        width,
-        values: values.collect(),
-        images: (0..images as u32).collect(),
-    };
+    let table = FeatureTable { width, values: values.collect(), images: (0..images as u32).collect() };
     (table, labels)
 }
 
@@ -86,18 +74,9 @@ fn every_classifier_of_a_sweep_steps_as_the_reference() -> Result {
     let gpu = gpu()?;
     let (width, classes, batch) = (13, 5, 11);
     let (table, labels) = separable(44, width, classes);
-    for (optimizer, rates) in [
-        (ProbeOptimizer::Sgd, vec![0.03, 0.5, 0.1]),
-        (ProbeOptimizer::Lars, vec![0.1, 3.0, 1.0]),
-    ] {
-        let plan = ProbePlan {
-            width,
-            classes,
-            batch,
-            rates: rates.clone(),
-            optimizer,
-            seed: 1,
-        };
+    for (optimizer, rates) in [(ProbeOptimizer::Sgd, vec![0.03, 0.5, 0.1]), (ProbeOptimizer::Lars, vec![0.1, 3.0, 1.0])]
+    {
+        let plan = ProbePlan { width, classes, batch, rates: rates.clone(), optimizer, seed: 1 };
         let mut probe = plan.compile(&gpu)?;
         let columns = rates.len() * classes;
         let own = |values: &[f32], group: usize| -> Vec<f64> {
@@ -135,21 +114,12 @@ fn every_classifier_of_a_sweep_steps_as_the_reference() -> Result {
             }
             let [weight, bias] = probe.parameters()?;
             for (group, reference) in references.iter().enumerate() {
-                for (made, expected) in [
-                    (own(&weight, group), &reference.weight),
-                    (own(&bias, group), &reference.bias),
-                ] {
-                    let error: f64 = made
-                        .iter()
-                        .zip(expected)
-                        .map(|(a, b)| (a - b) * (a - b))
-                        .sum();
+                for (made, expected) in [(own(&weight, group), &reference.weight), (own(&bias, group), &reference.bias)]
+                {
+                    let error: f64 = made.iter().zip(expected).map(|(a, b)| (a - b) * (a - b)).sum();
                     let size: f64 = expected.iter().map(|v| v * v).sum();
                     let error = (error / size).sqrt();
-                    assert!(
-                        error < 2e-5,
-                        "{optimizer:?} {group} step {step}: {error:.1e}"
-                    );
+                    assert!(error < 2e-5, "{optimizer:?} {group} step {step}: {error:.1e}");
                 }
             }
         }
@@ -157,10 +127,7 @@ fn every_classifier_of_a_sweep_steps_as_the_reference() -> Result {
         for (ranks, reference) in ranks.iter().zip(&references) {
             let plain = labels.iter().enumerate().map(|(row, &label)| {
                 let logits = reference.logits(table.row(row));
-                logits
-                    .iter()
-                    .filter(|&&l| l > logits[label as usize])
-                    .count()
+                logits.iter().filter(|&&l| l > logits[label as usize]).count()
             });
             assert!(plain.eq(ranks.iter().copied()));
         }
@@ -173,14 +140,7 @@ fn every_classifier_of_a_sweep_steps_as_the_reference() -> Result {
 fn separable_classes_are_separated() -> Result {
     let (table, labels) = separable(60, 16, 4);
     for (optimizer, rate) in [(ProbeOptimizer::Sgd, 0.5), (ProbeOptimizer::Lars, 30.0)] {
-        let plan = ProbePlan {
-            width: 16,
-            classes: 4,
-            batch: 60,
-            rates: vec![rate, 1e38],
-            optimizer,
-            seed: 0,
-        };
+        let plan = ProbePlan { width: 16, classes: 4, batch: 60, rates: vec![rate, 1e38], optimizer, seed: 0 };
         let mut probe: Probe = plan.compile(&gpu()?)?;
         let y: Vec<f32> = labels.iter().map(|&y| y as f32).collect();
         for step in 0..60 {
@@ -218,40 +178,23 @@ fn a_linear_evaluation_leaves_the_network_alone() -> Result {
         let plan = linear_plan(&config, &data, &mut parameters, 32)?;
         let mut store = network(&gpu, &parameters)?;
         let mut features = plan.compile(&mut store)?;
-        let options = LinearOptions {
-            epochs: 12,
-            rates: vec![1e-6, 10.0],
-            optimizer: ProbeOptimizer::Sgd,
-            quick,
-            seed: 0,
-        };
+        let options =
+            LinearOptions { epochs: 12, rates: vec![1e-6, 10.0], optimizer: ProbeOptimizer::Sgd, quick, seed: 0 };
         let mut steps = 0;
         let network = (&parameters, &store);
-        let report = linear(
-            &mut features,
-            network,
-            &config,
-            &data,
-            &options,
-            &mut |event| {
-                if let LinearEvent::Step(done, of) = event {
-                    steps += 1;
-                    assert_eq!((*done, *of), (steps, 12 * 4));
-                }
-            },
-        )?;
+        let report = linear(&mut features, network, &config, &data, &options, &mut |event| {
+            if let LinearEvent::Step(done, of) = event {
+                steps += 1;
+                assert_eq!((*done, *of), (steps, 12 * 4));
+            }
+        })?;
         assert_eq!((steps, report.images, report.batch), (48, [133, 37], 32));
         let [still, moved] = &report.rates[..] else {
             panic!("two rates");
         };
         assert_eq!(moved.rate, 10.0 * 32.0 / 256.0);
         assert!((still.loss - 10_f64.ln()).abs() < 0.1, "{}", still.loss);
-        assert!(
-            moved.loss < still.loss - 0.05,
-            "quick {quick}: {} {}",
-            moved.loss,
-            still.loss
-        );
+        assert!(moved.loss < still.loss - 0.05, "quick {quick}: {} {}", moved.loss, still.loss);
         assert!(moved.best.top1 > 0.15 && moved.best.top1 >= moved.last.top1);
         assert_eq!((report.best(), report.at_edge()), (Some(moved), Some(true)));
         assert_eq!(parameters.read(&store)?, parameters.initialize(3));

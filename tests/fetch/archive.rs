@@ -16,23 +16,11 @@ pub struct Member {
 }
 
 pub fn file(name: &'static str, bytes: &[u8]) -> Member {
-    Member {
-        kind: EntryType::Regular,
-        name,
-        link: "",
-        size: bytes.len() as u64,
-        bytes: bytes.to_vec(),
-    }
+    Member { kind: EntryType::Regular, name, link: "", size: bytes.len() as u64, bytes: bytes.to_vec() }
 }
 
 pub fn special(kind: EntryType, name: &'static str, link: &'static str) -> Member {
-    Member {
-        kind,
-        name,
-        link,
-        size: 0,
-        bytes: Vec::new(),
-    }
+    Member { kind, name, link, size: 0, bytes: Vec::new() }
 }
 
 /// A gzipped tar archive. Names are written as they are: the crate's own functions refuse the bad ones.

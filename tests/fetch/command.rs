@@ -12,11 +12,7 @@ use super::server::{Reply, Server};
 
 fn simsiam(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_simsiam"));
-    command
-        .args(["data", "fetch"])
-        .args(arguments)
-        .current_dir(folder)
-        .env("NO_PROXY", "*");
+    command.args(["data", "fetch"]).args(arguments).current_dir(folder).env("NO_PROXY", "*");
     command
 }
 
@@ -46,12 +42,8 @@ fn a_killed_download_continues_and_wrong_bytes_never_become_a_set() -> Result {
         }
     })?;
     let arguments = ["fashion-mnist", "--to", "sets", "--from", &server.url];
-    let part = folder
-        .path()
-        .join("sets/.fashion-mnist.part/train-images-idx3-ubyte.gz");
-    let mut child = simsiam(folder.path(), &arguments)
-        .stdout(Stdio::null())
-        .spawn()?;
+    let part = folder.path().join("sets/.fashion-mnist.part/train-images-idx3-ubyte.gz");
+    let mut child = simsiam(folder.path(), &arguments).stdout(Stdio::null()).spawn()?;
     let start = Instant::now();
     while fs::metadata(&part).map_or(0, |data| data.len()) < 1_000_000 {
         assert!(start.elapsed() < Duration::from_secs(30), "nothing came");
@@ -78,10 +70,7 @@ fn bad_usage_exits_with_2() -> Result {
     let folder = tempfile::tempdir()?;
     let cases: [(&[&str], &str); 2] = [
         (&["mnist", "--to", "sets"], "choose cifar10, cifar100"),
-        (
-            &["cifar10", "--to", "sets", "--from", "nowhere"],
-            "neither an address",
-        ),
+        (&["cifar10", "--to", "sets", "--from", "nowhere"], "neither an address"),
     ];
     for (arguments, expected) in cases {
         let output = simsiam(folder.path(), arguments).output()?;

@@ -31,21 +31,12 @@ fn cut_connections_are_continued_as_long_as_they_get_on() -> Result {
     let server = Server::start(move |_, request| Reply::good(&sent, request).cut(70_000))?;
     let entry = entry(&body, &[&server.url]);
     let mut retries = 0;
-    let options = Options {
-        retries: 1,
-        ..options()
-    };
+    let options = Options { retries: 1, ..options() };
     fetch(&entry, &place.to(), &options, &mut |event| {
         retries += usize::from(matches!(event, Event::Retry { .. }));
     })?;
     place.assert_complete()?;
-    let all = [
-        None,
-        Some(70_000),
-        Some(140_000),
-        Some(210_000),
-        Some(280_000),
-    ];
+    let all = [None, Some(70_000), Some(140_000), Some(210_000), Some(280_000)];
     assert_eq!(server.ranges(), all);
     assert_eq!(retries, 4);
     Ok(())
@@ -172,15 +163,7 @@ fn wrong_bytes_are_discarded_whether_they_came_at_once_or_in_parts() -> Result {
     }
     get(&entry, &place)?;
     place.assert_complete()?;
-    let nothing = [
-        None,
-        None,
-        Some(1000),
-        Some(1000),
-        Some(1000),
-        Some(1000),
-        None,
-    ];
+    let nothing = [None, None, Some(1000), Some(1000), Some(1000), Some(1000), None];
     assert_eq!(server.ranges(), nothing);
     Ok(())
 }
@@ -238,10 +221,7 @@ fn silence_ends_a_try_at_the_head_and_in_the_body() -> Result {
         1 => Reply::good(&sent, request).cut(4000).silent(long),
         _ => Reply::good(&sent, request),
     })?;
-    let options = Options {
-        timeout: Duration::from_millis(300),
-        ..options()
-    };
+    let options = Options { timeout: Duration::from_millis(300), ..options() };
     let start = Instant::now();
     let entry = entry(&body, &[&server.url]);
     fetch(&entry, &place.to(), &options, &mut quietly)?;
@@ -258,12 +238,7 @@ fn answers_that_make_no_sense_are_refused() -> Result {
     let head = |lines: &[&str]| lines.iter().map(|l| (*l).to_owned()).collect::<Vec<_>>();
     // Bytes on disk before, the answer's head, its body, what the error says.
     let cases = [
-        (
-            0,
-            head(&["200 OK", "Content-Length: 10"]),
-            10,
-            "10 bytes where",
-        ),
+        (0, head(&["200 OK", "Content-Length: 10"]), 10, "10 bytes where"),
         (0, head(&["200 OK"]), all + 1, "more bytes where"),
         (
             100,
@@ -271,12 +246,7 @@ fn answers_that_make_no_sense_are_refused() -> Result {
             10,
             "sends bytes from 0 when asked for those from 100",
         ),
-        (
-            100,
-            head(&["206 X", "Content-Range: bytes 100-109/110"]),
-            10,
-            "110 bytes where",
-        ),
+        (100, head(&["206 X", "Content-Range: bytes 100-109/110"]), 10, "110 bytes where"),
         (100, head(&["206 X"]), 10, "does not say which bytes"),
     ];
     for (before, head, length, expected) in cases {

@@ -17,10 +17,7 @@ fn files_come_from_a_folder_too_and_stay_there() -> Result {
     entry.form = Form::Files;
     entry.files = vec![remote("one.gz", &one, &[]), remote("two.gz", &two, &[])];
     entry.contents = vec![("one.gz".to_owned(), 1000), ("two.gz".to_owned(), 2000)];
-    let options = Options {
-        from: Some(source.display().to_string()),
-        ..options()
-    };
+    let options = Options { from: Some(source.display().to_string()), ..options() };
     let get = || fetch(&entry, &place.to(), &options, &mut quietly);
     fs::write(source.join("one.gz"), &one)?;
     assert!(matches!(refused(get())?, FetchError::NotThere { .. }));

@@ -37,10 +37,7 @@ impl Place {
     /// There is no set, whole or half, nothing beside the folder of parts, and nothing unpacked in it.
     pub fn assert_nothing_but_parts(&self) -> Result {
         assert_eq!(names(self.root.path())?, ["neighbour", "to"]);
-        assert_eq!(
-            fs::read_to_string(self.root.path().join("neighbour"))?,
-            "untouched"
-        );
+        assert_eq!(fs::read_to_string(self.root.path().join("neighbour"))?, "untouched");
         assert_eq!(names(&self.to())?, [".toy.part"]);
         let parts = names(&self.to().join(".toy.part"))?;
         let expected = |name: &String| name == "lock" || name == "toy.tar.gz";
@@ -52,10 +49,7 @@ impl Place {
     pub fn assert_complete(&self) -> Result {
         assert_eq!(names(self.root.path())?, ["neighbour", "to"]);
         assert_eq!(names(&self.to())?, ["toy"]);
-        assert_eq!(
-            names(&self.to().join("toy"))?,
-            ["names.txt", "test.bin", "train.bin"]
-        );
+        assert_eq!(names(&self.to().join("toy"))?, ["names.txt", "test.bin", "train.bin"]);
         assert_eq!(fs::read(self.to().join("toy/train.bin"))?, noise(TRAIN));
         assert_eq!(fs::read(self.to().join("toy/test.bin"))?, [7; 100]);
         Ok(())
@@ -91,10 +85,7 @@ pub fn entry(archive: &[u8], urls: &[&str]) -> Entry {
         folder: "toy".to_owned(),
         form: Form::Archive,
         files: vec![remote("toy.tar.gz", archive, urls)],
-        contents: vec![
-            ("train.bin".to_owned(), TRAIN as u64),
-            ("test.bin".to_owned(), 100),
-        ],
+        contents: vec![("train.bin".to_owned(), TRAIN as u64), ("test.bin".to_owned(), 100)],
     }
 }
 
@@ -103,22 +94,13 @@ pub fn remote(name: &str, bytes: &[u8], urls: &[&str]) -> RemoteFile {
         name: name.to_owned(),
         urls: urls.iter().map(|url| format!("{url}/{name}")).collect(),
         bytes: bytes.len() as u64,
-        sha256: Sha256::digest(bytes)
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect(),
+        sha256: Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect(),
     }
 }
 
 /// Quick ones.
 pub fn options() -> Options {
-    Options {
-        from: None,
-        timeout: Duration::from_secs(10),
-        retries: 3,
-        wait: Duration::from_millis(1),
-        proxy: false,
-    }
+    Options { from: None, timeout: Duration::from_secs(10), retries: 3, wait: Duration::from_millis(1), proxy: false }
 }
 
 pub fn quietly(_: Event) {}
@@ -128,9 +110,7 @@ pub fn get(entry: &Entry, place: &Place) -> std::result::Result<Outcome, FetchEr
 }
 
 /// The error, which is one line.
-pub fn refused<T: std::fmt::Debug>(
-    result: std::result::Result<T, FetchError>,
-) -> Result<FetchError> {
+pub fn refused<T: std::fmt::Debug>(result: std::result::Result<T, FetchError>) -> Result<FetchError> {
     match result {
         Ok(outcome) => Err(format!("expected an error, got {outcome:?}").into()),
         Err(error) => {

@@ -40,10 +40,7 @@ impl Reply {
 
     /// The whole body.
     pub fn whole(body: &[u8]) -> Self {
-        let head = vec![
-            "200 OK".to_owned(),
-            format!("Content-Length: {}", body.len()),
-        ];
+        let head = vec!["200 OK".to_owned(), format!("Content-Length: {}", body.len())];
         Self::new(head, body)
     }
 
@@ -66,11 +63,7 @@ impl Reply {
     }
 
     pub fn new(head: Vec<String>, body: &[u8]) -> Self {
-        Self {
-            head,
-            body: body.to_vec(),
-            silence: Duration::ZERO,
-        }
+        Self { head, body: body.to_vec(), silence: Duration::ZERO }
     }
 
     /// Closes the connection after so many bytes of the body.
@@ -99,9 +92,7 @@ pub struct Server {
 
 impl Server {
     /// `answer` gets the number of the request, from 0, and the request.
-    pub fn start(
-        answer: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static,
-    ) -> io::Result<Self> {
+    pub fn start(answer: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let url = format!("http://{}", listener.local_addr()?);
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -141,11 +132,8 @@ fn serve(
 ) -> io::Result<()> {
     let mut lines = BufReader::new(stream.try_clone()?).lines();
     let first = lines.next().transpose()?.unwrap_or_default();
-    let mut request = Request {
-        path: first.split(' ').nth(1).unwrap_or_default().to_owned(),
-        range: None,
-        if_range: None,
-    };
+    let mut request =
+        Request { path: first.split(' ').nth(1).unwrap_or_default().to_owned(), range: None, if_range: None };
     for line in lines {
         let line = line?;
         let Some((name, value)) = line.split_once(':') else {
@@ -167,11 +155,7 @@ fn serve(
         log.len() - 1
     };
     let reply = answer(number, &request);
-    write!(
-        stream,
-        "HTTP/1.1 {}\r\nConnection: close\r\n\r\n",
-        reply.head.join("\r\n")
-    )?;
+    write!(stream, "HTTP/1.1 {}\r\nConnection: close\r\n\r\n", reply.head.join("\r\n"))?;
     stream.write_all(&reply.body)?;
     stream.flush()?;
     std::thread::sleep(reply.silence);

@@ -1,9 +1,7 @@
 //! One chart: a curve of several runs over each other, with the level that it is held against.
 
 use egui::{Color32, RichText, Ui, Vec2};
-use egui_plot::{
-    HLine, HoverPosition, Line, LineStyle, Plot, PlotBounds, PlotPoints, Points, VLine,
-};
+use egui_plot::{HLine, HoverPosition, Line, LineStyle, Plot, PlotBounds, PlotPoints, Points, VLine};
 
 use crate::app::axis::{Axis, round};
 use crate::app::desk::Shown;
@@ -28,25 +26,13 @@ const NUMBERS: f32 = 46.0;
 
 impl Looks {
     fn x(self, record: &Record) -> Axis {
-        Axis {
-            unit: if self.epochs {
-                record.steps_per_epoch()
-            } else {
-                1.0
-            },
-            log: self.log_x,
-            ..Axis::PLAIN
-        }
+        Axis { unit: if self.epochs { record.steps_per_epoch() } else { 1.0 }, log: self.log_x, ..Axis::PLAIN }
     }
 
     fn y(self, curve: Curve) -> Axis {
         Axis {
             // The loss cannot be below -1.
-            offset: if self.log_y && curve == Curve::Loss {
-                1.0
-            } else {
-                0.0
-            },
+            offset: if self.log_y && curve == Curve::Loss { 1.0 } else { 0.0 },
             log: self.log_y,
             ..Axis::PLAIN
         }
@@ -54,15 +40,7 @@ impl Looks {
 }
 
 /// Draws `curve` of the `runs` that are visible. `front` is the place of the one whose level and number are shown.
-pub(super) fn ui(
-    ui: &mut Ui,
-    curve: Curve,
-    runs: &[Shown],
-    front: usize,
-    looks: Looks,
-    size: Vec2,
-    fit: bool,
-) {
+pub(super) fn ui(ui: &mut Ui, curve: Curve, runs: &[Shown], front: usize, looks: Looks, size: Vec2, fit: bool) {
     let in_front = runs.get(front);
     let layout = egui::Layout::top_down(egui::Align::LEFT);
     ui.allocate_ui_with_layout(size, layout, |ui| {
@@ -99,10 +77,7 @@ fn level(curve: Curve, record: &Record) -> Option<(f64, &'static str)> {
 
 fn plot(ui: &mut Ui, curve: Curve, runs: &[Shown], front: Option<&Shown>, looks: Looks, fit: bool) {
     let y = looks.y(curve);
-    let x = Axis {
-        log: looks.log_x,
-        ..Axis::PLAIN
-    };
+    let x = Axis { log: looks.log_x, ..Axis::PLAIN };
     let unit = if looks.epochs { "epoch" } else { "step" };
     let color = ui.visuals().text_color();
     let quiet = color.gamma_multiply(0.5);
@@ -119,20 +94,11 @@ fn plot(ui: &mut Ui, curve: Curve, runs: &[Shown], front: Option<&Shown>, looks:
         .x_axis_formatter(move |mark, seen| x.label(mark, seen))
         .y_axis_formatter(move |mark, seen| y.label(mark, seen))
         .label_formatter(move |position| {
-            let HoverPosition::NearDataPoint {
-                plot_name,
-                position,
-                ..
-            } = position
-            else {
+            let HoverPosition::NearDataPoint { plot_name, position, .. } = position else {
                 return None;
             };
             let (at, value) = (x.value(position.x), y.value(position.y));
-            let at = if looks.epochs {
-                round(at)
-            } else {
-                format!("{at:.0}")
-            };
+            let at = if looks.epochs { round(at) } else { format!("{at:.0}") };
             Some(format!("{plot_name}\n{unit} {at}: {}", precise(value)))
         });
     // One range for all charts, also for a curve that has a single point yet.
@@ -143,8 +109,7 @@ fn plot(ui: &mut Ui, curve: Curve, runs: &[Shown], front: Option<&Shown>, looks:
             plot = plot.include_x(place);
         }
     }
-    if let (Curve::Knn, Some((level, _))) = (curve, front.and_then(|run| level(curve, &run.record)))
-    {
+    if let (Curve::Knn, Some((level, _))) = (curve, front.and_then(|run| level(curve, &run.record))) {
         // Less than a point of accuracy is nothing to fill a chart with.
         for value in [level - 1.0, level + 1.0] {
             plot = plot.include_y(y.place(value.max(0.1)));
@@ -159,9 +124,7 @@ fn plot(ui: &mut Ui, curve: Curve, runs: &[Shown], front: Option<&Shown>, looks:
             false => Some(ui.plot_bounds()),
         };
         // The run in front is drawn last, over the others.
-        let others = runs
-            .iter()
-            .filter(|run| front.is_none_or(|f| f.folder != run.folder));
+        let others = runs.iter().filter(|run| front.is_none_or(|f| f.folder != run.folder));
         for run in others.chain(front).filter(|run| run.visible) {
             draw(ui, curve, run, looks, seen, pixels);
         }
@@ -169,19 +132,12 @@ fn plot(ui: &mut Ui, curve: Curve, runs: &[Shown], front: Option<&Shown>, looks:
             let line = HLine::new(name, y.place(level)).color(quiet).width(1.0);
             ui.hline(line.style(LineStyle::dashed_dense()).allow_hover(false));
         }
-        for run in front
-            .iter()
-            .filter(|run| run.visible && curve == Curve::Loss)
-        {
+        for run in front.iter().filter(|run| run.visible && curve == Curve::Loss) {
             for alarm in &run.record.alarms {
                 let at = looks.x(&run.record).place(alarm.step as f64);
                 let line = VLine::new(format!("alarm: {}", alarm.kind), at);
                 let color = Color32::from_rgb(0xe0, 0x90, 0x20);
-                ui.vline(
-                    line.color(color)
-                        .width(1.5)
-                        .style(LineStyle::dashed_dense()),
-                );
+                ui.vline(line.color(color).width(1.5).style(LineStyle::dashed_dense()));
             }
         }
     });
@@ -228,11 +184,7 @@ fn draw<'a>(
         ui.points(Points::new(run.name.clone(), dots).color(color).radius(2.5));
     }
     let raw = Line::new(run.name.clone(), raw).width(if smooth { 1.0 } else { 1.6 });
-    let faint = if smooth {
-        color.gamma_multiply(0.28)
-    } else {
-        color
-    };
+    let faint = if smooth { color.gamma_multiply(0.28) } else { color };
     ui.line(raw.color(faint));
     if smooth {
         let mean = points(series.smooth(range, pixels, looks.smoothing));

@@ -19,16 +19,7 @@ pub(super) struct Curves {
 
 impl Default for Curves {
     fn default() -> Self {
-        Curves {
-            looks: Looks {
-                epochs: true,
-                log_x: false,
-                log_y: false,
-                smoothing: 0.0,
-            },
-            smoothing: 0.0,
-            fit: false,
-        }
+        Curves { looks: Looks { epochs: true, log_x: false, log_y: false, smoothing: 0.0 }, smoothing: 0.0, fit: false }
     }
 }
 
@@ -51,19 +42,17 @@ impl Pane for Curves {
         let width = (space.x - gap * (columns as f32 - 1.0)) / columns as f32;
         let height = ((space.y - gap * (rows as f32 - 1.0)) / rows as f32).max(140.0);
         let fit = std::mem::take(&mut self.fit);
-        egui::ScrollArea::vertical()
-            .auto_shrink(false)
-            .show(ui, |ui| {
-                ui.spacing_mut().item_spacing = egui::vec2(gap, gap);
-                for row in Curve::ALL.chunks(columns) {
-                    ui.horizontal_top(|ui| {
-                        for &curve in row {
-                            let size = egui::vec2(width, height);
-                            chart::ui(ui, curve, &desk.shown, desk.focus, self.looks, size, fit);
-                        }
-                    });
-                }
-            });
+        egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+            ui.spacing_mut().item_spacing = egui::vec2(gap, gap);
+            for row in Curve::ALL.chunks(columns) {
+                ui.horizontal_top(|ui| {
+                    for &curve in row {
+                        let size = egui::vec2(width, height);
+                        chart::ui(ui, curve, &desk.shown, desk.focus, self.looks, size, fit);
+                    }
+                });
+            }
+        });
     }
 }
 
@@ -106,11 +95,7 @@ fn legend(ui: &mut Ui, desk: &mut Desk) {
             let color = theme::run(run.color);
             let (swatch, _) = ui.allocate_exact_size(egui::vec2(16.0, 16.0), egui::Sense::hover());
             let line = egui::Rect::from_center_size(swatch.center(), egui::vec2(16.0, 3.0));
-            let color = if run.visible {
-                color
-            } else {
-                color.gamma_multiply(0.3)
-            };
+            let color = if run.visible { color } else { color.gamma_multiply(0.3) };
             ui.painter().rect_filled(line, 1.0, color);
             let mut text = RichText::new(&run.name);
             if place == focus {
@@ -120,11 +105,7 @@ fn legend(ui: &mut Ui, desk: &mut Desk) {
                 text = text.weak().strikethrough();
             }
             let hint = "Click to hide or show it";
-            if ui
-                .add(egui::Button::new(text).frame(false))
-                .on_hover_text(hint)
-                .clicked()
-            {
+            if ui.add(egui::Button::new(text).frame(false)).on_hover_text(hint).clicked() {
                 run.visible = !run.visible;
             }
             ui.add_space(6.0);

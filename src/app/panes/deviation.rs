@@ -49,14 +49,7 @@ impl Pane for Deviation {
             return;
         };
         let healthy = record.healthy_std() as f32;
-        ui.label(
-            RichText::new(format!(
-                "The {} outputs of {} at step {step}",
-                now.len(),
-                run.name
-            ))
-            .heading(),
-        );
+        ui.label(RichText::new(format!("The {} outputs of {} at step {step}", now.len(), run.name)).heading());
         verdict(ui, record, now, healthy);
         ui.add_space(4.0);
         ui.horizontal(|ui| {
@@ -89,11 +82,7 @@ fn verdict(ui: &mut Ui, record: &Record, now: &[f32], healthy: f32) {
         now.len()
     );
     if let (Some([_, last]), Some([_, first])) = (rank.last(), rank.at(0.0)) {
-        text += &format!(
-            " Effective rank {}, {} before training.",
-            round(last),
-            round(first)
-        );
+        text += &format!(" Effective rank {}, {} before training.", round(last), round(first));
     }
     let bad = flat * 4 > now.len() || mean < 0.5 * f64::from(healthy);
     let color = match bad {
@@ -122,11 +111,7 @@ fn color(value: f32) -> Color32 {
         (2.0, [253.0, 232.0, 60.0]),
     ];
     let value = value.clamp(0.0, 2.0);
-    let above = STOPS
-        .iter()
-        .position(|(at, _)| *at >= value)
-        .unwrap_or(4)
-        .max(1);
+    let above = STOPS.iter().position(|(at, _)| *at >= value).unwrap_or(4).max(1);
     let ((from, a), (to, b)) = (STOPS[above - 1], STOPS[above]);
     let part = (value - from) / (to - from);
     let mix = |i: usize| (a[i] + (b[i] - a[i]) * part) as u8;
@@ -153,10 +138,7 @@ impl Deviation {
         ui.label(RichText::new("Every channel over time").strong());
         let channels = &run.record.channels;
         let of = (run.folder.clone(), channels.version());
-        let known = self
-            .strip
-            .as_ref()
-            .is_some_and(|s| s.of == of && s.sorted == self.sorted);
+        let known = self.strip.as_ref().is_some_and(|s| s.of == of && s.sorted == self.sorted);
         if !known {
             let columns: Vec<&Vec<f32>> = channels.columns().map(|(_, column)| column).collect();
             let image = strip(&columns, healthy, self.sorted);
@@ -165,15 +147,9 @@ impl Deviation {
                     old.texture.set(image, TextureOptions::NEAREST);
                     old.texture
                 }
-                None => ui
-                    .ctx()
-                    .load_texture("channels", image, TextureOptions::NEAREST),
+                None => ui.ctx().load_texture("channels", image, TextureOptions::NEAREST),
             };
-            self.strip = Some(Strip {
-                of,
-                sorted: self.sorted,
-                texture,
-            });
+            self.strip = Some(Strip { of, sorted: self.sorted, texture });
         }
         let Some(strip) = &self.strip else { return };
         let size = ui.available_size() - egui::vec2(0.0, 24.0);
@@ -182,16 +158,12 @@ impl Deviation {
         let columns: Vec<&(u64, Vec<f32>)> = channels.columns().collect();
         if let Some(at) = response.hover_pos() {
             let part = (at - response.rect.min) / response.rect.size();
-            let column =
-                ((part.x * columns.len() as f32) as usize).min(columns.len().saturating_sub(1));
+            let column = ((part.x * columns.len() as f32) as usize).min(columns.len().saturating_sub(1));
             if let Some((step, values)) = columns.get(column) {
                 let row = ((part.y * values.len() as f32) as usize).min(values.len() - 1);
                 let text = match self.sorted {
                     true => format!("step {step}"),
-                    false => format!(
-                        "step {step}, channel {row}: {}",
-                        round(f64::from(values[row]))
-                    ),
+                    false => format!("step {step}, channel {row}: {}", round(f64::from(values[row]))),
                 };
                 response.on_hover_text_at_pointer(text);
             }
@@ -218,8 +190,7 @@ fn strip(columns: &[&Vec<f32>], healthy: f32, sorted: bool) -> ColorImage {
             values.sort_by(|a, b| b.total_cmp(a));
         }
         for y in 0..rows {
-            let part =
-                y * channels / rows..((y + 1) * channels / rows).max(y * channels / rows + 1);
+            let part = y * channels / rows..((y + 1) * channels / rows).max(y * channels / rows + 1);
             let some = values.get(part).unwrap_or_default();
             let mean = some.iter().sum::<f32>() / some.len().max(1) as f32;
             image.pixels[y * image.size[0] + x] = color(mean / healthy);
@@ -233,11 +204,7 @@ fn profile(ui: &mut Ui, run: &Shown, now: &[f32], healthy: f32) {
     ui.label(RichText::new("Sorted, now").strong());
     let mut sorted: Vec<f32> = now.to_vec();
     sorted.sort_by(|a, b| b.total_cmp(a));
-    let points: Vec<[f64; 2]> = sorted
-        .iter()
-        .enumerate()
-        .map(|(i, &std)| [i as f64, f64::from(std)])
-        .collect();
+    let points: Vec<[f64; 2]> = sorted.iter().enumerate().map(|(i, &std)| [i as f64, f64::from(std)]).collect();
     let text = ui.visuals().text_color();
     let most = f64::from(sorted.first().copied().unwrap_or(0.0).max(healthy)) * 1.1;
     Plot::new("profile")
@@ -257,19 +224,9 @@ fn profile(ui: &mut Ui, run: &Shown, now: &[f32], healthy: f32) {
         .label_formatter(|_| None)
         .show(ui, |ui| {
             let line = Line::new("std", PlotPoints::from(points));
-            ui.line(
-                line.color(theme::run(run.color))
-                    .width(2.0)
-                    .fill(0.0)
-                    .fill_alpha(0.2),
-            );
+            ui.line(line.color(theme::run(run.color)).width(2.0).fill(0.0).fill_alpha(0.2));
             let level = HLine::new("1/√d", f64::from(healthy));
-            ui.hline(
-                level
-                    .color(text.gamma_multiply(0.6))
-                    .width(1.0)
-                    .style(LineStyle::dashed_dense()),
-            );
+            ui.hline(level.color(text.gamma_multiply(0.6)).width(1.0).style(LineStyle::dashed_dense()));
         });
 }
 
@@ -280,9 +237,7 @@ mod tests {
     #[test]
     fn dark_is_flat_and_many_channels_share_rows() {
         let light = |c: Color32| u32::from(c.r()) + u32::from(c.g()) + u32::from(c.b());
-        let steps: Vec<u32> = [0.0, 0.25, 0.75, 1.0, 1.5, 2.0]
-            .map(|v| light(color(v)))
-            .into();
+        let steps: Vec<u32> = [0.0, 0.25, 0.75, 1.0, 1.5, 2.0].map(|v| light(color(v))).into();
         assert!(steps.is_sorted(), "{steps:?}");
         assert_eq!(color(9.0), color(2.0));
         let column = vec![0.1; 3000];

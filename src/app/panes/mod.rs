@@ -27,11 +27,7 @@ pub(super) fn all(shelf: &Shelf, wake: &Wake) -> Vec<Box<dyn Pane>> {
 
 /// What stands in a pane about a run where there is none.
 fn no_run(ui: &mut egui::Ui) {
-    empty(
-        ui,
-        "No run is open.",
-        "Start one, or choose one of the list on the left.",
-    );
+    empty(ui, "No run is open.", "Start one, or choose one of the list on the left.");
 }
 
 /// What stands in a pane that has nothing to show, and what to do about that.

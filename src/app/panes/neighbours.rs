@@ -44,13 +44,7 @@ pub(super) struct Neighbours {
 
 impl Neighbours {
     pub fn new(shelf: Shelf, wake: Wake) -> Neighbours {
-        Neighbours {
-            worker: neighbourhood::worker(shelf, wake),
-            asked: None,
-            scene: None,
-            problem: None,
-            test: 0,
-        }
+        Neighbours { worker: neighbourhood::worker(shelf, wake), asked: None, scene: None, problem: None, test: 0 }
     }
 }
 
@@ -72,19 +66,11 @@ impl Pane for Neighbours {
             super::no_run(ui);
             return;
         };
-        if self
-            .scene
-            .as_ref()
-            .is_some_and(|scene| scene.of != run.folder)
-        {
+        if self.scene.as_ref().is_some_and(|scene| scene.of != run.folder) {
             self.scene = None;
         }
         match neighbourhood::written(&run.folder) {
-            None => super::empty(
-                ui,
-                "The run has no checkpoint yet.",
-                "It gets its first one before its first step.",
-            ),
+            None => super::empty(ui, "The run has no checkpoint yet.", "It gets its first one before its first step."),
             Some(written) => {
                 let question = Question {
                     folder: run.folder.clone(),
@@ -104,10 +90,7 @@ impl Neighbours {
     fn ask(&mut self, question: Question) {
         let new = self.asked.as_ref() != Some(&question);
         // Features of a checkpoint are finished before those of the next are begun: they may come faster than features.
-        let other_run = self
-            .asked
-            .as_ref()
-            .is_none_or(|asked| asked.folder != question.folder);
+        let other_run = self.asked.as_ref().is_none_or(|asked| asked.folder != question.folder);
         if new && (other_run || !self.worker.is_busy()) {
             self.asked = Some(question.clone());
             self.worker.ask(question);
@@ -119,19 +102,14 @@ impl Neighbours {
         ui.horizontal(|ui| {
             let label = ui.label("Test image");
             let last = tests.saturating_sub(1);
-            ui.add(egui::DragValue::new(&mut self.test).range(0..=last))
-                .labelled_by(label.id);
+            ui.add(egui::DragValue::new(&mut self.test).range(0..=last)).labelled_by(label.id);
             if ui.button("Previous").clicked() {
                 self.test = if self.test == 0 { last } else { self.test - 1 };
             }
             if ui.button("Next").clicked() {
                 self.test = if self.test >= last { 0 } else { self.test + 1 };
             }
-            if ui
-                .button("Any other")
-                .on_hover_text("Far from this one in the list")
-                .clicked()
-            {
+            if ui.button("Any other").on_hover_text("Far from this one in the list").clicked() {
                 // The golden section visits all parts of a list before it comes near an old place.
                 self.test = (self.test + (tests as f64 * 0.618) as usize + 1) % tests.max(1);
             }
@@ -165,11 +143,7 @@ impl Neighbours {
                     ui.spacing_mut().item_spacing = egui::vec2(14.0, 10.0);
                     ui.horizontal_wrapped(|ui| {
                         for neighbour in &scene.neighbours {
-                            let same = scene
-                                .image
-                                .class
-                                .as_ref()
-                                .map(|class| Some(class) == neighbour.class.as_ref());
+                            let same = scene.image.class.as_ref().map(|class| Some(class) == neighbour.class.as_ref());
                             ui.allocate_ui(egui::vec2(side, side + 40.0), |ui| {
                                 ui.vertical(|ui| picture(ui, neighbour, side, same));
                             });
@@ -200,15 +174,8 @@ fn summary(ui: &mut Ui, scene: &Scene) {
         n => format!("Under the network after epoch {n}"),
     };
     if let Some(class) = &scene.image.class {
-        let same = scene
-            .neighbours
-            .iter()
-            .filter(|n| n.class.as_ref() == Some(class))
-            .count();
-        text += &format!(
-            ", {same} of {} neighbours are of its class ({class})",
-            scene.neighbours.len()
-        );
+        let same = scene.neighbours.iter().filter(|n| n.class.as_ref() == Some(class)).count();
+        text += &format!(", {same} of {} neighbours are of its class ({class})", scene.neighbours.len());
     }
     text += match among < all {
         true => format!("; among {among} of {all} images, spread evenly."),
@@ -225,27 +192,14 @@ fn picture(ui: &mut Ui, picture: &Picture, side: f32, same: Option<bool>) {
     let scale = side / picture.size.x.max(picture.size.y).max(1.0);
     let shown = egui::Rect::from_center_size(rect.center(), picture.size * scale);
     let all = egui::Rect::from_min_max(egui::pos2(0.0, 0.0), egui::pos2(1.0, 1.0));
-    ui.painter()
-        .image(picture.texture.id(), shown, all, Color32::WHITE);
+    ui.painter().image(picture.texture.id(), shown, all, Color32::WHITE);
     if let Some(same) = same {
-        let color = if same {
-            theme::good(ui)
-        } else {
-            theme::VIEWS[1]
-        };
-        ui.painter().rect_stroke(
-            shown,
-            0.0,
-            Stroke::new(2.5, color),
-            egui::StrokeKind::Outside,
-        );
+        let color = if same { theme::good(ui) } else { theme::VIEWS[1] };
+        ui.painter().rect_stroke(shown, 0.0, Stroke::new(2.5, color), egui::StrokeKind::Outside);
     }
     response.on_hover_text(&picture.name);
     ui.set_max_width(side);
-    let class = picture
-        .class
-        .clone()
-        .unwrap_or_else(|| picture.name.clone());
+    let class = picture.class.clone().unwrap_or_else(|| picture.name.clone());
     ui.add(egui::Label::new(RichText::new(class).size(12.5)).truncate());
     if let Some(similarity) = picture.similarity {
         let text = format!("cosine {similarity:.3}").replace('-', "−");
@@ -261,10 +215,7 @@ fn scene(ui: &Ui, question: Question, found: Neighbourhood, old: Option<Scene>) 
         .map(|picture| picture.texture)
         .collect();
     let mut on_screen = |shown: Shown, similarity| {
-        let size = [
-            shown.picture.width() as usize,
-            shown.picture.height() as usize,
-        ];
+        let size = [shown.picture.width() as usize, shown.picture.height() as usize];
         let texture = texture(ui, &shown.picture, old.pop());
         Picture {
             texture,

@@ -8,82 +8,26 @@ use crate::app::theme;
 use crate::config::AugmentConfig;
 
 /// A number: its name, its key, its range, whether that is logarithmic, and where it lies.
-type Number = (
-    &'static str,
-    &'static str,
-    [f64; 2],
-    bool,
-    fn(&mut AugmentConfig) -> &mut f64,
-);
+type Number = (&'static str, &'static str, [f64; 2], bool, fn(&mut AugmentConfig) -> &mut f64);
 
 /// Width of the names.
 const NAME: f32 = 124.0;
 
 /// In the order of the configuration. Mean and std describe the data, and change no picture.
 const NUMBERS: [Number; 13] = [
-    (
-        "Crop, least area",
-        "augment.crop_scale",
-        [0.01, 1.0],
-        false,
-        |a| &mut a.crop_scale[0],
-    ),
-    (
-        "Crop, most area",
-        "augment.crop_scale",
-        [0.01, 1.0],
-        false,
-        |a| &mut a.crop_scale[1],
-    ),
-    (
-        "Crop, least ratio",
-        "augment.crop_ratio",
-        [0.25, 4.0],
-        true,
-        |a| &mut a.crop_ratio[0],
-    ),
-    (
-        "Crop, most ratio",
-        "augment.crop_ratio",
-        [0.25, 4.0],
-        true,
-        |a| &mut a.crop_ratio[1],
-    ),
+    ("Crop, least area", "augment.crop_scale", [0.01, 1.0], false, |a| &mut a.crop_scale[0]),
+    ("Crop, most area", "augment.crop_scale", [0.01, 1.0], false, |a| &mut a.crop_scale[1]),
+    ("Crop, least ratio", "augment.crop_ratio", [0.25, 4.0], true, |a| &mut a.crop_ratio[0]),
+    ("Crop, most ratio", "augment.crop_ratio", [0.25, 4.0], true, |a| &mut a.crop_ratio[1]),
     ("Flip", "augment.flip", [0.0, 1.0], false, |a| &mut a.flip),
-    (
-        "Jitter, probability",
-        "augment.jitter_probability",
-        [0.0, 1.0],
-        false,
-        |a| &mut a.jitter_probability,
-    ),
-    ("Brightness", "augment.brightness", [0.0, 1.0], false, |a| {
-        &mut a.brightness
-    }),
-    ("Contrast", "augment.contrast", [0.0, 1.0], false, |a| {
-        &mut a.contrast
-    }),
-    ("Saturation", "augment.saturation", [0.0, 1.0], false, |a| {
-        &mut a.saturation
-    }),
+    ("Jitter, probability", "augment.jitter_probability", [0.0, 1.0], false, |a| &mut a.jitter_probability),
+    ("Brightness", "augment.brightness", [0.0, 1.0], false, |a| &mut a.brightness),
+    ("Contrast", "augment.contrast", [0.0, 1.0], false, |a| &mut a.contrast),
+    ("Saturation", "augment.saturation", [0.0, 1.0], false, |a| &mut a.saturation),
     ("Hue", "augment.hue", [0.0, 0.5], false, |a| &mut a.hue),
-    ("Gray", "augment.grayscale", [0.0, 1.0], false, |a| {
-        &mut a.grayscale
-    }),
-    (
-        "Blur, probability",
-        "augment.blur_probability",
-        [0.0, 1.0],
-        false,
-        |a| &mut a.blur_probability,
-    ),
-    (
-        "Blur, most σ",
-        "augment.blur_sigma",
-        [0.1, 8.0],
-        false,
-        |a| &mut a.blur_sigma[1],
-    ),
+    ("Gray", "augment.grayscale", [0.0, 1.0], false, |a| &mut a.grayscale),
+    ("Blur, probability", "augment.blur_probability", [0.0, 1.0], false, |a| &mut a.blur_probability),
+    ("Blur, most σ", "augment.blur_sigma", [0.1, 8.0], false, |a| &mut a.blur_sigma[1]),
 ];
 
 /// Draws them; whether one was moved. What differs from `base` is coloured.
@@ -104,20 +48,12 @@ pub(super) fn ui(ui: &mut Ui, augment: &mut AugmentConfig, base: &AugmentConfig)
                 // A value of a file beyond the slider's ends, or between its steps, stays as it is.
                 .clamping(SliderClamping::Edits)
                 .max_decimals(3);
-            moved |= ui
-                .add(slider)
-                .labelled_by(label.id)
-                .on_hover_text(key)
-                .changed();
+            moved |= ui.add(slider).labelled_by(label.id).on_hover_text(key).changed();
         });
     }
     if moved {
         // Ends that crossed go together.
-        for pair in [
-            &mut augment.crop_scale,
-            &mut augment.crop_ratio,
-            &mut augment.blur_sigma,
-        ] {
+        for pair in [&mut augment.crop_scale, &mut augment.crop_ratio, &mut augment.blur_sigma] {
             if pair[0] > pair[1] {
                 *pair = [pair[1], pair[1]];
             }
@@ -128,10 +64,7 @@ pub(super) fn ui(ui: &mut Ui, augment: &mut AugmentConfig, base: &AugmentConfig)
 
 /// Takes them into the form.
 pub(super) fn take(draft: &mut Draft, augment: &AugmentConfig) {
-    let config = crate::config::Config {
-        augment: augment.clone(),
-        ..draft.config().clone()
-    };
+    let config = crate::config::Config { augment: augment.clone(), ..draft.config().clone() };
     for (_, key, ..) in NUMBERS {
         if let Some(text) = config.text(key) {
             draft.set(key, &text);

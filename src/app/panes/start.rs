@@ -26,11 +26,9 @@ impl Pane for Start {
     }
 
     fn ui(&mut self, ui: &mut Ui, desk: &mut Desk) {
-        egui::Panel::left("what to train")
-            .exact_size(LEFT)
-            .resizable(false)
-            .show_separator_line(false)
-            .show(ui, |ui| {
+        egui::Panel::left("what to train").exact_size(LEFT).resizable(false).show_separator_line(false).show(
+            ui,
+            |ui| {
                 ScrollArea::vertical().id_salt("what").show(ui, |ui| {
                     self.data(ui, desk);
                     ui.add_space(10.0);
@@ -42,18 +40,14 @@ impl Pane for Start {
                     ui.add_space(10.0);
                     start(ui, desk);
                 });
-            });
+            },
+        );
         egui::CentralPanel::default().show(ui, |ui| {
-            ScrollArea::vertical()
-                .id_salt("form")
-                .auto_shrink(false)
-                .show(ui, |ui| {
-                    let blamed = desk.obstacle.clone();
-                    let blamed = blamed
-                        .as_ref()
-                        .and_then(|o| Some((o.key.as_deref()?, o.text.as_str())));
-                    form::ui(ui, &mut desk.draft, blamed);
-                });
+            ScrollArea::vertical().id_salt("form").auto_shrink(false).show(ui, |ui| {
+                let blamed = desk.obstacle.clone();
+                let blamed = blamed.as_ref().and_then(|o| Some((o.key.as_deref()?, o.text.as_str())));
+                form::ui(ui, &mut desk.draft, blamed);
+            });
         });
     }
 }
@@ -76,9 +70,8 @@ impl Start {
         let label = heading(ui, "Images");
         let current = desk.draft.config().data.source.clone();
         let mut text = self.typed.clone().unwrap_or_else(|| current.clone());
-        let field = TextEdit::singleline(&mut text)
-            .hint_text("demo, a folder, or KIND:PATH")
-            .desired_width(f32::INFINITY);
+        let field =
+            TextEdit::singleline(&mut text).hint_text("demo, a folder, or KIND:PATH").desired_width(f32::INFINITY);
         let field = ui.add(field).labelled_by(label.id);
         if field.changed() {
             self.typed = Some(text.clone());
@@ -91,11 +84,7 @@ impl Start {
             desk.wish(Wish::Take(typed.trim().to_owned()));
         }
         ui.horizontal(|ui| {
-            if ui
-                .button("Choose a folder…")
-                .on_hover_text("Ctrl+O")
-                .clicked()
-            {
+            if ui.button("Choose a folder…").on_hover_text("Ctrl+O").clicked() {
                 desk.wish(Wish::AskFolder);
             }
             if ui.button("Built-in images").clicked() {
@@ -213,32 +202,23 @@ fn estimate(ui: &mut Ui, desk: &mut Desk) {
         };
         return;
     };
-    egui::Grid::new("estimate")
-        .num_columns(2)
-        .spacing([16.0, 4.0])
-        .show(ui, |ui| {
-            let mut row = |name: &str, value: String| {
-                ui.label(RichText::new(name).weak());
-                ui.label(value);
-                ui.end_row();
-            };
-            row("On", estimate.adapter.clone());
-            row("Memory", memory(&estimate));
-            row("Parameters", picture::count(estimate.parameters));
-            let steps = picture::count(estimate.steps as usize);
-            row(
-                "Steps",
-                format!(
-                    "{steps} of {} images, in {} epochs",
-                    estimate.batch, estimate.epochs
-                ),
-            );
-            row("Time", time(&estimate, desk.measuring));
-            if let Some(seconds) = estimate.seconds {
-                let rate = estimate.batch as f64 / seconds.max(1e-9);
-                row("Speed", format!("{rate:.0} images a second"));
-            }
-        });
+    egui::Grid::new("estimate").num_columns(2).spacing([16.0, 4.0]).show(ui, |ui| {
+        let mut row = |name: &str, value: String| {
+            ui.label(RichText::new(name).weak());
+            ui.label(value);
+            ui.end_row();
+        };
+        row("On", estimate.adapter.clone());
+        row("Memory", memory(&estimate));
+        row("Parameters", picture::count(estimate.parameters));
+        let steps = picture::count(estimate.steps as usize);
+        row("Steps", format!("{steps} of {} images, in {} epochs", estimate.batch, estimate.epochs));
+        row("Time", time(&estimate, desk.measuring));
+        if let Some(seconds) = estimate.seconds {
+            let rate = estimate.batch as f64 / seconds.max(1e-9);
+            row("Speed", format!("{rate:.0} images a second"));
+        }
+    });
     ui.add_enabled_ui(!desk.measuring && !desk.is_training(), |ui| {
         let button = ui.button("Measure the time…");
         let hint = "Trains a few steps that leave nothing; chooses the fastest kernels first";
@@ -254,9 +234,7 @@ fn memory(estimate: &Estimate) -> String {
         0..0x4000_0000 => format!("{:.0} MiB", bytes as f64 / f64::from(1 << 20)),
         _ => format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30)),
     };
-    let has = estimate
-        .available
-        .map(|bytes| format!(" of {}", gib(bytes)));
+    let has = estimate.available.map(|bytes| format!(" of {}", gib(bytes)));
     format!("{}{}", gib(estimate.memory), has.unwrap_or_default())
 }
 
@@ -279,11 +257,7 @@ fn start(ui: &mut Ui, desk: &mut Desk) {
         let text = RichText::new("Start training").size(16.0).strong();
         let button = egui::Button::new(text).fill(ui.visuals().selection.bg_fill);
         let size = egui::vec2(LEFT - 30.0, 38.0);
-        if ui
-            .add_sized(size, button)
-            .on_hover_text("Ctrl+Enter")
-            .clicked()
-        {
+        if ui.add_sized(size, button).on_hover_text("Ctrl+Enter").clicked() {
             desk.wish(Wish::Start);
         }
     });
@@ -294,8 +268,6 @@ fn start(ui: &mut Ui, desk: &mut Desk) {
             let color = theme::grade(ui, Grade::Error);
             ui.label(RichText::new(format!("{key}: {problem}")).color(color))
         }
-        (true, None) => {
-            ui.label(RichText::new(format!("The run goes into a new folder in {place}.")).weak())
-        }
+        (true, None) => ui.label(RichText::new(format!("The run goes into a new folder in {place}.")).weak()),
     };
 }

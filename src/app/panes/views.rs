@@ -81,25 +81,18 @@ impl Pane for Views {
             self.take(ui, answer);
         }
         let base = self.base(desk);
-        if self
-            .trial
-            .as_ref()
-            .is_some_and(|(began, _)| *began != base.augment)
-        {
+        if self.trial.as_ref().is_some_and(|(began, _)| *began != base.augment) {
             self.trial = None;
         }
         let mut augment = match &self.trial {
             Some((_, tried)) => tried.clone(),
             None => base.augment.clone(),
         };
-        egui::Panel::right("augmentations")
-            .exact_size(RIGHT)
-            .resizable(false)
-            .show(ui, |ui| {
-                ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-                    self.trials(ui, desk, &base, &mut augment);
-                });
+        egui::Panel::right("augmentations").exact_size(RIGHT).resizable(false).show(ui, |ui| {
+            ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+                self.trials(ui, desk, &base, &mut augment);
             });
+        });
         egui::CentralPanel::default().show(ui, |ui| {
             self.controls(ui, desk, &base);
             self.ask(desk, &base);
@@ -123,26 +116,15 @@ impl Views {
             config.augment = tried.clone();
         }
         let sight = match self.single {
-            true => Sight::Image {
-                epoch: self.epoch,
-                image: self.image,
-            },
-            false => Sight::Batch {
-                step: self.step,
-                count: self.count,
-            },
+            true => Sight::Image { epoch: self.epoch, image: self.image },
+            false => Sight::Batch { step: self.step, count: self.count },
         };
-        let question = Question {
-            config,
-            device: desk.draft.device.clone(),
-            sight,
-        };
+        let question = Question { config, device: desk.draft.device.clone(), sight };
         if self.asked.as_ref() == Some(&question) {
             return;
         }
         // A training goes on faster than pictures come: the next batch is asked for when this one is there.
-        let same =
-            |asked: &Question| asked.config == question.config && asked.device == question.device;
+        let same = |asked: &Question| asked.config == question.config && asked.device == question.device;
         let advanced = self.follow && !self.single && self.asked.as_ref().is_some_and(same);
         if advanced && self.worker.is_busy() {
             return;
@@ -159,11 +141,7 @@ impl Views {
                 self.images = seen.images;
                 // Textures are kept and filled anew: a training shows thousands of them.
                 let mut old = std::mem::take(&mut self.rows).into_iter();
-                self.rows = seen
-                    .rows
-                    .into_iter()
-                    .map(|row| on_screen(ui, row, old.next()))
-                    .collect();
+                self.rows = seen.rows.into_iter().map(|row| on_screen(ui, row, old.next())).collect();
             }
         }
     }
@@ -184,35 +162,24 @@ impl Views {
                 true => {
                     let last = self.images.saturating_sub(1) as u32;
                     let label = ui.label("Image");
-                    ui.add(egui::DragValue::new(&mut self.image).range(0..=last))
-                        .labelled_by(label.id);
+                    ui.add(egui::DragValue::new(&mut self.image).range(0..=last)).labelled_by(label.id);
                     let label = ui.label("Epoch");
                     let epochs = base.optim.epochs.max(1) as u32;
                     // As people count them.
                     let mut epoch = self.epoch + 1;
-                    ui.add(egui::DragValue::new(&mut epoch).range(1..=epochs))
-                        .labelled_by(label.id);
+                    ui.add(egui::DragValue::new(&mut epoch).range(1..=epochs)).labelled_by(label.id);
                     self.epoch = epoch.saturating_sub(1);
                     if ui.button("Next image").clicked() {
-                        self.image = if self.image >= last {
-                            0
-                        } else {
-                            self.image + 1
-                        };
+                        self.image = if self.image >= last { 0 } else { self.image + 1 };
                     }
                     if ui.button("Next epoch").clicked() {
-                        self.epoch = if self.epoch + 1 >= epochs {
-                            0
-                        } else {
-                            self.epoch + 1
-                        };
+                        self.epoch = if self.epoch + 1 >= epochs { 0 } else { self.epoch + 1 };
                     }
                 }
                 false => {
                     let running = desk.front().is_some() && !self.form;
                     if running {
-                        ui.checkbox(&mut self.follow, "Newest")
-                            .on_hover_text("The batch that was trained on last");
+                        ui.checkbox(&mut self.follow, "Newest").on_hover_text("The batch that was trained on last");
                     }
                     if running && self.follow {
                         self.step = step.saturating_sub(1);
@@ -220,8 +187,7 @@ impl Views {
                     } else {
                         let label = ui.label("Step");
                         let mut number = self.step + 1;
-                        ui.add(egui::DragValue::new(&mut number).range(1..=u64::MAX))
-                            .labelled_by(label.id);
+                        ui.add(egui::DragValue::new(&mut number).range(1..=u64::MAX)).labelled_by(label.id);
                         self.step = number.saturating_sub(1);
                     }
                     let batch = base.optim.batch_size;
@@ -249,9 +215,7 @@ impl Views {
         }
         let text = match self.trial {
             Some(_) => "Other settings than the run's, by the same draws and kernels.",
-            None => {
-                "The very tensors that are trained on, not yet normalised. Point at a view to see what was drawn."
-            }
+            None => "The very tensors that are trained on, not yet normalised. Point at a view to see what was drawn.",
         };
         ui.label(RichText::new(text).weak());
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
@@ -271,8 +235,7 @@ impl Views {
                             ui.set_width(3.0 * side + 2.0 * GAP);
                             let size = format!("{} × {} px", row.size[0], row.size[1]);
                             let name = RichText::new(&row.name).size(12.5);
-                            ui.add(egui::Label::new(name).truncate())
-                                .on_hover_text(size);
+                            ui.add(egui::Label::new(name).truncate()).on_hover_text(size);
                             ui.horizontal(|ui| {
                                 ui.spacing_mut().item_spacing.x = GAP;
                                 original(ui, row, side);
@@ -295,8 +258,7 @@ impl Views {
         ui.label(RichText::new("The pictures follow at once; no run is changed.").weak());
         ui.add_space(6.0);
         if sliders::ui(ui, augment, &base.augment) {
-            self.trial =
-                (*augment != base.augment).then(|| (base.augment.clone(), augment.clone()));
+            self.trial = (*augment != base.augment).then(|| (base.augment.clone(), augment.clone()));
         }
         ui.add_space(8.0);
         let tried = self.trial.is_some();
@@ -305,11 +267,7 @@ impl Views {
             let hint = "Takes the augmentations into the form of the pane Start";
             if ui.add_enabled(tried, take).on_hover_text(hint).clicked() {
                 sliders::take(&mut desk.draft, augment);
-                desk.notices.say(
-                    Grade::Info,
-                    "The augmentations are in the settings of the next run.",
-                    "",
-                );
+                desk.notices.say(Grade::Info, "The augmentations are in the settings of the next run.", "");
                 // The form is looked at from here on: it now shows what was tried.
                 self.form = true;
                 self.trial = None;

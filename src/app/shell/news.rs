@@ -77,21 +77,14 @@ impl App {
         }
         match event {
             Event::Step(step) => {
-                self.desk
-                    .clock
-                    .first
-                    .get_or_insert((Instant::now(), step.step));
+                self.desk.clock.first.get_or_insert((Instant::now(), step.step));
             }
             Event::Alarm(alarm) => {
                 let text = format!("Step {}: {}", alarm.step, alarm.message);
-                self.desk
-                    .notices
-                    .say(Grade::Warning, text, alarm.advice.clone());
+                self.desk.notices.say(Grade::Warning, text, alarm.advice.clone());
             }
             Event::Warning(warning) => {
-                self.desk
-                    .notices
-                    .say(Grade::Info, warning.message.clone(), "");
+                self.desk.notices.say(Grade::Info, warning.message.clone(), "");
             }
             _ => {}
         }
@@ -110,9 +103,7 @@ impl App {
                 self.desk.notices.say(Grade::Info, text, "");
             }
             Ending::Stopped { step } => {
-                let text = format!(
-                    "Stopped after step {step}, with a checkpoint; the run can be continued."
-                );
+                let text = format!("Stopped after step {step}, with a checkpoint; the run can be continued.");
                 self.desk.notices.say(Grade::Info, text, "");
             }
             Ending::Failed { error, device_lost } => match folder {
@@ -148,8 +139,7 @@ impl App {
                             run.record.take(line);
                             // What went wrong with runs of old shows in their curves.
                             if let (Line::Alarm(alarm), true) = (line, live) {
-                                let text =
-                                    format!("{}, step {}: {}", run.name, alarm.step, alarm.message);
+                                let text = format!("{}, step {}: {}", run.name, alarm.step, alarm.message);
                                 said.push((text, alarm.advice.clone()));
                             }
                         }

@@ -122,11 +122,7 @@ impl App {
     }
 
     pub(super) fn question(&self, trial: bool) -> Question {
-        Question {
-            config: self.desk.draft.config().clone(),
-            device: self.desk.draft.device.clone(),
-            trial,
-        }
+        Question { config: self.desk.draft.config().clone(), device: self.desk.draft.device.clone(), trial }
     }
 
     /// Asks what the settings of the form would take, where they have changed.

@@ -60,12 +60,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let passes = alone(&config, &dataset, per_epoch)?;
     let threads = Pace::new(&config, 1).threads;
-    let rate = median(
-        passes
-            .iter()
-            .map(|pass| pass.images / pass.seconds)
-            .collect(),
-    );
+    let rate = median(passes.iter().map(|pass| pass.images / pass.seconds).collect());
     let bytes = passes.last().map_or(0.0, |pass| pass.bytes / pass.images);
     let step = match args.steps {
         0 => None,
@@ -93,15 +88,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         bytes / 1e3
     );
     for (index, pass) in passes.iter().enumerate() {
-        let memory = pass.memory.map_or(String::new(), |bytes| {
-            format!(", {:.0} MiB of memory", bytes as f64 / f64::from(1 << 20))
-        });
-        say!(
-            "         pass {}: {:.0} images in {:.2} s{memory}",
-            index + 1,
-            pass.images,
-            pass.seconds
-        );
+        let memory = pass
+            .memory
+            .map_or(String::new(), |bytes| format!(", {:.0} MiB of memory", bytes as f64 / f64::from(1 << 20)));
+        say!("         pass {}: {:.0} images in {:.2} s{memory}", index + 1, pass.images, pass.seconds);
     }
     if let Some([loaded, resident]) = step {
         say!(
@@ -172,12 +162,7 @@ fn resident_memory() -> Option<u64> {
 }
 
 /// Seconds of a whole training step, views included, fed by the loader and on the batch that the device holds: means.
-fn against_resident(
-    args: &Args,
-    config: &Config,
-    dataset: &Dataset,
-    steps: usize,
-) -> Result<[f64; 2]> {
+fn against_resident(args: &Args, config: &Config, dataset: &Dataset, steps: usize) -> Result<[f64; 2]> {
     let gpu = Gpu::open(args.device.as_deref(), Options { checked: false })?;
     let (batch, size) = (config.optim.batch_size, config.data.image_size);
     let mut graph = Graph::new();
@@ -185,13 +170,7 @@ fn against_resident(
     let feed = Feed::streamed(&mut graph, dataset.train.size(), 2 * batch, size);
     let options = ViewOptions::training(&config.augment);
     let images = views(&mut graph, feed.bytes, feed.table, size, &options)?;
-    let nodes = training_step(
-        &mut graph,
-        images,
-        dataset.train.len(),
-        config,
-        &mut parameters,
-    )?;
+    let nodes = training_step(&mut graph, images, dataset.train.len(), config, &mut parameters)?;
     let mut store = Store::new(&gpu);
     parameters.allocate(&mut store)?;
     graph.recompute(&Target::of(&gpu), None)?;

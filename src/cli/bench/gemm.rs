@@ -17,10 +17,7 @@ pub fn product(precision: Precision) -> Result<Kind, GraphError> {
     let x = graph.input("x", Shape::rows([SIDE, SIDE]).with(precision));
     let w = graph.input("w", Shape::weight([SIDE, SIDE]));
     graph.add_one(Linear { bias: false }, &[x, w])?;
-    let work = Work {
-        graph: &graph,
-        runs: 1,
-    };
+    let work = Work { graph: &graph, runs: 1 };
     Ok(kinds(&[work]).remove(0))
 }
 

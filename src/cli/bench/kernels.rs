@@ -92,17 +92,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let began = Instant::now();
     let mut left = args.budget;
     let mut rows = Vec::new();
-    let work = Work {
-        graph: &graph,
-        runs: 1,
-    };
+    let work = Work { graph: &graph, runs: 1 };
     let mut kinds = kinds(&[work]);
     kinds.retain(|kind| kind.op.name().contains(&args.only));
     if kinds.is_empty() {
-        let line = format!(
-            "--only {}: no operator of the step has it in its name",
-            args.only
-        );
+        let line = format!("--only {}: no operator of the step has it in its name", args.only);
         return Err(UsageError(line).into());
     }
     for kind in kinds {
@@ -145,12 +139,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         say!("{line}");
         return Ok(ExitCode::SUCCESS);
     }
-    say!(
-        "device   {} ({}, driver {})",
-        report.name,
-        report.backend,
-        report.driver
-    );
+    say!("device   {} ({}, driver {})", report.name, report.backend, report.driver);
     say!(
         "step     {} of width {}, {size}x{size} pixels, batch {}, d {}: {} shapes, {:.1} ms in kernels; measured in {took:.1} s",
         config.model.arch,
@@ -186,9 +175,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     say!("yardstick: a product of two {side}x{side} matrices");
     print(&yardstick, peak);
     if let Some(gflops) = yardstick.gflops(yardstick.chosen()) {
-        say!(
-            "best GEMM rate: {gflops:.1} GFLOP/s; peak of the adapter in registers: {peak:.1} GFLOP/s"
-        );
+        say!("best GEMM rate: {gflops:.1} GFLOP/s; peak of the adapter in registers: {peak:.1} GFLOP/s");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -202,11 +189,7 @@ fn print(row: &Row, peak: f64) {
     trials.retain(|(_, trial)| trial.outcome != Outcome::Untried);
     let untried = untried - trials.len();
     for (index, trial) in trials {
-        let mark = if index == row.measured.chosen {
-            "*"
-        } else {
-            " "
-        };
+        let mark = if index == row.measured.chosen { "*" } else { " " };
         let outcome = match &trial.outcome {
             Outcome::Seconds(seconds) => {
                 let rate = row.gflops(trial);
@@ -251,9 +234,7 @@ fn object(row: &Row, step: f64, peak: f64) -> Value {
             })
         })
         .collect();
-    let dims = |shapes: &[Shape]| -> Vec<Vec<usize>> {
-        shapes.iter().map(|shape| shape.dims().to_vec()).collect()
-    };
+    let dims = |shapes: &[Shape]| -> Vec<Vec<usize>> { shapes.iter().map(|shape| shape.dims().to_vec()).collect() };
     json!({
         "operator": row.kind.op.name(),
         "label": row.kind.label,

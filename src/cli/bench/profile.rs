@@ -43,12 +43,7 @@ impl Profile {
         let span = |replay: &Vec<Timed>| replay.iter().map(|d| d.end).fold(0.0, f64::max);
         replays.sort_by(|a, b| span(a).total_cmp(&span(b)));
         let dispatches = replays.swap_remove(REPLAYS / 2);
-        Ok(Profile {
-            seconds: span(&dispatches),
-            dispatches,
-            peak_flops,
-            copy_bytes,
-        })
+        Ok(Profile { seconds: span(&dispatches), dispatches, peak_flops, copy_bytes })
     }
 
     /// Sums of the dispatches that `name` gives one name, in the order of their first.
@@ -59,10 +54,7 @@ impl Profile {
             let name = name(dispatch);
             let at = *index.entry(name).or_insert(groups.len());
             if at == groups.len() {
-                groups.push(Group {
-                    name: name.to_owned(),
-                    ..Group::default()
-                });
+                groups.push(Group { name: name.to_owned(), ..Group::default() });
             }
             let group = &mut groups[at];
             group.dispatches += 1;
@@ -88,9 +80,7 @@ impl Profile {
             let widest = groups.iter().map(|g| g.name.len()).max().unwrap_or(0);
             let width = widest.max(what.len());
             say!();
-            say!(
-                "{what:width$}  dispatches        ms  backward   share  GFLOP/s  of peak    GB/s  of copy"
-            );
+            say!("{what:width$}  dispatches        ms  backward   share  GFLOP/s  of peak    GB/s  of copy");
             for group in groups {
                 let or_dash = |value: f64, text: String| match value > 0.0 {
                     true => text,
@@ -112,11 +102,7 @@ impl Profile {
             }
         }
         say!();
-        say!(
-            "sum of the dispatches {:.1} ms, from the first to the last {:.1} ms",
-            total * 1e3,
-            self.seconds * 1e3
-        );
+        say!("sum of the dispatches {:.1} ms, from the first to the last {:.1} ms", total * 1e3, self.seconds * 1e3);
     }
 
     /// The tables as JSON.
@@ -155,10 +141,7 @@ impl Profile {
             })
         };
         let name = json!({"ph": "M", "pid": 1, "name": "process_name", "args": {"name": adapter}});
-        let events: Vec<Value> = [name]
-            .into_iter()
-            .chain(self.dispatches.iter().map(event))
-            .collect();
+        let events: Vec<Value> = [name].into_iter().chain(self.dispatches.iter().map(event)).collect();
         json!({"traceEvents": events, "displayTimeUnit": "ms"})
     }
 }

@@ -75,16 +75,12 @@ impl Limits {
             config::Precision::F32 => Precision::F32,
             config::Precision::F16 => Precision::F16,
         };
-        Ok(Limits {
-            ceilings: Ceilings::measure(gpu)?,
-            gemm: gemm::flops(gpu, activations)?,
-        })
+        Ok(Limits { ceilings: Ceilings::measure(gpu)?, gemm: gemm::flops(gpu, activations)? })
     }
 
     /// The ceiling for the precision of a step.
     fn peak(&self, config: &Config) -> f64 {
-        self.ceilings
-            .flops(config.run.precision == config::Precision::F16)
+        self.ceilings.flops(config.run.precision == config::Precision::F16)
     }
 }
 
@@ -115,17 +111,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let gpu = Gpu::open(args.device.as_deref(), Options { checked: false })?;
     // A step that does not fit is refused before anything is measured.
-    let mut first = (!table)
-        .then(|| Subject::new(&gpu, &configs[0], !args.no_tune))
-        .transpose()?;
+    let mut first = (!table).then(|| Subject::new(&gpu, &configs[0], !args.no_tune)).transpose()?;
     let limits = Limits::measure(&gpu, configs[0].run.precision)?;
     if table && !args.json {
         head(&gpu, &limits, &configs[0]);
     }
     for config in configs {
-        let subject = first
-            .take()
-            .map_or_else(|| Subject::new(&gpu, &config, !args.no_tune), Ok);
+        let subject = first.take().map_or_else(|| Subject::new(&gpu, &config, !args.no_tune), Ok);
         let row = match subject.and_then(|subject| measure(args, &gpu, &config, subject, &limits)) {
             Ok(row) => row,
             // A table says which of its rows this adapter cannot hold, and goes on.
@@ -159,13 +151,7 @@ fn configuration(args: &Args, width: &str, batch: &str) -> Result<Config> {
     Ok(config)
 }
 
-fn measure(
-    args: &Args,
-    gpu: &Gpu,
-    config: &Config,
-    mut subject: Subject,
-    limits: &Limits,
-) -> Result<Row> {
+fn measure(args: &Args, gpu: &Gpu, config: &Config, mut subject: Subject, limits: &Limits) -> Result<Row> {
     let pace = subject.pace(args.steps as usize, gpu.has_timestamps())?;
     let wanted = args.profile || args.trace.is_some();
     let profile = wanted.then(|| {
@@ -175,8 +161,7 @@ fn measure(
     let profile = profile.transpose()?;
     if let (Some(path), Some(profile)) = (&args.trace, &profile) {
         let text = profile.trace(&gpu.report().name).to_string();
-        std::fs::write(path, text)
-            .with_context(|| format!("{} was not written", path.display()))?;
+        std::fs::write(path, text).with_context(|| format!("{} was not written", path.display()))?;
     }
     Ok(Row {
         parameters: subject.parameters,
@@ -261,12 +246,7 @@ fn limits_in_words(limits: &Limits) -> String {
 
 fn text(args: &Args, gpu: &Gpu, limits: &Limits, row: &Row) {
     let (report, config, pace) = (gpu.report(), &row.config, &row.pace);
-    say!(
-        "device   {} ({}, driver {})",
-        report.name,
-        report.backend,
-        report.driver
-    );
+    say!("device   {} ({}, driver {})", report.name, report.backend, report.driver);
     say!("limits   {}", limits_in_words(limits));
     if let Some(tuned) = &row.tuned {
         tell(tuned);
@@ -282,12 +262,7 @@ fn text(args: &Args, gpu: &Gpu, limits: &Limits, row: &Row) {
         row.dispatches,
         size = config.data.image_size,
     );
-    say!(
-        "time     {:.1} ms a step (median of {}, least {:.1} ms)",
-        pace.median * 1e3,
-        args.steps,
-        pace.least * 1e3
-    );
+    say!("time     {:.1} ms a step (median of {}, least {:.1} ms)", pace.median * 1e3, args.steps, pace.least * 1e3);
     say!(
         "rate     {:.1} images/s, {:.1} GFLOP/s: {:.0} % of the limit, {:.0} % of the matrix product",
         row.images_per_second(),
@@ -299,10 +274,7 @@ fn text(args: &Args, gpu: &Gpu, limits: &Limits, row: &Row) {
         Some(idle) => format!("idle {:.2} % of it", idle / pace.median * 1e2),
         None => "without a clock".to_owned(),
     };
-    say!(
-        "host     busy {:.2} % of a step; device between steps {idle}",
-        pace.host / pace.median * 1e2
-    );
+    say!("host     busy {:.2} % of a step; device between steps {idle}", pace.host / pace.median * 1e2);
     say!("memory   {:.1} MiB", row.memory as f64 / MIB);
     if let Some(line) = recomputation(&row.recomputed) {
         say!("         {line}");
@@ -314,13 +286,7 @@ fn text(args: &Args, gpu: &Gpu, limits: &Limits, row: &Row) {
 
 fn head(gpu: &Gpu, limits: &Limits, config: &Config) {
     let report = gpu.report();
-    say!(
-        "{} ({}, driver {}): {}",
-        report.name,
-        report.backend,
-        report.driver,
-        limits_in_words(limits)
-    );
+    say!("{} ({}, driver {}): {}", report.name, report.backend, report.driver, limits_in_words(limits));
     say!(
         "{}, {size}x{size} pixels, d {}, {}",
         config.model.arch,
@@ -328,9 +294,7 @@ fn head(gpu: &Gpu, limits: &Limits, config: &Config) {
         config.run.precision.name(),
         size = config.data.image_size,
     );
-    say!(
-        "width batch   ms a step  ms an image  images/s  GFLOP/s  of peak       MiB  host %  idle %"
-    );
+    say!("width batch   ms a step  ms an image  images/s  GFLOP/s  of peak       MiB  host %  idle %");
 }
 
 fn line(limits: &Limits, row: &Row) {
@@ -357,11 +321,9 @@ fn is_too_large(error: &anyhow::Error) -> bool {
     let gpu = |e: &GpuError| matches!(e, GpuError::OutOfMemory { .. });
     error.chain().any(|cause| {
         match cause.downcast_ref::<GraphError>() {
-            Some(
-                GraphError::TensorTooLarge { .. }
-                | GraphError::Memory { .. }
-                | GraphError::MemoryLimit { .. },
-            ) => return true,
+            Some(GraphError::TensorTooLarge { .. } | GraphError::Memory { .. } | GraphError::MemoryLimit { .. }) => {
+                return true;
+            }
             Some(GraphError::Gpu(error)) => return gpu(error),
             _ => {}
         }
@@ -372,10 +334,7 @@ fn is_too_large(error: &anyhow::Error) -> bool {
 fn refused(args: &Args, config: &Config, error: &anyhow::Error) {
     let (width, batch) = (config.model.width, config.optim.batch_size);
     match args.json {
-        true => say!(
-            "{}",
-            json!({"width": width, "batch_size": batch, "refused": error.to_string()})
-        ),
+        true => say!("{}", json!({"width": width, "batch_size": batch, "refused": error.to_string()})),
         false => say!("{width:5} {batch:5}  refused: {error}"),
     }
 }

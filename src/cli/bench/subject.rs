@@ -89,9 +89,7 @@ impl Subject {
             program.plan().bound_submits(Plan::HEADLESS);
         }
         let mut draw = Draw::new(0, Purpose::Benchmark, 0, 0, 0);
-        let pixels: Vec<f32> = (0..graph.shape(views).len())
-            .map(|_| draw.normal() as f32)
-            .collect();
+        let pixels: Vec<f32> = (0..graph.shape(views).len()).map(|_| draw.normal() as f32).collect();
         program.write(views, &pixels);
         feed.load(&program, &image);
         Ok(Subject {
@@ -156,10 +154,8 @@ impl Subject {
             before = now;
         }
         let replays = self.program.plan().replays()?;
-        let gaps: Vec<f64> = replays[WARM_UP.min(replays.len())..]
-            .windows(2)
-            .map(|pair| (pair[1][0] - pair[0][1]).max(0.0))
-            .collect();
+        let gaps: Vec<f64> =
+            replays[WARM_UP.min(replays.len())..].windows(2).map(|pair| (pair[1][0] - pair[0][1]).max(0.0)).collect();
         let busy: Vec<f64> = busy.iter().map(Duration::as_secs_f64).collect();
         Ok(Pace {
             least: intervals.iter().copied().fold(f64::INFINITY, f64::min),
@@ -174,21 +170,11 @@ impl Subject {
 /// Chooses the fastest kernels, and takes the time for it.
 fn choose(gpu: &Gpu, graph: &mut Graph) -> Result<Tuned> {
     let target = Target::of(gpu);
-    let budget = Budget {
-        share: f64::INFINITY,
-        ..Budget::training(gpu, graph.memory(&target)?.total())
-    };
+    let budget = Budget { share: f64::INFINITY, ..Budget::training(gpu, graph.memory(&target)?.total()) };
     let work = [Work { graph, runs: STEPS }];
     let measuring = Measuring::new();
     let mut progress = |done, of| measuring.at(done, of);
-    let tuned = tune(
-        gpu,
-        &target,
-        &work,
-        &budget,
-        &mut Cache::open(gpu),
-        &mut progress,
-    )?;
+    let tuned = tune(gpu, &target, &work, &budget, &mut Cache::open(gpu), &mut progress)?;
     measuring.end();
     graph.choose(&tuned.choices);
     Ok(tuned)

@@ -31,10 +31,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<ExitCode> {
     let entry = fetch::find(&args.name)?;
-    let options = Options {
-        from: args.from.clone(),
-        ..Options::default()
-    };
+    let options = Options { from: args.from.clone(), ..Options::default() };
     let mut progress = Progress::new();
     let result = fetch::fetch(&entry, &args.to, &options, &mut |event| {
         progress.listen(&event);
@@ -103,9 +100,7 @@ impl Progress {
             Event::Unpacking { file } => self.line(&format!("{}: unpacking", file.name)),
             Event::Leftover { folder, problem } => {
                 let folder = folder.display();
-                self.line(&format!(
-                    "warning: {folder} cannot be removed: {problem}; remove it by hand"
-                ));
+                self.line(&format!("warning: {folder} cannot be removed: {problem}; remove it by hand"));
             }
         }
     }

@@ -52,15 +52,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     for remark in &dataset.remarks {
         say!("warning: {remark}");
     }
-    let packing = Packing {
-        short_side: args.short_side,
-        threads: args.threads as usize,
-        unreadable: args.max_unreadable,
-    };
+    let packing =
+        Packing { short_side: args.short_side, threads: args.threads as usize, unreadable: args.max_unreadable };
     let mut progress = Progress::default();
-    let packed = pack::write(&dataset, &args.out, &packing, &mut |done, of| {
-        progress.at(done, of)
-    });
+    let packed = pack::write(&dataset, &args.out, &packing, &mut |done, of| progress.at(done, of));
     progress.end();
     let packed = packed?;
     for problem in &packed.named {
@@ -81,9 +76,6 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         grouped(test),
         size(packed.bytes)
     );
-    say!(
-        "next     simsiam train --data {}",
-        quoted(&format!("pack:{out}"))
-    );
+    say!("next     simsiam train --data {}", quoted(&format!("pack:{out}")));
     Ok(ExitCode::SUCCESS)
 }

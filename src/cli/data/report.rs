@@ -32,19 +32,8 @@ pub struct Report<'a> {
 
 impl<'a> Report<'a> {
     /// `recognised` is the [`Spec`](simsiam::data::Spec) with its kind.
-    pub fn new(
-        data: &'a Dataset,
-        recognised: &'a str,
-        survey: &'a Survey,
-        configured: &'a Configured,
-    ) -> Report<'a> {
-        Report {
-            data,
-            recognised,
-            survey,
-            config: &configured.config,
-            origin: &configured.origin,
-        }
+    pub fn new(data: &'a Dataset, recognised: &'a str, survey: &'a Survey, configured: &'a Configured) -> Report<'a> {
+        Report { data, recognised, survey, config: &configured.config, origin: &configured.origin }
     }
 
     /// Kind of the data, and its folder where it has one.
@@ -157,21 +146,13 @@ impl<'a> Report<'a> {
     }
 
     fn say_unreadable(&self) {
-        let bad: Vec<(&str, &Part)> = self
-            .survey
-            .parts()
-            .filter(|(_, part)| part.unreadable > 0)
-            .collect();
+        let bad: Vec<(&str, &Part)> = self.survey.parts().filter(|(_, part)| part.unreadable > 0).collect();
         if bad.is_empty() {
             say!("broken   none: every image can be read");
         }
         for (index, (name, part)) in bad.into_iter().enumerate() {
             let label = if index == 0 { "broken" } else { "" };
-            say!(
-                "{label:8} {} of {} {name} images cannot be read",
-                grouped(part.unreadable),
-                grouped(part.images)
-            );
+            say!("{label:8} {} of {} {name} images cannot be read", grouped(part.unreadable), grouped(part.images));
             for problem in &part.problems {
                 say!("         {}", clean(problem));
             }
@@ -188,14 +169,10 @@ impl<'a> Report<'a> {
         let (mean, std) = (three(train.mean), three(train.std));
         match (train.gray, train.colour) {
             (0, 0) => return,
-            (_, 0) => say!(
-                "pixels   mean {:.4}, std {:.4} over the training images, on 0 to 1",
-                train.mean[0],
-                train.std[0]
-            ),
-            _ => say!(
-                "pixels   mean {mean}; std {std} of red, green, blue over the training images, on 0 to 1"
-            ),
+            (_, 0) => {
+                say!("pixels   mean {:.4}, std {:.4} over the training images, on 0 to 1", train.mean[0], train.std[0])
+            }
+            _ => say!("pixels   mean {mean}; std {std} of red, green, blue over the training images, on 0 to 1"),
         }
         // A standard deviation of 0 is none to divide by.
         match train.std.iter().all(|&std| std >= 5e-5) {
@@ -214,17 +191,11 @@ impl<'a> Report<'a> {
         match self.data.train.in_memory() {
             Some(_) => {
                 let device = size(self.survey.train.bytes * train::RESIDENT_SHARE);
-                say!(
-                    "memory   {bytes} decoded; training images stay on a device with {device} of memory or more"
-                );
-                say!(
-                    "         streamed to a smaller one, a batch takes at most {patches} there ({of})"
-                );
+                say!("memory   {bytes} decoded; training images stay on a device with {device} of memory or more");
+                say!("         streamed to a smaller one, a batch takes at most {patches} there ({of})");
             }
             None => {
-                say!(
-                    "memory   {bytes} decoded, never all at once: images are streamed to the device"
-                );
+                say!("memory   {bytes} decoded, never all at once: images are streamed to the device");
                 say!("         where a batch takes at most {patches} ({of})");
             }
         }
@@ -246,12 +217,7 @@ impl<'a> Report<'a> {
     /// All of it.
     pub fn json(&self) -> Value {
         let (kind, place) = self.kind();
-        let Survey {
-            train,
-            bank,
-            test,
-            classes,
-        } = self.survey;
+        let Survey { train, bank, test, classes } = self.survey;
         let missing = eval::missing(self.data);
         json!({
             "data": self.data.name,
@@ -288,28 +254,15 @@ fn looks(part: &Part, times: &str) -> String {
         Some(sizes) => match sizes.one() {
             Some(size) => format!("all {} pixels", text(size)),
             None => {
-                let Sizes {
-                    smallest,
-                    median,
-                    largest,
-                } = sizes;
-                format!(
-                    "smallest {}, median {}, largest {} pixels",
-                    text(smallest),
-                    text(median),
-                    text(largest)
-                )
+                let Sizes { smallest, median, largest } = sizes;
+                format!("smallest {}, median {}, largest {} pixels", text(smallest), text(median), text(largest))
             }
         },
     };
     match (part.gray, part.colour) {
         (_, 0) => format!("{sizes}, gray"),
         (0, _) => format!("{sizes}, colour"),
-        (gray, colour) => format!(
-            "{sizes}, {} in colour and {} gray",
-            grouped(colour),
-            grouped(gray)
-        ),
+        (gray, colour) => format!("{sizes}, {} in colour and {} gray", grouped(colour), grouped(gray)),
     }
 }
 
@@ -343,33 +296,22 @@ fn table(survey: &Survey, classes: &[Class]) -> Vec<String> {
     };
     let width = listed.iter().map(|c| name(c).chars().count()).max();
     let width = width.unwrap_or(0);
-    let parts = survey
-        .parts()
-        .filter(|(kind, part)| *kind != "test" || part.images > 0);
+    let parts = survey.parts().filter(|(kind, part)| *kind != "test" || part.images > 0);
     let head: String = parts.map(|(kind, _)| format!("  {kind:>9}")).collect();
     let mut lines = vec![format!("{:width$}{head}", "")];
     lines.extend(listed.iter().map(|class| {
-        let row: String = counts(class)
-            .map(|n| format!("  {:>9}", grouped(n)))
-            .collect();
+        let row: String = counts(class).map(|n| format!("  {:>9}", grouped(n))).collect();
         format!("{:width$}{row}", name(class))
     }));
     let more = classes.len() - listed.len();
     let extreme = |class: Option<&Class>| {
-        class.map_or(String::new(), |class| {
-            format!("{} ({})", name(class), grouped(class.voters()))
-        })
+        class.map_or(String::new(), |class| format!("{} ({})", name(class), grouped(class.voters())))
     };
     if more > 0 {
         // Of equals the first.
         let smallest = classes.iter().min_by_key(|class| class.voters());
         let largest = classes.iter().rev().max_by_key(|class| class.voters());
-        lines.push(format!(
-            "and {} more; smallest {}, largest {}",
-            grouped(more),
-            extreme(smallest),
-            extreme(largest)
-        ));
+        lines.push(format!("and {} more; smallest {}, largest {}", grouped(more), extreme(smallest), extreme(largest)));
     }
     lines
 }

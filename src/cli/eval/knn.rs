@@ -6,9 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use serde_json::{Value, json};
 use simsiam::data::Dataset;
-use simsiam::eval::{
-    self, EvalError, KnnPlan, Output, Scores, check_predictions, class_name, write_predictions,
-};
+use simsiam::eval::{self, EvalError, KnnPlan, Output, Scores, check_predictions, class_name, write_predictions};
 use simsiam::graph::Target;
 use simsiam::model::Parameters;
 
@@ -45,15 +43,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if let Some(file) = &args.predictions {
         check_predictions(file)?;
     }
-    let keys = [
-        ("--k", "run.knn_k", &args.k),
-        ("--temperature", "run.knn_temperature", &args.temperature),
-    ];
+    let keys = [("--k", "run.knn_k", &args.k), ("--temperature", "run.knn_temperature", &args.temperature)];
     let trained = args.trained.open(&keys, args.json)?;
     let (config, data) = (&trained.config, &trained.data);
-    let batch = args
-        .batch_size
-        .map_or(2 * config.optim.batch_size, |n| n as usize);
+    let batch = args.batch_size.map_or(2 * config.optim.batch_size, |n| n as usize);
     let mut parameters = Parameters::new();
     let target = Target::of(&trained.gpu);
     let plan = KnnPlan::of(&Output::ALL, config, data, &mut parameters, &target, batch)?;
@@ -93,11 +86,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             say!("{object}");
         }
         false => {
-            say!(
-                "kNN      k {k} of {} images, temperature {}",
-                data.bank().len(),
-                config.run.knn_temperature
-            );
+            say!("kNN      k {k} of {} images, temperature {}", data.bank().len(), config.run.knn_temperature);
             say!("");
             for line in table(&results, widths, data) {
                 say!("{}", line.trim_end());
@@ -105,9 +94,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         }
     }
     if let Some(file) = &args.predictions {
-        let outputs = Output::ALL
-            .into_iter()
-            .zip(verdicts.iter().map(Vec::as_slice));
+        let outputs = Output::ALL.into_iter().zip(verdicts.iter().map(Vec::as_slice));
         write_predictions(&outputs.collect::<Vec<_>>(), &*data.test, file)?;
         if !args.json {
             say!("\npredictions: {}", file.display());
@@ -147,17 +134,10 @@ fn table(results: &[Scores], widths: [usize; 2], data: &Dataset) -> Vec<String> 
     let wide = longest.unwrap_or(0).clamp(10, 32);
     let mut all = format!("{:<wide$}  {:>7}", "all", head[2]);
     for scores in results {
-        all += &format!(
-            "  {:>9}  {:>9} ",
-            percent(scores.top1),
-            percent(scores.top5)
-        );
+        all += &format!("  {:>9}  {:>9} ", percent(scores.top1), percent(scores.top5));
     }
-    let mut lines = vec![
-        format!("{:<wide$}  {:>7}{}", "", "", head[0]),
-        format!("{:<wide$}  {:>7}{}", "", "images", head[1]),
-        all,
-    ];
+    let mut lines =
+        vec![format!("{:<wide$}  {:>7}{}", "", "", head[0]), format!("{:<wide$}  {:>7}{}", "", "images", head[1]), all];
     for label in 0..classes {
         let name: String = names(label).chars().take(wide).collect();
         let images = results.iter().map(|scores| scores.classes[label].images);

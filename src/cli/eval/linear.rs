@@ -6,8 +6,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use simsiam::eval::{
-    Accuracy, LinearEvent, LinearOptions, LinearReport, ProbeOptimizer, RateResult, linear,
-    linear_plan,
+    Accuracy, LinearEvent, LinearOptions, LinearReport, ProbeOptimizer, RateResult, linear, linear_plan,
 };
 use simsiam::graph::tune::Work;
 use simsiam::model::Parameters;
@@ -92,10 +91,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let store = &mut trained.store(&parameters)?;
     let (training, test) = (plan.batches(&**data.bank()), plan.batches(&*data.test));
     let passes = if args.quick { 1 } else { options.epochs };
-    let choices = trained.choose(&[Work {
-        graph: plan.graph(),
-        runs: (test + passes * training) as u64,
-    }])?;
+    let choices = trained.choose(&[Work { graph: plan.graph(), runs: (test + passes * training) as u64 }])?;
     plan.choose(&choices);
     let mut features = plan.compile(store)?;
 
@@ -103,25 +99,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let mut counter = Counter::new(once as u64, args.json);
     let mut best = String::from("steps");
     let network = (&parameters, &*store);
-    let report = linear(
-        &mut features,
-        network,
-        config,
-        data,
-        &options,
-        &mut |event| match event {
-            LinearEvent::Features(done) => counter.at(*done as u64, "batches of features"),
-            LinearEvent::Step(done, of) => counter.at_of(*done as u64, *of as u64, &best),
-            LinearEvent::Epoch(epoch, top1) => {
-                let most = top1.iter().copied().fold(0.0, f64::max);
-                best = format!(
-                    "steps, epoch {epoch}/{}: best of the rates {}",
-                    options.epochs,
-                    percent(most)
-                );
-            }
-        },
-    )?;
+    let report = linear(&mut features, network, config, data, &options, &mut |event| match event {
+        LinearEvent::Features(done) => counter.at(*done as u64, "batches of features"),
+        LinearEvent::Step(done, of) => counter.at_of(*done as u64, *of as u64, &best),
+        LinearEvent::Epoch(epoch, top1) => {
+            let most = top1.iter().copied().fold(0.0, f64::max);
+            best = format!("steps, epoch {epoch}/{}: best of the rates {}", options.epochs, percent(most));
+        }
+    })?;
     counter.end();
     trained.warn(&features.remarks());
     match args.json {
@@ -184,11 +169,7 @@ fn show(args: &Args, report: &LinearReport) {
         "linear   {} features, {} classes, {training} training and {test} test images{}",
         report.width,
         report.classes,
-        if args.quick {
-            ", features made once"
-        } else {
-            ", crops and flips"
-        }
+        if args.quick { ", features made once" } else { ", crops and flips" }
     );
     say!(
         "         {}, batch {}, {} epochs, {} rates at once; the backbone is unchanged, bit for bit",
@@ -214,11 +195,7 @@ fn show(args: &Args, report: &LinearReport) {
             true => format!("{:.4}", rate.loss),
             false => "diverged".to_owned(),
         };
-        let mark = if best == Some(rate.base) {
-            "  best"
-        } else {
-            ""
-        };
+        let mark = if best == Some(rate.base) { "  best" } else { "" };
         say!(
             "{:>8}  {:>9}  {:>9}  {:>9}  {:>9}  {:>9}  {loss:>8}{mark}",
             number(rate.base),

@@ -69,10 +69,7 @@ pub fn find(name: &str) -> Result<Entry, FetchError> {
     let known: Vec<String> = all.iter().map(|entry| entry.name.clone()).collect();
     all.into_iter()
         .find(|entry| entry.name == name)
-        .ok_or_else(|| FetchError::Unknown {
-            name: name.to_owned(),
-            known: known.join(", "),
-        })
+        .ok_or_else(|| FetchError::Unknown { name: name.to_owned(), known: known.join(", ") })
 }
 
 fn cifar10() -> Entry {
@@ -89,10 +86,7 @@ fn cifar10() -> Entry {
             "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
         )],
         // 10,000 records of a label and 32x32 pixels in 3 channels.
-        contents: batch
-            .split(' ')
-            .map(|name| (name.to_owned(), 10_000 * 3073))
-            .collect(),
+        contents: batch.split(' ').map(|name| (name.to_owned(), 10_000 * 3073)).collect(),
     }
 }
 
@@ -123,10 +117,7 @@ fn stl10() -> Entry {
         form: Form::Archive,
         files: vec![remote(
             "stl10_binary.tar.gz",
-            &[
-                "http://ai.stanford.edu/~acoates/stl10/",
-                "https://cs.stanford.edu/~acoates/stl10/",
-            ],
+            &["http://ai.stanford.edu/~acoates/stl10/", "https://cs.stanford.edu/~acoates/stl10/"],
             2_640_397_119,
             "f31fd99273a1acb8609c8db427cebb1de3f71de77758cdc0e22956e1289b9866",
         )],
@@ -154,31 +145,20 @@ fn fashion_mnist() -> Entry {
             26_421_880,
             "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
         ),
-        file(
-            "train-labels-idx1-ubyte.gz",
-            29_515,
-            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-        ),
+        file("train-labels-idx1-ubyte.gz", 29_515, "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
         file(
             "t10k-images-idx3-ubyte.gz",
             4_422_102,
             "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
         ),
-        file(
-            "t10k-labels-idx1-ubyte.gz",
-            5_148,
-            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
-        ),
+        file("t10k-labels-idx1-ubyte.gz", 5_148, "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
     ];
     Entry {
         name: "fashion-mnist".to_owned(),
         kind: "idx".to_owned(),
         folder: "fashion-mnist".to_owned(),
         form: Form::Files,
-        contents: files
-            .iter()
-            .map(|file| (file.name.clone(), file.bytes))
-            .collect(),
+        contents: files.iter().map(|file| (file.name.clone(), file.bytes)).collect(),
         files,
     }
 }
@@ -187,20 +167,14 @@ fn fashion_mnist() -> Entry {
 fn remote(name: &str, folders: &[&str], bytes: u64, sha256: &str) -> RemoteFile {
     RemoteFile {
         name: name.to_owned(),
-        urls: folders
-            .iter()
-            .map(|folder| format!("{folder}{name}"))
-            .collect(),
+        urls: folders.iter().map(|folder| format!("{folder}{name}")).collect(),
         bytes,
         sha256: sha256.to_owned(),
     }
 }
 
 fn contents(files: &[(&str, u64)]) -> Vec<(String, u64)> {
-    files
-        .iter()
-        .map(|(name, bytes)| ((*name).to_owned(), *bytes))
-        .collect()
+    files.iter().map(|(name, bytes)| ((*name).to_owned(), *bytes)).collect()
 }
 
 #[cfg(test)]
@@ -219,20 +193,13 @@ mod tests {
             for file in &entry.files {
                 let digit = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
                 assert!(file.sha256.len() == 64 && file.sha256.chars().all(digit));
-                assert!(
-                    sums.insert(file.sha256.clone()),
-                    "{} has another's sum",
-                    file.name
-                );
+                assert!(sums.insert(file.sha256.clone()), "{} has another's sum", file.name);
                 assert!(!file.urls.is_empty());
                 assert!(file.urls.iter().all(|url| url.ends_with(&file.name)));
             }
             // The kind is one that `--data` knows, or is going to know.
             let spec = format!("{}:{}", entry.kind, entry.folder).parse::<Spec>();
-            assert!(
-                !matches!(spec, Err(DataError::UnknownKind { .. })),
-                "{spec:?}"
-            );
+            assert!(!matches!(spec, Err(DataError::UnknownKind { .. })), "{spec:?}");
             assert_eq!(find(&entry.name).ok(), Some(entry));
         }
     }
@@ -242,9 +209,7 @@ mod tests {
         let text = find("imagenet").err().map(|e| e.to_string());
         assert_eq!(
             text.as_deref(),
-            Some(
-                "no data set is called \"imagenet\"; choose cifar10, cifar100, stl10, fashion-mnist"
-            )
+            Some("no data set is called \"imagenet\"; choose cifar10, cifar100, stl10, fashion-mnist")
         );
     }
 }

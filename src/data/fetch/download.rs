@@ -54,10 +54,7 @@ pub(super) fn download(
     options: &Options,
     listen: &mut dyn FnMut(Event),
 ) -> Result<(), FetchError> {
-    let mut result = Err(FetchError::Server {
-        url: file.name.clone(),
-        problem: "no address is known".to_owned(),
-    });
+    let mut result = Err(FetchError::Server { url: file.name.clone(), problem: "no address is known".to_owned() });
     for (index, url) in urls.iter().enumerate() {
         result = from_one(agent, file, url, path, options, listen).and_then(|()| {
             listen(Event::Checking { file });
@@ -79,12 +76,7 @@ pub(super) fn download(
 }
 
 /// Holds the whole file at `path`, which came from `source`, against its sum.
-pub(super) fn check(
-    path: &Path,
-    file: &RemoteFile,
-    source: &str,
-    mend: &'static str,
-) -> Result<(), FetchError> {
+pub(super) fn check(path: &Path, file: &RemoteFile, source: &str, mend: &'static str) -> Result<(), FetchError> {
     let failed = |e| FetchError::disk(path, "read", e);
     let mut stream = File::open(path).map_err(failed)?;
     let mut hash = Sha256::new();
@@ -101,12 +93,7 @@ pub(super) fn check(
     if found == file.sha256 {
         return Ok(());
     }
-    Err(FetchError::Checksum {
-        source_name: source.to_owned(),
-        found,
-        expected: file.sha256.clone(),
-        mend,
-    })
+    Err(FetchError::Checksum { source_name: source.to_owned(), found, expected: file.sha256.clone(), mend })
 }
 
 /// Tries one address until all bytes are there or it stops getting on.
@@ -143,10 +130,7 @@ fn from_one(
         }
         let wait = options.wait.saturating_mul(1 << (tries - 1).min(16));
         let wait = wait.min(WAIT_MOST);
-        listen(Event::Retry {
-            problem: &problem,
-            wait,
-        });
+        listen(Event::Retry { problem: &problem, wait });
         std::thread::sleep(wait);
     }
 }
@@ -160,19 +144,9 @@ fn attempt(
     tag: &mut Option<String>,
     listen: &mut dyn FnMut(Event),
 ) -> Result<(), Failure> {
-    let server = |problem: String| {
-        Failure::Final(FetchError::Server {
-            url: url.to_owned(),
-            problem,
-        })
-    };
-    let length = |found: String| {
-        Failure::Final(FetchError::Length {
-            url: url.to_owned(),
-            found,
-            expected: file.bytes,
-        })
-    };
+    let server = |problem: String| Failure::Final(FetchError::Server { url: url.to_owned(), problem });
+    let length =
+        |found: String| Failure::Final(FetchError::Length { url: url.to_owned(), found, expected: file.bytes });
     if part.have > file.bytes {
         part.discard()?;
     }
@@ -200,10 +174,7 @@ fn attempt(
             let range = content_range(response.headers());
             match range {
                 Some((start, _)) if start != part.have => {
-                    return Err(server(format!(
-                        "it sends bytes from {start} when asked for those from {}",
-                        part.have
-                    )));
+                    return Err(server(format!("it sends bytes from {start} when asked for those from {}", part.have)));
                 }
                 Some((_, Some(total))) if total != file.bytes => {
                     return Err(length(total.to_string()));
@@ -216,9 +187,7 @@ fn attempt(
         416 => {
             let have = part.have;
             part.discard()?;
-            return Err(Failure::Broken(format!(
-                "the server has nothing after {have} bytes"
-            )));
+            return Err(Failure::Broken(format!("the server has nothing after {have} bytes")));
         }
         status @ (408 | 425 | 429 | 500..=599) => {
             return Err(Failure::Broken(format!("the server answers {status}")));
@@ -229,10 +198,7 @@ fn attempt(
         }
     }
     *tag = strong_tag(response.headers());
-    listen(Event::Downloading {
-        file,
-        have: part.have,
-    });
+    listen(Event::Downloading { file, have: part.have });
     let mut body = response.body_mut().as_reader();
     let mut buffer = vec![0; 1 << 16];
     loop {
@@ -259,9 +225,7 @@ fn attempt(
 fn failure(error: HttpError, server: &impl Fn(String) -> Failure) -> Failure {
     match error {
         // A certificate that does not fit comes as this.
-        HttpError::Io(e) if e.kind() == ErrorKind::InvalidData => {
-            server(format!("cannot be asked ({e})"))
-        }
+        HttpError::Io(e) if e.kind() == ErrorKind::InvalidData => server(format!("cannot be asked ({e})")),
         HttpError::Io(_)
         | HttpError::Timeout(_)
         | HttpError::HostNotFound
@@ -300,12 +264,7 @@ struct Part<'a> {
 impl<'a> Part<'a> {
     fn open(path: &'a Path) -> Result<Self, FetchError> {
         let failed = |e| FetchError::disk(path, "written", e);
-        let mut file = File::options()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(failed)?;
+        let mut file = File::options().write(true).create(true).truncate(false).open(path).map_err(failed)?;
         let have = file.seek(SeekFrom::End(0)).map_err(failed)?;
         Ok(Self { path, file, have })
     }

@@ -67,9 +67,7 @@ pub enum FetchError {
         mend: &'static str,
     },
     /// The server refuses.
-    #[error(
-        "{url}: the server answers {status}; try again later, or name another server with the same file"
-    )]
+    #[error("{url}: the server answers {status}; try again later, or name another server with the same file")]
     Status {
         /// What was asked for.
         url: String,
@@ -77,9 +75,7 @@ pub enum FetchError {
         status: u16,
     },
     /// The connection fails again and again.
-    #[error(
-        "{url}: {problem}, {tries} times; {have} of {bytes} bytes are kept, run this again to continue"
-    )]
+    #[error("{url}: {problem}, {tries} times; {have} of {bytes} bytes are kept, run this again to continue")]
     Connection {
         /// What was asked for.
         url: String,
@@ -113,9 +109,7 @@ pub enum FetchError {
         expected: u64,
     },
     /// The bytes are not those of the original.
-    #[error(
-        "{source_name}: wrong bytes: SHA-256 {found} where the original has {expected}; {mend}"
-    )]
+    #[error("{source_name}: wrong bytes: SHA-256 {found} where the original has {expected}; {mend}")]
     Checksum {
         /// Address or path.
         source_name: String,
@@ -151,12 +145,7 @@ impl FetchError {
             }
             _ => "check the path and the disk",
         };
-        Self::Disk {
-            path,
-            doing,
-            problem,
-            mend,
-        }
+        Self::Disk { path, doing, problem, mend }
     }
 
     /// Whether another server would not help.

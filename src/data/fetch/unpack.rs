@@ -24,10 +24,7 @@ const HEADER_MOST: u64 = 1 << 16;
 
 /// Unpacks `archive` of `entry` into `into`, an empty folder.
 pub(super) fn unpack(archive: &Path, entry: &Entry, into: &Path) -> Result<(), FetchError> {
-    let refuse = |problem: String| FetchError::Archive {
-        file: archive.to_owned(),
-        problem,
-    };
+    let refuse = |problem: String| FetchError::Archive { file: archive.to_owned(), problem };
     let damaged = |e: io::Error| refuse(format!("it is damaged ({e})"));
     let file = File::open(archive).map_err(|e| FetchError::disk(archive, "read", e))?;
     let mut tar = Archive::new(GzDecoder::new(io::BufReader::with_capacity(1 << 18, file)));
@@ -51,18 +48,13 @@ pub(super) fn unpack(archive: &Path, entry: &Entry, into: &Path) -> Result<(), F
             EntryType::Regular | EntryType::Continuous => {
                 let path = into.join(inside(&name).map_err(refuse)?);
                 if size > file_most || size > left {
-                    return Err(refuse(format!(
-                        "{name:?} has {size} bytes, more than the set has"
-                    )));
+                    return Err(refuse(format!("{name:?} has {size} bytes, more than the set has")));
                 }
                 left -= size;
                 write(&mut member, &path, &name, size, &refuse)?;
             }
             kind => {
-                return Err(refuse(format!(
-                    "{name:?} is {}, neither a file nor a folder",
-                    describe(kind)
-                )));
+                return Err(refuse(format!("{name:?} is {}, neither a file nor a folder", describe(kind))));
             }
         }
     }
@@ -101,9 +93,7 @@ fn write(
         written += n as u64;
     }
     if written != size {
-        return Err(refuse(format!(
-            "it ends inside {name:?}, after {written} of {size} bytes"
-        )));
+        return Err(refuse(format!("it ends inside {name:?}, after {written} of {size} bytes")));
     }
     // On disk before the folder gets its final name: a power cut must not leave empty files there.
     file.sync_all().map_err(failed)

@@ -60,10 +60,7 @@ pub fn write(
     packing: &Packing,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Packed, DataError> {
-    let failed = |error: io::Error| DataError::Write {
-        file: out.display().to_string(),
-        problem: error.to_string(),
-    };
+    let failed = |error: io::Error| DataError::Write { file: out.display().to_string(), problem: error.to_string() };
     let folder = match out.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -96,11 +93,8 @@ pub fn write(
     let mut offset = HEADER as u64;
     for done in 0..of {
         let (part, image) = place(lens, done);
-        let result = images.next().ok_or_else(|| {
-            failed(io::Error::other(
-                "the system gives no thread to read images with",
-            ))
-        })?;
+        let result =
+            images.next().ok_or_else(|| failed(io::Error::other("the system gives no thread to read images with")))?;
         let set = &parts[part];
         match result {
             Ok((pixels, crc)) => {
@@ -110,10 +104,7 @@ pub fn write(
                     width: pixels.width,
                     height: pixels.height,
                     crc,
-                    label: set
-                        .labels()
-                        .and_then(|l| l.get(image).copied())
-                        .unwrap_or(NO_LABEL),
+                    label: set.labels().and_then(|l| l.get(image).copied()).unwrap_or(NO_LABEL),
                     channels: pixels.channels as u8,
                     name: set.name(image),
                 });
@@ -121,10 +112,7 @@ pub fn write(
                 counts[part] += 1;
             }
             Err(problem) => {
-                bad.push(Unreadable {
-                    image: image as u32,
-                    problem,
-                });
+                bad.push(Unreadable { image: image as u32, problem });
                 if bad.len() > allowed(of, share) {
                     return Err(too_many(&bad, of, share));
                 }
@@ -133,9 +121,7 @@ pub fn write(
         progress(done + 1, of);
     }
     if counts[0] == 0 {
-        return Err(DataError::NoImages {
-            file: dataset.name.clone(),
-        });
+        return Err(DataError::NoImages { file: dataset.name.clone() });
     }
     let index = index(counts, &lines, &dataset.classes)?;
     let bytes = offset + index.len() as u64;
@@ -186,10 +172,7 @@ fn reduced(image: Image<'_>, short: Option<u32>) -> Result<Image<'static>, Strin
     let (width, height) = (image.width, image.height);
     let short = short.map_or(u32::MAX, |short| short.max(1));
     if width.min(height) <= short {
-        return Ok(Image {
-            pixels: image.pixels.into_owned().into(),
-            ..image
-        });
+        return Ok(Image { pixels: image.pixels.into_owned().into(), ..image });
     }
     let shorter = u64::from(width.min(height));
     // To the nearest; at least `short`, because no side is shorter than the shorter one.
@@ -202,15 +185,8 @@ fn reduced(image: Image<'_>, short: Option<u32>) -> Result<Image<'static>, Strin
     let source = ImageRef::new(width, height, &image.pixels, kind).map_err(|e| e.to_string())?;
     let mut resized = Resized::new(to_width, to_height, kind);
     let how = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
-    Resizer::new()
-        .resize(&source, &mut resized, &how)
-        .map_err(|e| e.to_string())?;
-    Ok(Image {
-        width: to_width,
-        height: to_height,
-        channels: image.channels,
-        pixels: resized.into_vec().into(),
-    })
+    Resizer::new().resize(&source, &mut resized, &how).map_err(|e| e.to_string())?;
+    Ok(Image { width: to_width, height: to_height, channels: image.channels, pixels: resized.into_vec().into() })
 }
 
 fn header(index_at: u64, index: &[u8]) -> Vec<u8> {
@@ -231,13 +207,9 @@ fn index(counts: [u32; 3], lines: &[Line], classes: &[String]) -> Result<Vec<u8>
     let labels = lines.iter().map(|line| line.label);
     // Classes without names are called by their numbers.
     let most = labels.filter(|&label| label != NO_LABEL).max();
-    let most = most
-        .map_or(0, |label| label as usize + 1)
-        .max(classes.len());
+    let most = most.map_or(0, |label| label as usize + 1).max(classes.len());
     if most > MOST_CLASSES {
-        return Err(DataError::Shape {
-            problem: format!("{most} classes; at most {MOST_CLASSES} can be packed"),
-        });
+        return Err(DataError::Shape { problem: format!("{most} classes; at most {MOST_CLASSES} can be packed") });
     }
     classes.extend((classes.len()..most).map(|n| n.to_string()));
 

@@ -23,16 +23,12 @@ impl ChunkReader for Chunks {
     type T = BufReader<Rest>;
 
     fn get_read(&self, start: u64) -> Result<Self::T> {
-        Ok(BufReader::new(Rest {
-            file: self.0.clone(),
-            at: start,
-        }))
+        Ok(BufReader::new(Rest { file: self.0.clone(), at: start }))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
         let read = self.0.read(start, length);
-        read.map(Bytes::from)
-            .map_err(|e| ParquetError::General(e.to_string()))
+        read.map(Bytes::from).map_err(|e| ParquetError::General(e.to_string()))
     }
 }
 
@@ -45,9 +41,7 @@ pub(super) struct Rest {
 impl Read for Rest {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.file.length.saturating_sub(self.at);
-        let bytes = buffer
-            .len()
-            .min(usize::try_from(left).unwrap_or(usize::MAX));
+        let bytes = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         let read = self.file.read(self.at, bytes).map_err(io::Error::other)?;
         // Exactly as long as asked for.
         buffer[..bytes].copy_from_slice(&read);

@@ -31,9 +31,7 @@ impl Classes {
         if self.names.is_empty() {
             self.names = names.to_vec();
         } else if !names.is_empty() && self.names != names {
-            self.trouble = Some(format!(
-                "{file} names other classes than the files before it"
-            ));
+            self.trouble = Some(format!("{file} names other classes than the files before it"));
         }
     }
 
@@ -75,10 +73,7 @@ impl Classes {
         };
         if let Some(trouble) = self.trouble {
             remarks.push(format!("labels are not used: {trouble}"));
-            return Labels {
-                names: Vec::new(),
-                parts: [None, None],
-            };
+            return Labels { names: Vec::new(), parts: [None, None] };
         }
         // From the order met to the order of the names; numbers stay.
         let mut order: Vec<u32> = (0..names.len() as u32).collect();
@@ -89,10 +84,7 @@ impl Classes {
         }
         let label = |&label: &i64| order.get(usize::try_from(label).ok()?).copied();
         let parts = [("training", parts[0]), ("test", parts[1])].map(|(which, part)| {
-            let without = part
-                .iter()
-                .filter(|label| label_of(label).is_none())
-                .count();
+            let without = part.iter().filter(|label| label_of(label).is_none()).count();
             if without > 0 && without < part.len() {
                 remarks.push(format!(
                     "{without} of {} {which} images have no label: the others' are not used",

@@ -32,10 +32,7 @@ pub(super) struct Spool {
 impl Spool {
     pub fn new() -> Result<Self, DataError> {
         let file = tempfile::tempfile().map_err(|e| spool_failed(&e))?;
-        Ok(Self {
-            file: BufWriter::with_capacity(1 << 20, file),
-            bytes: 0,
-        })
+        Ok(Self { file: BufWriter::with_capacity(1 << 20, file), bytes: 0 })
     }
 
     /// Appends, and gives where.
@@ -54,17 +51,11 @@ impl Spool {
 }
 
 fn spool_name() -> String {
-    format!(
-        "the copy of the parquet files' images in {}",
-        std::env::temp_dir().display()
-    )
+    format!("the copy of the parquet files' images in {}", std::env::temp_dir().display())
 }
 
 fn spool_failed(error: &io::Error) -> DataError {
-    DataError::Write {
-        file: spool_name(),
-        problem: format!("{error} (TMPDIR names another folder)"),
-    }
+    DataError::Write { file: spool_name(), problem: format!("{error} (TMPDIR names another folder)") }
 }
 
 /// Which rows of some files are wanted.
@@ -91,13 +82,8 @@ impl Rows {
             rows.push((path.clone(), count));
         }
         match u32::try_from(all) {
-            Ok(all) => Ok(Self {
-                files: rows,
-                wanted: spread(all as usize, limit),
-            }),
-            Err(_) => Err(DataError::Shape {
-                problem: format!("{all} rows; at most 2^32 - 1 can be numbered"),
-            }),
+            Ok(all) => Ok(Self { files: rows, wanted: spread(all as usize, limit) }),
+            Err(_) => Err(DataError::Shape { problem: format!("{all} rows; at most 2^32 - 1 can be numbered") }),
         }
     }
 
@@ -150,10 +136,7 @@ pub(super) fn unpack(
                 let wanted = rows.among(first + row, group.rows);
                 if wanted.is_none_or(|wanted| !wanted.is_empty()) {
                     let wanted = |row: u64| {
-                        wanted.is_none_or(|some| {
-                            some.binary_search_by_key(&(first + row), |&n| u64::from(n))
-                                .is_ok()
-                        })
+                        wanted.is_none_or(|some| some.binary_search_by_key(&(first + row), |&n| u64::from(n)).is_ok())
                     };
                     group.read(&wanted, spool, classes, &mut unpacked)?;
                 }
@@ -168,12 +151,10 @@ pub(super) fn unpack(
             "{} of {} rows of {} have no image and are left out",
             unpacked.empty,
             unpacked.empty + unpacked.places.len(),
-            rows.files
-                .first()
-                .map_or_else(String::new, |(path, _)| match rows.files.len() {
-                    1 => path.display().to_string(),
-                    n => format!("{} and {} more files", path.display(), n - 1),
-                })
+            rows.files.first().map_or_else(String::new, |(path, _)| match rows.files.len() {
+                1 => path.display().to_string(),
+                n => format!("{} and {} more files", path.display(), n - 1),
+            })
         ));
     }
     Ok(unpacked)
@@ -190,10 +171,7 @@ fn reading<T>(path: &Path, read: impl FnOnce() -> Result<T, DataError>) -> Resul
 }
 
 fn bad(path: &Path, problem: impl Into<String>) -> DataError {
-    DataError::Parquet {
-        file: path.display().to_string(),
-        problem: problem.into(),
-    }
+    DataError::Parquet { file: path.display().to_string(), problem: problem.into() }
 }
 
 fn damaged(path: &Path, error: &ParquetError) -> DataError {
@@ -323,14 +301,10 @@ impl Group<'_> {
             levels.clear();
             values.clear();
             let ask = BATCH.min(usize::try_from(left).unwrap_or(BATCH));
-            let (records, _, _) = reader
-                .read_records(ask, Some(&mut levels), None, &mut values)
-                .map_err(|e| damaged(self.path, &e))?;
+            let (records, _, _) =
+                reader.read_records(ask, Some(&mut levels), None, &mut values).map_err(|e| damaged(self.path, &e))?;
             if records == 0 {
-                return Err(bad(
-                    self.path,
-                    format!("it ends {left} rows early; download it again"),
-                ));
+                return Err(bad(self.path, format!("it ends {left} rows early; download it again")));
             }
             let mut values = values.iter();
             for n in 0..records {

@@ -52,155 +52,73 @@ fn idx_error(file: &str, change: impl Fn(&Path)) -> String {
 fn idx_is_read_plain_gzipped_and_in_both_spellings() {
     let folder = idx_folder();
     let plain = open_idx(folder.path()).unwrap();
-    assert_eq!(
-        (
-            images(&plain.train).width,
-            images(&plain.train).height,
-            plain.train.len()
-        ),
-        (3, 2, 3)
-    );
+    assert_eq!((images(&plain.train).width, images(&plain.train).height, plain.train.len()), (3, 2, 3));
     assert_eq!(images(&plain.train).labels.as_deref(), Some(&[7, 0, 9][..]));
-    assert_eq!(
-        images(&plain.train).image(1),
-        Some(&[6, 7, 8, 9, 10, 11][..])
-    );
-    assert_eq!(
-        (
-            images(&plain.train).image(3),
-            images(&plain.train).image(usize::MAX)
-        ),
-        (None, None)
-    );
+    assert_eq!(images(&plain.train).image(1), Some(&[6, 7, 8, 9, 10, 11][..]));
+    assert_eq!((images(&plain.train).image(3), images(&plain.train).image(usize::MAX)), (None, None));
     assert_eq!(images(&plain.test).pixels, (100..112).collect::<Vec<u8>>());
     assert_eq!(plain.classes.len(), 10);
 
     for name in [TRAIN, TRAIN_LABELS, TEST, TEST_LABELS] {
         let path = folder.path().join(name);
-        let new = folder
-            .path()
-            .join(format!("{}.gz", name.replace("-idx", ".idx")));
+        let new = folder.path().join(format!("{}.gz", name.replace("-idx", ".idx")));
         fs::write(new, gzip(&fs::read(&path).unwrap())).unwrap();
         fs::remove_file(path).unwrap();
     }
     same(&open_idx(folder.path()).unwrap(), &plain);
     // Gzipped without saying so, and the other way round.
-    fs::rename(
-        folder.path().join("train-images.idx3-ubyte.gz"),
-        folder.path().join(TRAIN),
-    )
-    .unwrap();
+    fs::rename(folder.path().join("train-images.idx3-ubyte.gz"), folder.path().join(TRAIN)).unwrap();
     same(&open_idx(folder.path()).unwrap(), &plain);
 
-    let limits = Limits {
-        train: 2,
-        test: 1,
-        ..Limits::default()
-    };
+    let limits = Limits { train: 2, test: 1, ..Limits::default() };
     let few = open(&Spec::Idx(folder.path().to_owned()), limits).unwrap();
     assert_eq!(
-        (
-            images(&few.train).pixels.len(),
-            images(&few.train).labels.as_deref().unwrap().len(),
-            few.test.len()
-        ),
+        (images(&few.train).pixels.len(), images(&few.train).labels.as_deref().unwrap().len(), few.test.len()),
         (12, 2, 1)
     );
 }
 
 #[test]
 fn idx_headers_are_not_trusted() {
-    let error = idx_error(TRAIN, |file| {
-        fs::write(file, idx_images(3, 2, 3, &[0; 17])).unwrap()
-    });
-    assert!(
-        error.ends_with("truncated: 33 where 34 bytes are expected; download it again"),
-        "{error}"
-    );
-    let error = idx_error(TRAIN, |file| {
-        fs::write(file, idx_images(3, 2, 3, &[0; 19])).unwrap()
-    });
-    assert!(
-        error.contains("oversized: more than the 34 bytes expected"),
-        "{error}"
-    );
-    let error = idx_error(TEST_LABELS, |file| {
-        fs::write(file, [0, 0, 8, 1, 0, 0, 0, 2, 1]).unwrap()
-    });
+    let error = idx_error(TRAIN, |file| fs::write(file, idx_images(3, 2, 3, &[0; 17])).unwrap());
+    assert!(error.ends_with("truncated: 33 where 34 bytes are expected; download it again"), "{error}");
+    let error = idx_error(TRAIN, |file| fs::write(file, idx_images(3, 2, 3, &[0; 19])).unwrap());
+    assert!(error.contains("oversized: more than the 34 bytes expected"), "{error}");
+    let error = idx_error(TEST_LABELS, |file| fs::write(file, [0, 0, 8, 1, 0, 0, 0, 2, 1]).unwrap());
     assert!(error.contains("truncated: 9 where 10 bytes"), "{error}");
-    let error = idx_error(TEST_LABELS, |file| {
-        fs::write(file, [0, 0, 8, 1, 0, 0, 0, 2, 1, 1, 1]).unwrap()
-    });
-    assert!(
-        error.contains("oversized: more than the 10 bytes"),
-        "{error}"
-    );
+    let error = idx_error(TEST_LABELS, |file| fs::write(file, [0, 0, 8, 1, 0, 0, 0, 2, 1, 1, 1]).unwrap());
+    assert!(error.contains("oversized: more than the 10 bytes"), "{error}");
     // Numbers whose product overflows 64 bits, plain and gzipped: nothing of that size may be allocated.
     for pack in [|bytes: Vec<u8>| bytes, |bytes: Vec<u8>| gzip(&bytes)] {
-        let error = idx_error(TRAIN, |file| {
-            fs::write(
-                file,
-                pack(idx_images(u32::MAX, u32::MAX, u32::MAX, &[1; 9])),
-            )
-            .unwrap()
-        });
-        assert!(
-            error.contains("truncated") && error.contains("79228162458924105385300197391 bytes"),
-            "{error}"
-        );
-        let error = idx_error(TRAIN, |file| {
-            fs::write(file, pack(idx_images(0, 2, 3, &[]))).unwrap()
-        });
+        let error =
+            idx_error(TRAIN, |file| fs::write(file, pack(idx_images(u32::MAX, u32::MAX, u32::MAX, &[1; 9]))).unwrap());
+        assert!(error.contains("truncated") && error.contains("79228162458924105385300197391 bytes"), "{error}");
+        let error = idx_error(TRAIN, |file| fs::write(file, pack(idx_images(0, 2, 3, &[]))).unwrap());
         assert!(error.contains("holds no images"), "{error}");
-        let error = idx_error(TRAIN, |file| {
-            fs::write(file, pack(idx_images(3, 0, 3, &[]))).unwrap()
-        });
+        let error = idx_error(TRAIN, |file| fs::write(file, pack(idx_images(3, 0, 3, &[]))).unwrap());
         assert!(error.contains("images of 3x0 pixels"), "{error}");
-        let error = idx_error(TRAIN, |file| {
-            fs::write(file, pack(idx_labels(&[1, 2, 3]))).unwrap()
-        });
-        assert!(error.contains("wrong magic number 0x00000801, expected 0x00000803 (unsigned bytes, 3 dimensions: images)"), "{error}");
-        let error = idx_error(TRAIN_LABELS, |file| {
-            fs::write(file, pack(idx_images(3, 2, 3, &[0; 18]))).unwrap()
-        });
+        let error = idx_error(TRAIN, |file| fs::write(file, pack(idx_labels(&[1, 2, 3]))).unwrap());
         assert!(
-            error.contains("wrong magic number 0x00000803, expected 0x00000801"),
+            error.contains("wrong magic number 0x00000801, expected 0x00000803 (unsigned bytes, 3 dimensions: images)"),
             "{error}"
         );
-        let error = idx_error(TRAIN_LABELS, |file| {
-            fs::write(file, pack(idx_labels(&[1, 2]))).unwrap()
-        });
+        let error = idx_error(TRAIN_LABELS, |file| fs::write(file, pack(idx_images(3, 2, 3, &[0; 18]))).unwrap());
+        assert!(error.contains("wrong magic number 0x00000803, expected 0x00000801"), "{error}");
+        let error = idx_error(TRAIN_LABELS, |file| fs::write(file, pack(idx_labels(&[1, 2]))).unwrap());
         assert!(error.contains("2 labels for 3 images"), "{error}");
-        let error = idx_error(TEST_LABELS, |file| {
-            fs::write(file, pack(idx_labels(&[1, 10]))).unwrap()
-        });
+        let error = idx_error(TEST_LABELS, |file| fs::write(file, pack(idx_labels(&[1, 10]))).unwrap());
         assert!(
-            error.contains(
-                "label 10 of image 1 is out of range 0 to 9; download it again, or name all classes"
-            ),
+            error.contains("label 10 of image 1 is out of range 0 to 9; download it again, or name all classes"),
             "{error}"
         );
     }
     let error = idx_error(TRAIN, |file| fs::write(file, b"").unwrap());
-    assert!(
-        error.contains("truncated: 0 where 4 bytes are expected"),
-        "{error}"
-    );
-    let error = idx_error(TRAIN, |file| {
-        fs::write(file, gzip(&idx_images(3, 2, 3, &[0; 17]))).unwrap()
-    });
-    assert!(
-        error.contains("truncated: 33 (unpacked) where 34 bytes"),
-        "{error}"
-    );
+    assert!(error.contains("truncated: 0 where 4 bytes are expected"), "{error}");
+    let error = idx_error(TRAIN, |file| fs::write(file, gzip(&idx_images(3, 2, 3, &[0; 17]))).unwrap());
+    assert!(error.contains("truncated: 33 (unpacked) where 34 bytes"), "{error}");
     // A bomb: a megabyte of zeros in a kilobyte stops at the expected length.
-    let error = idx_error(TRAIN, |file| {
-        fs::write(file, gzip(&idx_images(3, 2, 3, &vec![0; 1 << 20]))).unwrap()
-    });
-    assert!(
-        error.contains("oversized: more than the 34 bytes"),
-        "{error}"
-    );
+    let error = idx_error(TRAIN, |file| fs::write(file, gzip(&idx_images(3, 2, 3, &vec![0; 1 << 20]))).unwrap());
+    assert!(error.contains("oversized: more than the 34 bytes"), "{error}");
     let error = idx_error(TRAIN, |file| {
         let mut bytes = gzip(&idx_images(3, 2, 3, &[0; 18]));
         let checksum = bytes.len() - 8;
@@ -231,10 +149,7 @@ fn missing_things_are_named() {
     let folder = idx_folder();
     fs::remove_file(folder.path().join(TEST_LABELS)).unwrap();
     let error = text(open_idx(folder.path()), folder.path());
-    assert!(
-        error.contains("t10k-labels-idx1-ubyte (or .gz) is missing"),
-        "{error}"
-    );
+    assert!(error.contains("t10k-labels-idx1-ubyte (or .gz) is missing"), "{error}");
     // A folder of that name is no file.
     fs::create_dir(folder.path().join(TEST_LABELS)).unwrap();
     assert!(text(open_idx(folder.path()), folder.path()).contains("is missing"));
@@ -251,10 +166,7 @@ fn train_and_test_must_be_alike() {
         fs::write(folder.path().join(TEST), idx_images(2, 3, 3, &[0; 18])).unwrap();
         text(open_idx(folder.path()), folder.path())
     };
-    assert!(
-        error.contains("training images are 3x2 but test images 3x3 pixels"),
-        "{error}"
-    );
+    assert!(error.contains("training images are 3x2 but test images 3x3 pixels"), "{error}");
 }
 
 /// Every prefix of every file, and every single damaged byte, plain and gzipped: an error or a data set, never a panic.

@@ -51,17 +51,7 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
             }
             4 => {
                 // A number of 1 to 8 bytes, at a limit.
-                let limits = [
-                    0,
-                    1,
-                    0x7f,
-                    0x80,
-                    0x7fff,
-                    0x7fff_ffff,
-                    0xffff_ffff,
-                    u64::MAX >> 1,
-                    u64::MAX,
-                ];
+                let limits = [0, 1, 0x7f, 0x80, 0x7fff, 0x7fff_ffff, 0xffff_ffff, u64::MAX >> 1, u64::MAX];
                 let number = limits[random.below(limits.len())].to_le_bytes();
                 let count = 1 << random.below(4);
                 for (byte, new) in bytes.iter_mut().skip(at).zip(&number[..count]) {
@@ -110,9 +100,7 @@ impl Target {
         Target {
             name,
             spec: spec(folder.path().to_owned()),
-            files: files
-                .map(|f| (f.path().to_owned(), fs::read(f.path()).unwrap()))
-                .collect(),
+            files: files.map(|f| (f.path().to_owned(), fs::read(f.path()).unwrap())).collect(),
             _folder: folder,
         }
     }
@@ -133,18 +121,10 @@ impl Target {
         let opened = open_unchecked(&self.spec, Limits::default());
         if let Ok(data) = &opened {
             for part in [&data.train, data.bank(), &data.test] {
-                assert!(
-                    part.labels()
-                        .is_none_or(|labels| labels.len() == part.len())
-                );
+                assert!(part.labels().is_none_or(|labels| labels.len() == part.len()));
                 for index in 0..part.len().min(50) {
                     if let Ok(image) = part.read(index) {
-                        let Image {
-                            width,
-                            height,
-                            channels,
-                            pixels,
-                        } = image;
+                        let Image { width, height, channels, pixels } = image;
                         assert_eq!(pixels.len(), (width * height * channels) as usize);
                     }
                     let _ = part.name(index);
@@ -161,9 +141,7 @@ fn targets() -> Vec<Target> {
         Target::new("idx", idx_folder(), Spec::Idx),
         Target::new("cifar10", cifar10_folder(), Spec::Cifar10),
         Target::new("stl10", stl10_folder(), Spec::Stl10),
-        Target::new("pack", pack_file(), |folder| {
-            Spec::Pack(folder.join("images.pack"))
-        }),
+        Target::new("pack", pack_file(), |folder| Spec::Pack(folder.join("images.pack"))),
     ];
     let folder = TempDir::new().unwrap();
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/decode");
@@ -216,10 +194,7 @@ fn fuzz() {
             rounds += 1;
             opened += u32::from(target.round(&mut random));
         }
-        let (name, each) = (
-            target.name,
-            f64::from(rounds) / start.elapsed().as_secs_f64(),
-        );
+        let (name, each) = (target.name, f64::from(rounds) / start.elapsed().as_secs_f64());
         let file = target.files[0].0.file_name().unwrap().display();
         println!("{name} ({file}): {rounds} rounds, {each:.0} a second, {opened} of them opened");
     }

@@ -20,10 +20,7 @@ impl ImageSet for Odd {
     fn read(&self, index: usize) -> Result<Image<'_>, DataError> {
         match self.images.get(index) {
             Some(image) if !image.pixels.is_empty() => Ok(image.clone()),
-            _ => Err(DataError::Unreadable {
-                file: self.name(index),
-                problem: "made so".to_owned(),
-            }),
+            _ => Err(DataError::Unreadable { file: self.name(index), problem: "made so".to_owned() }),
         }
     }
 
@@ -39,27 +36,15 @@ impl ImageSet for Odd {
 fn image(width: u32, height: u32, channels: u32) -> Image<'static> {
     let bytes = 0..width * height * channels;
     let pixels = bytes.map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8);
-    Image {
-        width,
-        height,
-        channels,
-        pixels: pixels.collect(),
-    }
+    Image { width, height, channels, pixels: pixels.collect() }
 }
 
 fn unreadable_image() -> Image<'static> {
-    Image {
-        pixels: Cow::Owned(Vec::new()),
-        ..image(1, 1, 1)
-    }
+    Image { pixels: Cow::Owned(Vec::new()), ..image(1, 1, 1) }
 }
 
 fn odd(images: Vec<Image<'static>>, labels: Option<Vec<u32>>) -> Arc<dyn ImageSet> {
-    Arc::new(Odd {
-        images,
-        labels,
-        folder: "/somewhere/é/",
-    })
+    Arc::new(Odd { images, labels, folder: "/somewhere/é/" })
 }
 
 fn dataset() -> Dataset {
@@ -72,11 +57,7 @@ fn dataset() -> Dataset {
     }
 }
 
-const AS_THEY_ARE: Packing = Packing {
-    short_side: None,
-    threads: 2,
-    unreadable: 0.0,
-};
+const AS_THEY_ARE: Packing = Packing { short_side: None, threads: 2, unreadable: 0.0 };
 
 fn packed(dataset: &Dataset, packing: &Packing) -> (TempDir, PathBuf, Packed) {
     let folder = TempDir::new().unwrap();
@@ -126,10 +107,7 @@ fn a_pack_holds_what_was_packed() {
 
     let missing = folder.path().join("other.pack");
     assert!(text(open_pack(&missing), &missing).contains("no such file"));
-    let limits = Limits {
-        train: 2,
-        ..Limits::default()
-    };
+    let limits = Limits { train: 2, ..Limits::default() };
     let few = open(&spec, limits).unwrap();
     assert_eq!((few.train.len(), few.bank().len()), (2, 2));
 }
@@ -145,10 +123,7 @@ fn one_size_is_told_and_the_same_images_give_the_same_bytes() {
     };
     let data = |folder| Dataset::new(images(folder), images(folder));
     let (_one, one, _) = packed(&data("/a/"), &AS_THEY_ARE);
-    let packing = Packing {
-        threads: 5,
-        ..AS_THEY_ARE
-    };
+    let packing = Packing { threads: 5, ..AS_THEY_ARE };
     let (_two, two, _) = packed(&data("/elsewhere/b/"), &packing);
     assert_eq!(fs::read(&one).unwrap(), fs::read(&two).unwrap());
     let read = open_pack(&one).unwrap();
@@ -166,16 +141,10 @@ fn one_size_is_told_and_the_same_images_give_the_same_bytes() {
 
 #[test]
 fn only_what_is_larger_is_reduced() {
-    let gray = Image {
-        pixels: vec![77; 40 * 20].into(),
-        ..image(40, 20, 1)
-    };
+    let gray = Image { pixels: vec![77; 40 * 20].into(), ..image(40, 20, 1) };
     let train = vec![gray, image(300, 31, 3), image(10, 50, 3), image(90, 9, 1)];
     let data = Dataset::new(odd(train.clone(), None), odd(vec![], None));
-    let packing = Packing {
-        short_side: Some(10),
-        ..AS_THEY_ARE
-    };
+    let packing = Packing { short_side: Some(10), ..AS_THEY_ARE };
     let (_folder, file, _) = packed(&data, &packing);
     let read = open_pack(&file).unwrap();
     let read: Vec<_> = (0..4).map(|n| read.train.read(n).unwrap()).collect();
@@ -210,24 +179,13 @@ fn unreadable_images_are_left_out_and_named() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("images.pack");
     fs::write(&file, "what was there before").unwrap();
-    let few = Packing {
-        unreadable: 0.1,
-        ..AS_THEY_ARE
-    };
-    let error = write(&data, &file, &few, &mut |_, _| {})
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("3 of 20 images cannot be read, more than 10 %") && error.contains("4.jpg"),
-        "{error}"
-    );
+    let few = Packing { unreadable: 0.1, ..AS_THEY_ARE };
+    let error = write(&data, &file, &few, &mut |_, _| {}).unwrap_err().to_string();
+    assert!(error.contains("3 of 20 images cannot be read, more than 10 %") && error.contains("4.jpg"), "{error}");
     assert_eq!(fs::read(&file).unwrap(), b"what was there before");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 
-    let many = Packing {
-        unreadable: 0.2,
-        ..AS_THEY_ARE
-    };
+    let many = Packing { unreadable: 0.2, ..AS_THEY_ARE };
     let summary = write(&data, &file, &many, &mut |_, _| {}).unwrap();
     assert_eq!((summary.images, summary.left_out), ([16, 0, 0], 4));
     assert!(summary.named[1].contains("9.jpg: cannot be decoded: made so"));
@@ -236,10 +194,7 @@ fn unreadable_images_are_left_out_and_named() {
     assert_eq!(read.train.name(4), "5.jpg");
     assert_eq!(read.train.read(4).unwrap(), image(6, 2, 3));
 
-    let all = Packing {
-        unreadable: 1.0,
-        ..AS_THEY_ARE
-    };
+    let all = Packing { unreadable: 1.0, ..AS_THEY_ARE };
     let none = Dataset::new(odd(vec![unreadable_image()], None), odd(vec![], None));
     let error = write(&none, &file, &all, &mut |_, _| {}).unwrap_err();
     assert!(error.to_string().contains("holds no images"), "{error}");
@@ -261,11 +216,7 @@ fn is_noticed_or_harmless(file: &Path, good: &Dataset, what: &str) -> bool {
     };
     let mut noticed = false;
     for (read, good) in parts(&read).iter().zip(parts(good)) {
-        assert_eq!(
-            (read.len(), read.labels()),
-            (good.len(), good.labels()),
-            "{what}"
-        );
+        assert_eq!((read.len(), read.labels()), (good.len(), good.labels()), "{what}");
         for index in 0..read.len() {
             match read.read(index) {
                 Ok(image) => assert_eq!(image, good.read(index).unwrap(), "{what}"),
@@ -305,10 +256,7 @@ fn every_flipped_bit_and_every_cut_is_noticed() {
     let read = open_pack(&other).unwrap();
     assert!(read.train.read(0).is_ok() && read.train.read(2).is_ok());
     let error = read.train.read(1).unwrap_err().to_string();
-    assert!(
-        error.contains("damaged.pack (1.jpg): cannot be decoded: its pixels do not fit"),
-        "{error}"
-    );
+    assert!(error.contains("damaged.pack (1.jpg): cannot be decoded: its pixels do not fit"), "{error}");
 }
 
 /// A pack of 6 bytes of pixels with any index, its checksums right.
@@ -327,13 +275,7 @@ fn forged(index: &[u8]) -> Vec<u8> {
 }
 
 /// The index of one training image of 2x1 pixels, with the class "c".
-fn index_of_one(
-    counts: [u32; 3],
-    offset: u64,
-    size: [u32; 2],
-    label: u32,
-    channels: u8,
-) -> Vec<u8> {
+fn index_of_one(counts: [u32; 3], offset: u64, size: [u32; 2], label: u32, channels: u8) -> Vec<u8> {
     let mut index = Vec::new();
     for count in counts {
         index.extend(count.to_le_bytes());
@@ -362,40 +304,16 @@ fn forged_indices_promise_nothing_that_is_believed() {
 
     let most = u32::MAX;
     for (index, problem) in [
-        (
-            index_of_one([most; 3], 44, [2, 1], 0, 3),
-            "too short for 12884901885 images",
-        ),
-        (
-            index_of_one([0, 1, 0], 44, [2, 1], 0, 3),
-            "no training images",
-        ),
-        (
-            index_of_one([1, 0, 0], 43, [2, 1], 0, 3),
-            "outside of the pixels",
-        ),
-        (
-            index_of_one([1, 0, 0], 45, [2, 1], 0, 3),
-            "outside of the pixels",
-        ),
-        (
-            index_of_one([1, 0, 0], u64::MAX, [2, 1], 0, 3),
-            "outside of the pixels",
-        ),
-        (
-            index_of_one([1, 0, 0], 44, [most; 2], 0, 3),
-            "has 4294967295x4294967295 pixels",
-        ),
-        (
-            index_of_one([1, 0, 0], 44, [1 << 14, 1 << 13], 0, 3),
-            "outside of the pixels",
-        ),
+        (index_of_one([most; 3], 44, [2, 1], 0, 3), "too short for 12884901885 images"),
+        (index_of_one([0, 1, 0], 44, [2, 1], 0, 3), "no training images"),
+        (index_of_one([1, 0, 0], 43, [2, 1], 0, 3), "outside of the pixels"),
+        (index_of_one([1, 0, 0], 45, [2, 1], 0, 3), "outside of the pixels"),
+        (index_of_one([1, 0, 0], u64::MAX, [2, 1], 0, 3), "outside of the pixels"),
+        (index_of_one([1, 0, 0], 44, [most; 2], 0, 3), "has 4294967295x4294967295 pixels"),
+        (index_of_one([1, 0, 0], 44, [1 << 14, 1 << 13], 0, 3), "outside of the pixels"),
         (index_of_one([1, 0, 0], 44, [0, 1], 0, 3), "has 0x1 pixels"),
         (index_of_one([1, 0, 0], 44, [2, 1], 0, 2), "of 2 channels"),
-        (
-            index_of_one([1, 0, 0], 44, [2, 1], 1, 3),
-            "a label 1 and only 1 classes",
-        ),
+        (index_of_one([1, 0, 0], 44, [2, 1], 1, 3), "a label 1 and only 1 classes"),
         ([&good[..], &[0]].concat(), "something follows its index"),
         (good[..good.len() - 1].to_vec(), "its index ends early"),
         (vec![], "its index ends early"),

@@ -27,10 +27,7 @@ fn numbers(set: &Arc<dyn ImageSet>) -> Vec<u8> {
     let number = |index| {
         let image = set.read(index).unwrap();
         let n = image.pixels[0];
-        assert_eq!(
-            (image.width, image.height, image.channels),
-            (u32::from(n) % 5 + 1, 2, 3)
-        );
+        assert_eq!((image.width, image.height, image.channels), (u32::from(n) % 5 + 1, 2, 3));
         assert_eq!(image.pixels[..3], [n, 2 * n, 3 * n]);
         n
     };
@@ -38,18 +35,9 @@ fn numbers(set: &Arc<dyn ImageSet>) -> Vec<u8> {
 }
 
 const HUB: [(&str, &str); 3] = [
-    (
-        "train-00001-of-00002.parquet",
-        "data/train-00001-of-00002.parquet",
-    ),
-    (
-        "train-00000-of-00002.parquet",
-        "data/train-00000-of-00002.parquet",
-    ),
-    (
-        "test-00000-of-00001.parquet",
-        "data/test-00000-of-00001.parquet",
-    ),
+    ("train-00001-of-00002.parquet", "data/train-00001-of-00002.parquet"),
+    ("train-00000-of-00002.parquet", "data/train-00000-of-00002.parquet"),
+    ("test-00000-of-00001.parquet", "data/test-00000-of-00001.parquet"),
 ];
 
 #[test]
@@ -57,121 +45,62 @@ fn splits_rows_and_labels_of_the_hub() {
     let folder = copies(&HUB);
     fs::write(folder.path().join("README.md"), "a card").unwrap();
     let spec = Spec::Folder(folder.path().to_owned());
-    assert_eq!(
-        spec.recognise().unwrap(),
-        Spec::Parquet(folder.path().to_owned())
-    );
+    assert_eq!(spec.recognise().unwrap(), Spec::Parquet(folder.path().to_owned()));
     let data = open(&spec, Limits::default()).unwrap();
     assert_eq!(data.classes, ["ant", "bee", "cat"]);
     assert_eq!(numbers(&data.train), [0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11]);
-    assert_eq!(
-        data.train.labels(),
-        Some(&[0, 1, 2, 0, 2, 0, 1, 2, 0, 1, 2][..])
-    );
+    assert_eq!(data.train.labels(), Some(&[0, 1, 2, 0, 2, 0, 1, 2, 0, 1, 2][..]));
     assert_eq!(numbers(&data.test), [20, 21, 22]);
     assert_eq!(data.test.labels(), Some(&[2, 0, 1][..]));
-    assert!(
-        data.train
-            .name(4)
-            .ends_with("train-00000-of-00002.parquet row 5")
-    );
-    assert!(
-        data.train
-            .name(6)
-            .ends_with("train-00001-of-00002.parquet row 0")
-    );
+    assert!(data.train.name(4).ends_with("train-00000-of-00002.parquet row 5"));
+    assert!(data.train.name(6).ends_with("train-00001-of-00002.parquet row 0"));
     assert_eq!(data.remarks.len(), 1, "{:?}", data.remarks);
-    assert!(
-        data.remarks[0].starts_with("1 of 12 rows of "),
-        "{:?}",
-        data.remarks
-    );
+    assert!(data.remarks[0].starts_with("1 of 12 rows of "), "{:?}", data.remarks);
 
-    let limits = Limits {
-        train: 4,
-        test: 1,
-        ..Limits::default()
-    };
+    let limits = Limits { train: 4, test: 1, ..Limits::default() };
     let few = open(&spec, limits).unwrap();
-    assert_eq!(
-        (numbers(&few.train), numbers(&few.test)),
-        (vec![0, 3, 6, 9], vec![20])
-    );
+    assert_eq!((numbers(&few.train), numbers(&few.test)), (vec![0, 3, 6, 9], vec![20]));
     assert_eq!(few.train.labels(), Some(&[0, 0, 0, 0][..]));
 }
 
 #[test]
 fn one_file_several_and_folders_of_splits() {
-    let [one, two, test] = [
-        "train-00000-of-00002",
-        "train-00001-of-00002",
-        "test-00000-of-00001",
-    ]
-    .map(|name| made(&format!("{name}.parquet")));
+    let [one, two, test] = ["train-00000-of-00002", "train-00001-of-00002", "test-00000-of-00001"]
+        .map(|name| made(&format!("{name}.parquet")));
     // Whatever it is called.
     let only = open_files(&test).unwrap();
-    assert_eq!(
-        (numbers(&only.train), only.test.len()),
-        (vec![20, 21, 22], 0)
-    );
+    assert_eq!((numbers(&only.train), only.test.len()), (vec![20, 21, 22], 0));
     let spec = Spec::from_str(&one.display().to_string()).unwrap();
     assert_eq!(spec.recognise().unwrap(), Spec::Parquet(one.clone()));
 
-    let list = format!(
-        "parquet:{},{},{}",
-        one.display(),
-        two.display(),
-        test.display()
-    );
+    let list = format!("parquet:{},{},{}", one.display(), two.display(), test.display());
     let several = open(&Spec::from_str(&list).unwrap(), Limits::default()).unwrap();
     assert_eq!((several.train.len(), several.test.len()), (11, 3));
-    let list = format!(
-        "parquet:{},{}",
-        one.display(),
-        folder_of(&two).join("no.parquet").display()
-    );
+    let list = format!("parquet:{},{}", one.display(), folder_of(&two).join("no.parquet").display());
     let missing = open(&Spec::from_str(&list).unwrap(), Limits::default()).unwrap_err();
-    assert!(
-        missing.to_string().contains("no.parquet: no such file"),
-        "{missing}"
-    );
+    assert!(missing.to_string().contains("no.parquet: no such file"), "{missing}");
 
     // As the hub's own conversion; the validation images go before the test images, whose labels many keep secret.
     let folder = copies(&[
         ("train-00000-of-00002.parquet", "default/train/0000.parquet"),
-        (
-            "train-00001-of-00002.parquet",
-            "default/validation/0000.parquet",
-        ),
+        ("train-00001-of-00002.parquet", "default/validation/0000.parquet"),
         ("test-00000-of-00001.parquet", "default/test/0000.parquet"),
     ]);
     let data = open_files(folder.path()).unwrap();
-    assert_eq!(
-        (numbers(&data.train).len(), numbers(&data.test)),
-        (6, vec![7, 8, 9, 10, 11])
-    );
+    assert_eq!((numbers(&data.train).len(), numbers(&data.test)), (6, vec![7, 8, 9, 10, 11]));
     assert!(
-        data.remarks
-            .iter()
-            .any(|r| r == "trained on is train, tested on validation; not used: test"),
+        data.remarks.iter().any(|r| r == "trained on is train, tested on validation; not used: test"),
         "{:?}",
         data.remarks
     );
 
     let folder = copies(&[
-        (
-            "train-00000-of-00002.parquet",
-            "large/train-00000-of-00001.parquet",
-        ),
-        (
-            "train-00001-of-00002.parquet",
-            "small/train-00000-of-00001.parquet",
-        ),
+        ("train-00000-of-00002.parquet", "large/train-00000-of-00001.parquet"),
+        ("train-00001-of-00002.parquet", "small/train-00000-of-00001.parquet"),
     ]);
     let error = text(open_files(folder.path()), folder.path());
     assert!(
-        error.contains("several data sets (large, small); say which, such as parquet:")
-            && error.ends_with("large"),
+        error.contains("several data sets (large, small); say which, such as parquet:") && error.ends_with("large"),
         "{error}"
     );
     let empty = TempDir::new().unwrap();
@@ -193,30 +122,18 @@ fn other_columns_labels_and_codecs() {
     assert_eq!((secret.train.labels(), secret.classes.len()), (None, 0));
     let some = open_files(made("numbers.parquet")).unwrap();
     assert_eq!(some.train.labels(), None);
-    assert_eq!(
-        some.remarks,
-        ["1 of 3 training images have no label: the others' are not used"]
-    );
+    assert_eq!(some.remarks, ["1 of 3 training images have no label: the others' are not used"]);
 
     for codec in ["gzip", "lz4", "none"] {
         let data = open_files(made(&format!("{codec}.parquet"))).unwrap();
-        assert_eq!(
-            (numbers(&data.train), data.train.labels()),
-            (vec![0, 1, 2], None)
-        );
+        assert_eq!((numbers(&data.train), data.train.labels()), (vec![0, 1, 2], None));
     }
     let zstd = made("zstd.parquet");
     let error = text(open_files(&zstd), &zstd);
-    assert!(
-        error.contains("compressed with zstd, which is not read here; write it with snappy"),
-        "{error}"
-    );
+    assert!(error.contains("compressed with zstd, which is not read here; write it with snappy"), "{error}");
     let texts = made("texts.parquet");
     let error = text(open_files(&texts), &texts);
-    assert!(
-        error.contains("none of its columns (caption, number) is known to hold images"),
-        "{error}"
-    );
+    assert!(error.contains("none of its columns (caption, number) is known to hold images"), "{error}");
 
     // Files that do not belong together.
     let folder = copies(&[
@@ -265,11 +182,7 @@ fn panics_of_the_crate_are_errors() {
     let good = fs::read(made("none.parquet")).unwrap();
     let folder = TempDir::new().unwrap();
     for (at, byte, why) in [
-        (
-            5,
-            2,
-            "a page that needs a dictionary before which there is none",
-        ),
+        (5, 2, "a page that needs a dictionary before which there is none"),
         (14, 8, "levels that are longer than their page"),
         (608, 129, "a column that begins before the file"),
     ] {
@@ -278,9 +191,6 @@ fn panics_of_the_crate_are_errors() {
         let file = folder.path().join(format!("{at}.parquet"));
         fs::write(&file, damaged).unwrap();
         let error = text(open_files(&file), &file);
-        assert!(
-            error.contains("it is damaged; download it again"),
-            "{why}: {error}"
-        );
+        assert!(error.contains("it is damaged; download it again"), "{why}: {error}");
     }
 }

@@ -46,10 +46,7 @@ fn planes_of_columns_become_rows_of_pixels() {
     assert_eq!(data.train.labels(), None);
     assert_eq!(data.bank().labels(), Some(&[0, 9, 4][..]));
     assert_eq!(data.test.labels(), Some(&[1, 2][..]));
-    assert_eq!(
-        (data.classes.len(), data.classes[7].as_str()),
-        (10, "monkey")
-    );
+    assert_eq!((data.classes.len(), data.classes[7].as_str()), (10, "monkey"));
     assert_eq!(data.train.size(), Some((96, 96)));
     assert!(data.remarks.is_empty(), "{:?}", data.remarks);
     for index in 0..4 {
@@ -63,16 +60,9 @@ fn planes_of_columns_become_rows_of_pixels() {
     assert!(data.train.name(3).ends_with("unlabeled_X.bin image 3"));
     assert!(data.train.read(4).is_err());
 
-    let limits = Limits {
-        train: 2,
-        test: 1,
-        ..Limits::default()
-    };
+    let limits = Limits { train: 2, test: 1, ..Limits::default() };
     let few = open(&Spec::Stl10(folder.path().to_owned()), limits).unwrap();
-    assert_eq!(
-        (few.train.len(), few.bank().len(), few.test.len()),
-        (2, 3, 1)
-    );
+    assert_eq!((few.train.len(), few.bank().len(), few.test.len()), (2, 3, 1));
     assert_eq!(few.train.read(1).unwrap(), data.train.read(2).unwrap());
 }
 
@@ -85,10 +75,7 @@ fn without_unlabelled_images_the_labelled_ones_are_trained_on() {
     let outer = TempDir::new().unwrap();
     fs::rename(folder.path(), outer.path().join("stl10_binary")).unwrap();
     let spec = Spec::Folder(outer.path().to_owned());
-    assert_eq!(
-        spec.recognise().unwrap(),
-        Spec::Stl10(outer.path().to_owned())
-    );
+    assert_eq!(spec.recognise().unwrap(), Spec::Stl10(outer.path().to_owned()));
     let data = open(&spec, Limits::default()).unwrap();
     assert_eq!((data.train.len(), data.bank.is_none()), (3, true));
     assert_eq!(data.train.labels(), Some(&[0, 9, 4][..]));
@@ -109,8 +96,7 @@ fn bad_stl_files() {
         text(open_stl(folder.path()), &file)
     };
     assert!(
-        error("train_y.bin", &[1, 11, 5])
-            .contains("label 11 of image 1 is out of range 1 to 10; the file is damaged")
+        error("train_y.bin", &[1, 11, 5]).contains("label 11 of image 1 is out of range 1 to 10; the file is damaged")
     );
     assert!(error("test_y.bin", &[1, 0]).contains("label 0 of image 1 is out of range 1 to 10"));
     assert!(error("test_y.bin", &[1]).contains("1 labels for 2 images"));
@@ -121,10 +107,7 @@ fn bad_stl_files() {
     let full = stl_images(2);
     for cut in [1, 96, 9216, IMAGE - 1, IMAGE + 1, 2 * IMAGE - 1] {
         let cut = error("test_X.bin", &full[..cut]);
-        assert!(
-            cut.contains("no whole number of 27648-byte images,"),
-            "{cut}"
-        );
+        assert!(cut.contains("no whole number of 27648-byte images,"), "{cut}");
     }
     // Too large by the size alone: nothing of it is read.
     let folder = stl10_folder();
@@ -151,10 +134,5 @@ fn a_file_that_shrinks_is_an_error() {
     shrunk.set_len(length).unwrap();
     assert!(data.train.read(2).is_ok());
     let error = data.train.read(3).unwrap_err().to_string();
-    assert!(
-        error.contains(&format!(
-            "it had 110592 bytes when it was opened and now has {length}"
-        )),
-        "{error}"
-    );
+    assert!(error.contains(&format!("it had 110592 bytes when it was opened and now has {length}")), "{error}");
 }

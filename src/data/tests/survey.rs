@@ -28,10 +28,7 @@ fn folder() -> TempDir {
 
 fn close(found: [f64; 3], expected: [f64; 3]) {
     let near = |(a, b): (f64, f64)| (a - b).abs() < 1e-12;
-    assert!(
-        found.into_iter().zip(expected).all(near),
-        "{found:?}, expected {expected:?}"
-    );
+    assert!(found.into_iter().zip(expected).all(near), "{found:?}, expected {expected:?}");
 }
 
 #[test]
@@ -44,24 +41,14 @@ fn a_folder_in_numbers() {
     assert_eq!(heard, [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]);
 
     let train = &survey.train;
-    assert_eq!(
-        (train.images, train.readable(), train.unreadable),
-        (4, 3, 1)
-    );
+    assert_eq!((train.images, train.readable(), train.unreadable), (4, 3, 1));
     assert_eq!((train.gray, train.colour, train.bytes), (2, 1, 2 + 1 + 6));
     assert!(train.labelled);
     assert_eq!(train.problems.len(), 1);
-    assert!(
-        train.problems[0].contains("broken.png: cannot be decoded"),
-        "{:?}",
-        train.problems
-    );
+    assert!(train.problems[0].contains("broken.png: cannot be decoded"), "{:?}", train.problems);
     // Two pixels both ways: the narrower one is first.
     let sizes = train.sizes.unwrap();
-    assert_eq!(
-        (sizes.smallest, sizes.median, sizes.largest),
-        ([1, 1], [1, 2], [2, 1])
-    );
+    assert_eq!((sizes.smallest, sizes.median, sizes.largest), ([1, 1], [1, 2], [2, 1]));
     assert_eq!(sizes.one(), None);
     // In fifths of 255 red is 0 5 1 5 0, green 0 5 1 0 0, blue 0 5 1 1 3.
     close(train.mean, [0.44, 0.24, 0.4]);
@@ -71,13 +58,7 @@ fn a_folder_in_numbers() {
     assert_eq!(survey.test.sizes.unwrap().one(), Some([3, 3]));
     assert_eq!((survey.test.gray, survey.test.bytes), (1, 9));
     assert_eq!(survey.test.mean, [0.0; 3]);
-    let class = |label, name: &str, train, test| Class {
-        label,
-        name: name.to_owned(),
-        train,
-        bank: None,
-        test,
-    };
+    let class = |label, name: &str, train, test| Class { label, name: name.to_owned(), train, bank: None, test };
     assert_eq!(survey.classes, [class(0, "a", 2, 1), class(1, "b", 2, 0)]);
 }
 
@@ -85,10 +66,7 @@ fn a_folder_in_numbers() {
 fn images_in_memory_have_the_same_mean_to_the_bit() {
     let demo = open(&Spec::Demo, Limits::default()).unwrap();
     let found = survey(&demo, &mut |_, _| {});
-    assert_eq!(
-        (found.train.mean, found.train.std),
-        images(&demo.train).mean_std()
-    );
+    assert_eq!((found.train.mean, found.train.std), images(&demo.train).mean_std());
     assert_eq!(found.train.bytes, 5000 * 784);
     assert_eq!(found.classes.iter().map(|c| c.train).sum::<usize>(), 5000);
     assert_eq!(found.classes[9].name, "Ankle boot");
@@ -110,22 +88,14 @@ fn a_bank_is_a_part_of_its_own() {
     assert_eq!(found.bank.as_ref().map(|bank| bank.images), Some(3));
     let kinds: Vec<&str> = found.parts().map(|(kind, _)| kind).collect();
     assert_eq!(kinds, ["training", "labelled", "test"]);
-    let classes: Vec<_> = found
-        .classes
-        .iter()
-        .map(|c| (&*c.name, c.voters(), c.test))
-        .collect();
+    let classes: Vec<_> = found.classes.iter().map(|c| (&*c.name, c.voters(), c.test)).collect();
     // A label without a name is a class too.
     assert_eq!(classes, [("zero", 2, 0), ("one", 0, 1), ("9", 1, 0)]);
 }
 
 #[test]
 fn more_than_the_share_are_refused() {
-    let part = |images, unreadable| Part {
-        images,
-        unreadable,
-        ..Part::default()
-    };
+    let part = |images, unreadable| Part { images, unreadable, ..Part::default() };
     assert!(!part(100, 1).refused(0.01) && part(100, 2).refused(0.01));
     assert!(part(99, 1).refused(0.01) && !part(99, 1).refused(0.02));
     assert!(!part(0, 0).refused(0.0));

@@ -44,36 +44,21 @@ pub fn compare(runs: &[History], out: &Path) -> Result<(), ExperimentError> {
     body += &facts::differing(&groups);
     body += &facts::runs(&groups);
     for group in &groups {
-        body += &facts::settings(
-            &format!("All settings of {}", group.label),
-            &group.runs[0].config,
-        );
+        body += &facts::settings(&format!("All settings of {}", group.label), &group.runs[0].config);
     }
     super::write(out, &html::page(&title, &body))?;
 
     let machine = facts::machine(&all);
     let notes: Vec<&str> = machine.iter().map(|(_, text)| text.as_str()).collect();
-    let sheet = ChartSheet {
-        title: &title,
-        subtitle: curves::legend(&groups),
-        charts: &charts,
-        notes: &notes,
-    };
+    let sheet = ChartSheet { title: &title, subtitle: curves::legend(&groups), charts: &charts, notes: &notes };
     Ok(picture::write(&sheet.to_svg(), &out.with_extension("png"))?)
 }
 
 fn table(groups: &[Group]) -> String {
     let row = |(group, figures): (&Group, &Figures)| {
-        let states: Vec<String> = group
-            .runs
-            .iter()
-            .filter_map(|run| facts::state(run))
-            .collect();
-        let states = if states.is_empty() {
-            String::new()
-        } else {
-            format!("<small>{}</small>", escape(&states.join("; ")))
-        };
+        let states: Vec<String> = group.runs.iter().filter_map(|run| facts::state(run)).collect();
+        let states =
+            if states.is_empty() { String::new() } else { format!("<small>{}</small>", escape(&states.join("; "))) };
         vec![
             format!("{}{}{states}", mark(group.look), escape(&group.label)),
             facts::sample(&figures.knn_untrained, 100.0, 1),
@@ -84,10 +69,7 @@ fn table(groups: &[Group]) -> String {
             group.runs.len().to_string(),
         ]
     };
-    let numbers: Vec<Figures> = groups
-        .iter()
-        .map(|group| Figures::at_last(&group.runs))
-        .collect();
+    let numbers: Vec<Figures> = groups.iter().map(|group| Figures::at_last(&group.runs)).collect();
     let columns = [
         ("Run", false),
         ("kNN untrained, %", true),
@@ -98,10 +80,5 @@ fn table(groups: &[Group]) -> String {
         ("Seeds", true),
     ];
     let rows = groups.iter().zip(&numbers).map(row).collect();
-    html::Table {
-        caption: "Figures of the last epoch",
-        columns: &columns,
-        rows,
-    }
-    .html()
+    html::Table { caption: "Figures of the last epoch", columns: &columns, rows }.html()
 }

@@ -30,11 +30,7 @@ struct Section<'a> {
 
 /// Writes `report.html` in the folder and a PNG of every experiment's charts. Shown are the plan's experiments, and those of the paper of which the folder
 /// holds a run of every variant, in the paper's order. Returns the report's path.
-pub fn experiments(
-    folder: &Folder,
-    plan: &Plan,
-    runs: &[History],
-) -> Result<PathBuf, ExperimentError> {
+pub fn experiments(folder: &Folder, plan: &Plan, runs: &[History]) -> Result<PathBuf, ExperimentError> {
     let mut shown = plan.experiments.clone();
     for name in Definition::names() {
         // A base that a variant does not fit has no runs of it.
@@ -52,18 +48,9 @@ pub fn experiments(
         place.unwrap_or(usize::MAX)
     };
     shown.sort_by_key(order);
-    let sections: Vec<Section> = shown
-        .iter()
-        .map(|experiment| Section::new(experiment, runs))
-        .collect();
+    let sections: Vec<Section> = shown.iter().map(|experiment| Section::new(experiment, runs)).collect();
     let used: Vec<&History> = (runs.iter())
-        .filter(|run| {
-            shown.iter().any(|e| {
-                e.configs
-                    .iter()
-                    .any(|config| same_but_seed(&run.config, config))
-            })
-        })
+        .filter(|run| shown.iter().any(|e| e.configs.iter().any(|config| same_but_seed(&run.config, config))))
         .collect();
 
     let mut body = element("h1", TITLE);
@@ -78,12 +65,7 @@ pub fn experiments(
     for section in &sections {
         body += &section.html(plan);
         let svg = section.sheet(&used);
-        picture::write(
-            &svg,
-            &folder
-                .path()
-                .join(format!("{}.png", section.definition().name)),
-        )?;
+        picture::write(&svg, &folder.path().join(format!("{}.png", section.definition().name)))?;
     }
     body += "<section>\n<h2>How to read this</h2>\n";
     body += &paragraph("", PAPER);
@@ -99,11 +81,7 @@ pub fn experiments(
 fn contents(sections: &[Section]) -> String {
     let entry = |section: &Section| {
         let Definition { name, title, .. } = section.definition();
-        let verdicts: Vec<Verdict> = section
-            .verdicts()
-            .into_iter()
-            .map(|(verdict, _)| verdict)
-            .collect();
+        let verdicts: Vec<Verdict> = section.verdicts().into_iter().map(|(verdict, _)| verdict).collect();
         let count = |verdict| verdicts.iter().filter(|other| **other == verdict).count();
         let parts = [
             (count(Verdict::Reproduced), "reproduced"),
@@ -111,17 +89,8 @@ fn contents(sections: &[Section]) -> String {
             (count(Verdict::TooClose), "too close to call"),
             (count(Verdict::Unknown), "not run yet"),
         ];
-        let parts: Vec<String> = parts
-            .iter()
-            .filter(|(n, _)| *n > 0)
-            .map(|(n, text)| format!("{n} {text}"))
-            .collect();
-        format!(
-            "<li><a href=\"#{}\">{}</a> <span>{}</span></li>\n",
-            escape(name),
-            escape(title),
-            parts.join(", ")
-        )
+        let parts: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, text)| format!("{n} {text}")).collect();
+        format!("<li><a href=\"#{}\">{}</a> <span>{}</span></li>\n", escape(name), escape(title), parts.join(", "))
     };
     let entries: String = sections.iter().map(entry).collect();
     format!("<nav aria-label=\"Experiments\"><h3>Experiments</h3><ol>\n{entries}</ol></nav>\n")
@@ -130,24 +99,12 @@ fn contents(sections: &[Section]) -> String {
 impl<'a> Section<'a> {
     fn new(experiment: &'a Experiment, runs: &'a [History]) -> Section<'a> {
         let group = |(look, (variant, config)): (usize, (&Variant, &Config))| {
-            let mut of: Vec<&History> = runs
-                .iter()
-                .filter(|run| same_but_seed(&run.config, config))
-                .collect();
+            let mut of: Vec<&History> = runs.iter().filter(|run| same_but_seed(&run.config, config)).collect();
             of.sort_by_key(|run| run.config.run.seed);
-            Group {
-                label: Definition::label(variant, config),
-                look,
-                runs: of,
-            }
+            Group { label: Definition::label(variant, config), look, runs: of }
         };
         let groups: Vec<Group> = experiment.variants().enumerate().map(group).collect();
-        Section {
-            experiment,
-            figures: curves::numbers(&groups),
-            charts: curves::charts(&groups),
-            groups,
-        }
+        Section { experiment, figures: curves::numbers(&groups), charts: curves::charts(&groups), groups }
     }
 
     fn definition(&self) -> &'a Definition {
@@ -156,33 +113,17 @@ impl<'a> Section<'a> {
 
     /// The paper's claims, judged.
     fn verdicts(&self) -> Vec<(Verdict, String)> {
-        let names = self
-            .definition()
-            .variants
-            .iter()
-            .map(|variant| variant.name.as_str());
+        let names = self.definition().variants.iter().map(|variant| variant.name.as_str());
         let all: Vec<_> = names.zip(self.groups.iter().zip(&self.figures)).collect();
         let find = |name: &str| {
             let (_, (group, figures)) = all.iter().find(|(other, _)| *other == name)?;
             Some((group.label.as_str(), *figures))
         };
-        self.definition()
-            .claims
-            .iter()
-            .map(|claim| Verdict::of(claim, find))
-            .collect()
+        self.definition().claims.iter().map(|claim| Verdict::of(claim, find)).collect()
     }
 
     fn html(&self, plan: &Plan) -> String {
-        let Definition {
-            name,
-            title,
-            source,
-            question,
-            finding,
-            note,
-            ..
-        } = self.definition();
+        let Definition { name, title, source, question, finding, note, .. } = self.definition();
         let mut out = format!("<section id=\"{}\">\n", escape(name));
         out += &element("h2", title);
         out += &paragraph("source", source);
@@ -198,10 +139,7 @@ impl<'a> Section<'a> {
         out += &facts::alarms(&self.groups);
         let further = curves::further(&self.groups);
         if !further.is_empty() {
-            out += &html::details(
-                "More curves",
-                &curves::figures(&further, &format!("{name}-further")),
-            );
+            out += &html::details("More curves", &curves::figures(&further, &format!("{name}-further")));
         }
         out + "</section>\n"
     }
@@ -214,72 +152,48 @@ impl<'a> Section<'a> {
                 Verdict::TooClose => "too-close",
                 Verdict::Unknown => "unknown",
             };
-            format!(
-                "<li><span class=\"verdict {class}\">{}</span>: {}</li>\n",
-                verdict.text(),
-                escape(&text)
-            )
+            format!("<li><span class=\"verdict {class}\">{}</span>: {}</li>\n", verdict.text(), escape(&text))
         };
         let items: String = self.verdicts().into_iter().map(item).collect();
         match items.as_str() {
             "" => String::new(),
-            items => format!(
-                "<h3>The paper's directions, here</h3>\n<ul class=\"claims\">\n{items}</ul>\n"
-            ),
+            items => format!("<h3>The paper's directions, here</h3>\n<ul class=\"claims\">\n{items}</ul>\n"),
         }
     }
 
     /// Ours beside the paper's.
     fn table(&self, plan: &Plan) -> String {
-        let rows = self
-            .experiment
-            .variants()
-            .zip(self.groups.iter().zip(&self.figures));
-        let row =
-            |((variant, config), (group, figures)): ((&Variant, &Config), (&Group, &Figures))| {
-                let mut heading = format!("{}{}", mark(group.look), escape(&group.label));
-                heading += &format!("<small>{}</small>", settings(&plan.base, config));
-                if !variant.note.is_empty() {
-                    heading += &format!("<small>{}</small>", escape(&variant.note));
-                }
-                let states: Vec<String> = group
-                    .runs
-                    .iter()
-                    .filter_map(|run| facts::state(run))
-                    .collect();
-                if !states.is_empty() {
-                    heading += &format!("<small>{}</small>", escape(&states.join("; ")));
-                }
-                let paper = match variant.paper_setting.as_str() {
-                    "" => escape(&variant.paper),
-                    setting => format!(
-                        "{}<small>at {}</small>",
-                        escape(&variant.paper),
-                        escape(setting)
-                    ),
-                };
-                let collapsed = match figures.ended {
-                    0 => "–".to_owned(),
-                    of => format!("{} of {of}", figures.collapsed),
-                };
-                vec![
-                    heading,
-                    paper,
-                    facts::sample(&figures.knn, 100.0, 1),
-                    collapsed,
-                    facts::sample(&figures.loss, 1.0, 3),
-                    facts::sample(&figures.std_ratio, 1.0, 2),
-                    facts::sample(&figures.rank, 1.0, 1),
-                    figures
-                        .seconds
-                        .mean()
-                        .map_or("–".to_owned(), picture::duration),
-                    figures
-                        .images_per_second
-                        .mean()
-                        .map_or("–".to_owned(), facts::rate),
-                ]
+        let rows = self.experiment.variants().zip(self.groups.iter().zip(&self.figures));
+        let row = |((variant, config), (group, figures)): ((&Variant, &Config), (&Group, &Figures))| {
+            let mut heading = format!("{}{}", mark(group.look), escape(&group.label));
+            heading += &format!("<small>{}</small>", settings(&plan.base, config));
+            if !variant.note.is_empty() {
+                heading += &format!("<small>{}</small>", escape(&variant.note));
+            }
+            let states: Vec<String> = group.runs.iter().filter_map(|run| facts::state(run)).collect();
+            if !states.is_empty() {
+                heading += &format!("<small>{}</small>", escape(&states.join("; ")));
+            }
+            let paper = match variant.paper_setting.as_str() {
+                "" => escape(&variant.paper),
+                setting => format!("{}<small>at {}</small>", escape(&variant.paper), escape(setting)),
             };
+            let collapsed = match figures.ended {
+                0 => "–".to_owned(),
+                of => format!("{} of {of}", figures.collapsed),
+            };
+            vec![
+                heading,
+                paper,
+                facts::sample(&figures.knn, 100.0, 1),
+                collapsed,
+                facts::sample(&figures.loss, 1.0, 3),
+                facts::sample(&figures.std_ratio, 1.0, 2),
+                facts::sample(&figures.rank, 1.0, 1),
+                figures.seconds.mean().map_or("–".to_owned(), picture::duration),
+                figures.images_per_second.mean().map_or("–".to_owned(), facts::rate),
+            ]
+        };
         let mut columns = vec![
             ("Variant", false),
             ("Paper, %", true),
@@ -293,45 +207,25 @@ impl<'a> Section<'a> {
         ];
         let mut rows: Vec<Vec<String>> = rows.map(row).collect();
         // A user's own experiment has no paper.
-        if self
-            .definition()
-            .variants
-            .iter()
-            .all(|variant| variant.paper.is_empty())
-        {
+        if self.definition().variants.iter().all(|variant| variant.paper.is_empty()) {
             columns.remove(1);
             for row in &mut rows {
                 row.remove(1);
             }
         }
         let caption = format!("{}: ours beside the paper's", self.definition().title);
-        Table {
-            caption: &caption,
-            columns: &columns,
-            rows,
-        }
-        .html()
+        Table { caption: &caption, columns: &columns, rows }.html()
     }
 
     /// The charts by themselves, as SVG.
     fn sheet(&self, used: &[&History]) -> String {
         let definition = self.definition();
         let machine = facts::machine(used);
-        let adapter = machine
-            .iter()
-            .find(|(name, _)| *name == "Adapter")
-            .map_or("", |(_, text)| text.as_str());
-        let notes: Vec<&str> = [curves::legend(&self.groups), adapter]
-            .into_iter()
-            .filter(|note| !note.is_empty())
-            .collect();
-        ChartSheet {
-            title: &definition.title,
-            subtitle: &definition.question,
-            charts: &self.charts,
-            notes: &notes,
-        }
-        .to_svg()
+        let adapter = machine.iter().find(|(name, _)| *name == "Adapter").map_or("", |(_, text)| text.as_str());
+        let notes: Vec<&str> =
+            [curves::legend(&self.groups), adapter].into_iter().filter(|note| !note.is_empty()).collect();
+        ChartSheet { title: &definition.title, subtitle: &definition.question, charts: &self.charts, notes: &notes }
+            .to_svg()
     }
 }
 
@@ -341,9 +235,5 @@ fn settings(base: &Config, config: &Config) -> String {
     let parts: Vec<String> = (changed.iter())
         .map(|(key, values)| format!("<code>{} = {}</code>", escape(key), escape(&values[1])))
         .collect();
-    if parts.is_empty() {
-        "the common settings".to_owned()
-    } else {
-        parts.join("<br>")
-    }
+    if parts.is_empty() { "the common settings".to_owned() } else { parts.join("<br>") }
 }

@@ -12,32 +12,15 @@ use crate::train::History;
 
 /// The common settings in a few lines, and where and how long it was computed.
 pub fn overview(base: &Config, runs: &[&History]) -> String {
-    let Config {
-        data, model, optim, ..
-    } = base;
+    let Config { data, model, optim, .. } = base;
     let start = runs.iter().find_map(|run| run.start.as_ref());
     let images = start.map_or(String::new(), |start| {
-        format!(
-            ", {} training and {} test images",
-            count(start.train_images),
-            count(start.test_images)
-        )
+        format!(", {} training and {} test images", count(start.train_images), count(start.test_images))
     });
-    let parameters = start.map_or(String::new(), |start| {
-        format!(", {} parameters", count(start.parameters))
-    });
+    let parameters = start.map_or(String::new(), |start| format!(", {} parameters", count(start.parameters)));
     let mut facts = vec![
-        (
-            "Data",
-            format!("{}{images} of {} pixels", data.source, data.image_size),
-        ),
-        (
-            "Network",
-            format!(
-                "{} of width {}, d {}{parameters}",
-                model.arch, model.width, model.dim
-            ),
-        ),
+        ("Data", format!("{}{images} of {} pixels", data.source, data.image_size)),
+        ("Network", format!("{} of width {}, d {}{parameters}", model.arch, model.width, model.dim)),
         (
             "Training",
             format!(
@@ -53,19 +36,10 @@ pub fn overview(base: &Config, runs: &[&History]) -> String {
 /// Adapters, drivers and time of some runs.
 pub fn machine(runs: &[&History]) -> Vec<(&'static str, String)> {
     let starts = runs.iter().filter_map(|run| run.start.as_ref());
-    let adapters: BTreeSet<String> = starts
-        .map(|start| {
-            format!(
-                "{} ({}, driver {})",
-                start.adapter, start.backend, start.driver
-            )
-        })
-        .collect();
+    let adapters: BTreeSet<String> =
+        starts.map(|start| format!("{} ({}, driver {})", start.adapter, start.backend, start.driver)).collect();
     let seconds: f64 = runs.iter().map(|run| run.seconds()).sum();
-    let mut rates: Vec<f64> = runs
-        .iter()
-        .filter_map(|run| run.images_per_second())
-        .collect();
+    let mut rates: Vec<f64> = runs.iter().filter_map(|run| run.images_per_second()).collect();
     rates.sort_by(f64::total_cmp);
     let rate = match &rates[..] {
         [] => String::new(),
@@ -73,28 +47,16 @@ pub fn machine(runs: &[&History]) -> Vec<(&'static str, String)> {
         [low, .., high] if rate(*low) == rate(*high) => format!(", {} images/s", rate(*low)),
         [low, .., high] => format!(", {} to {} images/s", rate(*low), rate(*high)),
     };
-    let runs = if runs.len() == 1 {
-        "1 run".to_owned()
-    } else {
-        format!("{} runs", runs.len())
-    };
+    let runs = if runs.len() == 1 { "1 run".to_owned() } else { format!("{} runs", runs.len()) };
     vec![
-        (
-            "Adapter",
-            adapters.into_iter().collect::<Vec<_>>().join("; "),
-        ),
-        (
-            "Time",
-            format!("{runs}, {} together{rate}", duration(seconds)),
-        ),
+        ("Adapter", adapters.into_iter().collect::<Vec<_>>().join("; ")),
+        ("Time", format!("{runs}, {} together{rate}", duration(seconds))),
     ]
 }
 
 fn list(facts: &[(&str, String)]) -> String {
     let facts = facts.iter().filter(|(_, text)| !text.is_empty());
-    let entries: String = facts
-        .map(|(name, text)| format!("<dt>{name}</dt><dd>{}</dd>\n", escape(text)))
-        .collect();
+    let entries: String = facts.map(|(name, text)| format!("<dt>{name}</dt><dd>{}</dd>\n", escape(text))).collect();
     format!("<dl>\n{entries}</dl>\n")
 }
 
@@ -109,11 +71,7 @@ pub fn sample(sample: &Sample, factor: f64, digits: usize) -> String {
         (None, _) => "–".to_owned(),
         (Some(mean), None) => number(factor * mean, digits),
         (Some(mean), Some(spread)) => {
-            format!(
-                "{} ± {}",
-                number(factor * mean, digits),
-                number(factor * spread, digits)
-            )
+            format!("{} ± {}", number(factor * mean, digits), number(factor * spread, digits))
         }
     }
 }
@@ -126,11 +84,7 @@ pub fn state(run: &History) -> Option<String> {
     let step = run.steps.last().map_or(0, |step| step.step);
     Some(match (&run.failed, &run.start) {
         (Some(failed), _) => format!("diverged at step {}", count(failed.step as usize)),
-        (None, Some(start)) => format!(
-            "unfinished: step {} of {}",
-            count(step as usize),
-            count(start.steps as usize)
-        ),
+        (None, Some(start)) => format!("unfinished: step {} of {}", count(step as usize), count(start.steps as usize)),
         (None, None) => "not begun".to_owned(),
     })
 }
@@ -162,9 +116,7 @@ fn item(kind: &str, who: &str, step: u64, message: &str, advice: &str) -> String
         "" => String::new(),
         advice => format!("<br>What usually helps: {}", escape(advice)),
     };
-    format!(
-        "<li><strong>{kind}</strong> <span class=\"note\">{who}, step {step}</span><br>{message}{advice}</li>\n"
-    )
+    format!("<li><strong>{kind}</strong> <span class=\"note\">{who}, step {step}</span><br>{message}{advice}</li>\n")
 }
 
 /// The keys in which groups differ, as a table; nothing where they do not.
@@ -179,16 +131,9 @@ pub fn differing(groups: &[Group]) -> String {
     let cell = |text: &String| escape(text);
     let rows = differences.iter().map(|(key, values)| {
         let heading = format!("<code>{}</code>", escape(key));
-        [heading]
-            .into_iter()
-            .chain(values.iter().map(cell))
-            .collect()
+        [heading].into_iter().chain(values.iter().map(cell)).collect()
     });
-    let table = Table {
-        caption: "Settings that differ",
-        columns: &columns,
-        rows: rows.collect(),
-    };
+    let table = Table { caption: "Settings that differ", columns: &columns, rows: rows.collect() };
     format!("<h3>Settings that differ</h3>\n{}", table.html())
 }
 
@@ -209,8 +154,7 @@ pub fn runs(groups: &[Group]) -> String {
         let row = vec![
             escape(&name(run)),
             state(run).map_or("done".to_owned(), |state| escape(&state)),
-            run.knn()
-                .map_or("–".to_owned(), |knn| number(100.0 * knn, 1)),
+            run.knn().map_or("–".to_owned(), |knn| number(100.0 * knn, 1)),
             duration(run.seconds()),
             run.images_per_second().map_or("–".to_owned(), rate),
             escape(&start.adapter),
@@ -229,18 +173,6 @@ pub fn runs(groups: &[Group]) -> String {
         ("Adapter", false),
         ("Driver", false),
     ];
-    let summary = if rows.len() == 1 {
-        "The run".to_owned()
-    } else {
-        format!("All {} runs", rows.len())
-    };
-    details(
-        &summary,
-        &Table {
-            caption: "Runs",
-            columns: &columns,
-            rows,
-        }
-        .html(),
-    )
+    let summary = if rows.len() == 1 { "The run".to_owned() } else { format!("All {} runs", rows.len()) };
+    details(&summary, &Table { caption: "Runs", columns: &columns, rows }.html())
 }

@@ -22,11 +22,7 @@ impl<'a> Group<'a> {
             let same = |group: &&mut Group| same_but_seed(&group.runs[0].config, &run.config);
             match groups.iter_mut().find(same) {
                 Some(group) => group.runs.push(run),
-                None => groups.push(Group {
-                    label: String::new(),
-                    look: groups.len(),
-                    runs: vec![run],
-                }),
+                None => groups.push(Group { label: String::new(), look: groups.len(), runs: vec![run] }),
             }
         }
         for group in &mut groups {
@@ -40,13 +36,8 @@ impl<'a> Group<'a> {
 
 /// The last part of a run's folder.
 pub fn name(run: &History) -> String {
-    let folder = run
-        .folder
-        .canonicalize()
-        .unwrap_or_else(|_| run.folder.clone());
-    let name = folder
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned());
+    let folder = run.folder.canonicalize().unwrap_or_else(|_| run.folder.clone());
+    let name = folder.file_name().map(|name| name.to_string_lossy().into_owned());
     name.unwrap_or_else(|| run.folder.display().to_string())
 }
 
@@ -60,27 +51,13 @@ fn common(names: &[String]) -> String {
     }
     let agree = |(i, c): &(usize, char)| {
         let end = i + c.len_utf8();
-        rest.iter()
-            .all(|name| name.get(*i..end) == first.get(*i..end))
+        rest.iter().all(|name| name.get(*i..end) == first.get(*i..end))
     };
-    let length: usize = first
-        .char_indices()
-        .take_while(agree)
-        .map(|(_, c)| c.len_utf8())
-        .sum();
+    let length: usize = first.char_indices().take_while(agree).map(|(_, c)| c.len_utf8()).sum();
     let separators = ['-', '_', ' ', '.', '='];
-    let start = first[..length]
-        .trim_end_matches(|c: char| c.is_ascii_digit())
-        .trim_end_matches(separators);
-    let start = start
-        .strip_suffix("seed")
-        .unwrap_or(start)
-        .trim_end_matches(separators);
-    if start.is_empty() {
-        format!("{first} and {} more", rest.len())
-    } else {
-        start.to_owned()
-    }
+    let start = first[..length].trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches(separators);
+    let start = start.strip_suffix("seed").unwrap_or(start).trim_end_matches(separators);
+    if start.is_empty() { format!("{first} and {} more", rest.len()) } else { start.to_owned() }
 }
 
 #[cfg(test)]
@@ -89,14 +66,7 @@ mod tests {
 
     #[test]
     fn seeds_are_named_by_what_they_share() {
-        let of = |names: &[&str]| {
-            common(
-                &names
-                    .iter()
-                    .map(|&name| name.to_owned())
-                    .collect::<Vec<_>>(),
-            )
-        };
+        let of = |names: &[&str]| common(&names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
         assert_eq!(of(&["demo-001"]), "demo-001");
         assert_eq!(of(&["base-seed-0", "base-seed-1", "base-seed-10"]), "base");
         assert_eq!(of(&["demo-001", "demo-002"]), "demo");

@@ -32,10 +32,7 @@ pub fn paragraph(class: &str, text: &str) -> String {
 
 /// Something that is opened when it is wanted. `content` is HTML.
 pub fn details(summary: &str, content: &str) -> String {
-    format!(
-        "<details><summary>{}</summary>\n{content}</details>\n",
-        escape(summary)
-    )
+    format!("<details><summary>{}</summary>\n{content}</details>\n", escape(summary))
 }
 
 /// A table that scrolls by itself where the page is narrow.

@@ -19,12 +19,8 @@ pub use experiments::experiments;
 
 /// Writes a page whole or not at all.
 fn write(path: &Path, page: &str) -> Result<(), ExperimentError> {
-    atomic::write(path, |file: &mut dyn Write| file.write_all(page.as_bytes())).map_err(|reason| {
-        ExperimentError::Write {
-            path: path.to_path_buf(),
-            reason,
-        }
-    })
+    atomic::write(path, |file: &mut dyn Write| file.write_all(page.as_bytes()))
+        .map_err(|reason| ExperimentError::Write { path: path.to_path_buf(), reason })
 }
 
 #[cfg(test)]

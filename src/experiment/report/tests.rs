@@ -28,8 +28,7 @@ fn fake(path: &Path, config: &Config, end: End) -> Result {
     let folder = RunFolder::create(path, config)?;
     let mut text = String::new();
     let healthy = 1.0 / (config.model.dim as f64).sqrt();
-    let noise =
-        |step: u64| ((step * 7919 + config.run.seed * 104_729) % 1000) as f64 / 1000.0 - 0.5;
+    let noise = |step: u64| ((step * 7919 + config.run.seed * 104_729) % 1000) as f64 / 1000.0 - 0.5;
     let good = !matches!(end, End::Collapsed);
     let until = match end {
         End::Healthy | End::Collapsed => STEPS,
@@ -44,21 +43,9 @@ fn fake(path: &Path, config: &Config, end: End) -> Result {
     let numbers = |step: u64| {
         let t = step as f64 / STEPS as f64;
         let fall = 1.0 - (-6.0 * t).exp();
-        let loss = if good {
-            -0.85 * fall
-        } else {
-            -0.99 * (1.0 - (-40.0 * t).exp())
-        } + 0.06 * noise(step);
-        let std = if good {
-            healthy * (0.8 + 0.15 * fall)
-        } else {
-            healthy * (0.9 * (-30.0 * t).exp() + 0.02)
-        };
-        let rank = if good {
-            8.0 + 16.0 * fall
-        } else {
-            7.0 * (-20.0 * t).exp() + 1.2
-        };
+        let loss = if good { -0.85 * fall } else { -0.99 * (1.0 - (-40.0 * t).exp()) } + 0.06 * noise(step);
+        let std = if good { healthy * (0.8 + 0.15 * fall) } else { healthy * (0.9 * (-30.0 * t).exp() + 0.02) };
+        let rank = if good { 8.0 + 16.0 * fall } else { 7.0 * (-20.0 * t).exp() + 1.2 };
         let knn = 0.42 + if good { 0.25 * fall } else { -0.1 * fall } + 0.02 * noise(step + 3);
         (loss, std * (1.0 + 0.05 * noise(step + 1)), rank, knn)
     };
@@ -75,9 +62,7 @@ fn fake(path: &Path, config: &Config, end: End) -> Result {
             )?;
         }
         if step > 0 && step.is_multiple_of(STEPS / EPOCHS) {
-            let channels: Vec<f64> = (0..config.model.dim as u64)
-                .map(|i| std * (1.0 + 0.4 * noise(i)))
-                .collect();
+            let channels: Vec<f64> = (0..config.model.dim as u64).map(|i| std * (1.0 + 0.4 * noise(i))).collect();
             writeln!(
                 text,
                 r#"{{"event":"watch","step":{step},"epoch":{epoch},"effective_rank":{rank},"channel_std":{channels:?}}}"#
@@ -95,9 +80,7 @@ fn fake(path: &Path, config: &Config, end: End) -> Result {
         End::Collapsed => format!(
             "{{\"event\":\"alarm\",\"step\":40,\"kind\":\"collapse\",\"message\":\"output std 0.01 <b>\",\"advice\":\"Keep stop-gradient.\"}}\n{{\"event\":\"done\",\"steps\":{STEPS},\"seconds\":75.0}}\n"
         ),
-        End::Diverged => {
-            "{\"event\":\"failed\",\"step\":70,\"message\":\"the loss is NaN\"}\n".into()
-        }
+        End::Diverged => "{\"event\":\"failed\",\"step\":70,\"message\":\"the loss is NaN\"}\n".into(),
         End::Unfinished => "{\"event\":\"step\",\"st".into(),
     };
     fs::write(folder.metrics(), text)?;
@@ -106,17 +89,11 @@ fn fake(path: &Path, config: &Config, end: End) -> Result {
 
 /// The SVG elements of a page, each of which must be readable by itself; and what must hold for any page.
 fn check(page: &str) -> Result<usize> {
-    for element in [
-        "section", "table", "figure", "details", "svg", "main", "ul", "ol", "dl", "tr", "p",
-        "small", "h3", "a", "div",
-    ] {
-        let open = page.matches(&format!("<{element}>")).count()
-            + page.matches(&format!("<{element} ")).count();
-        assert_eq!(
-            open,
-            page.matches(&format!("</{element}>")).count(),
-            "<{element}>"
-        );
+    for element in
+        ["section", "table", "figure", "details", "svg", "main", "ul", "ol", "dl", "tr", "p", "small", "h3", "a", "div"]
+    {
+        let open = page.matches(&format!("<{element}>")).count() + page.matches(&format!("<{element} ")).count();
+        assert_eq!(open, page.matches(&format!("</{element}>")).count(), "<{element}>");
     }
     for part in ["http://", "https://", "<script", "<link", "<img"] {
         let rest = page.replace("http://www.w3.org/2000/svg", "");
@@ -130,10 +107,7 @@ fn check(page: &str) -> Result<usize> {
         resvg::usvg::Tree::from_str(&svg, &resvg::usvg::Options::default())?;
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
         assert!(svg.contains("<title") && svg.contains("<desc"));
-        let id = svg
-            .split("aria-labelledby=\"")
-            .nth(1)
-            .and_then(|rest| rest.split('"').next());
+        let id = svg.split("aria-labelledby=\"").nth(1).and_then(|rest| rest.split('"').next());
         assert!(ids.insert(id.map(str::to_owned)), "{id:?} twice");
         charts += 1;
     }
@@ -151,25 +125,13 @@ fn a_report_shows_every_variant_however_it_ended() -> Result {
     let base = Config::preset("demo")?;
     let folder = Folder::open(&path, &base)?;
     folder.make(&base)?;
-    let definitions = [
-        "stop-gradient",
-        "predictor",
-        "similarity",
-        "dimension",
-        "batch-size",
-    ];
-    let definitions: std::result::Result<Vec<_>, _> = definitions
-        .iter()
-        .map(|name| Definition::built_in(name))
-        .collect();
+    let definitions = ["stop-gradient", "predictor", "similarity", "dimension", "batch-size"];
+    let definitions: std::result::Result<Vec<_>, _> =
+        definitions.iter().map(|name| Definition::built_in(name)).collect();
     let plan = Plan::new(definitions?, &base, 3)?;
     for (i, run) in plan.runs.iter().enumerate() {
         let method = &run.config.method;
-        let end = match (
-            method.stop_gradient,
-            method.predictor.name(),
-            run.config.run.seed,
-        ) {
+        let end = match (method.stop_gradient, method.predictor.name(), run.config.run.seed) {
             (false, ..) | (_, "none", _) => End::Collapsed,
             (_, "frozen", 2) => End::Diverged,
             (_, "frozen", 1) => End::Unfinished,
@@ -181,21 +143,14 @@ fn a_report_shows_every_variant_however_it_ended() -> Result {
     }
     let runs = folder.runs()?;
     let missing: Vec<&str> = plan.missing(&runs).map(|run| run.name.as_str()).collect();
-    assert_eq!(
-        missing,
-        ["predictor=frozen-seed-1", "batch_size=512-seed-2"]
-    );
+    assert_eq!(missing, ["predictor=frozen-seed-1", "batch_size=512-seed-2"]);
 
     let page = fs::read_to_string(experiments(&folder, &plan, &runs)?)?;
     // Two losses of other scales in one of them.
     assert!(check(&page)? > 5 * 4);
     for experiment in &plan.experiments {
         for (variant, config) in experiment.variants() {
-            assert!(
-                page.contains(&Definition::label(variant, config)),
-                "{}",
-                variant.name
-            );
+            assert!(page.contains(&Definition::label(variant, config)), "{}", variant.name);
             assert!(page.contains(&variant.paper), "{}", variant.paper);
         }
         let png = path.join(format!("{}.png", experiment.definition.name));

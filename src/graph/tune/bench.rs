@@ -44,10 +44,7 @@ impl<'a> Bench<'a> {
             inputs: make(&kind.io.inputs)?,
             outputs: make(&kind.io.outputs)?,
             updates: make(&kind.io.updates)?,
-            scratch: scratch
-                .into_iter()
-                .map(|words| Buffer::new(gpu, "scratch", words))
-                .collect::<Result<_, _>>()?,
+            scratch: scratch.into_iter().map(|words| Buffer::new(gpu, "scratch", words)).collect::<Result<_, _>>()?,
         };
         for (seed, (buffer, shape)) in bench.inputs.iter().zip(&kind.io.inputs).enumerate() {
             noise::fill(gpu, buffer, shape, seed as u32)?;
@@ -56,12 +53,7 @@ impl<'a> Bench<'a> {
     }
 
     /// Compiles what is not compiled yet on all threads: a GPU's driver takes longer to compile a kernel than the kernel runs.
-    pub fn compile(
-        &self,
-        candidates: &[Candidate],
-        trials: &[Trial],
-        compiled: &mut [Option<Result<Plan, GpuError>>],
-    ) {
+    pub fn compile(&self, candidates: &[Candidate], trials: &[Trial], compiled: &mut [Option<Result<Plan, GpuError>>]) {
         let mut jobs: Vec<_> = candidates
             .iter()
             .zip(trials)
@@ -94,11 +86,7 @@ impl<'a> Bench<'a> {
                     Role::Scratch(i) => (&self.scratch[i], lowered.scratch[i]),
                 };
                 let (offset, words) = slot.part.unwrap_or((0, words.max(4)));
-                Binding {
-                    buffer: buffer.clone(),
-                    offset,
-                    words,
-                }
+                Binding { buffer: buffer.clone(), offset, words }
             };
             builder.push(&Dispatch {
                 kernel: launch.kernel.clone(),

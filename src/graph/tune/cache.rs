@@ -58,12 +58,7 @@ struct Entry {
 
 impl Device {
     fn of(gpu: &Gpu, shaders: u64) -> Device {
-        let AdapterReport {
-            name,
-            backend,
-            driver,
-            ..
-        } = gpu.report();
+        let AdapterReport { name, backend, driver, .. } = gpu.report();
         Device {
             adapter: name.clone(),
             backend: backend.clone(),
@@ -77,13 +72,7 @@ impl Device {
     fn file_name(&self) -> String {
         let mut hash = Fnv::default();
         let checked = self.checked.to_string();
-        for part in [
-            &self.adapter,
-            &self.backend,
-            &self.driver,
-            &checked,
-            &self.shaders,
-        ] {
+        for part in [&self.adapter, &self.backend, &self.driver, &checked, &self.shaders] {
             hash.add(part);
         }
         let words = self.adapter.split(|c: char| !c.is_ascii_alphanumeric());
@@ -121,28 +110,18 @@ impl Cache {
             Ok(_) => (BTreeMap::new(), None),
             Err(e) if e.kind() == io::ErrorKind::NotFound => (BTreeMap::new(), None),
             Err(e) => {
-                let line = format!(
-                    "{} cannot be read: {e}; kernels are measured anew",
-                    path.display()
-                );
+                let line = format!("{} cannot be read: {e}; kernels are measured anew", path.display());
                 (BTreeMap::new(), Some(line))
             }
         };
-        Cache {
-            path: Some(path),
-            file: File { device, kernels },
-            changed: false,
-            remark,
-        }
+        Cache { path: Some(path), file: File { device, kernels }, changed: false, remark }
     }
 
     /// The candidate of a kind that was chosen before.
     pub(super) fn find(&self, kind: &Kind, candidates: &[Candidate], print: u64) -> Option<String> {
         let entry = self.file.kernels.get(&kind.signature)?;
         let there = candidates.iter().any(|c| c.name == entry.kernel);
-        let enough = entry
-            .unfinished
-            .is_none_or(|runs| kind.runs <= LONGER.saturating_mul(runs));
+        let enough = entry.unfinished.is_none_or(|runs| kind.runs <= LONGER.saturating_mul(runs));
         let same = entry.candidates == format!("{print:016x}");
         (there && enough && same).then(|| entry.kernel.clone())
     }

@@ -90,9 +90,7 @@ impl Measured {
 
     /// Whether every candidate was tried.
     pub(super) fn complete(&self) -> bool {
-        self.trials
-            .iter()
-            .all(|trial| trial.outcome != Outcome::Untried)
+        self.trials.iter().all(|trial| trial.outcome != Outcome::Untried)
     }
 
     /// A line for each candidate that this driver fails on.
@@ -107,9 +105,7 @@ impl Measured {
             };
             let (op, shapes) = (kind.op.name(), &kind.io.inputs);
             let name = &trial.name;
-            Some(format!(
-                "kernel `{name}` of {op} {shapes:?} {fault}; another one is used"
-            ))
+            Some(format!("kernel `{name}` of {op} {shapes:?} {fault}; another one is used"))
         };
         self.trials.iter().filter_map(line).collect()
     }
@@ -146,16 +142,10 @@ pub fn measure(
         }
         Err(_) => {
             gpu.check()?;
-            trials
-                .iter_mut()
-                .for_each(|t| t.outcome = Outcome::TooLarge);
+            trials.iter_mut().for_each(|t| t.outcome = Outcome::TooLarge);
         }
     }
-    Ok(Measured {
-        trials,
-        chosen,
-        spent: began.elapsed().as_secs_f64() - first_compiled,
-    })
+    Ok(Measured { trials, chosen, spent: began.elapsed().as_secs_f64() - first_compiled })
 }
 
 fn least(seconds: impl Iterator<Item = f64>) -> f64 {
@@ -166,10 +156,7 @@ fn fits(gpu: &Gpu, kind: &Kind, candidate: &Candidate, bytes: u64) -> bool {
     let io = &kind.io;
     let shapes = io.inputs.iter().chain(&io.outputs).chain(&io.updates);
     let scratch = &candidate.lowered.scratch;
-    let words: usize = shapes
-        .map(Shape::stored_len)
-        .chain(scratch.iter().copied())
-        .sum();
+    let words: usize = shapes.map(Shape::stored_len).chain(scratch.iter().copied()).sum();
     scratch.iter().all(|&words| words <= gpu.max_tensor_words()) && words as u64 * 4 <= bytes
 }
 
@@ -304,26 +291,16 @@ impl Bench<'_> {
             while seconds < SUBMIT_SECONDS / 2.0 && repetitions < MOST_REPETITIONS {
                 let wanted = (repetitions as f64 * SUBMIT_SECONDS / seconds.max(1e-9)) as usize;
                 // Not all at once: the first submits hold more overhead than work.
-                repetitions = wanted
-                    .clamp(2 * repetitions, 16 * repetitions)
-                    .min(MOST_REPETITIONS);
+                repetitions = wanted.clamp(2 * repetitions, 16 * repetitions).min(MOST_REPETITIONS);
                 seconds = plan.seconds(repetitions)?;
             }
         }
-        Ok(Racer {
-            index,
-            plan,
-            single,
-            hopeless: single > slow,
-            repetitions,
-            seconds: seconds / repetitions as f64,
-        })
+        Ok(Racer { index, plan, single, hopeless: single > slow, repetitions, seconds: seconds / repetitions as f64 })
     }
 }
 
 /// The largest difference between results.
 fn apart(got: &[Vec<f32>], expected: &[Vec<f32>]) -> f64 {
     let each = got.iter().zip(expected);
-    each.map(|(a, b)| noise::difference(a, b))
-        .fold(0.0, f64::max)
+    each.map(|(a, b)| noise::difference(a, b)).fold(0.0, f64::max)
 }

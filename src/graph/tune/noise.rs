@@ -15,9 +15,7 @@ const PIECE: usize = 1 << 16;
 pub(super) fn fill(gpu: &Gpu, buffer: &Buffer, shape: &Shape, seed: u32) -> Result<(), GpuError> {
     let mut draw = Draw::new(0, Purpose::Benchmark, 0, seed, 0);
     let mut noise = |shape: &Shape| -> Vec<u32> {
-        let values: Vec<f32> = (0..shape.len())
-            .map(|_| (draw.word() >> 8) as f32 / (1 << 23) as f32 - 1.0)
-            .collect();
+        let values: Vec<f32> = (0..shape.len()).map(|_| (draw.word() >> 8) as f32 / (1 << 23) as f32 - 1.0).collect();
         shape.to_words(&values)
     };
     match shape.layout() {
@@ -78,19 +76,12 @@ pub(super) fn sample(gpu: &Gpu, buffer: &Buffer, shape: &Shape) -> Result<Vec<f3
 
 /// |a - b| / |b| in the Euclidean norm, over the numbers that are finite in `expected`; infinite where only one of the two is a number.
 pub(super) fn difference(got: &[f32], expected: &[f32]) -> f64 {
-    if got
-        .iter()
-        .zip(expected)
-        .any(|(a, b)| a.is_finite() != b.is_finite())
-    {
+    if got.iter().zip(expected).any(|(a, b)| a.is_finite() != b.is_finite()) {
         return f64::INFINITY;
     }
     let finite = |values: &[f32]| Array {
         dims: vec![values.len()],
-        data: values
-            .iter()
-            .map(|&v| if v.is_finite() { f64::from(v) } else { 0.0 })
-            .collect(),
+        data: values.iter().map(|&v| if v.is_finite() { f64::from(v) } else { 0.0 }).collect(),
     };
     finite(got).relative_error(&finite(expected))
 }

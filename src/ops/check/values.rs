@@ -40,9 +40,7 @@ pub(super) fn values(shape: &Shape, fill: &Fill, seed: u64) -> Array {
         Fill::Normal => (0..shape.len())
             .map(|_| (-2.0 * (1.0 - next()).ln()).sqrt() * (std::f64::consts::TAU * next()).cos())
             .collect(),
-        Fill::Uniform(a, b) => (0..shape.len())
-            .map(|_| f64::from(*a) + f64::from(b - a) * next())
-            .collect(),
+        Fill::Uniform(a, b) => (0..shape.len()).map(|_| f64::from(*a) + f64::from(b - a) * next()).collect(),
         Fill::Values(v) => v.iter().map(|&v| f64::from(v)).collect(),
         Fill::Words(v) => v.iter().map(|&v| f64::from(v)).collect(),
     };
@@ -53,10 +51,7 @@ pub(super) fn values(shape: &Shape, fill: &Fill, seed: u64) -> Array {
         Precision::F16 => f16::from_f64(v).to_f64(),
     };
     let data = data.into_iter().map(|v| if exact { v } else { rounded(v) });
-    Array {
-        dims: shape.dims().to_vec(),
-        data: data.collect(),
-    }
+    Array { dims: shape.dims().to_vec(), data: data.collect() }
 }
 
 /// The relative error of what lies in memory as `shape`. Of f16 only what is more than rounding counts: one step of f16 at

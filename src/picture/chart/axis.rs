@@ -22,19 +22,12 @@ impl Axis {
             .take_while(|tick| *tick <= high + 1e-9 * step)
             .collect();
         let digits = (-step.log10() - 1e-9).ceil().clamp(0.0, 12.0) as usize;
-        Axis {
-            low,
-            high,
-            ticks,
-            digits,
-        }
+        Axis { low, high, ticks, digits }
     }
 
     /// Around all of `values`, with a little space. There must be one; of a single value the range has its size.
     pub(super) fn around(values: impl Iterator<Item = f64>, count: usize) -> Axis {
-        let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), y| {
-            (low.min(y), high.max(y))
-        });
+        let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), y| (low.min(y), high.max(y)));
         let span = match high - low {
             span if span > 1e-9 * (1.0 + low.abs()) => span,
             _ => low.abs().max(1e-3),
@@ -46,8 +39,6 @@ impl Axis {
 /// The smallest of 1, 2, 5 times a power of ten that is at least `step`.
 fn round_step(step: f64) -> f64 {
     let power = 10_f64.powf(step.log10().floor());
-    let factor = [1.0, 2.0, 5.0, 10.0]
-        .into_iter()
-        .find(|factor| factor * power >= step * (1.0 - 1e-9));
+    let factor = [1.0, 2.0, 5.0, 10.0].into_iter().find(|factor| factor * power >= step * (1.0 - 1e-9));
     factor.unwrap_or(10.0) * power
 }

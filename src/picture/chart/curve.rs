@@ -5,11 +5,7 @@ pub type Curve = Vec<[f64; 2]>;
 
 /// The last point with a number.
 pub(super) fn last(curve: &[[f64; 2]]) -> Option<[f64; 2]> {
-    curve
-        .iter()
-        .rev()
-        .find(|point| point[1].is_finite())
-        .copied()
+    curve.iter().rev().find(|point| point[1].is_finite()).copied()
 }
 
 /// The mean of some curves at the points of the first, as far as all of them reach.
@@ -31,10 +27,7 @@ pub(super) fn mean(curves: &[Curve]) -> Curve {
 /// Between two points of a curve, on the line between them; outside, the nearest point's.
 fn value_at(curve: &[[f64; 2]], x: f64) -> f64 {
     let after = curve.partition_point(|point| point[0] < x);
-    match (
-        after.checked_sub(1).and_then(|before| curve.get(before)),
-        curve.get(after),
-    ) {
+    match (after.checked_sub(1).and_then(|before| curve.get(before)), curve.get(after)) {
         (Some(&[x0, y0]), Some(&[x1, y1])) if x1 > x0 => y0 + (y1 - y0) * (x - x0) / (x1 - x0),
         (_, Some(&[_, y])) | (Some(&[_, y]), None) => y,
         (None, None) => f64::NAN,

@@ -23,24 +23,11 @@ pub(super) struct Frame {
 impl Frame {
     /// With as much space on both sides as the text there needs.
     pub(super) fn new(x: Axis, y: Axis, chart: &Chart) -> Frame {
-        let widest = |texts: &mut dyn Iterator<Item = String>| {
-            texts
-                .map(|t| text::width(&t, SIZE) * SLACK)
-                .fold(0.0, f64::max)
-        };
-        let ticks = widest(
-            &mut y
-                .ticks
-                .iter()
-                .map(|tick| text::number(*tick, y.digits) + chart.unit),
-        );
+        let widest =
+            |texts: &mut dyn Iterator<Item = String>| texts.map(|t| text::width(&t, SIZE) * SLACK).fold(0.0, f64::max);
+        let ticks = widest(&mut y.ticks.iter().map(|tick| text::number(*tick, y.digits) + chart.unit));
         let names = names::width(chart) * SLACK;
-        Frame {
-            x,
-            y,
-            left: ticks + 10.0,
-            right: WIDTH - names - 16.0,
-        }
+        Frame { x, y, left: ticks + 10.0, right: WIDTH - names - 16.0 }
     }
 
     pub(super) fn top(&self) -> f64 {
@@ -62,10 +49,7 @@ impl Frame {
     /// Where a point lies.
     pub(super) fn place(&self, [x, y]: [f64; 2]) -> [f64; 2] {
         let part = |axis: &Axis, value: f64| (value - axis.low) / (axis.high - axis.low);
-        [
-            self.left + part(&self.x, x) * (self.right - self.left),
-            self.bottom() - part(&self.y, y) * self.height(),
-        ]
+        [self.left + part(&self.x, x) * (self.right - self.left), self.bottom() - part(&self.y, y) * self.height()]
     }
 
     /// Lines and numbers of both axes.
@@ -102,10 +86,7 @@ impl Frame {
     /// A dashed line across the plot.
     pub(super) fn reference(&self, reference: &Reference) -> String {
         let [_, y] = self.place([0.0, reference.y]);
-        format!(
-            "<path class=\"ref\" d=\"M{:.1} {y:.1}H{:.1}\"/>\n",
-            self.left, self.right
-        )
+        format!("<path class=\"ref\" d=\"M{:.1} {y:.1}H{:.1}\"/>\n", self.left, self.right)
     }
 
     /// The curves of all seeds, thin, and their mean over them.

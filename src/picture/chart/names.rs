@@ -14,9 +14,7 @@ pub(super) fn width(chart: &Chart) -> f64 {
     let lines = chart.lines.iter().filter(|line| !line.curves.is_empty());
     let references = chart.references.iter().map(|reference| &reference.label);
     let names = lines.map(|line| &line.label).chain(references);
-    let widest = names
-        .map(|name| text::width(name, SIZE))
-        .fold(0.0, f64::max);
+    let widest = names.map(|name| text::width(name, SIZE)).fold(0.0, f64::max);
     widest.min(WIDTH)
 }
 
@@ -33,31 +31,18 @@ struct End<'a> {
 pub(super) fn names(chart: &Chart, frame: &Frame) -> String {
     let lines = chart.lines.iter().filter_map(|line| {
         let [x, y] = frame.place(curve::last(&line.main())?);
-        Some(End {
-            name: &line.label,
-            look: Some(line.look),
-            x,
-            y,
-        })
+        Some(End { name: &line.label, look: Some(line.look), x, y })
     });
     let references = chart.references.iter().map(|reference| {
         let [_, y] = frame.place([0.0, reference.y]);
-        End {
-            name: &reference.label,
-            look: None,
-            x: frame.right(),
-            y,
-        }
+        End { name: &reference.label, look: None, x: frame.right(), y }
     });
     let mut ends: Vec<End> = lines.chain(references).collect();
     ends.sort_by(|a, b| a.y.total_cmp(&b.y));
     ends.truncate((frame.height() / GAP) as usize);
     let wanted: Vec<f64> = ends.iter().map(|end| end.y).collect();
     let places = spread(&wanted, GAP, frame.top(), frame.bottom());
-    ends.iter()
-        .zip(places)
-        .map(|(end, place)| draw(end, place, frame))
-        .collect()
+    ends.iter().zip(places).map(|(end, place)| draw(end, place, frame)).collect()
 }
 
 fn draw(end: &End, place: f64, frame: &Frame) -> String {
@@ -66,14 +51,9 @@ fn draw(end: &End, place: f64, frame: &Frame) -> String {
     let (text_x, text_y) = (right + 14.0, place + SIZE * 0.35);
     let (from, to) = (x + 5.0, (right + 10.0).max(x + 5.0));
     let name = text::escape(&text::shorten(end.name, SIZE, WIDTH));
-    let label = |class: &str| {
-        format!(
-            "<text{class} x=\"{text_x:.1}\" y=\"{text_y:.1}\" font-size=\"{SIZE}\">{name}</text>"
-        )
-    };
-    let lead = |class: &str, from: f64| {
-        format!("<path class=\"{class}\" d=\"M{from:.1} {y:.1}L{to:.1} {place:.1}\"/>")
-    };
+    let label =
+        |class: &str| format!("<text{class} x=\"{text_x:.1}\" y=\"{text_y:.1}\" font-size=\"{SIZE}\">{name}</text>");
+    let lead = |class: &str, from: f64| format!("<path class=\"{class}\" d=\"M{from:.1} {y:.1}L{to:.1} {place:.1}\"/>");
     match end.look {
         Some(look) => format!(
             "<g class=\"c{}\">{}{}{}</g>\n",
@@ -103,11 +83,6 @@ pub(super) fn spread(wanted: &[f64], gap: f64, top: f64, bottom: f64) -> Vec<f64
         pools.push(pool);
     }
     let last = bottom - wanted.len().saturating_sub(1) as f64 * gap;
-    let places = pools
-        .iter()
-        .flat_map(|&(place, count)| std::iter::repeat_n(place, count));
-    places
-        .enumerate()
-        .map(|(i, place)| place.min(last).max(top) + i as f64 * gap)
-        .collect()
+    let places = pools.iter().flat_map(|&(place, count)| std::iter::repeat_n(place, count));
+    places.enumerate().map(|(i, place)| place.min(last).max(top) + i as f64 * gap).collect()
 }

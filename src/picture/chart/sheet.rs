@@ -28,24 +28,14 @@ impl ChartSheet<'_> {
     /// The sheet by itself, in light colours.
     pub fn to_svg(&self) -> String {
         let columns = COLUMNS as f64;
-        let mut page = Page::new(
-            2.0 * MARGIN + columns * WIDTH + (columns - 1.0) * GAP,
-            self.title,
-            self.subtitle,
-        );
+        let mut page = Page::new(2.0 * MARGIN + columns * WIDTH + (columns - 1.0) * GAP, self.title, self.subtitle);
         page.styles(&styles(false));
         for row in self.charts.chunks(COLUMNS) {
             page.y += GAP;
             for (column, chart) in row.iter().enumerate() {
                 let x = MARGIN + column as f64 * (WIDTH + GAP);
                 let y = page.y;
-                page.text(
-                    x,
-                    y + BODY,
-                    Style::new(BODY, INK).strong(),
-                    Anchor::Start,
-                    &chart.title,
-                );
+                page.text(x, y + BODY, Style::new(BODY, INK).strong(), Anchor::Start, &chart.title);
                 page.group(x, y + TITLE - 6.0, &chart.body());
             }
             page.y += TITLE + HEIGHT;

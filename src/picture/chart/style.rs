@@ -6,13 +6,9 @@ use super::super::page::{INK, MUTED, RULE};
 pub const LOOKS: usize = 8;
 
 /// Colours of lines and of their names, at least 4.5:1 on white.
-const LIGHT: [&str; LOOKS] = [
-    "#1766d6", "#c4320a", "#1a7f37", "#8250df", "#8a5a00", "#bf2f83", "#0e7490", "#57606a",
-];
+const LIGHT: [&str; LOOKS] = ["#1766d6", "#c4320a", "#1a7f37", "#8250df", "#8a5a00", "#bf2f83", "#0e7490", "#57606a"];
 /// The same hues, at least 4.5:1 on the dark page of reports, #0f141a.
-const DARK: [&str; LOOKS] = [
-    "#6cb0ff", "#ff8f66", "#56d364", "#c297ff", "#e3b341", "#ff80bf", "#4fd1dd", "#aab4c0",
-];
+const DARK: [&str; LOOKS] = ["#6cb0ff", "#ff8f66", "#56d364", "#c297ff", "#e3b341", "#ff80bf", "#4fd1dd", "#aab4c0"];
 
 /// Rules of CSS for everything in a chart, on a light page or on a dark one. Selectors and values that every SVG renderer knows.
 pub fn styles(dark: bool) -> String {

@@ -12,14 +12,7 @@ const RUNS: &str = include_str!("../../../tests/data/alarms.jsonl");
 const STEPS_PER_EPOCH: u64 = 15;
 
 fn epoch(loss: f64, output_std: f64, effective_rank: f64) -> Event {
-    Event::Epoch(Epoch {
-        epoch: 0,
-        loss,
-        output_std,
-        effective_rank,
-        knn_top1: None,
-        seconds: 0.0,
-    })
+    Event::Epoch(Epoch { epoch: 0, loss, output_std, effective_rank, knn_top1: None, seconds: 0.0 })
 }
 
 fn step(step: u64, loss: f64, output_std: f64) -> Event {
@@ -52,8 +45,7 @@ fn watch(step: u64, effective_rank: f64) -> Event {
 
 /// The events of a recorded run.
 fn events(run: &Value) -> Result<Vec<Event>> {
-    let numbers =
-        |value: &Value| -> Result<Vec<f64>> { Ok(serde_json::from_value(value.clone())?) };
+    let numbers = |value: &Value| -> Result<Vec<f64>> { Ok(serde_json::from_value(value.clone())?) };
     let first = numbers(&run["first"])?;
     let mut events = vec![epoch(first[0], first[1], first[2])];
     let ranks: Vec<(u64, f64)> = serde_json::from_value(run["rank"].clone())?;
@@ -61,11 +53,7 @@ fn events(run: &Value) -> Result<Vec<Event>> {
     let (losses, stds) = (numbers(&run["loss"])?, numbers(&run["std"])?);
     for (at, (loss, std)) in (1..).zip(losses.into_iter().zip(stds)) {
         events.push(step(at, loss, std));
-        events.extend(
-            ranks
-                .next_if(|(step, _)| *step == at)
-                .map(|(_, rank)| watch(at, rank)),
-        );
+        events.extend(ranks.next_if(|(step, _)| *step == at).map(|(_, rank)| watch(at, rank)));
     }
     Ok(events)
 }
@@ -83,20 +71,10 @@ fn collapsed_runs_are_told_and_healthy_ones_are_not() -> Result {
     for line in RUNS.lines() {
         let run: Value = serde_json::from_str(line)?;
         let mut watchman = watchman(&run)?;
-        let alarms: Vec<Alarm> = events(&run)?
-            .iter()
-            .filter_map(|e| watchman.hear(e))
-            .collect();
-        let kinds: Vec<Value> = alarms
-            .iter()
-            .map(|alarm| serde_json::to_value(alarm.kind))
-            .collect::<std::result::Result<_, _>>()?;
-        assert_eq!(
-            Value::from(kinds),
-            run["alarms"],
-            "{}: {alarms:?}",
-            run["set"]
-        );
+        let alarms: Vec<Alarm> = events(&run)?.iter().filter_map(|e| watchman.hear(e)).collect();
+        let kinds: Vec<Value> =
+            alarms.iter().map(|alarm| serde_json::to_value(alarm.kind)).collect::<std::result::Result<_, _>>()?;
+        assert_eq!(Value::from(kinds), run["alarms"], "{}: {alarms:?}", run["set"]);
     }
     Ok(())
 }
@@ -112,10 +90,7 @@ fn a_checkpoint_keeps_what_was_heard_and_told() -> Result {
         for cut in [1, 40, 70, events.len()] {
             let mut checkpoint = Checkpoint::default();
             let mut before = watchman(&run)?;
-            let mut told: Vec<Alarm> = events[..cut]
-                .iter()
-                .filter_map(|e| before.hear(e))
-                .collect();
+            let mut told: Vec<Alarm> = events[..cut].iter().filter_map(|e| before.hear(e)).collect();
             before.write(&mut checkpoint);
             let mut after = watchman(&run)?;
             after.read(&checkpoint);
@@ -129,31 +104,23 @@ fn a_checkpoint_keeps_what_was_heard_and_told() -> Result {
 
 #[test]
 fn a_point_and_a_divergence() -> Result {
-    let run =
-        |loss: &dyn Fn(u64) -> f64, std: &dyn Fn(u64) -> f64, rank: f64| -> Result<Vec<Alarm>> {
-            let mut watchman = Watchman::new(&Config::preset("demo")?, STEPS_PER_EPOCH);
-            let mut alarms: Vec<Alarm> = watchman
-                .hear(&epoch(0.0, 0.088, 40.0))
-                .into_iter()
-                .collect();
-            for at in 1..=200 {
-                alarms.extend(watchman.hear(&step(at, loss(at), std(at))));
-                if at.is_multiple_of(5) {
-                    alarms.extend(watchman.hear(&watch(at, rank)));
-                }
+    let run = |loss: &dyn Fn(u64) -> f64, std: &dyn Fn(u64) -> f64, rank: f64| -> Result<Vec<Alarm>> {
+        let mut watchman = Watchman::new(&Config::preset("demo")?, STEPS_PER_EPOCH);
+        let mut alarms: Vec<Alarm> = watchman.hear(&epoch(0.0, 0.088, 40.0)).into_iter().collect();
+        for at in 1..=200 {
+            alarms.extend(watchman.hear(&step(at, loss(at), std(at))));
+            if at.is_multiple_of(5) {
+                alarms.extend(watchman.hear(&watch(at, rank)));
             }
-            Ok(alarms)
-        };
+        }
+        Ok(alarms)
+    };
     let learns = |at: u64| -0.8 * (1.0 - (-(at as f64) / 40.0).exp());
     let healthy = |_: u64| 0.088;
     assert_eq!(run(&learns, &healthy, 20.0)?, []);
     // A batch now and then that is far off, and a rank that is no number, are no alarm.
     let jumps = |at: u64| {
-        if at.is_multiple_of(20) {
-            0.0
-        } else {
-            learns(at)
-        }
+        if at.is_multiple_of(20) { 0.0 } else { learns(at) }
     };
     assert_eq!(run(&jumps, &healthy, f64::NAN)?, []);
 

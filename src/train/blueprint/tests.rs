@@ -45,9 +45,7 @@ impl Op for Copy {
     fn candidates(&self, io: &Io, _target: &Target) -> Vec<Candidate> {
         let vectors = io.outputs[0].stored_len() / 4;
         let candidate = |(name, rounds): (&str, u32)| {
-            let kernel = Kernel::with_text("copy", COPY)
-                .with("VECTORS", vectors)
-                .with("ROUNDS", rounds);
+            let kernel = Kernel::with_text("copy", COPY).with("VECTORS", vectors).with("ROUNDS", rounds);
             let slots = [Slot::input(0), Slot::output(0)];
             Candidate {
                 name: name.to_owned(),
@@ -114,17 +112,8 @@ fn a_resumed_run_has_the_kernels_it_began_with_whatever_the_cache_says() -> Resu
     let tuned = first.tune(&mut cache(), &mut |event| heard.push(event.clone()))?;
     assert_eq!(tuned.choices.0[&copy], "fast");
     let kinds = tuned.kinds;
-    assert_eq!(
-        heard.first(),
-        Some(&Event::Tuning(Tuning { done: 0, of: kinds }))
-    );
-    assert_eq!(
-        heard.last(),
-        Some(&Event::Tuning(Tuning {
-            done: kinds,
-            of: kinds
-        }))
-    );
+    assert_eq!(heard.first(), Some(&Event::Tuning(Tuning { done: 0, of: kinds })));
+    assert_eq!(heard.last(), Some(&Event::Tuning(Tuning { done: kinds, of: kinds })));
     let path = folder.path().join("kernels.json");
     first.kernels().write(&path)?;
     let kept = Kernels::read(&path)?.ok_or("the file")?;

@@ -16,12 +16,8 @@ const VERSION_KEY: &str = "simsiam.version";
 const VIEWS: u64 = 2;
 
 pub(super) fn write(checkpoint: &Checkpoint, path: &Path) -> Result<(), CheckpointError> {
-    atomic::write(path, |file| write_to(checkpoint, file)).map_err(|reason| {
-        CheckpointError::Write {
-            file: path.to_path_buf(),
-            reason,
-        }
-    })
+    atomic::write(path, |file| write_to(checkpoint, file))
+        .map_err(|reason| CheckpointError::Write { file: path.to_path_buf(), reason })
 }
 
 /// The safetensors crate's own writer orders the metadata at random; this one writes the same bytes every time.
@@ -76,20 +72,11 @@ pub(super) fn read(path: &Path) -> Result<Checkpoint, CheckpointError> {
     let file = || path.to_path_buf();
     let bytes = fs::read(path).map_err(|reason| match reason.kind() {
         io::ErrorKind::NotFound => CheckpointError::NotFound { file: file() },
-        _ => CheckpointError::Read {
-            file: file(),
-            reason,
-        },
+        _ => CheckpointError::Read { file: file(), reason },
     })?;
-    let format = |e: safetensors::SafeTensorError| CheckpointError::Format {
-        file: file(),
-        reason: e.to_string(),
-    };
+    let format = |e: safetensors::SafeTensorError| CheckpointError::Format { file: file(), reason: e.to_string() };
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(format)?;
-    let mut checkpoint = Checkpoint {
-        origin: file(),
-        ..Checkpoint::default()
-    };
+    let mut checkpoint = Checkpoint { origin: file(), ..Checkpoint::default() };
     let metadata = header.metadata().clone().unwrap_or_default();
     fill(&mut checkpoint, metadata.into_iter().collect(), path)?;
     for (name, view) in SafeTensors::deserialize(&bytes).map_err(format)?.iter() {
@@ -122,19 +109,11 @@ fn fill(
     if metadata.contains_key(VERSION_KEY) {
         let mut number = |key: &'static str| -> Result<u64, CheckpointError> {
             let value = metadata.remove(key).unwrap_or_default();
-            value.parse().map_err(|_| CheckpointError::Metadata {
-                file: file.clone(),
-                key,
-                value,
-            })
+            value.parse().map_err(|_| CheckpointError::Metadata { file: file.clone(), key, value })
         };
         let version = number(VERSION_KEY)?;
         if version > VERSION {
-            return Err(CheckpointError::Version {
-                file,
-                version,
-                known: VERSION,
-            });
+            return Err(CheckpointError::Version { file, version, known: VERSION });
         }
         checkpoint.step = number("step")?;
         checkpoint.epoch = number("epoch")?;

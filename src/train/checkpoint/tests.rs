@@ -6,12 +6,7 @@ use crate::method::simsiam;
 /// A small model's table.
 fn table(width: usize) -> Parameters {
     let mut config = Config::default();
-    for assignment in [
-        "model.arch=resnet_tiny",
-        "model.blocks=[1,1]",
-        &format!("model.width={width}"),
-        "model.dim=6",
-    ] {
+    for assignment in ["model.arch=resnet_tiny", "model.blocks=[1,1]", &format!("model.width={width}"), "model.dim=6"] {
         config.set(assignment).unwrap();
     }
     let mut parameters = Parameters::new();
@@ -23,11 +18,8 @@ fn table(width: usize) -> Parameters {
 
 fn example(parameters: &Parameters) -> Checkpoint {
     let weights = parameters.initialize(1);
-    let momentum: Vec<Vec<f32>> = parameters
-        .of(Arena::Parameters)
-        .zip(1..)
-        .map(|(entry, i)| vec![i as f32; entry.shape.len()])
-        .collect();
+    let momentum: Vec<Vec<f32>> =
+        parameters.of(Arena::Parameters).zip(1..).map(|(entry, i)| vec![i as f32; entry.shape.len()]).collect();
     let mut checkpoint = Checkpoint::new(parameters, &weights, Some(&momentum));
     checkpoint.config = Some("[run]\nseed = 1\n".to_string());
     (checkpoint.step, checkpoint.epoch) = (17, 3);
@@ -49,10 +41,7 @@ fn a_checkpoint_comes_back() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 
     let mut loaded = Checkpoint::load(&path).unwrap();
-    assert_eq!(
-        loaded.weights(&parameters).unwrap(),
-        parameters.initialize(1)
-    );
+    assert_eq!(loaded.weights(&parameters).unwrap(), parameters.initialize(1));
     assert_eq!(loaded.momentum(&parameters).unwrap()[1][0], 2.0);
     assert!(loaded.has_momentum());
     assert_eq!(loaded.origin, path);
@@ -76,15 +65,8 @@ fn pytorch_finds_its_names_and_layouts() {
     assert_eq!(shape("encoder.fc.6.weight"), [6, 10]);
     assert_eq!(shape("encoder.fc.6.bias"), [6]);
     assert_eq!(shape("predictor.0.weight"), [1, 6]);
-    assert_eq!(
-        shape("optimizer.encoder.conv1.weight.momentum_buffer"),
-        [5, 3, 3, 3]
-    );
-    assert!(
-        file.tensor("optimizer.encoder.fc.6.bias.momentum_buffer")
-            .is_err(),
-        "a frozen bias has no momentum"
-    );
+    assert_eq!(shape("optimizer.encoder.conv1.weight.momentum_buffer"), [5, 3, 3, 3]);
+    assert!(file.tensor("optimizer.encoder.fc.6.bias.momentum_buffer").is_err(), "a frozen bias has no momentum");
     let calls = file.tensor("encoder.bn1.num_batches_tracked").unwrap();
     assert_eq!(calls.dtype(), safetensors::Dtype::I64);
     assert!(calls.shape().is_empty());
@@ -108,17 +90,11 @@ fn every_fault_has_its_line() {
     good.save(&at("good")).unwrap();
     let bytes = std::fs::read(at("good")).unwrap();
 
-    assert_eq!(
-        load("absent"),
-        "checkpoint absent does not exist; give the path of a .safetensors file"
-    );
+    assert_eq!(load("absent"), "checkpoint absent does not exist; give the path of a .safetensors file");
     for length in [0, 5, 8, 100, bytes.len() / 2, bytes.len() - 1] {
         std::fs::write(at("short"), &bytes[..length]).unwrap();
         let text = load("short");
-        assert!(
-            text.starts_with("short is no complete safetensors file ("),
-            "{text}"
-        );
+        assert!(text.starts_with("short is no complete safetensors file ("), "{text}");
     }
     std::fs::write(at("text"), "these are notes, not weights at all").unwrap();
     assert!(load("text").starts_with("text is no complete safetensors file ("));

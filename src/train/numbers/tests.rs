@@ -61,11 +61,7 @@ fn numbers_arrive_by_step_and_are_those_of_the_tensors() -> Result<(), Box<dyn E
         let z = program.read(nodes.normalized_z)?;
         let more = last.more.as_ref().ok_or("it was watched")?;
         let expected = effective_rank(&z[..IMAGES * dim], dim);
-        assert!(
-            (more.effective_rank / expected - 1.0).abs() < 1e-4,
-            "{} is not {expected}",
-            more.effective_rank
-        );
+        assert!((more.effective_rank / expected - 1.0).abs() < 1e-4, "{} is not {expected}", more.effective_rank);
         assert_eq!(more.channel_std.len(), dim);
         let mean = more.channel_std.iter().sum::<f32>() / dim as f32;
         assert!((mean / last.output_std - 1.0).abs() < 1e-5);
@@ -73,12 +69,7 @@ fn numbers_arrive_by_step_and_are_those_of_the_tensors() -> Result<(), Box<dyn E
         let cosine = first.iter().zip(second).map(|(a, b)| a * b).sum::<f32>() / IMAGES as f32;
         assert!((last.view_cosine - cosine).abs() < 1e-5);
         let gradients = parameters.read_twins(&store, Arena::GRADIENTS)?;
-        let norm = gradients
-            .iter()
-            .flatten()
-            .map(|v| v * v)
-            .sum::<f32>()
-            .sqrt();
+        let norm = gradients.iter().flatten().map(|v| v * v).sum::<f32>().sqrt();
         let told = last.gradient_norm().ok_or("the gradient is finite")?;
         assert!((told / norm - 1.0).abs() < 1e-5, "{told} is not {norm}");
         assert!(arrived[0].loss != last.loss && last.loss_scale.is_none());

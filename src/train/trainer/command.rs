@@ -8,19 +8,11 @@ use crate::train::event::Command;
 
 impl Trainer {
     /// Follows the commands that have come; false means stop. Steps before a pause or a checkpoint are waited for.
-    pub(super) fn obey(
-        &mut self,
-        commands: &Receiver<Command>,
-        listener: &mut Listener,
-    ) -> Result<bool, TrainError> {
+    pub(super) fn obey(&mut self, commands: &Receiver<Command>, listener: &mut Listener) -> Result<bool, TrainError> {
         let mut paused = false;
         loop {
             let command = match paused {
-                false => match self
-                    .deferred
-                    .pop_front()
-                    .map_or_else(|| commands.try_recv(), Ok)
-                {
+                false => match self.deferred.pop_front().map_or_else(|| commands.try_recv(), Ok) {
                     Ok(command) => command,
                     Err(TryRecvError::Empty | TryRecvError::Disconnected) => return Ok(true),
                 },
@@ -52,8 +44,6 @@ impl Trainer {
     pub(super) fn stop(&mut self, listener: &mut Listener) -> Result<Outcome, TrainError> {
         self.drain(listener)?;
         self.save(&[LAST.to_owned()], listener)?;
-        Ok(Outcome::Stopped {
-            step: self.position.step,
-        })
+        Ok(Outcome::Stopped { step: self.position.step })
     }
 }

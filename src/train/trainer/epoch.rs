@@ -26,13 +26,9 @@ impl Trainer {
         let first = self.parameters.initialize(self.config.run.seed);
         self.parameters.write(&self.store, &first);
         LossScale::INITIAL.write(&self.store);
-        let zeros: Vec<Vec<f32>> = self
-            .parameters
-            .of(Arena::Parameters)
-            .map(|entry| vec![0.0; entry.shape.len()])
-            .collect();
-        self.parameters
-            .write_twins(&self.store, Arena::MOMENTUM, &zeros);
+        let zeros: Vec<Vec<f32>> =
+            self.parameters.of(Arena::Parameters).map(|entry| vec![0.0; entry.shape.len()]).collect();
+        self.parameters.write_twins(&self.store, Arena::MOMENTUM, &zeros);
         Ok(())
     }
 
@@ -65,11 +61,7 @@ impl Trainer {
         }
         self.position.knn = knn_top1.or(self.position.knn);
         let effective_rank = self.position.pending.unwrap_or(f64::NAN);
-        let steps = if epoch == 0 {
-            1
-        } else {
-            self.steps_per_epoch()
-        };
+        let steps = if epoch == 0 { 1 } else { self.steps_per_epoch() };
         let [loss, output_std] = self.position.end_epoch(steps);
         let event = Event::Epoch(Epoch {
             epoch,

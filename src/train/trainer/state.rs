@@ -38,11 +38,7 @@ impl Trainer {
     }
 
     /// Writes the state under these names. All steps sent must have arrived.
-    pub(super) fn save(
-        &mut self,
-        names: &[String],
-        listener: &mut Listener,
-    ) -> Result<(), TrainError> {
+    pub(super) fn save(&mut self, names: &[String], listener: &mut Listener) -> Result<(), TrainError> {
         let Some(folder) = &self.checkpoints else {
             return Ok(());
         };

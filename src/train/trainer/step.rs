@@ -28,18 +28,8 @@ impl Trainer {
     }
 
     /// The numbers of a step are here.
-    pub(super) fn arrived(
-        &mut self,
-        numbers: Numbers,
-        listener: &mut Listener,
-    ) -> Result<(), TrainError> {
-        let Numbers {
-            step,
-            loss,
-            output_std,
-            loss_scale,
-            ..
-        } = numbers;
+    pub(super) fn arrived(&mut self, numbers: Numbers, listener: &mut Listener) -> Result<(), TrainError> {
+        let Numbers { step, loss, output_std, loss_scale, .. } = numbers;
         let ends_epoch = step.is_multiple_of(self.steps_per_epoch());
         if let (true, Some(more)) = (ends_epoch, &numbers.more) {
             self.position.pending = Some(more.effective_rank);
@@ -51,11 +41,7 @@ impl Trainer {
             && scale <= LossScale::LEAST
         {
             let resume = self.resume();
-            return Err(TrainError::LossScale {
-                step,
-                scale,
-                resume,
-            });
+            return Err(TrainError::LossScale { step, scale, resume });
         }
         match (loss.is_finite(), loss_scale) {
             (true, _) => self.position.add(step, loss, output_std),
@@ -63,9 +49,7 @@ impl Trainer {
             // Such a step has moved nothing, and the scale falls with every further one.
             (false, Some(_)) => {
                 self.position.skip(step);
-                let message = format!(
-                    "step {step} was skipped: an activation has left the range of 16-bit floats"
-                );
+                let message = format!("step {step} was skipped: an activation has left the range of 16-bit floats");
                 listener(&Event::Warning(Warning { message }));
                 return Ok(());
             }
@@ -110,19 +94,13 @@ impl Trainer {
     }
 
     pub(super) fn diverged(&self, step: u64, loss: f32) -> TrainError {
-        TrainError::Diverged {
-            step,
-            loss,
-            advice: advice(AlarmKind::Divergence, &self.config),
-            resume: self.resume(),
-        }
+        TrainError::Diverged { step, loss, advice: advice(AlarmKind::Divergence, &self.config), resume: self.resume() }
     }
 
     /// Where the last good weights are, as errors say it.
     fn resume(&self) -> String {
         let last = self.checkpoints.as_ref().map(|folder| folder.join(LAST));
-        last.map(|last| format!(" (the weights before are in {})", last.display()))
-            .unwrap_or_default()
+        last.map(|last| format!(" (the weights before are in {})", last.display())).unwrap_or_default()
     }
 
     /// Waits for the numbers of all steps sent.
