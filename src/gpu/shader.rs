@@ -12,84 +12,41 @@
 use super::{Kernel, Value};
 
 macro_rules! shaders {
-    ($($name:literal),* $(,)?) => {
-        /// Every file of `shaders/`: name without extension, and text.
-        pub const FILES: &[(&str, &str)] = &[$(($name, include_str!(concat!("../../shaders/", $name, ".wgsl")))),*];
+    ($($folder:literal: $($name:literal),* ;)*) => {
+        /// Every file of `shaders/`: name without folder (`common/` aside) and extension, and text. Names are unique in all folders.
+        pub const FILES: &[(&str, &str)] =
+            &[$($(($name, include_str!(concat!("../../shaders/", $folder, $name, ".wgsl"))),)*)*];
     };
 }
 
 shaders! {
-    "add",
-    "add_relu",
-    "batch_norm_apply",
-    "batch_norm_eval",
-    "batch_norm_gradient_apply",
-    "batch_norm_gradient_merge",
-    "batch_norm_gradient_partial",
-    "batch_norm_merge",
-    "batch_norm_partial",
-    "cast",
-    "ceiling_coop",
-    "ceiling_copy",
-    "ceiling_fma",
-    "center_columns",
-    "color_jitter",
-    "column_std",
-    "common/batch_norm_gradient",
-    "common/coop",
-    "common/finite",
-    "common/grid",
-    "common/group_softmax",
-    "common/merge",
-    "common/normalize",
-    "common/reduce",
-    "common/relu",
-    "common/softmax",
-    "common/stored",
-    "common/view_row",
-    "conv2d",
-    "conv2d_coop",
-    "conv2d_grad_weight",
-    "conv2d_grad_weight_coop",
-    "conv2d_grad_weight_tiled",
-    "conv2d_tiled",
-    "cosine_similarity",
-    "cosine_similarity_gradient",
-    "crop",
-    "finite_parts",
-    "gaussian_blur",
-    "global_avg_pool",
-    "global_avg_pool_gradient",
-    "group_sgd",
-    "index_select",
-    "knn_vote",
-    "l2_normalize",
-    "l2_normalize_gradient",
-    "label_cross_entropy",
-    "label_cross_entropy_gradient",
-    "label_rank",
-    "loss_scale",
-    "max_pool",
-    "max_pool_gradient",
-    "mean",
-    "mean_gradient",
-    "moving_average",
-    "range_norms",
-    "relu",
-    "relu_gradient",
-    "row_norm",
-    "sgd",
-    "soft_cross_entropy",
-    "soft_cross_entropy_gradient",
-    "square_parts",
-    "sum_parts",
-    "sum_rows",
-    "swap_views",
-    "trust_columns",
-    "trust_ratio",
-    "winograd_input",
-    "winograd_output",
-    "winograd_weight",
+    "":
+        "common/batch_norm_gradient", "common/coop", "common/finite", "common/grid", "common/group_softmax",
+        "common/merge", "common/normalize", "common/reduce", "common/relu", "common/softmax", "common/stored",
+        "common/view_row";
+    "augment/":
+        "color_jitter", "crop", "gaussian_blur";
+    "conv/":
+        "conv2d", "conv2d_coop", "conv2d_grad_weight", "conv2d_grad_weight_coop", "conv2d_grad_weight_tiled",
+        "conv2d_tiled", "winograd_input", "winograd_output", "winograd_weight";
+    "elementwise/":
+        "add", "add_relu", "cast", "relu", "relu_gradient";
+    "loss/":
+        "cosine_similarity", "cosine_similarity_gradient", "label_cross_entropy", "label_cross_entropy_gradient",
+        "mean", "mean_gradient", "soft_cross_entropy", "soft_cross_entropy_gradient";
+    "metrics/":
+        "center_columns", "column_std", "knn_vote", "label_rank", "row_norm";
+    "norm/":
+        "batch_norm_apply", "batch_norm_eval", "batch_norm_gradient_apply", "batch_norm_gradient_merge",
+        "batch_norm_gradient_partial", "batch_norm_merge", "batch_norm_partial", "l2_normalize",
+        "l2_normalize_gradient";
+    "pool/":
+        "global_avg_pool", "global_avg_pool_gradient", "max_pool", "max_pool_gradient";
+    "roofline/":
+        "ceiling_coop", "ceiling_copy", "ceiling_fma";
+    "":
+        "finite_parts", "group_sgd", "index_select", "loss_scale", "moving_average", "range_norms", "sgd",
+        "square_parts", "sum_parts", "sum_rows", "swap_views", "trust_columns", "trust_ratio";
 }
 
 /// A hash of every file: results that were kept are worth nothing once a kernel has changed.

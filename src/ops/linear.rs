@@ -1,9 +1,9 @@
 //! Linear layers and A·Bᵀ: convolutions of one tap over one row of pixels.
 
 use super::check::{Case, Fill};
-use super::conv2d_grad_weight::WeightGradient;
-use super::correlation::{self, Axis, Correlation};
-use super::tile::first;
+use super::conv::conv2d_grad_weight::WeightGradient;
+use super::conv::correlation::{self, Axis, Correlation};
+use super::conv::tile::first;
 use crate::gpu::Kernel;
 use crate::graph::{
     Array, Candidate, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid,

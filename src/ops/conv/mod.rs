@@ -1,0 +1,21 @@
+//! Convolutions as matrix products: the operators, and the kernels that compute them.
+
+mod conv2d;
+mod conv2d_coop;
+pub(super) mod conv2d_grad_weight;
+mod conv2d_grad_weight_register;
+mod conv2d_grad_weight_tiled;
+pub(super) mod correlation;
+mod correlation_register;
+mod correlation_tiled;
+mod correlation_winograd;
+pub(super) mod tile;
+
+pub use conv2d::{Conv2d, Conv2dGradInput};
+pub use conv2d_grad_weight::Conv2dGradWeight;
+
+use super::check::{Case, with_f16};
+
+pub(super) fn cases() -> Vec<Case> {
+    [with_f16(conv2d::cases()), with_f16(conv2d_grad_weight::cases())].concat()
+}
