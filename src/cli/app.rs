@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use simsiam::app::{self, Interrupt, Kept, Options};
+use simsiam::app::{self, Interrupt, Options, WindowSettings};
 
 use super::say;
 
@@ -54,7 +54,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         runs: args.run.clone(),
         out: args.out.clone(),
         device: args.device.clone(),
-        settings: args.settings.clone().or_else(Kept::file),
+        settings: args.settings.clone().or_else(WindowSettings::file),
         interrupt,
     })?;
     if args.frame_times {

@@ -3,14 +3,14 @@
 use egui::{Color32, RichText, Ui, Vec2};
 use egui_plot::{HLine, HoverPosition, Line, LineStyle, Plot, PlotBounds, PlotPoints, Points, VLine};
 
-use crate::app::axis::{Axis, round};
-use crate::app::desk::Shown;
-use crate::app::record::{Curve, Record};
-use crate::app::theme;
+use crate::app::state::Shown;
+use crate::app::state::record::{Curve, Record};
+use crate::app::widgets::axis::{Axis, round};
+use crate::app::widgets::theme;
 
 /// How curves are drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Looks {
+pub(in crate::app) struct Looks {
     /// Over epochs, not steps.
     pub epochs: bool,
     pub log_x: bool,
@@ -40,7 +40,7 @@ impl Looks {
 }
 
 /// Draws `curve` of the `runs` that are visible. `front` is the place of the one whose level and number are shown.
-pub(super) fn ui(ui: &mut Ui, curve: Curve, runs: &[Shown], front: usize, looks: Looks, size: Vec2, fit: bool) {
+pub(in crate::app) fn ui(ui: &mut Ui, curve: Curve, runs: &[Shown], front: usize, looks: Looks, size: Vec2, fit: bool) {
     let in_front = runs.get(front);
     let layout = egui::Layout::top_down(egui::Align::LEFT);
     ui.allocate_ui_with_layout(size, layout, |ui| {

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use image::RgbImage;
 
-use super::shelf::Shelf;
+use super::resource_cache::ResourceCache;
 use super::worker::{Wake, Worker};
 use crate::data::{Dataset, ImageSet, Subset};
 use crate::eval::{FeaturePlan, FeatureTable, Neighbour, Output, nearest};
@@ -27,7 +27,7 @@ const SIDE: u32 = 192;
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Question {
+pub(in crate::app) struct Question {
     /// The run.
     pub folder: PathBuf,
     /// When its newest checkpoint was written.
@@ -39,14 +39,14 @@ pub(super) struct Question {
 }
 
 /// An image with its name and class.
-pub(super) struct Shown {
+pub(in crate::app) struct Shown {
     pub picture: RgbImage,
     pub name: String,
     pub class: Option<String>,
 }
 
 /// An image and those that are nearest to it.
-pub(super) struct Neighbourhood {
+pub(in crate::app) struct Neighbourhood {
     pub image: Shown,
     pub neighbours: Vec<(Shown, f32)>,
     /// Epochs of the network.
@@ -58,10 +58,10 @@ pub(super) struct Neighbourhood {
 }
 
 /// The question with its answer, or why there is none.
-pub(super) type Answer = (Question, Result<Neighbourhood, String>);
+pub(in crate::app) type Answer = (Question, Result<Neighbourhood, String>);
 
 /// What is kept of a checkpoint.
-struct Kept {
+struct CheckpointFeatures {
     of: (PathBuf, SystemTime),
     epoch: u64,
     dataset: Arc<Dataset>,
@@ -70,31 +70,31 @@ struct Kept {
 }
 
 /// When the newest checkpoint of a run was written; `None` where there is none.
-pub(super) fn written(folder: &Path) -> Option<SystemTime> {
+pub(in crate::app) fn written(folder: &Path) -> Option<SystemTime> {
     let last = RunFolder::newest_checkpoint(folder);
     last.metadata().and_then(|meta| meta.modified()).ok()
 }
 
 /// The thread that looks.
-pub(super) fn worker(shelf: Shelf, wake: Wake) -> Worker<Question, Answer> {
+pub(in crate::app) fn worker(resources: ResourceCache, wake: Wake) -> Worker<Question, Answer> {
     let mut kept = None;
     Worker::new("neighbours", wake, move |question: Question, stale| {
-        let answer = find(&shelf, &question, &mut kept, stale).map_err(|e| format!("{e:#}"));
+        let answer = find(&resources, &question, &mut kept, stale).map_err(|e| format!("{e:#}"));
         let answer = answer.transpose()?;
         Some((question, answer))
     })
 }
 
 fn find(
-    shelf: &Shelf,
+    resources: &ResourceCache,
     question: &Question,
-    kept: &mut Option<Kept>,
+    kept: &mut Option<CheckpointFeatures>,
     stale: &dyn Fn() -> bool,
 ) -> anyhow::Result<Option<Neighbourhood>> {
     let of = (question.folder.clone(), question.written);
     if kept.as_ref().is_none_or(|kept| kept.of != of) {
         *kept = None;
-        *kept = compute(shelf, question, of, stale)?;
+        *kept = compute(resources, question, of, stale)?;
     }
     let Some(kept) = kept else {
         return Ok(None);
@@ -120,14 +120,14 @@ fn find(
 
 /// Makes the features; `None` where they are no longer wanted.
 fn compute(
-    shelf: &Shelf,
+    resources: &ResourceCache,
     question: &Question,
     of: (PathBuf, SystemTime),
     stale: &dyn Fn() -> bool,
-) -> anyhow::Result<Option<Kept>> {
+) -> anyhow::Result<Option<CheckpointFeatures>> {
     let (config, checkpoint) = RunFolder::trained(&question.folder, None)?;
-    let dataset = shelf.dataset(&config)?;
-    let gpu: Gpu = shelf.gpu(question.device.as_deref())?;
+    let dataset = resources.dataset(&config)?;
+    let gpu: Gpu = resources.gpu(question.device.as_deref())?;
     let most = MOST[usize::from(gpu.is_software())];
     let part = |set: &Arc<dyn ImageSet>, most: usize| match set.len() > most {
         true => Subset::spread(set.clone(), most),
@@ -158,7 +158,13 @@ fn compute(
     let Some(test_table) = features.table(&test, &mut go_on)? else {
         return Ok(None);
     };
-    Ok(Some(Kept { of, epoch: checkpoint.epoch, dataset, bank: (bank, bank_table), test: (test, test_table) }))
+    Ok(Some(CheckpointFeatures {
+        of,
+        epoch: checkpoint.epoch,
+        dataset,
+        bank: (bank, bank_table),
+        test: (test, test_table),
+    }))
 }
 
 fn show(set: &dyn ImageSet, image: u32, classes: &[String]) -> anyhow::Result<Shown> {

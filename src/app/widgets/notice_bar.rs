@@ -2,17 +2,17 @@
 
 use egui::{Align, Frame, Label, Layout, Margin, RichText, ScrollArea, Stroke, Ui};
 
-use super::desk::{Desk, Wish};
-use super::notices::Notice;
 use super::theme;
+use crate::app::state::notices::Notice;
+use crate::app::state::{AppState, Wish};
 
 /// No more of the window's height goes to notices; the newest are seen, the others scrolled to.
 const HEIGHT: f32 = 96.0;
 
 /// Draws the notices.
-pub(super) fn ui(ui: &mut Ui, desk: &mut Desk) {
+pub(in crate::app) fn ui(ui: &mut Ui, state: &mut AppState) {
     let mut dismissed = None;
-    let notices = desk.notices.list().to_vec();
+    let notices = state.notices.list().to_vec();
     if notices.is_empty() {
         return;
     }
@@ -20,19 +20,19 @@ pub(super) fn ui(ui: &mut Ui, desk: &mut Desk) {
         ui,
         |ui| {
             for (place, notice) in notices.iter().enumerate() {
-                if one(ui, desk, notice) {
+                if one(ui, state, notice) {
                     dismissed = Some(place);
                 }
             }
         },
     );
     if let Some(place) = dismissed {
-        desk.notices.dismiss(place);
+        state.notices.dismiss(place);
     }
 }
 
 /// Whether it has served.
-fn one(ui: &mut Ui, desk: &mut Desk, notice: &Notice) -> bool {
+fn one(ui: &mut Ui, state: &mut AppState, notice: &Notice) -> bool {
     let color = theme::grade(ui, notice.grade);
     let mut done = false;
     Frame::new()
@@ -46,9 +46,9 @@ fn one(ui: &mut Ui, desk: &mut Desk, notice: &Notice) -> bool {
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                     done |= ui.button("Dismiss").clicked();
                     if let Some(remedy) = &notice.remedy {
-                        let free = !desk.is_training();
+                        let free = !state.is_training();
                         if ui.add_enabled(free, egui::Button::new("Retry")).clicked() {
-                            desk.wish(Wish::Remedy(remedy.clone()));
+                            state.wish(Wish::Remedy(remedy.clone()));
                             done = true;
                         }
                     }

@@ -1,19 +1,26 @@
-//! What lies on the desk: everything that panes draw, and what they wish for. It holds no thread and no device, so recorded numbers
+//! The state of the window: everything that panes draw, and what they wish for. It holds no thread and no device, so recorded numbers
 //! alone can fill it.
+
+pub(in crate::app) mod channels;
+pub(in crate::app) mod config_editor;
+pub(in crate::app) mod notices;
+pub(in crate::app) mod record;
+pub(in crate::app) mod series;
+pub(in crate::app) mod window_settings;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::draft::Draft;
-use super::estimate::{Estimate, Obstacle};
-use super::follow::Follow;
-use super::keep::Kept;
-use super::listing::Listed;
-use super::notices::{Notices, Remedy};
-use super::record::Record;
+use crate::app::workers::estimate::{Estimate, Obstacle};
+use crate::app::workers::follow::Follow;
+use crate::app::workers::listing::Listed;
+use config_editor::ConfigEditor;
+use notices::{Notices, Remedy};
+use record::Record;
+use window_settings::WindowSettings;
 
-/// A run that is laid on the desk.
-pub(super) struct Shown {
+/// An open run.
+pub(in crate::app) struct Shown {
     pub name: String,
     pub folder: PathBuf,
     pub record: Record,
@@ -27,7 +34,7 @@ pub(super) struct Shown {
 
 /// What this window trains.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Activity {
+pub(in crate::app) enum Activity {
     Idle,
     /// What is done before the first step.
     Preparing(String),
@@ -40,13 +47,13 @@ pub(super) enum Activity {
 
 /// What a pane wants to be done.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Wish {
+pub(in crate::app) enum Wish {
     Start,
     Pause,
     Resume,
     Stop,
     Checkpoint,
-    /// Lay a run on the desk, in front.
+    /// Open a run, in front.
     Open(PathBuf),
     /// Take it away.
     Close(PathBuf),
@@ -65,14 +72,14 @@ pub(super) enum Wish {
 
 /// The time that a training takes.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Clock {
+pub(in crate::app) struct Clock {
     /// When its first step of this session came, and which it was.
     pub first: Option<(Instant, u64)>,
 }
 
-/// The desk.
-pub(super) struct Desk {
-    pub draft: Draft,
+/// The state of the window.
+pub(in crate::app) struct AppState {
+    pub editor: ConfigEditor,
     pub shown: Vec<Shown>,
     /// Which of them is in front.
     pub focus: usize,
@@ -81,7 +88,7 @@ pub(super) struct Desk {
     pub activity: Activity,
     pub clock: Clock,
     pub notices: Notices,
-    pub kept: Kept,
+    pub settings: WindowSettings,
     /// Names of the adapters, once they are known.
     pub devices: Vec<String>,
     pub estimate: Option<Estimate>,
@@ -92,17 +99,17 @@ pub(super) struct Desk {
     wishes: Vec<Wish>,
 }
 
-impl Desk {
-    pub fn new(draft: Draft, kept: Kept) -> Desk {
-        Desk {
-            draft,
+impl AppState {
+    pub fn new(editor: ConfigEditor, settings: WindowSettings) -> AppState {
+        AppState {
+            editor,
             shown: Vec::new(),
             focus: 0,
             trained: None,
             activity: Activity::Idle,
             clock: Clock::default(),
             notices: Notices::default(),
-            kept,
+            settings,
             devices: Vec::new(),
             estimate: None,
             obstacle: None,
@@ -132,12 +139,12 @@ impl Desk {
         self.activity != Activity::Idle
     }
 
-    /// Lays a run on the desk, in front.
+    /// Opens a run, in front.
     pub fn lay(&mut self, folder: &Path, record: Record, follow: Option<Follow>) {
         let used: Vec<usize> = self.shown.iter().map(|run| run.color).collect();
         let color = (0..).find(|color| !used.contains(color)).unwrap_or(0);
         let shown = Shown {
-            name: super::listing::name(folder),
+            name: crate::app::workers::listing::name(folder),
             folder: folder.to_path_buf(),
             record,
             color,

@@ -6,7 +6,7 @@ use crate::config::{Config, ConfigError};
 
 /// Settings under construction.
 #[derive(Debug, Clone)]
-pub struct Draft {
+pub struct ConfigEditor {
     /// What the fields are reset to.
     preset: String,
     base: Config,
@@ -19,11 +19,11 @@ pub struct Draft {
     pub device: Option<String>,
 }
 
-impl Draft {
+impl ConfigEditor {
     /// Of the built-in data.
-    pub fn new() -> Result<Draft, ConfigError> {
+    pub fn new() -> Result<ConfigEditor, ConfigError> {
         let base = Config::preset("demo")?;
-        Ok(Draft {
+        Ok(ConfigEditor {
             preset: "demo".to_owned(),
             config: base.clone(),
             base,
@@ -145,48 +145,48 @@ mod tests {
 
     #[test]
     fn what_is_typed_wrongly_stands_beside_its_field() -> Result<(), ConfigError> {
-        let mut draft = Draft::new()?;
-        let batch = draft.text("optim.batch_size");
-        draft.set("optim.batch_size", "many");
-        assert_eq!(draft.text("optim.batch_size"), "many");
-        assert_eq!(draft.config().text("optim.batch_size"), Some(batch.clone()));
-        let problems = draft.problems();
+        let mut editor = ConfigEditor::new()?;
+        let batch = editor.text("optim.batch_size");
+        editor.set("optim.batch_size", "many");
+        assert_eq!(editor.text("optim.batch_size"), "many");
+        assert_eq!(editor.config().text("optim.batch_size"), Some(batch.clone()));
+        let problems = editor.problems();
         assert!(problems.len() == 1 && problems[0].1.contains("a whole number"), "{problems:?}");
-        draft.set("optim.batch_size", "0");
-        assert!(draft.problems()[0].1.contains("2 or more"));
-        draft.set("optim.batch_size", "16");
-        assert!(draft.problems().is_empty() && draft.differs("optim.batch_size"));
-        draft.reset("optim.batch_size");
-        assert_eq!((draft.text("optim.batch_size"), draft.differences()), (batch, 0));
+        editor.set("optim.batch_size", "0");
+        assert!(editor.problems()[0].1.contains("2 or more"));
+        editor.set("optim.batch_size", "16");
+        assert!(editor.problems().is_empty() && editor.differs("optim.batch_size"));
+        editor.reset("optim.batch_size");
+        assert_eq!((editor.text("optim.batch_size"), editor.differences()), (batch, 0));
         // Relations between keys are said at one of them.
-        draft.set("optim.warmup_epochs", "10000");
-        assert_eq!(draft.problems()[0].0, "optim.warmup_epochs");
+        editor.set("optim.warmup_epochs", "10000");
+        assert_eq!(editor.problems()[0].0, "optim.warmup_epochs");
         Ok(())
     }
 
     #[test]
     fn what_may_be_left_out_can_be_emptied() -> Result<(), ConfigError> {
-        let mut draft = Draft::new()?;
-        draft.set("model.predictor_dim", "7");
-        assert_eq!(draft.text("model.predictor_dim"), "7");
-        draft.set("model.predictor_dim", " ");
-        assert_eq!(draft.text("model.predictor_dim"), "");
-        assert!(draft.problems().is_empty());
-        draft.set("model.width", "");
-        assert_eq!(draft.problems().len(), 1);
+        let mut editor = ConfigEditor::new()?;
+        editor.set("model.predictor_dim", "7");
+        assert_eq!(editor.text("model.predictor_dim"), "7");
+        editor.set("model.predictor_dim", " ");
+        assert_eq!(editor.text("model.predictor_dim"), "");
+        assert!(editor.problems().is_empty());
+        editor.set("model.width", "");
+        assert_eq!(editor.problems().len(), 1);
         Ok(())
     }
 
     #[test]
     fn a_preset_keeps_the_data() -> Result<(), ConfigError> {
-        let mut draft = Draft::new()?;
-        draft.set_source("photos/");
-        assert!(draft.follows_data());
-        draft.take_preset("cifar10", true)?;
-        assert_eq!(draft.config().data.source, "photos/");
-        assert_eq!((draft.preset(), draft.follows_data()), ("cifar10", false));
-        assert_eq!(draft.differences(), 0);
-        assert!(draft.take_preset("none such", true).is_err());
+        let mut editor = ConfigEditor::new()?;
+        editor.set_source("photos/");
+        assert!(editor.follows_data());
+        editor.take_preset("cifar10", true)?;
+        assert_eq!(editor.config().data.source, "photos/");
+        assert_eq!((editor.preset(), editor.follows_data()), ("cifar10", false));
+        assert_eq!(editor.differences(), 0);
+        assert!(editor.take_preset("none such", true).is_err());
         Ok(())
     }
 }

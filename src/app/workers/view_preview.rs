@@ -1,6 +1,6 @@
 //! The views of a batch or of one image, made beside the training by the same draws and kernels, so to the same bits.
 
-use super::shelf::Shelf;
+use super::resource_cache::ResourceCache;
 use super::worker::{Wake, Worker};
 use crate::augment::Preview;
 use crate::config::Config;
@@ -8,7 +8,7 @@ use crate::picture::ViewRow;
 
 /// Which views.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sight {
+pub(in crate::app) enum Sight {
     /// The first images of the batch of a step, from 0.
     Batch { step: u64, count: usize },
     /// One image, as an epoch, from 0, sees it.
@@ -17,39 +17,43 @@ pub(super) enum Sight {
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Question {
+pub(in crate::app) struct Question {
     pub config: Config,
     pub device: Option<String>,
     pub sight: Sight,
 }
 
 /// Images with both views.
-pub(super) struct Seen {
+pub(in crate::app) struct Seen {
     pub rows: Vec<ViewRow>,
     /// Images that there are to choose from.
     pub images: usize,
 }
 
 /// The question with its answer, or why there is none.
-pub(super) type Answer = (Question, Result<Seen, String>);
+pub(in crate::app) type Answer = (Question, Result<Seen, String>);
 
 /// The thread that looks.
-pub(super) fn worker(shelf: Shelf, wake: Wake) -> Worker<Question, Answer> {
+pub(in crate::app) fn worker(resources: ResourceCache, wake: Wake) -> Worker<Question, Answer> {
     let mut kept: Option<(Config, usize, Preview)> = None;
     Worker::new("views", wake, move |question: Question, stale| {
         // While a slider is dragged only its last position counts.
         if stale() {
             return None;
         }
-        let seen = look(&shelf, &question, &mut kept).map_err(|e| format!("{e:#}"));
+        let seen = look(&resources, &question, &mut kept).map_err(|e| format!("{e:#}"));
         Some((question, seen))
     })
 }
 
-fn look(shelf: &Shelf, question: &Question, kept: &mut Option<(Config, usize, Preview)>) -> anyhow::Result<Seen> {
+fn look(
+    resources: &ResourceCache,
+    question: &Question,
+    kept: &mut Option<(Config, usize, Preview)>,
+) -> anyhow::Result<Seen> {
     let Question { config, device, sight } = question;
     config.validate()?;
-    let dataset = shelf.dataset(config)?;
+    let dataset = resources.dataset(config)?;
     let set = &dataset.train;
     let batch = config.optim.batch_size.min(set.len());
     // A batch of more images than there are cannot be trained on; what there is can be looked at.
@@ -63,7 +67,7 @@ fn look(shelf: &Shelf, question: &Question, kept: &mut Option<(Config, usize, Pr
     let fits = |(known, images, _): &(Config, usize, Preview)| known == config && *images == wanted;
     let mut preview = match kept.take().filter(fits) {
         Some((_, _, preview)) => preview,
-        None => Preview::new(&shelf.gpu(device.as_deref())?, config, wanted)?,
+        None => Preview::new(&resources.gpu(device.as_deref())?, config, wanted)?,
     };
     let seen = match *sight {
         Sight::Batch { step, .. } => preview.step(set, step)?,

@@ -2,8 +2,8 @@
 
 use egui::{Color32, Context, FontId, Stroke, TextStyle, ThemePreference, Ui};
 
-use super::keep::Look;
-use super::notices::Grade;
+use crate::app::state::notices::Grade;
+use crate::app::state::window_settings::Look;
 
 /// Okabe and Ito's palette, which the colour-blind tell apart: one colour a run.
 const RUNS: [Color32; 7] = [
@@ -17,25 +17,26 @@ const RUNS: [Color32; 7] = [
 ];
 
 /// Of view 1 and view 2, as in the sheets of views.
-pub(super) const VIEWS: [Color32; 2] = [Color32::from_rgb(0x1f, 0x8a, 0xd0), Color32::from_rgb(0xe0, 0x6c, 0x10)];
+pub(in crate::app) const VIEWS: [Color32; 2] =
+    [Color32::from_rgb(0x1f, 0x8a, 0xd0), Color32::from_rgb(0xe0, 0x6c, 0x10)];
 
 /// The colour of a run.
-pub(super) fn run(index: usize) -> Color32 {
+pub(in crate::app) fn run(index: usize) -> Color32 {
     RUNS[index % RUNS.len()]
 }
 
 /// What differs from its preset.
-pub(super) fn changed(ui: &Ui) -> Color32 {
+pub(in crate::app) fn changed(ui: &Ui) -> Color32 {
     pick(ui, Color32::from_rgb(0x6c, 0xb8, 0xf0), Color32::from_rgb(0x00, 0x62, 0xa8))
 }
 
 /// What is well.
-pub(super) fn good(ui: &Ui) -> Color32 {
+pub(in crate::app) fn good(ui: &Ui) -> Color32 {
     pick(ui, Color32::from_rgb(0x4c, 0xc0, 0x90), Color32::from_rgb(0x00, 0x80, 0x58))
 }
 
 /// Of a notice, and of errors beside a field.
-pub(super) fn grade(ui: &Ui, grade: Grade) -> Color32 {
+pub(in crate::app) fn grade(ui: &Ui, grade: Grade) -> Color32 {
     match grade {
         Grade::Info => changed(ui),
         Grade::Warning => pick(ui, Color32::from_rgb(0xf0, 0xb0, 0x40), Color32::from_rgb(0xa0, 0x64, 0x00)),
@@ -51,7 +52,7 @@ fn pick(ui: &Ui, dark: Color32, light: Color32) -> Color32 {
 }
 
 /// Sets fonts, spacing and colours once.
-pub(super) fn install(ctx: &Context) {
+pub(in crate::app) fn install(ctx: &Context) {
     ctx.all_styles_mut(|style| {
         let sizes = [
             (TextStyle::Small, FontId::proportional(12.0)),
@@ -86,7 +87,7 @@ pub(super) fn install(ctx: &Context) {
 }
 
 /// Chooses light or dark.
-pub(super) fn choose(ctx: &Context, look: Look) {
+pub(in crate::app) fn choose(ctx: &Context, look: Look) {
     ctx.set_theme(match look {
         Look::System => ThemePreference::System,
         Look::Light => ThemePreference::Light,

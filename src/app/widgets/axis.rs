@@ -6,7 +6,7 @@ use egui_plot::{GridInput, GridMark};
 
 /// How a value is laid on an axis, and what a place on it means.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Axis {
+pub(in crate::app) struct Axis {
     /// What a value is divided by first.
     pub unit: f64,
     /// What is added then: a loss of -1 is as far down as a logarithm goes.
@@ -99,7 +99,7 @@ fn even(low: f64, high: f64) -> Vec<GridMark> {
 }
 
 /// A number in few digits.
-pub(super) fn round(value: f64) -> String {
+pub(in crate::app) fn round(value: f64) -> String {
     let size = value.abs();
     if value == 0.0 {
         return "0".to_owned();

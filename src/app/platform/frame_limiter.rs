@@ -12,15 +12,15 @@ const OLDEST: Duration = Duration::from_secs(5);
 
 /// When the next frame is due.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(in crate::app) struct FrameLimiter {
     software: bool,
     last: Option<Instant>,
     cost: Duration,
 }
 
-impl Pace {
-    pub fn new(software: bool) -> Pace {
-        Pace { software, last: None, cost: Duration::ZERO }
+impl FrameLimiter {
+    pub fn new(software: bool) -> FrameLimiter {
+        FrameLimiter { software, last: None, cost: Duration::ZERO }
     }
 
     /// A frame that began at `began` took so long.
@@ -48,13 +48,13 @@ mod tests {
     fn painting_gets_its_share() {
         let now = Instant::now();
         let frame = Duration::from_millis(100);
-        let mut software = Pace::new(true);
+        let mut software = FrameLimiter::new(true);
         assert_eq!(software.due(now), now);
         (0..20).for_each(|_| software.painted(now, frame));
         let wait = software.due(now) - (now + frame);
         let share = frame.as_secs_f64() / (frame + wait).as_secs_f64();
         assert!((0.06..0.08).contains(&share), "{share}");
-        let mut gpu = Pace::new(false);
+        let mut gpu = FrameLimiter::new(false);
         gpu.painted(now, Duration::from_millis(2));
         assert_eq!(gpu.due(now), now + Duration::from_millis(2) + NEWS);
     }

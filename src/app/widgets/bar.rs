@@ -3,49 +3,49 @@
 use egui::{Align, Button, Layout, ProgressBar, RichText, Ui};
 
 use super::axis::round;
-use super::desk::{Activity, Desk, Wish};
-use super::keep::Look;
-use super::record::{Curve, End};
+use crate::app::state::record::{Curve, End};
+use crate::app::state::window_settings::Look;
+use crate::app::state::{Activity, AppState, Wish};
 use crate::picture;
 
 /// Draws it; `names` are those of the panes.
-pub(super) fn ui(ui: &mut Ui, desk: &mut Desk, names: &[&'static str]) {
+pub(in crate::app) fn ui(ui: &mut Ui, state: &mut AppState, names: &[&'static str]) {
     ui.horizontal(|ui| {
-        let side = if desk.kept.side { "Hide runs" } else { "Runs" };
+        let side = if state.settings.side { "Hide runs" } else { "Runs" };
         if ui.button(side).clicked() {
-            desk.kept.side = !desk.kept.side;
+            state.settings.side = !state.settings.side;
         }
         ui.separator();
         for (place, name) in names.iter().enumerate() {
             let text = RichText::new(*name).size(15.0);
-            let tab = ui.selectable_label(desk.kept.pane == place, text);
+            let tab = ui.selectable_label(state.settings.pane == place, text);
             if tab.on_hover_text(format!("Key {}", place + 1)).clicked() {
-                desk.kept.pane = place;
+                state.settings.pane = place;
             }
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            look(ui, desk);
+            look(ui, state);
             ui.separator();
-            buttons(ui, desk);
+            buttons(ui, state);
         });
     });
-    if let Some(text) = preparing(desk) {
+    if let Some(text) = preparing(state) {
         ui.label(RichText::new(text).weak());
-    } else if desk.front().is_some() {
-        status(ui, desk);
+    } else if state.front().is_some() {
+        status(ui, state);
     }
 }
 
-fn look(ui: &mut Ui, desk: &mut Desk) {
-    let name = match desk.kept.look {
+fn look(ui: &mut Ui, state: &mut AppState) {
+    let name = match state.settings.look {
         Look::System => "Colours",
         Look::Light => "Light",
         Look::Dark => "Dark",
     };
     ui.menu_button(name, |ui| {
         for (look, name) in [(Look::System, "As the system"), (Look::Light, "Light"), (Look::Dark, "Dark")] {
-            if ui.selectable_label(desk.kept.look == look, name).clicked() {
-                desk.kept.look = look;
+            if ui.selectable_label(state.settings.look == look, name).clicked() {
+                state.settings.look = look;
                 ui.close();
             }
         }
@@ -53,12 +53,12 @@ fn look(ui: &mut Ui, desk: &mut Desk) {
 }
 
 /// From right to left.
-fn buttons(ui: &mut Ui, desk: &mut Desk) {
-    match desk.activity.clone() {
+fn buttons(ui: &mut Ui, state: &mut AppState) {
+    match state.activity.clone() {
         Activity::Idle => {
-            let front = desk.front();
+            let front = state.front();
             let more = front.filter(|run| {
-                let live = desk.is_live(&run.folder);
+                let live = state.is_live(&run.folder);
                 run.record.end == End::Open && run.record.start.is_some() && !live
             });
             let folder = more.map(|run| (run.folder.clone(), run.name.clone()));
@@ -68,20 +68,20 @@ fn buttons(ui: &mut Ui, desk: &mut Desk) {
                     .on_hover_text(format!("Trains {name} on from its last checkpoint"))
                     .clicked()
             {
-                desk.wish(Wish::Continue(folder));
+                state.wish(Wish::Continue(folder));
             }
         }
         Activity::Preparing(_) => {
             if ui.button("Stop").clicked() {
-                desk.wish(Wish::Stop);
+                state.wish(Wish::Stop);
             }
         }
         Activity::Training { paused } => {
             if ui.button("Stop").on_hover_text("Writes a checkpoint and ends; the run can be continued").clicked() {
-                desk.wish(Wish::Stop);
+                state.wish(Wish::Stop);
             }
             if ui.button("Checkpoint now").clicked() {
-                desk.wish(Wish::Checkpoint);
+                state.wish(Wish::Checkpoint);
             }
             let (name, wish) = match paused {
                 true => ("Resume", Wish::Resume),
@@ -89,7 +89,7 @@ fn buttons(ui: &mut Ui, desk: &mut Desk) {
             };
             let button = Button::new(name).min_size(egui::vec2(76.0, 0.0));
             if ui.add(button).on_hover_text("Space").clicked() {
-                desk.wish(wish);
+                state.wish(wish);
             }
         }
         Activity::Stopping => {
@@ -98,31 +98,31 @@ fn buttons(ui: &mut Ui, desk: &mut Desk) {
     }
 }
 
-fn preparing(desk: &Desk) -> Option<&str> {
-    match &desk.activity {
+fn preparing(state: &AppState) -> Option<&str> {
+    match &state.activity {
         Activity::Preparing(text) => Some(text),
         _ => None,
     }
 }
 
 /// How the run in front stands.
-fn status(ui: &mut Ui, desk: &Desk) {
-    let Some(run) = desk.front() else { return };
+fn status(ui: &mut Ui, state: &AppState) {
+    let Some(run) = state.front() else { return };
     let record = &run.record;
     let steps = record.start.as_ref().map_or(0, |start| start.steps);
-    let own = desk.is_own(&run.folder);
+    let own = state.is_own(&run.folder);
     ui.horizontal(|ui| {
         ui.label(RichText::new(&run.name).strong());
-        let state = match (&record.end, own, &desk.activity) {
+        let standing = match (&record.end, own, &state.activity) {
             (_, true, Activity::Training { paused: true }) => "paused",
             (_, true, Activity::Stopping) => "stopping",
             (_, true, _) => "training",
             (End::Done, ..) => "done",
             (End::Failed(_), ..) => "failed",
-            _ if desk.is_live(&run.folder) => "trained by another process",
+            _ if state.is_live(&run.folder) => "trained by another process",
             _ => "stopped",
         };
-        ui.label(state);
+        ui.label(standing);
         if steps > 0 {
             let part = record.step as f32 / steps as f32;
             ui.add(ProgressBar::new(part).desired_width(130.0).desired_height(10.0));
@@ -148,7 +148,7 @@ fn status(ui: &mut Ui, desk: &Desk) {
         if own && let Some(speed) = last(Curve::Speed) {
             parts.push(format!("{} images/s", round(speed)));
         }
-        if own && let Some(left) = left(desk, steps, record.step) {
+        if own && let Some(left) = left(state, steps, record.step) {
             parts.push(format!("{} left", picture::duration(left)));
         }
         ui.label(RichText::new(parts.join("   ")).weak());
@@ -156,8 +156,8 @@ fn status(ui: &mut Ui, desk: &Desk) {
 }
 
 /// Seconds to the end, by the steps of this session, kNN included.
-fn left(desk: &Desk, steps: u64, step: u64) -> Option<f64> {
-    let (began, first) = desk.clock.first?;
+fn left(state: &AppState, steps: u64, step: u64) -> Option<f64> {
+    let (began, first) = state.clock.first?;
     let done = step.checked_sub(first).filter(|done| *done >= 5)?;
     let each = began.elapsed().as_secs_f64() / done as f64;
     Some(each * steps.saturating_sub(step) as f64)

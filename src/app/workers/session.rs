@@ -17,7 +17,7 @@ use crate::train::{Blueprint, Command, Event, Line, Outcome, Run, RunFolder, Tra
 
 /// What is to be trained.
 #[derive(Debug, Clone)]
-pub(super) enum Job {
+pub(in crate::app) enum Job {
     /// A new run, in a free folder of `parent` called after `name`.
     New { config: Box<Config>, parent: PathBuf, name: String },
     /// The run in a folder, from its last checkpoint.
@@ -26,7 +26,7 @@ pub(super) enum Job {
 
 /// What the thread tells.
 #[derive(Debug)]
-pub(super) enum Told {
+pub(in crate::app) enum Told {
     /// What it does before the first step.
     Preparing(String),
     /// The run has a folder: this, with these settings.
@@ -41,14 +41,14 @@ pub(super) enum Told {
 
 /// How it ended.
 #[derive(Debug)]
-pub(super) enum Ending {
+pub(in crate::app) enum Ending {
     Done,
     Stopped { step: u64 },
     Failed { error: String, device_lost: bool },
 }
 
 /// A training under way.
-pub(super) struct Session {
+pub(in crate::app) struct Session {
     sender: Sender<Command>,
     told: Receiver<Told>,
     ended: bool,

@@ -9,13 +9,13 @@ use winit::event::{StartCause, WindowEvent};
 use winit::event_loop::{ActiveEventLoop, ControlFlow, EventLoop, EventLoopProxy};
 use winit::window::WindowId;
 
+use super::frame_limiter::FrameLimiter;
 use super::gui::Gui;
-use super::pace::Pace;
-use super::shell::{App, Options};
+use crate::app::shell::{App, Options};
 
 /// What other threads tell the loop.
 #[derive(Debug)]
-pub(super) enum UserEvent {
+pub(in crate::app) enum UserEvent {
     /// There is something new to show.
     News,
     /// egui wants a frame in so long.
@@ -56,14 +56,14 @@ pub fn run(options: Options) -> Result<FrameTimes> {
         app: App::new(options, wake)?,
         proxy,
         gui: None,
-        pace: Pace::new(false),
+        limiter: FrameLimiter::new(false),
         due: None,
         hidden: false,
         failed: None,
         times: FrameTimes::default(),
     };
     event_loop.run_app(&mut program).context("the window system has ended")?;
-    program.app.keep();
+    program.app.save_settings();
     match program.failed {
         Some(error) => Err(error),
         None => Ok(program.times),
@@ -74,7 +74,7 @@ struct Program {
     app: App,
     proxy: EventLoopProxy<UserEvent>,
     gui: Option<Gui>,
-    pace: Pace,
+    limiter: FrameLimiter,
     /// When the next frame is due, if one is.
     due: Option<Instant>,
     /// Whether nobody can see it.
@@ -95,7 +95,7 @@ impl Program {
         let began = Instant::now();
         let app = &mut self.app;
         let frame = gui.paint(event_loop, |ui| app.ui(ui));
-        self.pace.painted(began, frame.all);
+        self.limiter.painted(began, frame.all);
         if self.times.own.len() < FRAMES {
             self.times.own.push(frame.own.as_secs_f64());
             self.times.all.push(frame.all.as_secs_f64());
@@ -115,9 +115,9 @@ impl Program {
     }
 
     fn open_window(&mut self, event_loop: &ActiveEventLoop) {
-        match Gui::open(event_loop, &self.proxy, self.app.kept()) {
+        match Gui::open(event_loop, &self.proxy, self.app.settings()) {
             Ok(gui) => {
-                self.pace = Pace::new(gui.software);
+                self.limiter = FrameLimiter::new(gui.software);
                 gui.window.request_redraw();
                 self.gui = Some(gui);
             }
@@ -132,15 +132,15 @@ impl Program {
     fn close_window(&mut self) {
         let Some(gui) = self.gui.take() else { return };
         let window = &gui.window;
-        let kept = self.app.kept();
-        kept.maximized = window.is_maximized();
+        let settings = self.app.settings();
+        settings.maximized = window.is_maximized();
         let size = window.inner_size().to_logical::<f32>(window.scale_factor());
-        if !kept.maximized && size.width > 0.0 && size.height > 0.0 {
-            kept.size = [size.width, size.height];
+        if !settings.maximized && size.width > 0.0 && size.height > 0.0 {
+            settings.size = [size.width, size.height];
         }
         // Wayland does not tell.
-        if let (false, Ok(place)) = (kept.maximized, window.outer_position()) {
-            kept.place = Some([place.x, place.y]);
+        if let (false, Ok(place)) = (settings.maximized, window.outer_position()) {
+            settings.place = Some([place.x, place.y]);
         }
     }
 
@@ -174,7 +174,7 @@ impl ApplicationHandler<UserEvent> for Program {
                 if self.app.may_close() {
                     self.end(event_loop);
                 } else if !self.hidden {
-                    self.paint_at(self.pace.due(Instant::now()));
+                    self.paint_at(self.limiter.due(Instant::now()));
                 }
             }
             UserEvent::Repaint(delay) => {

@@ -10,7 +10,7 @@ use crate::train::RunFolder;
 
 /// A run that was found.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Listed {
+pub(in crate::app) struct Listed {
     pub folder: PathBuf,
     pub name: String,
     /// Whether it wrote so lately that somebody seems to train it.
@@ -25,7 +25,7 @@ const EVERY: Duration = Duration::from_secs(2);
 const LATELY: Duration = Duration::from_secs(20);
 
 /// The runs directly in `parent`; none where it cannot be read.
-pub(super) fn runs(parent: &Path) -> Vec<Listed> {
+pub(in crate::app) fn runs(parent: &Path) -> Vec<Listed> {
     let Ok(entries) = std::fs::read_dir(absolute(parent)) else {
         return Vec::new();
     };
@@ -52,18 +52,18 @@ pub(super) fn runs(parent: &Path) -> Vec<Listed> {
 }
 
 /// A folder as it is compared: one path, wherever it came from. Links are kept, because their names are the user's.
-pub(super) fn absolute(folder: &Path) -> PathBuf {
+pub(in crate::app) fn absolute(folder: &Path) -> PathBuf {
     std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf())
 }
 
 /// What a run is called: its folder's name.
-pub(super) fn name(folder: &Path) -> String {
+pub(in crate::app) fn name(folder: &Path) -> String {
     let name = folder.file_name().unwrap_or(folder.as_os_str());
     name.to_string_lossy().into_owned()
 }
 
 /// The thread; it ends when this is dropped.
-pub(super) struct Lister {
+pub(in crate::app) struct Lister {
     parent: Sender<PathBuf>,
     found: Receiver<Vec<Listed>>,
 }

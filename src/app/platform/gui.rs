@@ -13,8 +13,8 @@ use winit::event::WindowEvent;
 use winit::event_loop::{ActiveEventLoop, EventLoopProxy};
 use winit::window::{Icon, Window, WindowAttributes};
 
-use super::keep::Kept;
 use super::window::UserEvent;
+use crate::app::state::window_settings::WindowSettings;
 
 /// What the driver complained of, from any thread.
 #[derive(Default)]
@@ -24,7 +24,7 @@ struct Faults {
 }
 
 /// The window.
-pub(super) struct Gui {
+pub(in crate::app) struct Gui {
     pub window: Arc<Window>,
     pub ctx: egui::Context,
     state: egui_winit::State,
@@ -38,7 +38,7 @@ pub(super) struct Gui {
 
 /// How long a frame took.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Frame {
+pub(in crate::app) struct Frame {
     /// Layout, reduction of curves and tessellation.
     pub own: Duration,
     /// With painting.
@@ -47,8 +47,12 @@ pub(super) struct Frame {
 
 impl Gui {
     /// Opens it where it was. The contents come with the first frame.
-    pub fn open(event_loop: &ActiveEventLoop, proxy: &EventLoopProxy<UserEvent>, kept: &Kept) -> anyhow::Result<Gui> {
-        let [width, height] = within_screen(event_loop, kept.size);
+    pub fn open(
+        event_loop: &ActiveEventLoop,
+        proxy: &EventLoopProxy<UserEvent>,
+        settings: &WindowSettings,
+    ) -> anyhow::Result<Gui> {
+        let [width, height] = within_screen(event_loop, settings.size);
         let mut attributes = WindowAttributes::default()
             .with_title("simsiam")
             .with_inner_size(winit::dpi::LogicalSize::new(width, height))
@@ -56,7 +60,7 @@ impl Gui {
             .with_window_icon(icon())
             // AccessKit wants to know it before it is seen.
             .with_visible(false);
-        if let Some([left, top]) = kept.place.filter(|place| is_on_a_screen(event_loop, *place)) {
+        if let Some([left, top]) = settings.place.filter(|place| is_on_a_screen(event_loop, *place)) {
             attributes = attributes.with_position(winit::dpi::PhysicalPosition::new(left, top));
         }
         let window = event_loop.create_window(attributes).context("the system opens no window")?;
@@ -79,9 +83,9 @@ impl Gui {
             // Where the loop has ended there is nothing to repaint.
             let _ = wake.send_event(UserEvent::Repaint(info.delay));
         });
-        super::theme::choose(&ctx, kept.look);
+        crate::app::widgets::theme::choose(&ctx, settings.look);
         window.set_visible(true);
-        if kept.maximized {
+        if settings.maximized {
             window.set_maximized(true);
         }
         Ok(Gui {

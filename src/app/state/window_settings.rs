@@ -25,7 +25,7 @@ pub enum Look {
 /// What is remembered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Kept {
+pub struct WindowSettings {
     /// Colours.
     pub look: Look,
     /// Width and height in points.
@@ -46,9 +46,9 @@ pub struct Kept {
     pub side: bool,
 }
 
-impl Default for Kept {
+impl Default for WindowSettings {
     fn default() -> Self {
-        Kept {
+        WindowSettings {
             look: Look::System,
             size: [1280.0, 800.0],
             place: None,
@@ -62,22 +62,22 @@ impl Default for Kept {
     }
 }
 
-impl Kept {
+impl WindowSettings {
     /// Where it lies when nobody says; `None` where the system has no such place.
     pub fn file() -> Option<PathBuf> {
         Some(dirs::config_dir()?.join("simsiam").join("window.toml"))
     }
 
     /// Reads the file; what cannot be read is as at the first start.
-    pub fn read(path: &Path) -> Kept {
+    pub fn read(path: &Path) -> WindowSettings {
         let text = std::fs::read_to_string(path).unwrap_or_default();
-        let mut kept: Kept = toml::from_str(&text).unwrap_or_default();
-        let [width, height] = kept.size;
+        let mut settings: WindowSettings = toml::from_str(&text).unwrap_or_default();
+        let [width, height] = settings.size;
         // A window of no size, or larger than any screen, could not be used to mend that.
         if !(200.0..=20_000.0).contains(&width) || !(200.0..=20_000.0).contains(&height) {
-            kept.size = Kept::default().size;
+            settings.size = WindowSettings::default().size;
         }
-        kept
+        settings
     }
 
     /// Writes the file.
@@ -105,19 +105,19 @@ mod tests {
     fn what_is_written_comes_back_and_nonsense_does_not() -> Result<(), Box<dyn std::error::Error>> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("new/window.toml");
-        let mut kept = Kept::read(&path);
-        assert_eq!(kept, Kept::default());
+        let mut settings = WindowSettings::read(&path);
+        assert_eq!(settings, WindowSettings::default());
         for source in ["a", "b", "a"] {
-            kept.remember(source);
+            settings.remember(source);
         }
-        assert_eq!(kept.recent, ["a", "b"]);
-        (kept.look, kept.place) = (Look::Light, Some([-7, 3]));
-        kept.write(&path)?;
-        assert_eq!(Kept::read(&path), kept);
+        assert_eq!(settings.recent, ["a", "b"]);
+        (settings.look, settings.place) = (Look::Light, Some([-7, 3]));
+        settings.write(&path)?;
+        assert_eq!(WindowSettings::read(&path), settings);
         std::fs::write(&path, "size = [1e9, nan]\nunknown = 3\n")?;
-        assert_eq!(Kept::read(&path), Kept::default());
+        assert_eq!(WindowSettings::read(&path), WindowSettings::default());
         std::fs::write(&path, "look = 7")?;
-        assert_eq!(Kept::read(&path), Kept::default());
+        assert_eq!(WindowSettings::read(&path), WindowSettings::default());
         Ok(())
     }
 }

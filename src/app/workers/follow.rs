@@ -19,7 +19,7 @@ const PART: usize = 1 << 20;
 
 /// What it found.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(in crate::app) enum Found {
     /// Lines, in their order.
     Lines(Vec<Line>),
     /// The file was cut, because the run continues from an earlier step: what was told is void.
@@ -29,7 +29,7 @@ pub(super) enum Found {
 }
 
 /// The thread; it ends when this is dropped.
-pub(super) struct Follow {
+pub(in crate::app) struct Follow {
     found: Receiver<Found>,
     end: Arc<AtomicBool>,
 }

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::thread;
 
-use super::worker::Wake;
+use crate::app::workers::worker::Wake;
 
 /// What the folder is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(in crate::app) enum Purpose {
     /// Images, or a run.
     Open,
     /// Where runs lie.
@@ -16,7 +16,7 @@ pub(super) enum Purpose {
 }
 
 /// A dialog that is open.
-pub(super) struct Dialog {
+pub(in crate::app) struct Dialog {
     purpose: Purpose,
     answer: Receiver<Option<PathBuf>>,
 }

@@ -12,7 +12,7 @@ type Place<K, T> = Arc<Mutex<Option<(K, T)>>>;
 
 /// Opened things; cloning shares them.
 #[derive(Clone, Default)]
-pub(super) struct Shelf {
+pub(in crate::app) struct ResourceCache {
     data: Place<DataConfig, Arc<Dataset>>,
     gpu: Place<Option<String>, Gpu>,
 }
@@ -21,37 +21,37 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Shelf {
+impl ResourceCache {
     /// The data of a configuration.
     pub fn dataset(&self, config: &Config) -> Result<Arc<Dataset>, DataError> {
         let wanted = &config.data;
-        let mut shelf = locked(&self.data);
-        if let Some((known, dataset)) = &*shelf
+        let mut resources = locked(&self.data);
+        if let Some((known, dataset)) = &*resources
             && known.source == wanted.source
             && Limits::from(known) == Limits::from(wanted)
         {
             return Ok(dataset.clone());
         }
         // The old one goes first: both may be large.
-        *shelf = None;
+        *resources = None;
         let spec: Spec = wanted.source.parse()?;
         let dataset = Arc::new(data::open(&spec, Limits::from(wanted))?);
-        *shelf = Some((wanted.clone(), dataset.clone()));
+        *resources = Some((wanted.clone(), dataset.clone()));
         Ok(dataset)
     }
 
     /// A device for what the window shows, other than the training's.
     pub fn gpu(&self, device: Option<&str>) -> Result<Gpu, GpuError> {
-        let mut shelf = locked(&self.gpu);
-        if let Some((known, gpu)) = &*shelf
+        let mut resources = locked(&self.gpu);
+        if let Some((known, gpu)) = &*resources
             && known.as_deref() == device
             && gpu.check().is_ok()
         {
             return Ok(gpu.clone());
         }
-        *shelf = None;
+        *resources = None;
         let gpu = Gpu::open(device, Options { checked: false })?;
-        *shelf = Some((device.map(str::to_owned), gpu.clone()));
+        *resources = Some((device.map(str::to_owned), gpu.clone()));
         Ok(gpu)
     }
 }

@@ -3,9 +3,9 @@
 
 use egui::{Align, ComboBox, FontId, Layout, Response, RichText, TextEdit, Ui};
 
-use super::draft::Draft;
-use super::notices::Grade;
 use super::theme;
+use crate::app::state::config_editor::ConfigEditor;
+use crate::app::state::notices::Grade;
 use crate::config::{Config, Key, Kind};
 
 /// Titles of the sections, with what they are about.
@@ -27,8 +27,8 @@ const COLUMNS: [&[&[usize]]; 3] = [&[&[0, 4, 5, 2, 3, 1]], &[&[0, 4, 5], &[2, 3,
 const COLUMN: f32 = NAME + FIELD + 84.0;
 
 /// Draws the form. `blamed` is a key that only the data or the device find wrong, and why.
-pub(super) fn ui(ui: &mut Ui, draft: &mut Draft, blamed: Option<(&str, &str)>) {
-    let problems = draft.problems();
+pub(in crate::app) fn ui(ui: &mut Ui, editor: &mut ConfigEditor, blamed: Option<(&str, &str)>) {
+    let problems = editor.problems();
     let keys = Config::keys();
     let room = (ui.available_width() / COLUMN) as usize;
     let columns = COLUMNS[room.clamp(1, COLUMNS.len()) - 1];
@@ -37,7 +37,7 @@ pub(super) fn ui(ui: &mut Ui, draft: &mut Draft, blamed: Option<(&str, &str)>) {
             ui.vertical(|ui| {
                 ui.set_width(COLUMN - 12.0);
                 for &place in *sections {
-                    section(ui, draft, SECTIONS[place], &keys, &problems, blamed);
+                    section(ui, editor, SECTIONS[place], &keys, &problems, blamed);
                     ui.add_space(6.0);
                 }
             });
@@ -47,7 +47,7 @@ pub(super) fn ui(ui: &mut Ui, draft: &mut Draft, blamed: Option<(&str, &str)>) {
 
 fn section(
     ui: &mut Ui,
-    draft: &mut Draft,
+    editor: &mut ConfigEditor,
     (section, title): (&str, &str),
     keys: &[Key],
     problems: &[(String, String)],
@@ -59,7 +59,7 @@ fn section(
         // The pane has its own field for the data.
         .filter(|key| key.name != "data.source")
         .collect();
-    let changed = keys.iter().filter(|key| draft.differs(&key.name)).count();
+    let changed = keys.iter().filter(|key| editor.differs(&key.name)).count();
     let title = match changed {
         0 => title.to_owned(),
         n => format!("{title} ({n} changed)"),
@@ -77,13 +77,13 @@ fn section(
         .open(wrong.then_some(true))
         .show_unindented(ui, |ui| {
             for key in keys {
-                row(ui, draft, key, problem(key));
+                row(ui, editor, key, problem(key));
             }
         });
 }
 
-fn row(ui: &mut Ui, draft: &mut Draft, key: &Key, problem: Option<&str>) {
-    let differs = draft.differs(&key.name);
+fn row(ui: &mut Ui, editor: &mut ConfigEditor, key: &Key, problem: Option<&str>) {
+    let differs = editor.differs(&key.name);
     ui.horizontal(|ui| {
         let field = key.name.split_once('.').map_or("", |(_, field)| field);
         let label = field.replace('_', " ");
@@ -94,13 +94,13 @@ fn row(ui: &mut Ui, draft: &mut Draft, key: &Key, problem: Option<&str>) {
         let name = name_ui(ui, text, NAME);
         let hover = |ui: &mut Ui| help(ui, key);
         let name = name.on_hover_ui(hover);
-        field_ui(ui, draft, key, problem.is_some()).labelled_by(name.id).on_hover_ui(hover);
+        field_ui(ui, editor, key, problem.is_some()).labelled_by(name.id).on_hover_ui(hover);
         if differs {
             let reset = ui.small_button("Reset");
             reset.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Reset {field}")));
-            let preset = draft.preset().to_owned();
+            let preset = editor.preset().to_owned();
             if reset.on_hover_text(format!("Back to the value of preset {preset}")).clicked() {
-                draft.reset(&key.name);
+                editor.reset(&key.name);
             }
         }
     });
@@ -112,7 +112,7 @@ fn row(ui: &mut Ui, draft: &mut Draft, key: &Key, problem: Option<&str>) {
 }
 
 /// A name of a fixed width, so that what it names stands in a column.
-pub(super) fn name_ui(ui: &mut Ui, text: RichText, width: f32) -> Response {
+pub(in crate::app) fn name_ui(ui: &mut Ui, text: RichText, width: f32) -> Response {
     let size = egui::vec2(width, ui.spacing().interact_size.y);
     let layout = Layout::left_to_right(Align::Center);
     let name = ui.allocate_ui_with_layout(size, layout, |ui| {
@@ -128,20 +128,20 @@ fn help(ui: &mut Ui, key: &Key) {
     ui.label(RichText::new(format!("--set {}=…", key.name)).font(FontId::monospace(12.0)).weak());
 }
 
-fn field_ui(ui: &mut Ui, draft: &mut Draft, key: &Key, wrong: bool) -> Response {
+fn field_ui(ui: &mut Ui, editor: &mut ConfigEditor, key: &Key, wrong: bool) -> Response {
     let name = &key.name;
     match key.kind {
         Kind::Switch => {
-            let mut on = draft.text(name) == "true";
+            let mut on = editor.text(name) == "true";
             let text = if on { "on" } else { "off" };
             let response = ui.checkbox(&mut on, text);
             if response.changed() {
-                draft.set(name, if on { "true" } else { "false" });
+                editor.set(name, if on { "true" } else { "false" });
             }
             response
         }
         Kind::Choice(words) => {
-            let mut chosen = draft.text(name);
+            let mut chosen = editor.text(name);
             let before = chosen.clone();
             let response = ComboBox::from_id_salt(("field", name))
                 .width(FIELD)
@@ -153,12 +153,12 @@ fn field_ui(ui: &mut Ui, draft: &mut Draft, key: &Key, wrong: bool) -> Response 
                 })
                 .response;
             if chosen != before {
-                draft.set(name, &chosen);
+                editor.set(name, &chosen);
             }
             response
         }
         Kind::Text | Kind::Optional => {
-            let mut text = draft.text(name);
+            let mut text = editor.text(name);
             let mut edit = TextEdit::singleline(&mut text)
                 .id_salt(("field", name))
                 .font(FontId::monospace(13.0))
@@ -171,7 +171,7 @@ fn field_ui(ui: &mut Ui, draft: &mut Draft, key: &Key, wrong: bool) -> Response 
             }
             let response = ui.add(edit);
             if response.changed() {
-                draft.set(name, &text);
+                editor.set(name, &text);
             }
             response
         }

@@ -4,7 +4,7 @@
 use std::sync::mpsc;
 use std::time::Instant;
 
-use super::shelf::Shelf;
+use super::resource_cache::ResourceCache;
 use super::worker::{Wake, Worker};
 use crate::config::{Config, ConfigError};
 use crate::data::Dataset;
@@ -13,7 +13,7 @@ use crate::train::{self, Blueprint, Command, Event, TrainError, Trainer};
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Question {
+pub(in crate::app) struct Question {
     pub config: Config,
     pub device: Option<String>,
     /// Whether to measure the time.
@@ -22,7 +22,7 @@ pub(super) struct Question {
 
 /// What a run would take.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Estimate {
+pub(in crate::app) struct Estimate {
     /// The data in words.
     pub data: String,
     /// What the user should know of it.
@@ -41,14 +41,14 @@ pub(super) struct Estimate {
 
 /// What is in the way.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Obstacle {
+pub(in crate::app) struct Obstacle {
     /// The key whose field it stands beside, where it is one's.
     pub key: Option<String>,
     pub text: String,
 }
 
 /// An estimate, or what is in the way of one.
-pub(super) struct Answer {
+pub(in crate::app) struct Answer {
     pub question: Question,
     /// The preset that fits the data.
     pub preset: Option<&'static str>,
@@ -60,23 +60,23 @@ const TRIAL: u64 = 4;
 const BEFORE: u64 = 2;
 
 /// The thread that estimates.
-pub(super) fn worker(shelf: Shelf, wake: Wake) -> Worker<Question, Answer> {
+pub(in crate::app) fn worker(resources: ResourceCache, wake: Wake) -> Worker<Question, Answer> {
     Worker::new("estimate", wake, move |question: Question, stale| {
         let preset = train::preset_for(&question.config.data.source);
         let estimate = match &preset {
             Err(error) => Err(Obstacle::data(error)),
-            Ok(_) => estimate(&shelf, &question, stale),
+            Ok(_) => estimate(&resources, &question, stale),
         };
         Some(Answer { preset: preset.ok(), estimate, question })
     })
 }
 
-fn estimate(shelf: &Shelf, question: &Question, stale: &dyn Fn() -> bool) -> Result<Estimate, Obstacle> {
+fn estimate(resources: &ResourceCache, question: &Question, stale: &dyn Fn() -> bool) -> Result<Estimate, Obstacle> {
     let config = &question.config;
-    let dataset = shelf.dataset(config).map_err(|e| Obstacle::data(&e))?;
+    let dataset = resources.dataset(config).map_err(|e| Obstacle::data(&e))?;
     config.check_against(dataset.train.len()).map_err(|e| Obstacle::from(TrainError::from(e)))?;
     let device = |error| Obstacle { key: Some("device".to_owned()), text: TrainError::Gpu(error).to_string() };
-    let gpu = shelf.gpu(question.device.as_deref()).map_err(device)?;
+    let gpu = resources.gpu(question.device.as_deref()).map_err(device)?;
     let mut blueprint = Blueprint::new(&gpu, config, dataset.clone())?;
     let start = blueprint.start().clone();
     let seconds = match question.trial {

@@ -3,12 +3,12 @@
 use egui::{Color32, RichText, Sense, Stroke, TextureHandle, Ui, Vec2};
 
 use super::texture::texture;
-use crate::app::theme;
+use crate::app::widgets::theme;
 use crate::augment::ViewDraws;
 use crate::picture::{self, ViewRow};
 
 /// An image on the screen.
-pub(super) struct Row {
+pub(in crate::app) struct Row {
     pub name: String,
     pub size: [u32; 2],
     original: TextureHandle,
@@ -16,7 +16,7 @@ pub(super) struct Row {
 }
 
 /// Puts a row on the screen, in the textures of one that goes.
-pub(super) fn on_screen(ui: &Ui, row: ViewRow, old: Option<Row>) -> Row {
+pub(in crate::app) fn on_screen(ui: &Ui, row: ViewRow, old: Option<Row>) -> Row {
     let (original, views) = match old {
         Some(old) => {
             let [(a, _), (b, _)] = old.views;
@@ -35,7 +35,7 @@ pub(super) fn on_screen(ui: &Ui, row: ViewRow, old: Option<Row>) -> Row {
 }
 
 /// The original with the crops of both views.
-pub(super) fn original(ui: &mut Ui, row: &Row, side: f32) {
+pub(in crate::app) fn original(ui: &mut Ui, row: &Row, side: f32) {
     let (rect, response) = ui.allocate_exact_size(Vec2::splat(side), Sense::hover());
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, format!("original of {}", row.name)));
     let size = Vec2::new(row.size[0] as f32, row.size[1] as f32);
@@ -54,7 +54,14 @@ pub(super) fn original(ui: &mut Ui, row: &Row, side: f32) {
 }
 
 /// A view; what was drawn for it shows where the pointer rests on it.
-pub(super) fn view(ui: &mut Ui, row: &Row, side: f32, number: usize, texture: &TextureHandle, draws: &ViewDraws) {
+pub(in crate::app) fn view(
+    ui: &mut Ui,
+    row: &Row,
+    side: f32,
+    number: usize,
+    texture: &TextureHandle,
+    draws: &ViewDraws,
+) {
     let (rect, response) = ui.allocate_exact_size(Vec2::splat(side), Sense::hover());
     response.widget_info(|| {
         let name = format!("view {} of {}", number + 1, row.name);

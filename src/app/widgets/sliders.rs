@@ -2,9 +2,9 @@
 
 use egui::{RichText, Slider, SliderClamping, Ui};
 
-use crate::app::draft::Draft;
-use crate::app::form::name_ui;
-use crate::app::theme;
+use crate::app::state::config_editor::ConfigEditor;
+use crate::app::widgets::form::name_ui;
+use crate::app::widgets::theme;
 use crate::config::AugmentConfig;
 
 /// A number: its name, its key, its range, whether that is logarithmic, and where it lies.
@@ -31,7 +31,7 @@ const NUMBERS: [Number; 13] = [
 ];
 
 /// Draws them; whether one was moved. What differs from `base` is coloured.
-pub(super) fn ui(ui: &mut Ui, augment: &mut AugmentConfig, base: &AugmentConfig) -> bool {
+pub(in crate::app) fn ui(ui: &mut Ui, augment: &mut AugmentConfig, base: &AugmentConfig) -> bool {
     let mut base = base.clone();
     let mut moved = false;
     ui.spacing_mut().slider_width = 96.0;
@@ -63,11 +63,11 @@ pub(super) fn ui(ui: &mut Ui, augment: &mut AugmentConfig, base: &AugmentConfig)
 }
 
 /// Takes them into the form.
-pub(super) fn take(draft: &mut Draft, augment: &AugmentConfig) {
-    let config = crate::config::Config { augment: augment.clone(), ..draft.config().clone() };
+pub(in crate::app) fn take(editor: &mut ConfigEditor, augment: &AugmentConfig) {
+    let config = crate::config::Config { augment: augment.clone(), ..editor.config().clone() };
     for (_, key, ..) in NUMBERS {
         if let Some(text) = config.text(key) {
-            draft.set(key, &text);
+            editor.set(key, &text);
         }
     }
 }

@@ -21,7 +21,7 @@ fn locked<Q>(shared: &Shared<Q>) -> MutexGuard<'_, Slot<Q>> {
 }
 
 /// The thread. It ends when this is dropped, which waits for it: a driver must not be at work when the program ends.
-pub(super) struct Worker<Q, A> {
+pub(in crate::app) struct Worker<Q, A> {
     shared: Shared<Q>,
     answers: Receiver<A>,
     thread: Option<JoinHandle<()>>,
