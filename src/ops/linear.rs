@@ -2,7 +2,7 @@
 
 use super::check::{Case, Fill};
 use super::conv::conv2d_grad_weight::WeightGradient;
-use super::conv::correlation::{self, Axis, Correlation};
+use super::conv::implicit_gemm::{self, Axis, ImplicitGemm};
 use super::conv::tile::first;
 use crate::gpu::Kernel;
 use crate::graph::{
@@ -34,8 +34,8 @@ pub struct SumRows;
 pub struct MatmulTransposed;
 
 /// The rows of the first input as one row of pixels.
-fn pixels(io: &Io, transposed: bool, bias: bool) -> Correlation {
-    Correlation {
+fn pixels(io: &Io, transposed: bool, bias: bool) -> ImplicitGemm {
+    ImplicitGemm {
         images: 1,
         y: Axis::forward(1, 1, 1, 0),
         x: Axis::forward(io.inputs[0].dims()[0], 1, 1, 0),
@@ -118,7 +118,7 @@ impl Op for Linear {
         let mut slots = vec![Slot::input(0), Slot::input(1)];
         slots.extend(self.bias.then(|| Slot::input(2)));
         slots.push(Slot::output(0));
-        correlation::candidates(&[pixels(io, false, self.bias)], &slots, target)
+        implicit_gemm::candidates(&[pixels(io, false, self.bias)], &slots, target)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -159,7 +159,7 @@ impl Op for LinearGradInput {
 
     fn candidates(&self, io: &Io, target: &Target) -> Vec<Candidate> {
         let slots = [Slot::input(0), Slot::input(1), Slot::output(0)];
-        correlation::candidates(&[pixels(io, true, false)], &slots, target)
+        implicit_gemm::candidates(&[pixels(io, true, false)], &slots, target)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {

@@ -1,7 +1,7 @@
 //! 2-D convolution without bias, as `torch.nn.functional.conv2d` with square stride and padding.
 
 use super::conv2d_grad_weight::Conv2dGradWeight;
-use super::correlation::{self, Axis, Correlation};
+use super::implicit_gemm::{self, Axis, ImplicitGemm};
 use super::tile::first;
 use crate::graph::{Array, Candidate, Graph, GraphError, Io, Lowered, Node, Op, Shape, Slot, Target, Tensor};
 use crate::ops::check::{Case, Fill};
@@ -84,7 +84,7 @@ impl Op for Conv2d {
 
     fn candidates(&self, io: &Io, target: &Target) -> Vec<Candidate> {
         let (x, w) = (io.inputs[0].dims(), io.inputs[1].dims());
-        let correlation = Correlation {
+        let gemm = ImplicitGemm {
             images: x[0],
             y: Axis::forward(x[1], w[0], self.stride, self.padding),
             x: Axis::forward(x[2], w[1], self.stride, self.padding),
@@ -94,7 +94,7 @@ impl Op for Conv2d {
             bias: false,
             f16: io.inputs[0].is_f16(),
         };
-        correlation::candidates(&[correlation], &[Slot::input(0), Slot::input(1), Slot::output(0)], target)
+        implicit_gemm::candidates(&[gemm], &[Slot::input(0), Slot::input(1), Slot::output(0)], target)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -148,7 +148,7 @@ impl Op for Conv2dGradInput {
         let mut phases = Vec::new();
         for phase_y in 0..self.stride.min(self.size[0]) {
             for phase_x in 0..self.stride.min(self.size[1]) {
-                phases.push(Correlation {
+                phases.push(ImplicitGemm {
                     images: io.inputs[0].dims()[0],
                     y: Axis::backward(self.size[0], w[0], self.stride, self.padding, phase_y),
                     x: Axis::backward(self.size[1], w[1], self.stride, self.padding, phase_x),
@@ -160,7 +160,7 @@ impl Op for Conv2dGradInput {
                 });
             }
         }
-        correlation::candidates(&phases, &[Slot::input(0), Slot::input(1), Slot::output(0)], target)
+        implicit_gemm::candidates(&phases, &[Slot::input(0), Slot::input(1), Slot::output(0)], target)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {

@@ -2,7 +2,7 @@
 //! activations in f16. Weights are rounded to f16 on their way, as mixed precision does everywhere.
 
 use super::conv2d_grad_weight::{WeightGradient, most_parts};
-use super::correlation::Correlation;
+use super::implicit_gemm::ImplicitGemm;
 use super::tile::{Cover, suits};
 use crate::gpu::{Coop, Kernel};
 use crate::graph::{Candidate, Launch, Lowered, Slot, Target, grid};
@@ -108,15 +108,15 @@ fn choose(size: [usize; 2], parts: impl Fn(&Tile) -> usize, coop: &Coop, target:
     chosen
 }
 
-/// The candidates of a correlation, the best guess first.
-pub(super) fn candidates(phases: &[Correlation], slots: &[Slot], target: &Target) -> Vec<Candidate> {
+/// The candidates of an implicit GEMM, the best guess first.
+pub(super) fn candidates(phases: &[ImplicitGemm], slots: &[Slot], target: &Target) -> Vec<Candidate> {
     let Some(coop) = target.coop.filter(|_| phases.iter().all(|p| p.f16)) else {
         return Vec::new();
     };
-    let pixels = |phase: &Correlation| phase.rows() * phase.x.output;
+    let pixels = |phase: &ImplicitGemm| phase.rows() * phase.x.output;
     let m = phases.iter().map(pixels).max().unwrap_or(1);
     let n = phases.first().map_or(1, |phase| phase.n4 * 4);
-    let launch = |phase: &Correlation, tile: &Tile| {
+    let launch = |phase: &ImplicitGemm, tile: &Tile| {
         let (k4, n4, threads) = (tile.k / 4, tile.n / 4, tile.threads(&coop));
         let (tiles_m, tiles_n) = (pixels(phase).div_ceil(tile.m), phase.n4.div_ceil(n4));
         let kernel = tile

@@ -5,10 +5,10 @@ mod conv2d_coop;
 pub(super) mod conv2d_grad_weight;
 mod conv2d_grad_weight_register;
 mod conv2d_grad_weight_tiled;
-pub(super) mod correlation;
-mod correlation_register;
-mod correlation_tiled;
-mod correlation_winograd;
+pub(super) mod implicit_gemm;
+mod implicit_gemm_register;
+mod implicit_gemm_tiled;
+mod implicit_gemm_winograd;
 pub(super) mod tile;
 
 pub use conv2d::{Conv2d, Conv2dGradInput};

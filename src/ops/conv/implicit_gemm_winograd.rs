@@ -22,7 +22,7 @@
 //! transposed: reads far apart, 1.5 times the time of the whole at 512 channels and 2x2 pixels, and at most 4 % gained elsewhere. Smaller and larger register
 //! tiles for the products than their first guess: slower, or at most a tenth faster.
 
-use super::correlation::{self, Axis, Correlation};
+use super::implicit_gemm::{self, Axis, ImplicitGemm};
 use crate::graph::{Candidate, Launch, Lowered, Slot, Target, grid};
 
 /// Numbers of a transformed tile.
@@ -34,12 +34,12 @@ fn suits(axis: &Axis) -> bool {
     axis.taps == 3 && axis.kernel == 3 && axis.in_stride == 1 && axis.out_stride == 1
 }
 
-/// The candidates of a correlation: none, or one.
-pub(super) fn candidates(phases: &[Correlation], slots: &[Slot], target: &Target) -> Vec<Candidate> {
+/// The candidates of an implicit GEMM: none, or one.
+pub(super) fn candidates(phases: &[ImplicitGemm], slots: &[Slot], target: &Target) -> Vec<Candidate> {
     let (&[phase], &[input, weight, output]) = (phases, slots) else {
         return Vec::new();
     };
-    let Correlation { images, y, x, k4, n4, .. } = phase;
+    let ImplicitGemm { images, y, x, k4, n4, .. } = phase;
     if !suits(&y) || !suits(&x) || phase.bias || k4.min(n4) * 4 < LEAST {
         return Vec::new();
     }
@@ -61,7 +61,7 @@ pub(super) fn candidates(phases: &[Correlation], slots: &[Slot], target: &Target
             .with("VECTORS", words[i] / 4);
         Launch::new(kernel, slots, grid((words[i] / 4).div_ceil(64)))
     };
-    let product = Correlation {
+    let product = ImplicitGemm {
         images: 1,
         y: Axis::forward(1, 1, 1, 0),
         x: Axis::forward(tiles, 1, 1, 0),
@@ -72,7 +72,7 @@ pub(super) fn candidates(phases: &[Correlation], slots: &[Slot], target: &Target
         f16: false,
     };
     let [v, u, m] = [0, 1, 2].map(Slot::scratch);
-    let guesses = correlation::candidates(&[product], &[v, u, m], target);
+    let guesses = implicit_gemm::candidates(&[product], &[v, u, m], target);
     let Some(product) = guesses.first().and_then(|g| g.lowered.launches.first()) else {
         return Vec::new();
     };
@@ -92,7 +92,7 @@ mod tests {
 
     fn offered(images: usize, channels: usize, stride: usize, target: &Target) -> Option<Candidate> {
         let axis = Axis::forward(9, 3, stride, 1);
-        let correlation = Correlation {
+        let gemm = ImplicitGemm {
             images,
             y: axis,
             x: axis,
@@ -103,7 +103,7 @@ mod tests {
             f16: false,
         };
         let slots = [Slot::input(0), Slot::input(1), Slot::output(0)];
-        let all = correlation::candidates(&[correlation], &slots, target);
+        let all = implicit_gemm::candidates(&[gemm], &slots, target);
         let place = all.iter().position(|c| c.name.starts_with("winograd"));
         // The guess of who does not measure needs no memory.
         assert_ne!(place, Some(0));

@@ -1,6 +1,6 @@
 //! The launch of `conv2d_tiled.wgsl`: tiles in workgroup memory, for GPUs.
 
-use super::correlation::Correlation;
+use super::implicit_gemm::ImplicitGemm;
 use super::tile::{Tile, choose};
 use crate::graph::{Candidate, Launch, Lowered, Slot, Target, grid};
 
@@ -25,8 +25,8 @@ const TILES: &[Tile] = &[
 const MOST: usize = 7;
 
 /// The candidates of a node, the best guess first.
-pub(super) fn candidates(phases: &[Correlation], slots: &[Slot], target: &Target) -> Vec<Candidate> {
-    let pixels = |phase: &Correlation| phase.rows() * phase.x.output;
+pub(super) fn candidates(phases: &[ImplicitGemm], slots: &[Slot], target: &Target) -> Vec<Candidate> {
+    let pixels = |phase: &ImplicitGemm| phase.rows() * phase.x.output;
     let m = phases.iter().map(pixels).max().unwrap_or(1);
     let n = phases.first().map_or(1, |phase| phase.n4 * 4);
     choose(TILES, [m, n], |_| 1, target)
@@ -42,7 +42,7 @@ pub(super) fn candidates(phases: &[Correlation], slots: &[Slot], target: &Target
         .collect()
 }
 
-fn launch(phase: &Correlation, tile: &Tile, slots: &[Slot]) -> Launch {
+fn launch(phase: &ImplicitGemm, tile: &Tile, slots: &[Slot]) -> Launch {
     let (k4, n4, threads) = (tile.k / 4, tile.n / 4, tile.threads());
     let tiles_m = (phase.rows() * phase.x.output).div_ceil(tile.m);
     let tiles_n = phase.n4.div_ceil(n4);
@@ -51,7 +51,7 @@ fn launch(phase: &Correlation, tile: &Tile, slots: &[Slot]) -> Launch {
         true => blocks * 4,
         false => tile.k * n4 / threads,
     };
-    let dense = |axis: &super::correlation::Axis| axis.out_stride == 1 && axis.out_offset == 0;
+    let dense = |axis: &super::implicit_gemm::Axis| axis.out_stride == 1 && axis.out_offset == 0;
     let kernel = phase
         .kernel("conv2d_tiled")
         .with("DENSE", dense(&phase.y) && dense(&phase.x))

@@ -13,7 +13,7 @@
 //! Rejected there: sums as scalars, one output channel of all pixels at a time, so that they stay in registers: the same speed
 //! (a third of the time goes into loads, whatever the order of the sums), and naga takes seconds over so many expressions.
 
-use super::correlation::Correlation;
+use super::implicit_gemm::ImplicitGemm;
 use super::tile::divisor;
 use crate::graph::{Candidate, Launch, Lowered, Slot, Target, grid};
 
@@ -43,12 +43,12 @@ fn even(n: usize, most: usize) -> usize {
     (1..=most.min(n.max(1))).rev().min_by_key(|&t| waste(t) * 1000 / n.max(1)).unwrap_or(1)
 }
 
-fn single(phase: &Correlation) -> bool {
+fn single(phase: &ImplicitGemm) -> bool {
     phase.x.taps * phase.y.taps <= 1
 }
 
 /// The candidates of a node, the best guess first.
-pub(super) fn candidates(phases: &[Correlation], slots: &[Slot], target: &Target) -> Vec<Candidate> {
+pub(super) fn candidates(phases: &[ImplicitGemm], slots: &[Slot], target: &Target) -> Vec<Candidate> {
     let share = target.subgroup.filter(|&lanes| target.software && lanes % 4 == 0);
     let of = |pixels, vectors, share| Register { pixels, vectors, share };
     // Software: large tiles, since every load is done lane by lane, and smaller ones where a single tap reuses
@@ -62,7 +62,7 @@ pub(super) fn candidates(phases: &[Correlation], slots: &[Slot], target: &Target
         (false, _, _) => vec![of(4, 2, None), of(8, 2, None)],
     };
     let candidate = |register: Register| {
-        let launch = |phase: &Correlation| {
+        let launch = |phase: &ImplicitGemm| {
             let pixels = match target.software && !one_tap && single(phase) {
                 true => register.pixels / 2,
                 false => register.pixels,
@@ -83,7 +83,7 @@ impl Register {
         format!("register {}x{}{shared}", self.pixels, self.vectors * 4)
     }
 
-    fn tile(&self, phase: &Correlation, pixels: usize, target: &Target) -> Tile {
+    fn tile(&self, phase: &ImplicitGemm, pixels: usize, target: &Target) -> Tile {
         let tx = even(phase.x.output, pixels);
         let ty = even(phase.rows(), pixels / tx);
         let tn = divisor(phase.n4, self.vectors);
@@ -94,7 +94,7 @@ impl Register {
         Tile { ty, tx, tn, lanes_p: lanes / lanes_n, lanes_n }
     }
 
-    fn launch(&self, phase: &Correlation, pixels: usize, slots: &[Slot], target: &Target) -> Launch {
+    fn launch(&self, phase: &ImplicitGemm, pixels: usize, slots: &[Slot], target: &Target) -> Launch {
         let [_, taps_x] = phase.taps();
         let Tile { ty, tx, tn, lanes_p, lanes_n } = self.tile(phase, pixels, target);
         let (tiles_y, tiles_x) = (phase.rows().div_ceil(ty), phase.x.output.div_ceil(tx));

@@ -1,9 +1,9 @@
 //! Convolutions (forward and input gradient), linear layers and A·Bᵀ as one kind of GEMM: this file says which pixels meet
-//! which weights. Three kernels compute it: `conv2d.wgsl` in registers (`correlation_register`), `conv2d_tiled.wgsl` in
-//! workgroup memory (`correlation_tiled`), `conv2d_coop.wgsl` with cooperative matrices (`conv2d_coop`); a convolution of 3x3
-//! taps may also go through products of transformed tiles (`correlation_winograd`).
+//! which weights. Three kernels compute it: `conv2d.wgsl` in registers (`implicit_gemm_register`), `conv2d_tiled.wgsl` in
+//! workgroup memory (`implicit_gemm_tiled`), `conv2d_coop.wgsl` with cooperative matrices (`conv2d_coop`); a convolution of 3x3
+//! taps may also go through products of transformed tiles (`implicit_gemm_winograd`).
 
-use super::{conv2d_coop, correlation_register, correlation_tiled, correlation_winograd, tile};
+use super::{conv2d_coop, implicit_gemm_register, implicit_gemm_tiled, implicit_gemm_winograd, tile};
 use crate::gpu::Kernel;
 use crate::graph::{Candidate, Slot, Target};
 
@@ -73,7 +73,7 @@ impl Axis {
 
 /// What a kernel computes.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::ops) struct Correlation {
+pub(in crate::ops) struct ImplicitGemm {
     pub images: usize,
     pub y: Axis,
     pub x: Axis,
@@ -88,7 +88,7 @@ pub(in crate::ops) struct Correlation {
     pub f16: bool,
 }
 
-impl Correlation {
+impl ImplicitGemm {
     /// Output rows of all images.
     pub fn rows(&self) -> usize {
         self.images * self.y.output
@@ -138,13 +138,13 @@ impl Correlation {
 ///
 /// Winograd's tiles come last: they need memory, so only a measurement chooses them.
 /// Software gets no tiles in workgroup memory: barriers are dear there.
-pub(in crate::ops) fn candidates(phases: &[Correlation], slots: &[Slot], target: &Target) -> Vec<Candidate> {
-    let registers = correlation_register::candidates(phases, slots, target);
-    let winograd = correlation_winograd::candidates(phases, slots, target);
+pub(in crate::ops) fn candidates(phases: &[ImplicitGemm], slots: &[Slot], target: &Target) -> Vec<Candidate> {
+    let registers = implicit_gemm_register::candidates(phases, slots, target);
+    let winograd = implicit_gemm_winograd::candidates(phases, slots, target);
     if target.software {
         return tile::distinct(registers.into_iter().chain(winograd));
     }
     let coop = conv2d_coop::candidates(phases, slots, target);
-    let tiled = correlation_tiled::candidates(phases, slots, target);
+    let tiled = implicit_gemm_tiled::candidates(phases, slots, target);
     tile::distinct(coop.into_iter().chain(tiled).chain(registers).chain(winograd))
 }
