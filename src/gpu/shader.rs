@@ -35,7 +35,7 @@ shaders! {
         "cosine_similarity", "cosine_similarity_gradient", "label_cross_entropy", "label_cross_entropy_gradient",
         "mean", "mean_gradient", "soft_cross_entropy", "soft_cross_entropy_gradient";
     "metrics/":
-        "center_columns", "column_std", "knn_vote", "label_rank", "row_norm";
+        "center_columns", "column_std", "knn_vote", "topk_rank", "row_norm";
     "norm/":
         "batch_norm_apply", "batch_norm_eval", "batch_norm_gradient_apply", "batch_norm_gradient_merge",
         "batch_norm_gradient_partial", "batch_norm_merge", "batch_norm_partial", "l2_normalize",

@@ -8,14 +8,14 @@ use crate::ops::loss::label_cross_entropy::{kernel, rows_and_classes, shapes};
 /// label, those of larger logit and of equal ones those of lower index. 0 is a right answer, below 5 is one of the first five; C where the
 /// label's logit is no number.
 #[derive(Debug, Clone)]
-pub struct LabelRank {
+pub struct TopkRank {
     /// Number of classifiers.
     pub groups: usize,
 }
 
-impl Op for LabelRank {
+impl Op for TopkRank {
     fn name(&self) -> &'static str {
-        "label_rank"
+        "topk_rank"
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
@@ -25,7 +25,7 @@ impl Op for LabelRank {
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
         let (logits, y) = (&io.inputs[0], &io.outputs[0]);
-        let kernel = kernel("label_rank", self.groups, logits, y);
+        let kernel = kernel("topk_rank", self.groups, logits, y);
         let slots = [Slot::input(0), Slot::input(1), Slot::output(0)];
         Lowered::one(Launch::new(kernel, slots, grid(y.stored_len().div_ceil(64))))
     }
@@ -52,8 +52,8 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases: Vec<Case> = shapes()
         .into_iter()
         .map(|([rows, groups, classes], labels)| {
-            let name = format!("label_rank {rows}x{groups}x{classes}");
-            Case::new(&name, LabelRank { groups })
+            let name = format!("topk_rank {rows}x{groups}x{classes}");
+            Case::new(&name, TopkRank { groups })
                 .fixed(Shape::rows([rows, groups * classes]), Fill::Normal)
                 .fixed(Shape::rows([rows]), labels)
         })
@@ -61,7 +61,7 @@ pub(super) fn cases() -> Vec<Case> {
     // Ties, and a classifier that has diverged.
     let logits = [1.0, 1.0, 1.0, f32::NAN, f32::INFINITY, 0.0];
     cases.push(
-        Case::new("label_rank of ties and no numbers", LabelRank { groups: 2 })
+        Case::new("topk_rank of ties and no numbers", TopkRank { groups: 2 })
             .fixed(Shape::rows([3, 6]), Fill::Values(logits.repeat(3)))
             .fixed(Shape::rows([3]), Fill::Values(vec![0.0, 1.0, 1.0])),
     );
