@@ -4,7 +4,7 @@
 // first pass sums it where contrast is drawn, in a fixed order, and computes the changes before it twice rather than storing them.
 // Workgroup THREADS; dispatch grid(IMAGES).
 //!include common/grid
-//!include common/view_row
+//!include common/augment_params
 //!include common/normalize
 
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;

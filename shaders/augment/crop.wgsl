@@ -8,7 +8,7 @@
 // One pass over the rectangle instead of two separable ones: the crop's height is not known when the plan is recorded, so the
 // picture between the passes would have no size, and even a large photo is read only about four times in all.
 //!include common/grid
-//!include common/view_row
+//!include common/augment_params
 //!include common/normalize
 
 @group(0) @binding(0) var<storage, read> source: array<u32>;

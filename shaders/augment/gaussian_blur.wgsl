@@ -3,7 +3,7 @@
 // rows (ALONG_ROWS), then along columns, where the result is also normalised if it is the last of its chain.
 // Workgroup THREADS for CHUNK pixels of one image, CHUNKS of them an image; dispatch grid(IMAGES * CHUNKS).
 //!include common/grid
-//!include common/view_row
+//!include common/augment_params
 //!include common/normalize
 
 //!if ALONG_ROWS

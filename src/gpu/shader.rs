@@ -23,7 +23,7 @@ shaders! {
     "":
         "common/batch_norm_gradient", "common/coop", "common/finite", "common/grid", "common/group_softmax",
         "common/merge", "common/normalize", "common/reduce", "common/relu", "common/softmax", "common/stored",
-        "common/view_row";
+        "common/augment_params";
     "augment/":
         "color_jitter", "crop", "gaussian_blur";
     "conv/":

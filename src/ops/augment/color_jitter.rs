@@ -1,11 +1,11 @@
 //! Colour jitter in the drawn order, then grayscale, then normalisation.
 
-use super::view_row::{self, Normalize, RowJitter, ViewRow};
+use super::augment_params::{self, AugmentParams, JitterParams, Normalize};
 use crate::gpu::Kernel;
 use crate::graph::{Array, Io, Launch, Lowered, Op, Shape, Slot, Target, grid};
 use crate::ops::check::{Case, Fill};
 
-/// Inputs: x [n, height, width, 3] in [0, 1] and the table of n [`ViewRow`]s. Output like x.
+/// Inputs: x [n, height, width, 3] in [0, 1] and the table of n [`AugmentParams`]s. Output like x.
 ///
 /// torchvision's tensor functions: each change but hue blends and clamps to [0, 1]; contrast blends with the mean gray of the
 /// image as the changes before it left it; hue goes through HSV.
@@ -24,7 +24,7 @@ impl Op for ColorJitter {
         let [x, table] = inputs else {
             return Err("images and a table are wanted".to_string());
         };
-        view_row::sides(x, table)?;
+        augment_params::sides(x, table)?;
         Ok(vec![x.clone()])
     }
 
@@ -44,7 +44,7 @@ impl Op for ColorJitter {
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
-        let rows = ViewRow::of_table(inputs[1]);
+        let rows = AugmentParams::of_table(inputs[1]);
         let image = inputs[0].data.len() / rows.len();
         let mut data = Vec::new();
         for (row, image) in rows.iter().zip(inputs[0].data.chunks_exact(image)) {
@@ -116,7 +116,7 @@ fn turned([r, g, b]: [f64; 3], turn: f64) -> [f64; 3] {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    let row = |gray: bool, jitter: Option<RowJitter>| ViewRow {
+    let row = |gray: bool, jitter: Option<JitterParams>| AugmentParams {
         offset: 0,
         width: 1,
         channels: 3,
@@ -129,7 +129,7 @@ pub(super) fn cases() -> Vec<Case> {
         jitter,
         sigma: 0.0,
     };
-    let jitter = |factors: [f32; 4], order: [u8; 4]| Some(RowJitter { factors, order });
+    let jitter = |factors: [f32; 4], order: [u8; 4]| Some(JitterParams { factors, order });
     let rows = [
         row(false, None),
         row(true, None),
@@ -139,7 +139,7 @@ pub(super) fn cases() -> Vec<Case> {
         row(false, jitter([0.0, 0.7, 1.0, 0.0], [2, 3, 0, 1])),
         row(false, jitter([1.0, 1.0, 1.0, 0.07], [0, 2, 3, 1])),
     ];
-    let table: Vec<u32> = rows.iter().flat_map(ViewRow::words).collect();
+    let table: Vec<u32> = rows.iter().flat_map(AugmentParams::words).collect();
     let normalize = Normalize { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
     [(9, 5, None), (1, 1, Some(normalize)), (13, 13, Some(normalize))]
         .into_iter()

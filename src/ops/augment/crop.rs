@@ -1,12 +1,12 @@
 //! Random resized crop with flip: packed bytes of images of any size to float images of one size.
 
-use super::view_row::{self, Normalize, ViewRow};
+use super::augment_params::{self, AugmentParams, Normalize};
 use crate::gpu::Kernel;
 use crate::graph::{Array, Io, Launch, Lowered, Op, Shape, Slot, Target, grid};
 use crate::ops::check::{Case, Fill};
 
 /// Inputs: bytes (words of four bytes, the first lowest; HWC images of 1 or 3 channels at any byte) and a table of n
-/// [`ViewRow`]s. Output: [n, size, size, 3] in [0, 1], or normalised. Images may differ in size and channels; gray ones are copied to
+/// [`AugmentParams`]s. Output: [n, size, size, 3] in [0, 1], or normalised. Images may differ in size and channels; gray ones are copied to
 /// three channels.
 ///
 /// torchvision `resized_crop(.., antialias=True)` on tensors: the crop is cut out first and then resized with a triangle filter
@@ -35,13 +35,13 @@ impl Op for Crop {
         if self.size == 0 {
             return Err("views of no pixels".to_string());
         }
-        let n = view_row::images(table)?;
+        let n = augment_params::images(table)?;
         Ok(vec![Shape::rows([n, self.size, self.size, 3])])
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
         let images = io.outputs[0].dims()[0];
-        let (chunks, chunk) = view_row::chunks(self.size * self.size, THREADS);
+        let (chunks, chunk) = augment_params::chunks(self.size * self.size, THREADS);
         let kernel = Kernel::new("crop")
             .with("SIZE", self.size)
             .with("IMAGES", images)
@@ -64,7 +64,7 @@ impl Op for Crop {
                 f64::from(inputs[0].data[i / 4] as u32 >> (i % 4 * 8) & 255) / 255.0
             }
         };
-        let rows = ViewRow::of_table(inputs[1]);
+        let rows = AugmentParams::of_table(inputs[1]);
         let mut data = Vec::new();
         for row in &rows {
             let down = filter(row.crop_height as usize, self.size);
@@ -127,11 +127,11 @@ pub(super) fn cases() -> Vec<Case> {
         (3, [2, 0, 1, 40], true),
         (1, [0, 12, 11, 1], false),
     ];
-    let rows: Vec<ViewRow> = crops
+    let rows: Vec<AugmentParams> = crops
         .iter()
         .map(|&(source, [top, left, crop_height, crop_width], flip)| {
             let (offset, width, _, channels) = SOURCES[source];
-            ViewRow {
+            AugmentParams {
                 offset,
                 width,
                 channels,
@@ -146,7 +146,7 @@ pub(super) fn cases() -> Vec<Case> {
             }
         })
         .collect();
-    let table: Vec<u32> = rows.iter().flat_map(ViewRow::words).collect();
+    let table: Vec<u32> = rows.iter().flat_map(AugmentParams::words).collect();
     let normalize = Normalize { mean: [0.4914, 0.4822, 0.4465], std: [0.2023, 0.1994, 0.201] };
     [(5, None), (1, None), (28, Some(normalize))]
         .into_iter()

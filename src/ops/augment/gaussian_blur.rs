@@ -1,11 +1,11 @@
 //! Gaussian blur with a standard deviation an image, then normalisation.
 
-use super::view_row::{self, Normalize, ViewRow};
+use super::augment_params::{self, AugmentParams, Normalize};
 use crate::gpu::Kernel;
 use crate::graph::{Array, Io, Launch, Lowered, Op, Shape, Slot, Target, grid};
 use crate::ops::check::{Case, Fill};
 
-/// Inputs: x [n, height, width, 3] and the table of n [`ViewRow`]s. Output like x. Images whose `sigma` is not above 0 are copied.
+/// Inputs: x [n, height, width, 3] and the table of n [`AugmentParams`]s. Output like x. Images whose `sigma` is not above 0 are copied.
 ///
 /// torchvision `gaussian_blur`: a separable kernel cut at `kernel_size` taps, its weights normalised, borders reflected.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ impl Op for GaussianBlur {
         let [x, table] = inputs else {
             return Err("images and a table are wanted".to_string());
         };
-        let (height, width) = view_row::sides(x, table)?;
+        let (height, width) = augment_params::sides(x, table)?;
         if self.kernel_size.is_multiple_of(2) {
             return Err(format!("a kernel of {} taps is even", self.kernel_size));
         }
@@ -41,7 +41,7 @@ impl Op for GaussianBlur {
         let &[images, height, width, _] = io.outputs[0].dims() else {
             return Lowered::default();
         };
-        let (chunks, chunk) = view_row::chunks(height * width, THREADS);
+        let (chunks, chunk) = augment_params::chunks(height * width, THREADS);
         let launch = |along_rows: bool, from: Slot, to: Slot, normalize: Option<Normalize>| {
             let kernel = Kernel::new("gaussian_blur")
                 .with("HEIGHT", height)
@@ -72,7 +72,7 @@ impl Op for GaussianBlur {
         };
         let mut data = Vec::new();
         let images = inputs[0].data.chunks_exact(height * width * 3);
-        for (row, image) in ViewRow::of_table(inputs[1]).iter().zip(images) {
+        for (row, image) in AugmentParams::of_table(inputs[1]).iter().zip(images) {
             let mut kernel: Vec<f64> = (-half..=half)
                 .map(|d| {
                     if row.sigma > 0.0 {
@@ -110,7 +110,7 @@ pub(super) fn cases() -> Vec<Case> {
     let table: Vec<u32> = sigmas
         .iter()
         .flat_map(|&sigma| {
-            ViewRow {
+            AugmentParams {
                 offset: 0,
                 width: 1,
                 channels: 3,

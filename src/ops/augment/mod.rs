@@ -1,14 +1,14 @@
 //! Augmentation on the device: one row of a table says what is done to each image.
 
+mod augment_params;
 mod color_jitter;
 mod crop;
 mod gaussian_blur;
-mod view_row;
 
+pub use augment_params::{AugmentParams, JitterParams, Normalize};
 pub use color_jitter::ColorJitter;
 pub use crop::Crop;
 pub use gaussian_blur::GaussianBlur;
-pub use view_row::{Normalize, RowJitter, ViewRow};
 
 use super::check::Case;
 

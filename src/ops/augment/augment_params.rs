@@ -6,7 +6,7 @@ use crate::graph::{Array, Shape};
 
 /// Colour changes of one image: torchvision's `adjust_brightness`, `adjust_contrast`, `adjust_saturation`, `adjust_hue`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct RowJitter {
+pub struct JitterParams {
     /// Factors of brightness, contrast and saturation (1 changes nothing), and the hue's turn as a part of the colour circle.
     pub factors: [f32; 4],
     /// Which change comes when: 0 brightness, 1 contrast, 2 saturation, 3 hue, each once.
@@ -16,7 +16,7 @@ pub struct RowJitter {
 /// What is done to one image: a row of the table that [`Crop`](crate::ops::Crop), [`ColorJitter`](crate::ops::ColorJitter) and
 /// [`GaussianBlur`](crate::ops::GaussianBlur) read.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ViewRow {
+pub struct AugmentParams {
     /// First byte of the source image in the packed bytes.
     pub offset: u32,
     /// Pixels a row of the source image.
@@ -36,18 +36,18 @@ pub struct ViewRow {
     /// Turned gray after the jitter.
     pub gray: bool,
     /// Colour changes, if any.
-    pub jitter: Option<RowJitter>,
+    pub jitter: Option<JitterParams>,
     /// Standard deviation of the blur in pixels of the view; 0 for none.
     pub sigma: f32,
 }
 
-impl ViewRow {
+impl AugmentParams {
     /// Words a row of the table; the last three are unused.
     pub const WORDS: usize = 16;
 
-    /// As the kernels read it (`shaders/common/view_row.wgsl`).
+    /// As the kernels read it (`shaders/common/augment_params.wgsl`).
     pub fn words(&self) -> [u32; Self::WORDS] {
-        let jitter = self.jitter.unwrap_or(RowJitter { factors: [1.0, 1.0, 1.0, 0.0], order: [0, 1, 2, 3] });
+        let jitter = self.jitter.unwrap_or(JitterParams { factors: [1.0, 1.0, 1.0, 0.0], order: [0, 1, 2, 3] });
         let order = (0..4).fold(0, |word, i| word | u32::from(jitter.order[i]) << (2 * i));
         let flags =
             u32::from(self.flip) | u32::from(self.gray) << 1 | u32::from(self.jitter.is_some()) << 2 | order << 8;
@@ -73,11 +73,11 @@ impl ViewRow {
     }
 
     /// The rows of a table on the CPU.
-    pub(super) fn of_table(table: &Array) -> Vec<ViewRow> {
+    pub(super) fn of_table(table: &Array) -> Vec<AugmentParams> {
         let words: Vec<u32> = table.data.iter().map(|&v| v as u32).collect();
         words
             .chunks_exact(Self::WORDS)
-            .map(|w| ViewRow {
+            .map(|w| AugmentParams {
                 offset: w[0],
                 width: w[1],
                 channels: w[2],
@@ -87,7 +87,7 @@ impl ViewRow {
                 crop_width: w[6],
                 flip: w[7] & 1 != 0,
                 gray: w[7] & 2 != 0,
-                jitter: (w[7] & 4 != 0).then(|| RowJitter {
+                jitter: (w[7] & 4 != 0).then(|| JitterParams {
                     factors: [8, 9, 10, 11].map(|i| f32::from_bits(w[i])),
                     order: [0, 1, 2, 3].map(|i| (w[7] >> (8 + 2 * i) & 3) as u8),
                 }),
@@ -134,8 +134,8 @@ impl Normalize {
 /// Images of a table of that shape, or what is wrong with it.
 pub(super) fn images(table: &Shape) -> Result<usize, String> {
     match table.len() {
-        n if n > 0 && n.is_multiple_of(ViewRow::WORDS) => Ok(n / ViewRow::WORDS),
-        n => Err(format!("the table has {n} words, {} an image are wanted", ViewRow::WORDS)),
+        n if n > 0 && n.is_multiple_of(AugmentParams::WORDS) => Ok(n / AugmentParams::WORDS),
+        n => Err(format!("the table has {n} words, {} an image are wanted", AugmentParams::WORDS)),
     }
 }
 
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_row_comes_back_from_its_words() {
-        let row = ViewRow {
+        let row = AugmentParams {
             offset: 3_000_000_001,
             width: 70_000,
             channels: 3,
@@ -173,13 +173,13 @@ mod tests {
             crop_width: 8,
             flip: true,
             gray: false,
-            jitter: Some(RowJitter { factors: [1.25, 0.5, 1.5, -0.1], order: [2, 0, 3, 1] }),
+            jitter: Some(JitterParams { factors: [1.25, 0.5, 1.5, -0.1], order: [2, 0, 3, 1] }),
             sigma: 1.3,
         };
-        let plain = ViewRow { flip: false, gray: true, jitter: None, sigma: 0.0, ..row };
-        let data: Vec<f64> = [row, plain].iter().flat_map(ViewRow::words).map(f64::from).collect();
+        let plain = AugmentParams { flip: false, gray: true, jitter: None, sigma: 0.0, ..row };
+        let data: Vec<f64> = [row, plain].iter().flat_map(AugmentParams::words).map(f64::from).collect();
         let table = Array { dims: vec![data.len()], data };
-        assert_eq!(ViewRow::of_table(&table), [row, plain]);
+        assert_eq!(AugmentParams::of_table(&table), [row, plain]);
     }
 
     #[test]
