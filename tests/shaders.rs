@@ -7,7 +7,7 @@ use naga::back;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use simsiam::augment::{ViewOptions, views};
 use simsiam::config::{Config, Precision};
-use simsiam::gpu::{Ceilings, Coop, Kernel, Tier, Value, shader};
+use simsiam::gpu::{Coop, Kernel, Roofline, Tier, Value, shader};
 use simsiam::graph::{Graph, Shape, Target};
 use simsiam::method::simsiam::training_step;
 use simsiam::model::Parameters;
@@ -87,7 +87,7 @@ fn every_permutation_of_the_cases_is_portable() {
     }
     for target in targets() {
         for half in [false, true] {
-            for kernel in Ceilings::kernels(half, target.coop) {
+            for kernel in Roofline::kernels(half, target.coop) {
                 kernels.insert(kernel.key(), kernel);
             }
         }

@@ -43,7 +43,7 @@ shaders! {
     "pool/":
         "global_avg_pool", "global_avg_pool_gradient", "max_pool", "max_pool_gradient";
     "roofline/":
-        "ceiling_coop", "ceiling_copy", "ceiling_fma";
+        "roofline_coop", "roofline_copy", "roofline_fma";
     "":
         "finite_parts", "group_sgd", "index_select", "loss_scale", "moving_average", "range_norms", "sgd",
         "square_parts", "sum_parts", "sum_rows", "swap_views", "trust_columns", "trust_ratio";

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::Result;
 use serde_json::{Value, json};
 use simsiam::config::Precision;
-use simsiam::gpu::{Ceilings, Gpu, Options};
+use simsiam::gpu::{Gpu, Options, Roofline};
 use simsiam::graph::tune::{Kind, Measured, Outcome, Trial, Work, kinds, measure};
 use simsiam::graph::{self, Graph, Shape, Target};
 use simsiam::method::simsiam::training_step;
@@ -112,8 +112,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     };
     let yardstick = Row::new(&gpu, gemm::product(activations)?, u64::MAX, args.budget)?;
     // Fused multiply-adds in registers.
-    let ceilings = Ceilings::measure(&gpu)?;
-    let peak = ceilings.flops(config.run.precision == Precision::F16) * 1e-9;
+    let roofline = Roofline::measure(&gpu)?;
+    let peak = roofline.flops(config.run.precision == Precision::F16) * 1e-9;
     rows.sort_by(|a, b| b.step_seconds().total_cmp(&a.step_seconds()));
     let step: f64 = rows.iter().map(Row::step_seconds).sum();
     let took = began.elapsed().as_secs_f64();

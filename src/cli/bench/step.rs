@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use simsiam::config::{self, Config};
-use simsiam::gpu::{Ceilings, Gpu, GpuError, Options};
+use simsiam::gpu::{Gpu, GpuError, Options, Roofline};
 use simsiam::graph::tune::Tuned;
 use simsiam::graph::{GraphError, Precision, Recomputed};
 
@@ -65,7 +65,7 @@ pub struct Args {
 
 /// What the adapter reaches where nothing is in the way, in operations and bytes a second.
 struct Limits {
-    ceilings: Ceilings,
+    roofline: Roofline,
     gemm: f64,
 }
 
@@ -75,12 +75,12 @@ impl Limits {
             config::Precision::F32 => Precision::F32,
             config::Precision::F16 => Precision::F16,
         };
-        Ok(Limits { ceilings: Ceilings::measure(gpu)?, gemm: gemm::flops(gpu, activations)? })
+        Ok(Limits { roofline: Roofline::measure(gpu)?, gemm: gemm::flops(gpu, activations)? })
     }
 
-    /// The ceiling for the precision of a step.
+    /// The roofline for the precision of a step.
     fn peak(&self, config: &Config) -> f64 {
-        self.ceilings.flops(config.run.precision == config::Precision::F16)
+        self.roofline.flops(config.run.precision == config::Precision::F16)
     }
 }
 
@@ -156,7 +156,7 @@ fn measure(args: &Args, gpu: &Gpu, config: &Config, mut subject: Subject, limits
     let wanted = args.profile || args.trace.is_some();
     let profile = wanted.then(|| {
         let peak = limits.peak(config);
-        Profile::take(&mut subject.program, peak, limits.ceilings.copy_bytes)
+        Profile::take(&mut subject.program, peak, limits.roofline.copy_bytes)
     });
     let profile = profile.transpose()?;
     if let (Some(path), Some(profile)) = (&args.trace, &profile) {
@@ -215,10 +215,10 @@ fn object(args: &Args, gpu: &Gpu, limits: &Limits, row: &Row) -> Value {
         "share_of_gemm_512": row.rate() / limits.gemm,
         "gemm_512_gflops": limits.gemm * 1e-9,
         "ceilings": {
-            "f32_gflops": limits.ceilings.f32_flops * 1e-9,
-            "f16_gflops": limits.ceilings.f16_flops.map(|flops| flops * 1e-9),
-            "coop_gflops": limits.ceilings.coop_flops.map(|flops| flops * 1e-9),
-            "copy_gb_per_second": limits.ceilings.copy_bytes * 1e-9,
+            "f32_gflops": limits.roofline.f32_flops * 1e-9,
+            "f16_gflops": limits.roofline.f16_flops.map(|flops| flops * 1e-9),
+            "coop_gflops": limits.roofline.coop_flops.map(|flops| flops * 1e-9),
+            "copy_gb_per_second": limits.roofline.copy_bytes * 1e-9,
         },
         "host_share": pace.host / pace.median,
         "idle_share": pace.idle.map(|idle| idle / pace.median),
@@ -236,10 +236,10 @@ fn limits_in_words(limits: &Limits) -> String {
     };
     format!(
         "{:.0} GFLOP/s of multiply-adds in registers{}{}; a copy {:.1} GB/s; product of {SIDE}x{SIDE} matrices {:.1} GFLOP/s",
-        limits.ceilings.f32_flops * 1e-9,
-        also("in f16", limits.ceilings.f16_flops),
-        also("with cooperative matrices", limits.ceilings.coop_flops),
-        limits.ceilings.copy_bytes * 1e-9,
+        limits.roofline.f32_flops * 1e-9,
+        also("in f16", limits.roofline.f16_flops),
+        also("with cooperative matrices", limits.roofline.coop_flops),
+        limits.roofline.copy_bytes * 1e-9,
         limits.gemm * 1e-9,
     )
 }

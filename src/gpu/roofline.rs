@@ -20,7 +20,7 @@ const RUNS: usize = 4;
 
 /// Rates that nothing on this adapter exceeds, per second.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Ceilings {
+pub struct Roofline {
     /// Operations in f32: fused multiply-adds in registers, each two operations.
     pub f32_flops: f64,
     /// The same in f16, where shaders have it.
@@ -31,12 +31,12 @@ pub struct Ceilings {
     pub copy_bytes: f64,
 }
 
-impl Ceilings {
+impl Roofline {
     /// Measures them, within some seconds.
-    pub fn measure(gpu: &Gpu) -> Result<Ceilings, GpuError> {
+    pub fn measure(gpu: &Gpu) -> Result<Roofline, GpuError> {
         let half = gpu.report().tier >= Tier::F16;
         let coop = gpu.report().coop;
-        Ok(Ceilings {
+        Ok(Roofline {
             f32_flops: fma_flops(gpu, false)?,
             f16_flops: half.then(|| fma_flops(gpu, true)).transpose()?,
             coop_flops: coop.map(|coop| coop_flops(gpu, &coop)).transpose()?,
@@ -76,7 +76,7 @@ fn fma_kernels(software: bool, half: bool) -> Vec<(Kernel, u32, u32)> {
         false => (&GPU_CHAINS[..], GPU_LANES),
     };
     let kernel = |chains, lanes| {
-        Kernel::new("ceiling_fma").with("F16", half).with("CHAINS", chains).with("UNROLL", UNROLL).with("LANES", lanes)
+        Kernel::new("roofline_fma").with("F16", half).with("CHAINS", chains).with("UNROLL", UNROLL).with("LANES", lanes)
     };
     let shapes = chains.iter().flat_map(|&c| lanes.map(|l| (c, l)));
     shapes.map(|(c, l)| (kernel(c, l), c, l)).collect()
@@ -84,8 +84,8 @@ fn fma_kernels(software: bool, half: bool) -> Vec<(Kernel, u32, u32)> {
 
 fn fma_flops(gpu: &Gpu, half: bool) -> Result<f64, GpuError> {
     let threads = threads(gpu.is_software());
-    let params = Buffer::new(gpu, "params of a ceiling", 4)?;
-    let sums = Buffer::new(gpu, "sums of a ceiling", threads as usize)?;
+    let params = Buffer::new(gpu, "params of the roofline", 4)?;
+    let sums = Buffer::new(gpu, "sums of the roofline", threads as usize)?;
     let mut best: f64 = 0.0;
     for (kernel, chains, lanes) in fma_kernels(gpu.is_software(), half) {
         let mut plan = single(gpu, kernel, &[&params, &sums], threads / lanes)?;
@@ -108,7 +108,7 @@ fn coop_waves(coop: &Coop) -> (u32, u32) {
 
 fn coop_kernel(coop: &Coop, chains: u32, in_all: u32) -> Kernel {
     let (waves, threads) = coop_waves(coop);
-    Kernel::new("ceiling_coop")
+    Kernel::new("roofline_coop")
         .with("COOP", true)
         .with("F16", true)
         .with("SIZE_16", coop.size == 16)
@@ -123,8 +123,8 @@ fn coop_kernel(coop: &Coop, chains: u32, in_all: u32) -> Kernel {
 
 fn coop_flops(gpu: &Gpu, coop: &Coop) -> Result<f64, GpuError> {
     let threads = threads(gpu.is_software());
-    let params = Buffer::new(gpu, "params of a ceiling", 4)?;
-    let sums = Buffer::new(gpu, "sums of a ceiling", threads as usize + 4)?;
+    let params = Buffer::new(gpu, "params of the roofline", 4)?;
+    let sums = Buffer::new(gpu, "sums of the roofline", threads as usize + 4)?;
     let groups = threads / coop_waves(coop).1;
     let mut best: f64 = 0.0;
     for chains in COOP_CHAINS {
@@ -141,7 +141,7 @@ fn coop_flops(gpu: &Gpu, coop: &Coop) -> Result<f64, GpuError> {
     Ok(best)
 }
 
-/// Rounds of a ceiling's loop a second, with as many in a run that the submit does not count.
+/// Rounds of a roofline kernel's loop a second, with as many in a run that the submit does not count.
 fn rounds_a_second(gpu: &Gpu, plan: &mut Plan, params: &Buffer, factors: [f32; 2]) -> Result<f64, GpuError> {
     let mut run = |rounds: u32| {
         params.write(gpu, 0, &[rounds as f32, factors[0], factors[1], 0.0]);
@@ -166,7 +166,7 @@ const COPY_EACH: [u32; 3] = [1, 2, 4];
 const COPY_LANES: u32 = 64;
 
 fn copy_kernel(vectors: usize, each: u32) -> Kernel {
-    Kernel::new("ceiling_copy").with("VECTORS", vectors).with("EACH", each).with("LANES", COPY_LANES)
+    Kernel::new("roofline_copy").with("VECTORS", vectors).with("EACH", each).with("LANES", COPY_LANES)
 }
 
 fn copy(gpu: &Gpu) -> Result<f64, GpuError> {
