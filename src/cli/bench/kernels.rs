@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use simsiam::config::Precision;
 use simsiam::gpu::{Gpu, Options, Roofline};
-use simsiam::graph::tune::{Kind, Measured, Outcome, Trial, Work, kinds, measure};
+use simsiam::graph::tune::{Measured, OpSignature, Outcome, Trial, Work, measure, signatures};
 use simsiam::graph::{self, Graph, Shape, Target};
 use simsiam::method::simsiam::training_step;
 use simsiam::model::Parameters;
@@ -44,12 +44,12 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 /// A kind of node and how its candidates did.
 struct Row {
-    kind: Kind,
+    kind: OpSignature,
     measured: Measured,
 }
 
 impl Row {
-    fn new(gpu: &Gpu, kind: Kind, bytes: u64, seconds: f64) -> Result<Row> {
+    fn new(gpu: &Gpu, kind: OpSignature, bytes: u64, seconds: f64) -> Result<Row> {
         let candidates = kind.candidates(&Target::of(gpu));
         let measured = measure(gpu, &kind, &candidates, bytes, &mut |_| seconds)?;
         Ok(Row { kind, measured })
@@ -93,7 +93,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let mut left = args.budget;
     let mut rows = Vec::new();
     let work = Work { graph: &graph, runs: 1 };
-    let mut kinds = kinds(&[work]);
+    let mut kinds = signatures(&[work]);
     kinds.retain(|kind| kind.op.name().contains(&args.only));
     if kinds.is_empty() {
         let line = format!("--only {}: no operator of the step has it in its name", args.only);
