@@ -47,7 +47,7 @@ pub struct Args {
     /// Images a step.
     #[arg(long, value_name = "N")]
     batch_size: Option<String>,
-    /// Device memory that the run may take, such as 4GiB; where it needs more, blocks are computed twice.
+    /// Device memory that the run may take, such as 4GiB; where it needs more, activation checkpointing recomputes blocks in the backward pass.
     #[arg(long, value_name = "SIZE")]
     memory: Option<String>,
     /// The adapter: its number in `simsiam devices` or a part of its name.
@@ -213,11 +213,11 @@ fn introduce(start: &Start, job: &Job, data: &Dataset) {
     say!("run      {}", path.display());
 }
 
-/// Which blocks are computed twice, with what that costs and saves; `None` where none is.
+/// Which blocks activation checkpointing recomputes, with what that costs and saves; `None` where none is.
 pub fn recomputation(recomputed: &Recomputed) -> Option<String> {
     (!recomputed.blocks.is_empty()).then(|| {
         format!(
-            "recomputes {} of {} blocks: {:.0} % more work, {} instead of {}",
+            "activation checkpointing of {} of {} blocks: {:.0} % more work, {} instead of {}",
             recomputed.blocks.len(),
             recomputed.of_blocks,
             100.0 * recomputed.work,

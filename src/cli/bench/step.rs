@@ -40,7 +40,7 @@ pub struct Args {
     /// f32, or f16 for activations and their gradients.
     #[arg(long, value_name = "P", default_value = "f32")]
     precision: String,
-    /// Device memory that the step may take, such as 4GiB; where it needs more, blocks are computed twice.
+    /// Device memory that the step may take, such as 4GiB; where it needs more, activation checkpointing recomputes blocks in the backward pass.
     #[arg(long, value_name = "SIZE", default_value = "none")]
     memory: String,
     /// Steps timed, after four that are not.
