@@ -1,9 +1,10 @@
 //! Linear layers and A·Bᵀ: convolutions of one tap over one row of pixels.
 
 use super::check::{Case, Fill};
-use super::conv::conv2d_grad_weight::WeightGradient;
-use super::conv::implicit_gemm::{self, Axis, ImplicitGemm};
+use super::conv::candidates;
+use super::conv::implicit_gemm::{ConvAxis, ImplicitGemm};
 use super::conv::tile::first;
+use super::conv::weight_gradient::WeightGradient;
 use crate::gpu::Kernel;
 use crate::graph::{
     Array, Candidate, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid,
@@ -37,8 +38,8 @@ pub struct MatmulTransposed;
 fn pixels(io: &Io, transposed: bool, bias: bool) -> ImplicitGemm {
     ImplicitGemm {
         images: 1,
-        y: Axis::forward(1, 1, 1, 0),
-        x: Axis::forward(io.inputs[0].dims()[0], 1, 1, 0),
+        y: ConvAxis::forward(1, 1, 1, 0),
+        x: ConvAxis::forward(io.inputs[0].dims()[0], 1, 1, 0),
         k4: io.inputs[0].stored_channels() / 4,
         n4: io.outputs[0].stored_channels() / 4,
         transposed,
@@ -118,7 +119,7 @@ impl Op for Linear {
         let mut slots = vec![Slot::input(0), Slot::input(1)];
         slots.extend(self.bias.then(|| Slot::input(2)));
         slots.push(Slot::output(0));
-        implicit_gemm::candidates(&[pixels(io, false, self.bias)], &slots, target)
+        candidates::implicit_gemm(&[pixels(io, false, self.bias)], &slots, target)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -159,7 +160,7 @@ impl Op for LinearGradInput {
 
     fn candidates(&self, io: &Io, target: &Target) -> Vec<Candidate> {
         let slots = [Slot::input(0), Slot::input(1), Slot::output(0)];
-        implicit_gemm::candidates(&[pixels(io, true, false)], &slots, target)
+        candidates::implicit_gemm(&[pixels(io, true, false)], &slots, target)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -209,7 +210,7 @@ impl Op for LinearGradWeight {
             oc4: io.inputs[1].stored_channels() / 4,
             f16: io.inputs[0].is_f16(),
         };
-        gradient.candidates(target)
+        candidates::weight_gradient(&gradient, target)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {

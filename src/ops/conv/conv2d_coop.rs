@@ -1,27 +1,27 @@
 //! The launches of `conv2d_coop.wgsl` and `conv2d_grad_weight_coop.wgsl`: cooperative matrices, for adapters that have them and
 //! activations in f16. Weights are rounded to f16 on their way, as mixed precision does everywhere.
 
-use super::conv2d_grad_weight::{WeightGradient, most_parts};
 use super::implicit_gemm::ImplicitGemm;
 use super::tile::{Cover, suits};
+use super::weight_gradient::{WeightGradient, most_parts};
 use crate::gpu::{Coop, Kernel};
 use crate::graph::{Candidate, Launch, Lowered, Slot, Target, grid};
 
 /// A workgroup makes `m` x `n` numbers of the result and goes through the inner dimension by `k`; its subgroups lie
 /// `waves[0]` x `waves[1]` on the tile.
 #[derive(Debug, Clone, Copy)]
-struct Tile {
+struct CoopTile {
     m: usize,
     n: usize,
     k: usize,
     waves: [usize; 2],
 }
 
-const TILES: &[Tile] = &[
-    Tile::new([128, 128, 32], [2, 4]),
-    Tile::new([128, 64, 32], [2, 2]),
-    Tile::new([64, 64, 32], [2, 2]),
-    Tile::new([32, 32, 32], [2, 2]),
+const TILES: &[CoopTile] = &[
+    CoopTile::new([128, 128, 32], [2, 4]),
+    CoopTile::new([128, 64, 32], [2, 2]),
+    CoopTile::new([64, 64, 32], [2, 2]),
+    CoopTile::new([32, 32, 32], [2, 2]),
 ];
 
 /// A tuner times each.
@@ -30,13 +30,13 @@ const MOST: usize = 3;
 /// Matrices that a subgroup may sum at once: more do not fit registers.
 const MATRICES: usize = 16;
 
-impl Tile {
-    const fn new([m, n, k]: [usize; 3], waves: [usize; 2]) -> Tile {
-        Tile { m, n, k, waves }
+impl CoopTile {
+    const fn new([m, n, k]: [usize; 3], waves: [usize; 2]) -> CoopTile {
+        CoopTile { m, n, k, waves }
     }
 
     fn name(&self) -> String {
-        let Tile { m, n, k, waves } = self;
+        let CoopTile { m, n, k, waves } = self;
         format!("coop {m}x{n}x{k} {}x{}", waves[0], waves[1])
     }
 
@@ -99,10 +99,10 @@ impl Tile {
 }
 
 /// The tiles for a result of `size`, the best guess first.
-fn choose(size: [usize; 2], parts: impl Fn(&Tile) -> usize, coop: &Coop, target: &Target) -> Vec<Tile> {
-    let fits = |tile: &&Tile| tile.runs_on(coop, target) && suits([tile.m, tile.n], size, [32, 32]);
-    let mut chosen: Vec<Tile> = TILES.iter().filter(fits).copied().collect();
-    let cost = |tile: &Tile| tile.cover(coop).cost(size, parts(tile), target);
+fn choose(size: [usize; 2], parts: impl Fn(&CoopTile) -> usize, coop: &Coop, target: &Target) -> Vec<CoopTile> {
+    let fits = |tile: &&CoopTile| tile.runs_on(coop, target) && suits([tile.m, tile.n], size, [32, 32]);
+    let mut chosen: Vec<CoopTile> = TILES.iter().filter(fits).copied().collect();
+    let cost = |tile: &CoopTile| tile.cover(coop).cost(size, parts(tile), target);
     chosen.sort_by(|a, b| cost(a).total_cmp(&cost(b)));
     chosen.truncate(MOST);
     chosen
@@ -116,7 +116,7 @@ pub(super) fn candidates(phases: &[ImplicitGemm], slots: &[Slot], target: &Targe
     let pixels = |phase: &ImplicitGemm| phase.rows() * phase.x.output;
     let m = phases.iter().map(pixels).max().unwrap_or(1);
     let n = phases.first().map_or(1, |phase| phase.n4 * 4);
-    let launch = |phase: &ImplicitGemm, tile: &Tile| {
+    let launch = |phase: &ImplicitGemm, tile: &CoopTile| {
         let (k4, n4, threads) = (tile.k / 4, tile.n / 4, tile.threads(&coop));
         let (tiles_m, tiles_n) = (pixels(phase).div_ceil(tile.m), phase.n4.div_ceil(n4));
         let kernel = tile
@@ -150,11 +150,11 @@ pub(super) fn weight_candidates(weight: &WeightGradient, target: &Target) -> Vec
     let size = [weight.m4() * 4, weight.oc4 * 4];
     let pixels = weight.rows * weight.out_w;
     let most = most_parts(weight, target);
-    let parts = |tile: &Tile| {
+    let parts = |tile: &CoopTile| {
         let inner = [pixels, tile.k];
         tile.cover(&coop).parts(size, inner, most, target)
     };
-    let lower = |tile: &Tile| {
+    let lower = |tile: &CoopTile| {
         let (m4, n4, threads) = (tile.m / 4, tile.n / 4, tile.threads(&coop));
         let (tiles_m, tiles_n) = (weight.m4().div_ceil(m4), weight.oc4.div_ceil(n4));
         let pixels_per_part = pixels.div_ceil(parts(tile)).next_multiple_of(tile.k);

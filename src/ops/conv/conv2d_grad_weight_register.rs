@@ -6,8 +6,8 @@
 //! a fifth faster at 16 channels, as fast at 128. Eight pixels or eight vec4s of output channels: up to a third slower with
 //! three taps, since the inner loop leaves the instruction cache; with a single tap eight vec4s are a quarter faster.
 
-use super::conv2d_grad_weight::WeightGradient;
 use super::tile::divisor;
+use super::weight_gradient::WeightGradient;
 use crate::gpu::Kernel;
 use crate::graph::{Candidate, Lowered, Target, grid};
 

@@ -1,7 +1,7 @@
 //! The launch of `conv2d_grad_weight_tiled.wgsl`: tiles in workgroup memory, for GPUs.
 
-use super::conv2d_grad_weight::{WeightGradient, most_parts};
 use super::tile::{Tile, choose};
+use super::weight_gradient::{WeightGradient, most_parts};
 use crate::graph::{Candidate, Lowered, Target, grid};
 
 /// Every thread loads the same vec4 of M and of N of one or several pixels: threads are a multiple of `m / 4` and of

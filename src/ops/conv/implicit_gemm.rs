@@ -3,14 +3,12 @@
 //! workgroup memory (`implicit_gemm_tiled`), `conv2d_coop.wgsl` with cooperative matrices (`conv2d_coop`); a convolution of 3x3
 //! taps may also go through products of transformed tiles (`implicit_gemm_winograd`).
 
-use super::{conv2d_coop, implicit_gemm_register, implicit_gemm_tiled, implicit_gemm_winograd, tile};
 use crate::gpu::Kernel;
-use crate::graph::{Candidate, Slot, Target};
 
 /// One axis of an image: output pixel `t` reads inputs `t * in_stride + tap + in_offset`, `tap` below `taps`, with weight
 /// tap `tap_0 + tap * tap_step`, and is written at `t * out_stride + out_offset`.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::ops) struct Axis {
+pub(in crate::ops) struct ConvAxis {
     pub input: usize,
     /// Outputs computed.
     pub output: usize,
@@ -27,11 +25,11 @@ pub(in crate::ops) struct Axis {
     pub out_offset: usize,
 }
 
-impl Axis {
+impl ConvAxis {
     /// The forward pass of a convolution.
-    pub fn forward(input: usize, kernel: usize, stride: usize, padding: usize) -> Axis {
+    pub fn forward(input: usize, kernel: usize, stride: usize, padding: usize) -> ConvAxis {
         let output = (input + 2 * padding - kernel) / stride + 1;
-        Axis {
+        ConvAxis {
             input,
             output,
             full: output,
@@ -48,14 +46,14 @@ impl Axis {
 
     /// The input gradient for the input pixels `phase`, `phase + stride`, …: they all meet the same taps of the weight.
     /// `input` is the length of the image whose gradient is made.
-    pub fn backward(input: usize, kernel: usize, stride: usize, padding: usize, phase: usize) -> Axis {
-        let forward = Axis::forward(input, kernel, stride, padding);
+    pub fn backward(input: usize, kernel: usize, stride: usize, padding: usize, phase: usize) -> ConvAxis {
+        let forward = ConvAxis::forward(input, kernel, stride, padding);
         // Pixel x = phase + stride * t meets output o through tap k where o * stride + k - padding = x, so
         // k = first + stride * j and o = t + (phase + padding - first) / stride - j. Taps run backward, so that o ascends.
         let first = (phase + padding) % stride;
         let taps = (kernel + stride - 1 - first.min(kernel + stride - 1)) / stride;
         let last = taps as i32 - 1;
-        Axis {
+        ConvAxis {
             input: forward.output,
             output: input.saturating_sub(phase).div_ceil(stride),
             full: input,
@@ -75,8 +73,8 @@ impl Axis {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::ops) struct ImplicitGemm {
     pub images: usize,
-    pub y: Axis,
-    pub x: Axis,
+    pub y: ConvAxis,
+    pub x: ConvAxis,
     /// Input channels in vec4s.
     pub k4: usize,
     /// Output channels in vec4s.
@@ -131,20 +129,4 @@ impl ImplicitGemm {
             .with("OUT_OFFSET_Y", self.y.out_offset)
             .with("OUT_OFFSET_X", self.x.out_offset)
     }
-}
-
-/// The ways to compute a node that is one or several (the phases of a stride) of these; `slots` are input, weight, (bias),
-/// output.
-///
-/// Winograd's tiles come last: they need memory, so only a measurement chooses them.
-/// Software gets no tiles in workgroup memory: barriers are dear there.
-pub(in crate::ops) fn candidates(phases: &[ImplicitGemm], slots: &[Slot], target: &Target) -> Vec<Candidate> {
-    let registers = implicit_gemm_register::candidates(phases, slots, target);
-    let winograd = implicit_gemm_winograd::candidates(phases, slots, target);
-    if target.software {
-        return tile::distinct(registers.into_iter().chain(winograd));
-    }
-    let coop = conv2d_coop::candidates(phases, slots, target);
-    let tiled = implicit_gemm_tiled::candidates(phases, slots, target);
-    tile::distinct(coop.into_iter().chain(tiled).chain(registers).chain(winograd))
 }

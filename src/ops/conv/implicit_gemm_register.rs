@@ -29,7 +29,7 @@ struct Register {
 }
 
 /// Rows, columns and vec4s of channels that a thread makes, and threads of a workgroup by pixels and channels.
-struct Tile {
+struct RegisterTile {
     ty: usize,
     tx: usize,
     tn: usize,
@@ -83,7 +83,7 @@ impl Register {
         format!("register {}x{}{shared}", self.pixels, self.vectors * 4)
     }
 
-    fn tile(&self, phase: &ImplicitGemm, pixels: usize, target: &Target) -> Tile {
+    fn tile(&self, phase: &ImplicitGemm, pixels: usize, target: &Target) -> RegisterTile {
         let tx = even(phase.x.output, pixels);
         let ty = even(phase.rows(), pixels / tx);
         let tn = divisor(phase.n4, self.vectors);
@@ -91,12 +91,12 @@ impl Register {
             true => (self.share.unwrap_or(8), 1),
             false => (64, divisor(phase.n4 / tn, 8)),
         };
-        Tile { ty, tx, tn, lanes_p: lanes / lanes_n, lanes_n }
+        RegisterTile { ty, tx, tn, lanes_p: lanes / lanes_n, lanes_n }
     }
 
     fn launch(&self, phase: &ImplicitGemm, pixels: usize, slots: &[Slot], target: &Target) -> Launch {
         let [_, taps_x] = phase.taps();
-        let Tile { ty, tx, tn, lanes_p, lanes_n } = self.tile(phase, pixels, target);
+        let RegisterTile { ty, tx, tn, lanes_p, lanes_n } = self.tile(phase, pixels, target);
         let (tiles_y, tiles_x) = (phase.rows().div_ceil(ty), phase.x.output.div_ceil(tx));
         let subgroup = self.share.unwrap_or(1);
         let kernel = phase

@@ -1,6 +1,6 @@
 //! The launch of `conv2d_tiled.wgsl`: tiles in workgroup memory, for GPUs.
 
-use super::implicit_gemm::ImplicitGemm;
+use super::implicit_gemm::{ConvAxis, ImplicitGemm};
 use super::tile::{Tile, choose};
 use crate::graph::{Candidate, Launch, Lowered, Slot, Target, grid};
 
@@ -51,7 +51,7 @@ fn launch(phase: &ImplicitGemm, tile: &Tile, slots: &[Slot]) -> Launch {
         true => blocks * 4,
         false => tile.k * n4 / threads,
     };
-    let dense = |axis: &super::implicit_gemm::Axis| axis.out_stride == 1 && axis.out_offset == 0;
+    let dense = |axis: &ConvAxis| axis.out_stride == 1 && axis.out_offset == 0;
     let kernel = phase
         .kernel("conv2d_tiled")
         .with("DENSE", dense(&phase.y) && dense(&phase.x))

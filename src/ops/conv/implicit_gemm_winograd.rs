@@ -22,26 +22,31 @@
 //! transposed: reads far apart, 1.5 times the time of the whole at 512 channels and 2x2 pixels, and at most 4 % gained elsewhere. Smaller and larger register
 //! tiles for the products than their first guess: slower, or at most a tenth faster.
 
-use super::implicit_gemm::{self, Axis, ImplicitGemm};
+use super::implicit_gemm::{ConvAxis, ImplicitGemm};
 use crate::graph::{Candidate, Launch, Lowered, Slot, Target, grid};
 
 /// Numbers of a transformed tile.
-const NUMBERS: usize = 16;
+pub(super) const NUMBERS: usize = 16;
 /// Input and output channels from which on it may be the fastest: see the table.
-const LEAST: usize = 64;
+pub(super) const LEAST: usize = 64;
 
-fn suits(axis: &Axis) -> bool {
+fn suits(axis: &ConvAxis) -> bool {
     axis.taps == 3 && axis.kernel == 3 && axis.in_stride == 1 && axis.out_stride == 1
 }
 
-/// The candidates of an implicit GEMM: none, or one.
-pub(super) fn candidates(phases: &[ImplicitGemm], slots: &[Slot], target: &Target) -> Vec<Candidate> {
+/// The way to compute an implicit GEMM by this, where it may win and fits; `multiply` says how one of the products is computed.
+pub(super) fn candidate(
+    phases: &[ImplicitGemm],
+    slots: &[Slot],
+    target: &Target,
+    multiply: impl Fn(&ImplicitGemm, &[Slot]) -> Option<Launch>,
+) -> Option<Candidate> {
     let (&[phase], &[input, weight, output]) = (phases, slots) else {
-        return Vec::new();
+        return None;
     };
     let ImplicitGemm { images, y, x, k4, n4, .. } = phase;
     if !suits(&y) || !suits(&x) || phase.bias || k4.min(n4) * 4 < LEAST {
-        return Vec::new();
+        return None;
     }
     let (tiles_y, tiles_x) = (y.output.div_ceil(2), x.output.div_ceil(2));
     let tiles = images * tiles_y * tiles_x;
@@ -50,7 +55,7 @@ pub(super) fn candidates(phases: &[ImplicitGemm], slots: &[Slot], target: &Targe
     let strides = words.map(|words| words.next_multiple_of(64));
     let scratch = strides.map(|stride| NUMBERS * stride);
     if scratch.iter().any(|&words| words > target.max_words) {
-        return Vec::new();
+        return None;
     }
     let transform = |shader, i: usize, slots: [Slot; 2]| {
         let kernel = phase
@@ -63,8 +68,8 @@ pub(super) fn candidates(phases: &[ImplicitGemm], slots: &[Slot], target: &Targe
     };
     let product = ImplicitGemm {
         images: 1,
-        y: Axis::forward(1, 1, 1, 0),
-        x: Axis::forward(tiles, 1, 1, 0),
+        y: ConvAxis::forward(1, 1, 1, 0),
+        x: ConvAxis::forward(tiles, 1, 1, 0),
         k4,
         n4,
         transposed: phase.transposed,
@@ -72,10 +77,7 @@ pub(super) fn candidates(phases: &[ImplicitGemm], slots: &[Slot], target: &Targe
         f16: false,
     };
     let [v, u, m] = [0, 1, 2].map(Slot::scratch);
-    let guesses = implicit_gemm::candidates(&[product], &[v, u, m], target);
-    let Some(product) = guesses.first().and_then(|g| g.lowered.launches.first()) else {
-        return Vec::new();
-    };
+    let product = multiply(&product, &[v, u, m])?;
     let mut launches = vec![transform("winograd_weight", 1, [weight, u]), transform("winograd_input", 0, [input, v])];
     launches.extend((0..NUMBERS).map(|number| {
         let part = |i: usize| Slot::scratch(i).part(number * strides[i], words[i]);
@@ -83,47 +85,5 @@ pub(super) fn candidates(phases: &[ImplicitGemm], slots: &[Slot], target: &Targe
         Launch::new(product.kernel.clone(), slots, product.workgroups)
     }));
     launches.push(transform("winograd_output", 2, [m, output]));
-    vec![Candidate { name: String::from("winograd 2x2"), lowered: Lowered { launches, scratch: scratch.to_vec() } }]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn offered(images: usize, channels: usize, stride: usize, target: &Target) -> Option<Candidate> {
-        let axis = Axis::forward(9, 3, stride, 1);
-        let gemm = ImplicitGemm {
-            images,
-            y: axis,
-            x: axis,
-            k4: channels / 4,
-            n4: channels / 4,
-            transposed: false,
-            bias: false,
-            f16: false,
-        };
-        let slots = [Slot::input(0), Slot::input(1), Slot::output(0)];
-        let all = implicit_gemm::candidates(&[gemm], &slots, target);
-        let place = all.iter().position(|c| c.name.starts_with("winograd"));
-        // The guess of who does not measure needs no memory.
-        assert_ne!(place, Some(0));
-        place.map(|place| all[place].clone())
-    }
-
-    #[test]
-    fn it_is_offered_where_it_may_win_and_fits() {
-        for software in [false, true] {
-            let target = Target::basic(software);
-            assert!(offered(3, LEAST - 4, 1, &target).is_none());
-            assert!(offered(3, LEAST, 2, &target).is_none());
-            // 25 tiles an image, each 16 numbers a channel.
-            let most = target.max_words / (25 * NUMBERS * LEAST);
-            assert!(offered(most + 1, LEAST, 1, &target).is_none());
-            let large = offered(most, LEAST, 1, &target).expect("it fits");
-            let [v, u, m] = large.lowered.scratch[..] else { panic!("three buffers") };
-            assert_eq!([v, m], [most * 25 * NUMBERS * LEAST; 2]);
-            assert_eq!(u, NUMBERS * LEAST * LEAST);
-            assert_eq!(large.lowered.launches.len(), NUMBERS + 3);
-        }
-    }
+    Some(Candidate { name: String::from("winograd 2x2"), lowered: Lowered { launches, scratch: scratch.to_vec() } })
 }

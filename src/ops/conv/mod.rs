@@ -1,8 +1,9 @@
 //! Convolutions as matrix products: the operators, and the kernels that compute them.
 
+pub(super) mod candidates;
 mod conv2d;
 mod conv2d_coop;
-pub(super) mod conv2d_grad_weight;
+mod conv2d_grad_weight;
 mod conv2d_grad_weight_register;
 mod conv2d_grad_weight_tiled;
 pub(super) mod implicit_gemm;
@@ -10,6 +11,8 @@ mod implicit_gemm_register;
 mod implicit_gemm_tiled;
 mod implicit_gemm_winograd;
 pub(super) mod tile;
+pub(super) mod weight_gradient;
+mod window;
 
 pub use conv2d::{Conv2d, Conv2dGradInput};
 pub use conv2d_grad_weight::Conv2dGradWeight;
