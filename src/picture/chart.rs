@@ -143,7 +143,7 @@ impl Chart {
             true => Axis::exact(0.0, 1.06 * values.fold(0.0, f64::max), TICKS),
             false => Axis::around(values, TICKS),
         };
-        let frame = Frame::new(x_axis, y_axis, self);
+        let frame = Frame::new(x_axis, y_axis, self, names::width(self));
         let mut out = frame.axes(self);
         for reference in &self.references {
             out += &frame.reference(reference);

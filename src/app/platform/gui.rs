@@ -13,8 +13,23 @@ use winit::event::WindowEvent;
 use winit::event_loop::{ActiveEventLoop, EventLoopProxy};
 use winit::window::{Icon, Window, WindowAttributes};
 
-use super::window::UserEvent;
 use crate::app::state::window_settings::WindowSettings;
+
+/// What other threads tell the loop.
+#[derive(Debug)]
+pub(in crate::app) enum UserEvent {
+    /// There is something new to show.
+    News,
+    /// egui wants a frame in so long.
+    Repaint(Duration),
+    Access(egui_winit::accesskit_winit::Event),
+}
+
+impl From<egui_winit::accesskit_winit::Event> for UserEvent {
+    fn from(event: egui_winit::accesskit_winit::Event) -> Self {
+        UserEvent::Access(event)
+    }
+}
 
 /// What the driver complained of, from any thread.
 #[derive(Default)]

@@ -1,7 +1,7 @@
 //! The event loop: when a frame is painted, and what happens when the window closes.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use winit::application::ApplicationHandler;
@@ -10,24 +10,8 @@ use winit::event_loop::{ActiveEventLoop, ControlFlow, EventLoop, EventLoopProxy}
 use winit::window::WindowId;
 
 use super::frame_limiter::FrameLimiter;
-use super::gui::Gui;
+use super::gui::{Gui, UserEvent};
 use crate::app::shell::{App, Options};
-
-/// What other threads tell the loop.
-#[derive(Debug)]
-pub(in crate::app) enum UserEvent {
-    /// There is something new to show.
-    News,
-    /// egui wants a frame in so long.
-    Repaint(Duration),
-    Access(egui_winit::accesskit_winit::Event),
-}
-
-impl From<egui_winit::accesskit_winit::Event> for UserEvent {
-    fn from(event: egui_winit::accesskit_winit::Event) -> Self {
-        UserEvent::Access(event)
-    }
-}
 
 /// How long frames took, in seconds: what the window itself does (layout, reduction of curves, tessellation), and that with painting.
 #[derive(Debug, Clone, Default)]

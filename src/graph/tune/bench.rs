@@ -4,7 +4,7 @@ use std::thread;
 
 use super::{OpSignature, Outcome, Trial, noise};
 use crate::gpu::{Binding, Buffer, Dispatch, Gpu, GpuError, Plan, PlanBuilder};
-use crate::graph::op::Role;
+use crate::graph::launch::Role;
 use crate::graph::{Candidate, Shape, Slot};
 
 /// The memory of a node, shared by its candidates.

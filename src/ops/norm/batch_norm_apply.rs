@@ -1,9 +1,10 @@
 //! Batch normalisation in training with given statistics, fused with what follows it in a residual network.
 
+use super::batch_norm::{by_runs, check_inputs, finish};
 use super::batch_norm_gradient::BatchNormGradient;
 use super::batch_norm_statistics::{BatchNormStatistics, check_views, statistics};
 use crate::gpu::Kernel;
-use crate::graph::{Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid};
+use crate::graph::{Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor};
 use crate::ops::check::{Case, Fill};
 
 /// y = relu?(norm(x)·weight + bias + residual), as `torch.nn.BatchNorm2d` (or 1d) in training.
@@ -26,17 +27,6 @@ pub struct BatchNormApply {
 impl BatchNormApply {
     fn inputs(&self) -> usize {
         2 + 2 * usize::from(self.affine) + usize::from(self.residual)
-    }
-}
-
-/// Checks x, (weight, bias) and (residual) of an operator of this family.
-pub(super) fn check_inputs(x: &Shape, affine: Option<[&Shape; 2]>, residual: Option<&Shape>) -> Result<(), String> {
-    if affine.is_some_and(|pair| pair.iter().any(|s| s.dims() != [x.channels()])) {
-        return Err(format!("weight and bias of {} numbers are wanted", x.channels()));
-    }
-    match residual {
-        Some(r) if r != x => Err(format!("the residual {r:?} is not of the shape of the input")),
-        _ => Ok(()),
     }
 }
 
@@ -126,42 +116,6 @@ impl Op for BatchNormApply {
         rest.extend(&inputs[2..]);
         vec![finish(&rest, self.affine, self.residual, self.relu, normalised)]
     }
-}
-
-/// Cuts the rows of each view into runs of one thread: what such a kernel wants to know, and its workgroups.
-///
-/// A software driver loads lane by lane, so what is read once a run is worth long runs; a GPU wants many threads.
-pub(super) fn by_runs(kernel: Kernel, x: &Shape, views: usize, target: &Target) -> (Kernel, [u32; 3]) {
-    let (rows, c4) = (x.row_count() / views, x.stored_channels() / 4);
-    let run = if target.software { 16 } else { 4 };
-    let runs = rows.div_ceil(run);
-    let kernel = kernel.with("VIEWS", views).with("ROWS", rows).with("RUN", run).with("RUNS", runs).with("C4", c4);
-    (kernel, grid((views * runs * c4).div_ceil(64)))
-}
-
-/// relu?(normalised·weight + bias + residual)
-pub(super) fn finish(
-    inputs: &[&Array],
-    affine: bool,
-    residual: bool,
-    relu: bool,
-    normalised: impl Fn(usize) -> f64,
-) -> Array {
-    let channels = inputs[0].channels();
-    let mut y = inputs[0].clone();
-    for (i, v) in y.data.iter_mut().enumerate() {
-        *v = normalised(i);
-        if affine {
-            *v = *v * inputs[1].data[i % channels] + inputs[2].data[i % channels];
-        }
-        if residual {
-            *v += inputs[inputs.len() - 1].data[i];
-        }
-        if relu {
-            *v = v.max(0.0);
-        }
-    }
-    y
 }
 
 pub(super) fn cases() -> Vec<Case> {

@@ -1,6 +1,6 @@
 //! Batch normalisation with the running statistics.
 
-use super::batch_norm_apply::{check_inputs, finish};
+use super::batch_norm::{check_inputs, finish};
 use crate::gpu::Kernel;
 use crate::graph::{Array, Io, Launch, Lowered, Op, Shape, Slot, Target, grid};
 use crate::ops::check::{Case, Fill};

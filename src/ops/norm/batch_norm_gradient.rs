@@ -1,6 +1,6 @@
 //! The gradient of batch normalisation, through the statistics too.
 
-use super::batch_norm_apply::{by_runs, finish};
+use super::batch_norm::{by_runs, finish};
 use super::batch_norm_statistics::Parts;
 use crate::gpu::Kernel;
 use crate::graph::{Array, Io, Launch, Lowered, Op, Shape, Slot, Target};

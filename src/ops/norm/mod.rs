@@ -1,5 +1,6 @@
 //! Normalisation: batch norm in training and evaluation, and rows of unit length.
 
+mod batch_norm;
 mod batch_norm_apply;
 mod batch_norm_eval;
 mod batch_norm_gradient;

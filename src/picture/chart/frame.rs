@@ -2,7 +2,7 @@
 
 use super::axis::Axis;
 use super::curve::{Curve, reduced};
-use super::{Chart, HEIGHT, LOOKS, Line, MAX_MARKS, Reference, SIZE, WIDTH, mark, names};
+use super::{Chart, HEIGHT, LOOKS, Line, MAX_MARKS, Reference, SIZE, WIDTH, mark};
 use crate::picture::text;
 
 /// Above the plot.
@@ -21,13 +21,12 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// With as much space on both sides as the text there needs.
-    pub(super) fn new(x: Axis, y: Axis, chart: &Chart) -> Frame {
+    /// With as much space on both sides as the text there needs: numbers on the left, names of a width on the right.
+    pub(super) fn new(x: Axis, y: Axis, chart: &Chart, names: f64) -> Frame {
         let widest =
             |texts: &mut dyn Iterator<Item = String>| texts.map(|t| text::width(&t, SIZE) * SLACK).fold(0.0, f64::max);
         let ticks = widest(&mut y.ticks.iter().map(|tick| text::number(*tick, y.digits) + chart.unit));
-        let names = names::width(chart) * SLACK;
-        Frame { x, y, left: ticks + 10.0, right: WIDTH - names - 16.0 }
+        Frame { x, y, left: ticks + 10.0, right: WIDTH - names * SLACK - 16.0 }
     }
 
     pub(super) fn top(&self) -> f64 {
