@@ -4,6 +4,7 @@ mod app;
 mod bench;
 mod counter;
 mod data;
+mod device;
 mod devices;
 mod embed;
 mod eval;

@@ -10,6 +10,7 @@
 //! - Constants of the kernel become `const NAME: u32 = ..;` lines at the top.
 
 use super::{Kernel, Value};
+use crate::hash::Fnv;
 
 macro_rules! shaders {
     ($($folder:literal: $($name:literal),* ;)*) => {
@@ -57,25 +58,6 @@ pub fn version() -> u64 {
         hash.add(text);
     }
     hash.0
-}
-
-/// FNV-1a of 64 bits (Fowler, Noll, Vo): the standard library's hash may change with the compiler, and this one is kept in files.
-#[derive(Debug, Clone, Copy)]
-pub struct Fnv(pub u64);
-
-impl Default for Fnv {
-    fn default() -> Fnv {
-        Fnv(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl Fnv {
-    /// Adds a text and its end.
-    pub fn add(&mut self, text: &str) {
-        for byte in text.bytes().chain([0xff]) {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
 }
 
 /// The WGSL of a kernel, or what is wrong with its file.

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::{Graph, Node, Target};
-use crate::gpu::shader::{Fnv, compose};
+use crate::gpu::shader::compose;
+use crate::hash::Fnv;
 
 /// The candidate chosen for each kind of node: [`Graph::signature`] to [`Candidate::name`](super::Candidate::name). Kept in a run's folder, so that a
 /// resumed run has the same kernels and the same bits.

@@ -19,8 +19,8 @@ pub use cache::{CACHE_VARIABLE, Cache};
 pub use measure::{Measured, Outcome, Trial, measure};
 
 use super::{Candidate, Choices, Graph, Io, Op, Target};
-use crate::gpu::shader::Fnv;
 use crate::gpu::{Gpu, GpuError};
+use crate::hash::Fnv;
 
 /// A graph, and how often it will be replayed.
 #[derive(Debug, Clone, Copy)]

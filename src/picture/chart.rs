@@ -16,6 +16,7 @@ mod sheet;
 mod style;
 
 use super::text;
+use crate::format;
 use axis::Axis;
 use frame::Frame;
 
@@ -109,12 +110,12 @@ impl Chart {
         let end = |line: &Line| {
             let [x, y] = curve::last(&line.main())?;
             let digits = if y.abs() < 1.0 { 3 } else { 1 };
-            let (y, unit) = (text::number(y, digits), self.unit);
-            Some(format!("{} ends at {y}{unit} after {} {}", line.label, text::number(x, 1), self.x))
+            let (y, unit) = (format::number(y, digits), self.unit);
+            Some(format!("{} ends at {y}{unit} after {} {}", line.label, format::number(x, 1), self.x))
         };
         let ends: Vec<String> = self.lines.iter().filter_map(end).collect();
         let references = self.references.iter();
-        let references = references.map(|r| format!("{}: {}{}", r.label, text::number(r.y, 3), self.unit));
+        let references = references.map(|r| format!("{}: {}{}", r.label, format::number(r.y, 3), self.unit));
         let all: Vec<String> = ends.into_iter().chain(references).collect();
         match all.is_empty() {
             true => "no numbers yet".to_owned(),

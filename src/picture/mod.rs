@@ -29,7 +29,7 @@ pub use icon::icon;
 pub use lines::drawn;
 pub use map::FeatureSheet;
 pub use raster::{reduced, rgb};
-pub use text::{count, duration, escape, number};
+pub use text::escape;
 pub use views::{View, ViewRow, ViewSheet};
 pub use write::{check_name, write};
 

@@ -8,7 +8,7 @@ use crate::app::state::{AppState, Wish};
 use crate::app::widgets::{form, theme};
 use crate::app::workers::estimate::Estimate;
 use crate::config::Config;
-use crate::picture;
+use crate::format;
 
 /// Width of the left half.
 const LEFT: f32 = 344.0;
@@ -210,8 +210,8 @@ fn estimate(ui: &mut Ui, state: &mut AppState) {
         };
         row("On", estimate.adapter.clone());
         row("Memory", memory(&estimate));
-        row("Parameters", picture::count(estimate.parameters));
-        let steps = picture::count(estimate.steps as usize);
+        row("Parameters", format::count(estimate.parameters));
+        let steps = format::count(estimate.steps as usize);
         row("Steps", format!("{steps} of {} images, in {} epochs", estimate.batch, estimate.epochs));
         row("Time", time(&estimate, state.measuring));
         if let Some(seconds) = estimate.seconds {
@@ -243,7 +243,7 @@ fn time(estimate: &Estimate, measuring: bool) -> String {
         (_, true) => "measuring…".to_owned(),
         (None, false) => "not measured yet".to_owned(),
         (Some(seconds), false) => {
-            let whole = picture::duration(seconds * estimate.steps as f64);
+            let whole = format::duration(seconds * estimate.steps as f64);
             format!("about {whole}, without kNN")
         }
     }

@@ -153,11 +153,9 @@ impl Record {
         &self.curves[curve as usize]
     }
 
-    /// Steps an epoch, at least 1; 1 before the run has begun.
+    /// Steps an epoch; 1 before the run has begun.
     pub fn steps_per_epoch(&self) -> f64 {
-        let start = self.start.as_ref();
-        let steps = start.map_or(1.0, |start| start.steps as f64 / start.epochs.max(1) as f64);
-        steps.max(1.0)
+        self.start.as_ref().map_or(1.0, StartLine::steps_per_epoch)
     }
 
     /// Width d of the outputs.

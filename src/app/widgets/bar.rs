@@ -6,7 +6,7 @@ use super::axis::round;
 use crate::app::state::record::{Curve, End};
 use crate::app::state::window_settings::Look;
 use crate::app::state::{Activity, AppState, Wish};
-use crate::picture;
+use crate::format;
 
 /// Draws it; `names` are those of the panes.
 pub(in crate::app) fn ui(ui: &mut Ui, state: &mut AppState, names: &[&'static str]) {
@@ -131,7 +131,7 @@ fn status(ui: &mut Ui, state: &AppState) {
         let epochs = record.start.as_ref().map_or(0, |start| start.epochs);
         let epoch = (record.step as f64 / record.steps_per_epoch()).ceil();
         let mut parts =
-            vec![format!("epoch {epoch:.0} of {epochs}"), format!("step {}", picture::count(record.step as usize))];
+            vec![format!("epoch {epoch:.0} of {epochs}"), format!("step {}", format::count(record.step as usize))];
         let last = |curve: Curve| record.curve(curve).last().map(|[_, value]| value);
         if let Some(loss) = last(Curve::Loss) {
             parts.push(format!("loss {loss:.3}").replace('-', "−"));
@@ -149,7 +149,7 @@ fn status(ui: &mut Ui, state: &AppState) {
             parts.push(format!("{} images/s", round(speed)));
         }
         if own && let Some(left) = left(state, steps, record.step) {
-            parts.push(format!("{} left", picture::duration(left)));
+            parts.push(format!("{} left", format::duration(left)));
         }
         ui.label(RichText::new(parts.join("   ")).weak());
     });

@@ -126,7 +126,7 @@ fn trial(blueprint: Blueprint, stale: &dyn Fn() -> bool) -> Result<Option<f64>, 
 
 /// What a data set is, in a few words.
 fn describe(dataset: &Dataset) -> String {
-    let count = crate::picture::count;
+    let count = crate::format::count;
     let mut text = format!("{} training and {} test images", count(dataset.train.len()), count(dataset.test.len()));
     if let Some((width, height)) = dataset.train.size() {
         text += &format!(" of {width} × {height} pixels");

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::Result;
 use serde_json::{Value, json};
 use simsiam::config::Precision;
-use simsiam::gpu::{Gpu, Options, Roofline};
+use simsiam::gpu::{Gpu, Roofline};
 use simsiam::graph::tune::{Measured, OpSignature, Outcome, Trial, Work, measure, signatures};
 use simsiam::graph::{self, Graph, Shape, Target};
 use simsiam::method::simsiam::training_step;
@@ -14,6 +14,7 @@ use simsiam::model::Parameters;
 
 use super::gemm;
 use super::network::Network;
+use crate::cli::device::DeviceArg;
 use crate::cli::{UsageError, say};
 
 #[derive(clap::Args)]
@@ -30,9 +31,8 @@ pub struct Args {
     /// One JSON object instead of a table.
     #[arg(long)]
     json: bool,
-    /// The adapter: its number in `simsiam devices` or a part of its name.
-    #[arg(long, value_name = "INDEX|NAME")]
-    device: Option<String>,
+    #[command(flatten)]
+    device: DeviceArg,
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -83,7 +83,7 @@ impl Row {
 
 pub fn run(args: &Args) -> Result<ExitCode> {
     let config = args.network.config()?;
-    let gpu = Gpu::open(args.device.as_deref(), Options { checked: false })?;
+    let gpu = args.device.open()?;
     let (batch, size) = (config.optim.batch_size, config.data.image_size);
     let mut graph = Graph::new();
     let views = graph.input("views", Shape::rows([2 * batch, size, size, 3]));

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use simsiam::config::{self, Config};
-use simsiam::gpu::{Gpu, GpuError, Options, Roofline};
+use simsiam::gpu::{Gpu, GpuError, Roofline};
 use simsiam::graph::tune::Tuned;
 use simsiam::graph::{GraphError, Precision, Recomputed};
 
@@ -14,6 +14,7 @@ use super::gemm::{self, SIDE};
 use super::network::Network;
 use super::profile::Profile;
 use super::subject::{Pace, Subject};
+use crate::cli::device::DeviceArg;
 use crate::cli::train::recomputation;
 use crate::cli::tuning::tell;
 use crate::cli::{UsageError, say};
@@ -55,9 +56,8 @@ pub struct Args {
     /// One JSON object a measurement instead of lines.
     #[arg(long)]
     json: bool,
-    /// The adapter: its number in `simsiam devices` or a part of its name.
-    #[arg(long, value_name = "INDEX|NAME")]
-    device: Option<String>,
+    #[command(flatten)]
+    device: DeviceArg,
     /// Run every operator's first kernel instead of the fastest: measure none, and use none measured before.
     #[arg(long)]
     no_tune: bool,
@@ -109,7 +109,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let what = "--profile and --trace want one --width and one --batch-size".to_owned();
         return Err(UsageError(what).into());
     }
-    let gpu = Gpu::open(args.device.as_deref(), Options { checked: false })?;
+    let gpu = args.device.open()?;
     // A step that does not fit is refused before anything is measured.
     let mut first = (!table).then(|| Subject::new(&gpu, &configs[0], !args.no_tune)).transpose()?;
     let limits = Limits::measure(&gpu, configs[0].run.precision)?;

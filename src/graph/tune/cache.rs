@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::OpSignature;
 use crate::atomic;
-use crate::gpu::shader::{self, Fnv};
+use crate::gpu::shader;
 use crate::gpu::{AdapterReport, Gpu};
 use crate::graph::Candidate;
+use crate::hash::Fnv;
 
 /// Environment variable: the folder to use instead of the user's cache folder.
 pub const CACHE_VARIABLE: &str = "SIMSIAM_CACHE_DIR";
