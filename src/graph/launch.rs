@@ -14,6 +14,13 @@ pub struct Io {
     pub updates: Vec<Shape>,
 }
 
+impl Io {
+    /// All inputs and then all outputs: the order in which most kernels bind them.
+    pub fn slots(&self) -> Vec<Slot> {
+        (0..self.inputs.len()).map(Slot::input).chain((0..self.outputs.len()).map(Slot::output)).collect()
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Input(usize),
@@ -84,6 +91,17 @@ impl Lowered {
     /// A node of one kernel.
     pub fn one(launch: Launch) -> Lowered {
         Lowered { launches: vec![launch], scratch: Vec::new() }
+    }
+
+    /// A node of one kernel that binds all inputs and then all outputs.
+    pub fn of(io: &Io, kernel: Kernel, workgroups: usize) -> Lowered {
+        Lowered::one(Launch::new(kernel, io.slots(), grid(workgroups)))
+    }
+
+    /// The same with a thread a vec4 of the first output, whose number is the constant `VECTORS`; workgroups of 64.
+    pub fn per_vector(io: &Io, kernel: Kernel) -> Lowered {
+        let vectors = io.outputs[0].vectors();
+        Lowered::of(io, kernel.with("VECTORS", vectors), vectors.div_ceil(64))
     }
 }
 

@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use super::{Array, Candidate, GraphError, Io, Lowered, Place, Shape, Target, Tensor, TensorInfo};
 
+/// The gradient of every input of a node, where there is one.
+pub type Gradients = Result<Vec<Option<Tensor>>, GraphError>;
+
 /// An operator.
 pub trait Op: std::fmt::Debug + Send + Sync {
     /// Its name, that of its kernel family.
@@ -18,15 +21,9 @@ pub trait Op: std::fmt::Debug + Send + Sync {
         false
     }
 
-    /// Adds nodes that compute the gradient of each wanted input from those of the outputs (`None`: the loss does not
-    /// depend on that output).
-    fn gradient(
-        &self,
-        _graph: &mut Graph,
-        node: &Node,
-        _outputs: &[Option<Tensor>],
-        _wanted: &[bool],
-    ) -> Result<Vec<Option<Tensor>>, GraphError> {
+    /// Adds nodes that compute the gradient of each wanted input from `dy`, that of the first output. No gradient passes through
+    /// the other outputs.
+    fn gradient(&self, _graph: &mut Graph, node: &Node, _dy: Tensor, _wanted: &[bool]) -> Gradients {
         Err(GraphError::NoGradient { label: node.label.clone(), op: self.name() })
     }
 

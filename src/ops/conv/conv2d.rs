@@ -5,7 +5,7 @@ use super::conv2d_grad_weight::Conv2dGradWeight;
 use super::implicit_gemm::{ConvAxis, ImplicitGemm};
 use super::tile::first;
 use super::window::{Geometry, Window, geometries, multiply_adds};
-use crate::graph::{Array, Candidate, Graph, GraphError, Io, Lowered, Node, Op, Shape, Slot, Target, Tensor};
+use crate::graph::{Array, Candidate, Gradients, Graph, Io, Lowered, Node, Op, Shape, Target, Tensor};
 use crate::ops::check::{Case, Fill};
 
 /// x `[N, H, W, IC]`, w `[KH, KW, IC, OC]` → y `[N, OH, OW, OC]`, OH = (H + 2·padding − KH) / stride + 1.
@@ -39,13 +39,13 @@ impl Op for Conv2d {
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let [x, w] = inputs else {
-            return Err("an image and a weight are wanted".to_string());
+            return Err("expected an image and a weight".to_string());
         };
         let (&[n, h, width, ic], &[kh, kw, wic, oc]) = (x.dims(), w.dims()) else {
-            return Err("an image [N,H,W,C] and a weight [KH,KW,IN,OUT] are wanted".to_string());
+            return Err("expected an image [N, H, W, C] and a weight [KH, KW, IN, OUT]".to_string());
         };
         if ic != wic {
-            return Err(format!("the image has {ic} channels and the weight wants {wic}"));
+            return Err(format!("the image has {ic} channels and the weight expects {wic}"));
         }
         if self.stride == 0 || h + 2 * self.padding < kh || width + 2 * self.padding < kw {
             return Err(format!("a {kh}x{kw} window with padding {} does not fit", self.padding));
@@ -55,16 +55,8 @@ impl Op for Conv2d {
         Ok(vec![y.with(x.precision())])
     }
 
-    fn gradient(
-        &self,
-        graph: &mut Graph,
-        node: &Node,
-        outputs: &[Option<Tensor>],
-        wanted: &[bool],
-    ) -> Result<Vec<Option<Tensor>>, GraphError> {
-        let (Some(dy), &[x, w]) = (outputs[0], &node.inputs[..]) else {
-            return Ok(vec![None, None]);
-        };
+    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, wanted: &[bool]) -> Gradients {
+        let (x, w) = (node.inputs[0], node.inputs[1]);
         let Conv2d { stride, padding } = *self;
         let dims = graph.shape(x).dims();
         let size = [dims[1], dims[2]];
@@ -96,7 +88,7 @@ impl Op for Conv2d {
             bias: false,
             f16: io.inputs[0].is_f16(),
         };
-        candidates::implicit_gemm(&[gemm], &[Slot::input(0), Slot::input(1), Slot::output(0)], target)
+        candidates::implicit_gemm(&[gemm], &io.slots(), target)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -130,7 +122,7 @@ impl Op for Conv2dGradInput {
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let [dy, w] = inputs else {
-            return Err("a gradient and a weight are wanted".to_string());
+            return Err("expected a gradient and a weight".to_string());
         };
         let dx = Shape::rows([dy.dims()[0], self.size[0], self.size[1], w.dims()[2]]);
         Ok(vec![dx.with(dy.precision())])
@@ -157,7 +149,7 @@ impl Op for Conv2dGradInput {
                 });
             }
         }
-        candidates::implicit_gemm(&phases, &[Slot::input(0), Slot::input(1), Slot::output(0)], target)
+        candidates::implicit_gemm(&phases, &io.slots(), target)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {

@@ -32,10 +32,10 @@ impl Op for Conv2dGradWeight {
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let [x, dy] = inputs else {
-            return Err("an image and a gradient are wanted".to_string());
+            return Err("expected an image and a gradient".to_string());
         };
         if x.precision() != dy.precision() {
-            return Err("image and gradient of one precision are wanted".to_string());
+            return Err("expected image and gradient of one precision".to_string());
         }
         Ok(vec![Shape::weight([self.kernel[0], self.kernel[1], x.channels(), dy.channels()])])
     }

@@ -1,9 +1,7 @@
 //! Between f32 and f16: where the part of a network that is kept in half precision begins and ends.
 
 use crate::gpu::Kernel;
-use crate::graph::{
-    Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Precision, Shape, Slot, Target, Tensor, grid,
-};
+use crate::graph::{Array, Gradients, Graph, GraphError, Io, Lowered, Node, Op, Precision, Shape, Target, Tensor};
 use crate::ops::check::{Case, Fill};
 
 /// y = x in another precision, rounded where that is f16; beyond its 65504 to infinity, or to what the device makes of it.
@@ -33,30 +31,17 @@ impl Op for Cast {
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {
             [x] if x.precision() != self.to => Ok(vec![x.clone().with(self.to)]),
-            _ => Err("one tensor of another precision is wanted".to_string()),
+            _ => Err("expected one tensor of another precision".to_string()),
         }
     }
 
-    fn gradient(
-        &self,
-        graph: &mut Graph,
-        node: &Node,
-        outputs: &[Option<Tensor>],
-        _wanted: &[bool],
-    ) -> Result<Vec<Option<Tensor>>, GraphError> {
-        let Some(dy) = outputs[0] else {
-            return Ok(vec![None]);
-        };
+    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> Gradients {
         let to = graph.shape(node.inputs[0]).precision();
         Ok(vec![Some(cast(graph, dy, to)?)])
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
-        let vectors = io.outputs[0].vectors();
-        let kernel =
-            Kernel::new("cast").with("F16", true).with("TO_F16", self.to == Precision::F16).with("VECTORS", vectors);
-        let slots = [Slot::input(0), Slot::output(0)];
-        Lowered::one(Launch::new(kernel, slots, grid(vectors.div_ceil(64))))
+        Lowered::per_vector(io, Kernel::new("cast").with("F16", true).with("TO_F16", self.to == Precision::F16))
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {

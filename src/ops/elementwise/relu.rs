@@ -1,8 +1,9 @@
 //! y = max(x, 0), alone or after a residual sum; one gradient for both, from the output.
 
-use crate::gpu::Kernel;
-use crate::graph::{Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid};
+use super::lower;
+use crate::graph::{Array, Gradients, Graph, Io, Lowered, Node, Op, Shape, Target, Tensor};
 use crate::ops::check::{Case, Fill};
+use crate::ops::expect;
 
 /// y = max(x, 0), `torch.relu`.
 #[derive(Debug, Clone)]
@@ -16,26 +17,6 @@ pub struct AddRelu;
 #[derive(Debug, Clone)]
 pub struct ReluGradient;
 
-/// Two inputs of one shape give an output of that shape.
-fn same_shape(inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-    match inputs {
-        [a, b] if a == b => Ok(vec![a.clone()]),
-        _ => Err("two tensors of one shape are wanted".to_string()),
-    }
-}
-
-/// One thread a vec4.
-fn lower(shader: &'static str, io: &Io, slots: &[Slot]) -> Lowered {
-    let vectors = io.outputs[0].vectors();
-    let kernel = Kernel::new(shader).with("F16", io.outputs[0].is_f16()).with("VECTORS", vectors);
-    Lowered::one(Launch::new(kernel, slots, grid(vectors.div_ceil(64))))
-}
-
-fn zip(a: &Array, b: &Array, f: impl Fn(f64, f64) -> f64) -> Vec<Array> {
-    let data = a.data.iter().zip(&b.data).map(|(&a, &b)| f(a, b)).collect();
-    vec![Array { dims: a.dims.clone(), data }]
-}
-
 impl Op for Relu {
     fn name(&self) -> &'static str {
         "relu"
@@ -46,24 +27,11 @@ impl Op for Relu {
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        match inputs {
-            [x] => Ok(vec![x.clone()]),
-            _ => Err("one tensor is wanted".to_string()),
-        }
+        Ok(vec![expect::one(inputs)?.clone()])
     }
 
-    fn gradient(
-        &self,
-        graph: &mut Graph,
-        node: &Node,
-        outputs: &[Option<Tensor>],
-        _wanted: &[bool],
-    ) -> Result<Vec<Option<Tensor>>, GraphError> {
-        let Some(dy) = outputs[0] else {
-            return Ok(vec![None]);
-        };
-        let dx = graph.add_one(ReluGradient, &[dy, node.outputs[0]])?;
-        Ok(vec![Some(dx)])
+    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> Gradients {
+        Ok(vec![Some(graph.add_one(ReluGradient, &[dy, node.outputs[0]])?)])
     }
 
     fn cheap(&self) -> bool {
@@ -71,11 +39,11 @@ impl Op for Relu {
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
-        lower("relu", io, &[Slot::input(0), Slot::output(0)])
+        lower("relu", io)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
-        zip(inputs[0], inputs[0], |x, _| x.max(0.0))
+        vec![inputs[0].map(|x| x.max(0.0))]
     }
 }
 
@@ -89,19 +57,10 @@ impl Op for AddRelu {
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        same_shape(inputs)
+        Ok(vec![expect::pair(inputs)?.clone()])
     }
 
-    fn gradient(
-        &self,
-        graph: &mut Graph,
-        node: &Node,
-        outputs: &[Option<Tensor>],
-        _wanted: &[bool],
-    ) -> Result<Vec<Option<Tensor>>, GraphError> {
-        let Some(dy) = outputs[0] else {
-            return Ok(vec![None, None]);
-        };
+    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> Gradients {
         let both = graph.add_one(ReluGradient, &[dy, node.outputs[0]])?;
         Ok(vec![Some(both), Some(both)])
     }
@@ -111,12 +70,11 @@ impl Op for AddRelu {
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
-        let slots = [Slot::input(0), Slot::input(1), Slot::output(0)];
-        lower("add_relu", io, &slots)
+        lower("add_relu", io)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
-        zip(inputs[0], inputs[1], |a, b| (a + b).max(0.0))
+        vec![inputs[0].zip(inputs[1], |a, b| (a + b).max(0.0))]
     }
 }
 
@@ -130,16 +88,15 @@ impl Op for ReluGradient {
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        same_shape(inputs)
+        Ok(vec![expect::pair(inputs)?.clone()])
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
-        let slots = [Slot::input(0), Slot::input(1), Slot::output(0)];
-        lower("relu_gradient", io, &slots)
+        lower("relu_gradient", io)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
-        zip(inputs[0], inputs[1], |dy, y| if y > 0.0 { dy } else { 0.0 })
+        vec![inputs[0].zip(inputs[1], |dy, y| if y > 0.0 { dy } else { 0.0 })]
     }
 }
 

@@ -1,8 +1,8 @@
 //! Cosine similarity of rows, the measure of SimSiam's loss (paper equation 1).
 
-use crate::gpu::Kernel;
-use crate::graph::{Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid};
+use crate::graph::{Array, Gradients, Graph, Io, Lowered, Node, Op, Shape, Target, Tensor};
 use crate::ops::check::{Case, Fill};
+use crate::ops::{expect, rows};
 
 /// p `[M, C]`, z `[M, C]` → `[M]`: p·z / (max(|p|, eps) max(|z|, eps)), `torch.nn.functional.cosine_similarity` over channels
 /// (its eps is 1e-8).
@@ -19,37 +19,17 @@ pub struct CosineSimilarityGradient {
     pub eps: f32,
 }
 
-fn kernel(shader: &'static str, eps: f32, rows: &Shape) -> Kernel {
-    Kernel::new(shader).with("ROWS", rows.row_count()).with("CHANNELS", rows.stored_channels() / 4).with("EPS", eps)
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
 impl Op for CosineSimilarity {
     fn name(&self) -> &'static str {
         "cosine_similarity"
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        match inputs {
-            [p, z] if p == z && p.dims().len() == 2 => Ok(vec![Shape::rows([p.dims()[0]])]),
-            _ => Err("two tensors of one shape [M, C] are wanted".to_string()),
-        }
+        Ok(vec![Shape::rows([expect::matrix_pair(inputs)?.dims()[0]])])
     }
 
-    fn gradient(
-        &self,
-        graph: &mut Graph,
-        node: &Node,
-        outputs: &[Option<Tensor>],
-        wanted: &[bool],
-    ) -> Result<Vec<Option<Tensor>>, GraphError> {
-        let mut gradients = vec![None, None];
-        let Some(dy) = outputs[0] else {
-            return Ok(gradients);
-        };
+    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, wanted: &[bool]) -> Gradients {
+        let mut gradients = vec![None; 2];
         for (i, gradient) in gradients.iter_mut().enumerate() {
             if wanted[i] {
                 let op = CosineSimilarityGradient { eps: self.eps };
@@ -61,16 +41,13 @@ impl Op for CosineSimilarity {
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
-        let stored = io.outputs[0].stored_len();
-        let kernel = kernel("cosine_similarity", self.eps, &io.inputs[0]).with("STORED_ROWS", stored);
-        let slots = [Slot::input(0), Slot::input(1), Slot::output(0)];
-        Lowered::one(Launch::new(kernel, slots, grid(stored)))
+        rows::to_vector(io, rows::kernel("cosine_similarity", &io.inputs[0]).with("EPS", self.eps))
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
         let (p, z) = (inputs[0], inputs[1]);
-        let length = |v: &[f64]| dot(v, v).sqrt().max(f64::from(self.eps));
-        let data = p.rows().zip(z.rows()).map(|(p, z)| dot(p, z) / (length(p) * length(z))).collect();
+        let length = |v: &[f64]| rows::dot(v, v).sqrt().max(f64::from(self.eps));
+        let data = p.rows().zip(z.rows()).map(|(p, z)| rows::dot(p, z) / (length(p) * length(z))).collect();
         vec![Array { dims: vec![p.dims[0]], data }]
     }
 }
@@ -81,17 +58,11 @@ impl Op for CosineSimilarityGradient {
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        match inputs {
-            [dy, a, b] if a == b && a.dims().len() == 2 && dy.dims() == [a.dims()[0]] => Ok(vec![a.clone()]),
-            _ => Err("dy [M] and two tensors of one shape [M, C] are wanted".to_string()),
-        }
+        Ok(vec![expect::vector_and_matrix_pair(inputs)?.clone()])
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
-        let a = &io.inputs[1];
-        let kernel = kernel("cosine_similarity_gradient", self.eps, a);
-        let slots = [Slot::input(0), Slot::input(1), Slot::input(2), Slot::output(0)];
-        Lowered::one(Launch::new(kernel, slots, grid(a.row_count())))
+        rows::to_rows(io, rows::kernel("cosine_similarity_gradient", &io.inputs[1]).with("EPS", self.eps))
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -99,12 +70,12 @@ impl Op for CosineSimilarityGradient {
         let eps = f64::from(self.eps);
         let mut data = Vec::with_capacity(a.data.len());
         for ((dy, a), b) in dy.data.iter().zip(a.rows()).zip(b.rows()) {
-            let (square, length) = (dot(a, a), dot(a, a).sqrt());
-            let scale = 1.0 / (length.max(eps) * dot(b, b).sqrt().max(eps));
-            let pull = if length > eps { dot(a, b) / square } else { 0.0 };
+            let (square, length) = (rows::dot(a, a), rows::dot(a, a).sqrt());
+            let scale = 1.0 / (length.max(eps) * rows::dot(b, b).sqrt().max(eps));
+            let pull = if length > eps { rows::dot(a, b) / square } else { 0.0 };
             data.extend(a.iter().zip(b).map(|(a, b)| dy * scale * (b - a * pull)));
         }
-        vec![Array { dims: a.dims.clone(), data }]
+        vec![a.like(data)]
     }
 }
 

@@ -1,8 +1,9 @@
 //! Cross entropy between two softmax distributions, the alternative to the cosine (paper section 4.5).
 
 use crate::gpu::Kernel;
-use crate::graph::{Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid};
+use crate::graph::{Array, Gradients, Graph, Io, Lowered, Node, Op, Shape, Target, Tensor};
 use crate::ops::check::{Case, Fill};
+use crate::ops::{expect, rows};
 
 /// p `[M, C]`, z `[M, C]` → `[M]`: -sum softmax(z) log softmax(p) over channels.
 #[derive(Debug, Clone)]
@@ -15,11 +16,8 @@ pub struct SoftCrossEntropyGradient {
     pub of_target: bool,
 }
 
-fn kernel(shader: &'static str, rows: &Shape) -> Kernel {
-    Kernel::new(shader)
-        .with("ROWS", rows.row_count())
-        .with("CHANNELS", rows.stored_channels() / 4)
-        .with("WIDTH", rows.channels())
+fn kernel(shader: &'static str, x: &Shape) -> Kernel {
+    rows::kernel(shader, x).with("WIDTH", x.channels())
 }
 
 fn softmax(row: &[f64]) -> Vec<f64> {
@@ -29,14 +27,8 @@ fn softmax(row: &[f64]) -> Vec<f64> {
     exps.into_iter().map(|e| e / sum).collect()
 }
 
-fn log_softmax(row: &[f64]) -> Vec<f64> {
-    let most = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let log_sum = row.iter().map(|v| (v - most).exp()).sum::<f64>().ln();
-    row.iter().map(|v| v - most - log_sum).collect()
-}
-
 fn cross_entropy(log_p: &[f64], soft_z: &[f64]) -> f64 {
-    -log_p.iter().zip(soft_z).map(|(p, z)| p * z).sum::<f64>()
+    -rows::dot(log_p, soft_z)
 }
 
 impl Op for SoftCrossEntropy {
@@ -45,23 +37,11 @@ impl Op for SoftCrossEntropy {
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        match inputs {
-            [p, z] if p == z && p.dims().len() == 2 => Ok(vec![Shape::rows([p.dims()[0]])]),
-            _ => Err("two tensors of one shape [M, C] are wanted".to_string()),
-        }
+        Ok(vec![Shape::rows([expect::matrix_pair(inputs)?.dims()[0]])])
     }
 
-    fn gradient(
-        &self,
-        graph: &mut Graph,
-        node: &Node,
-        outputs: &[Option<Tensor>],
-        wanted: &[bool],
-    ) -> Result<Vec<Option<Tensor>>, GraphError> {
-        let mut gradients = vec![None, None];
-        let Some(dy) = outputs[0] else {
-            return Ok(gradients);
-        };
+    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, wanted: &[bool]) -> Gradients {
+        let mut gradients = vec![None; 2];
         for (i, gradient) in gradients.iter_mut().enumerate() {
             if wanted[i] {
                 let op = SoftCrossEntropyGradient { of_target: i == 1 };
@@ -72,15 +52,12 @@ impl Op for SoftCrossEntropy {
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
-        let stored = io.outputs[0].stored_len();
-        let kernel = kernel("soft_cross_entropy", &io.inputs[0]).with("STORED_ROWS", stored);
-        let slots = [Slot::input(0), Slot::input(1), Slot::output(0)];
-        Lowered::one(Launch::new(kernel, slots, grid(stored)))
+        rows::to_vector(io, kernel("soft_cross_entropy", &io.inputs[0]))
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
         let (p, z) = (inputs[0], inputs[1]);
-        let data = p.rows().zip(z.rows()).map(|(p, z)| cross_entropy(&log_softmax(p), &softmax(z))).collect();
+        let data = p.rows().zip(z.rows()).map(|(p, z)| cross_entropy(&rows::log_softmax(p), &softmax(z))).collect();
         vec![Array { dims: vec![p.dims[0]], data }]
     }
 }
@@ -91,30 +68,25 @@ impl Op for SoftCrossEntropyGradient {
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        match inputs {
-            [dy, p, z] if p == z && p.dims().len() == 2 && dy.dims() == [p.dims()[0]] => Ok(vec![p.clone()]),
-            _ => Err("dy [M] and two tensors of one shape [M, C] are wanted".to_string()),
-        }
+        Ok(vec![expect::vector_and_matrix_pair(inputs)?.clone()])
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
-        let p = &io.inputs[1];
-        let kernel = kernel("soft_cross_entropy_gradient", p).with("OF_TARGET", self.of_target);
-        let slots = [Slot::input(0), Slot::input(1), Slot::input(2), Slot::output(0)];
-        Lowered::one(Launch::new(kernel, slots, grid(p.row_count())))
+        let kernel = kernel("soft_cross_entropy_gradient", &io.inputs[1]);
+        rows::to_rows(io, kernel.with("OF_TARGET", self.of_target))
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
         let (dy, p, z) = (inputs[0], inputs[1], inputs[2]);
         let mut data = Vec::with_capacity(p.data.len());
         for ((dy, p), z) in dy.data.iter().zip(p.rows()).zip(z.rows()) {
-            let (log_p, soft_z) = (log_softmax(p), softmax(z));
+            let (log_p, soft_z) = (rows::log_softmax(p), softmax(z));
             let loss = cross_entropy(&log_p, &soft_z);
             data.extend(log_p.iter().zip(soft_z).map(|(log_p, soft_z)| {
                 dy * if self.of_target { soft_z * (-log_p - loss) } else { log_p.exp() - soft_z }
             }));
         }
-        vec![Array { dims: p.dims.clone(), data }]
+        vec![p.like(data)]
     }
 }
 

@@ -1,8 +1,9 @@
 //! Cross entropy with labels, for several classifiers at once, whose logits lie beside each other.
 
 use crate::gpu::Kernel;
-use crate::graph::{Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid};
+use crate::graph::{Array, Gradients, Graph, Io, Lowered, Node, Op, Shape, Target, Tensor};
 use crate::ops::check::{Case, Fill};
+use crate::ops::rows::log_softmax;
 
 /// logits `[M, groups · C]`, labels `[M]` (class indices as floats, below C) → `[M, groups]`: `F.cross_entropy` with
 /// `reduction="none"` of each group's logits.
@@ -31,7 +32,7 @@ pub(in crate::ops) fn rows_and_classes(groups: usize, inputs: &[Shape]) -> Resul
         {
             Ok([logits.dims()[0], logits.channels() / groups])
         }
-        _ => Err(format!("logits [M, {groups} C] and labels [M] are wanted")),
+        _ => Err(format!("expected logits [M, {groups} C] and labels [M]")),
     }
 }
 
@@ -45,12 +46,6 @@ pub(in crate::ops) fn kernel(shader: &'static str, groups: usize, logits: &Shape
         .with("STORED", per_row.stored_channels())
 }
 
-fn log_softmax(logits: &[f64]) -> Vec<f64> {
-    let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let log_sum = logits.iter().map(|v| (v - most).exp()).sum::<f64>().ln();
-    logits.iter().map(|v| v - most - log_sum).collect()
-}
-
 impl Op for LabelCrossEntropy {
     fn name(&self) -> &'static str {
         "label_cross_entropy"
@@ -61,26 +56,15 @@ impl Op for LabelCrossEntropy {
         Ok(vec![Shape::rows([rows, self.groups])])
     }
 
-    fn gradient(
-        &self,
-        graph: &mut Graph,
-        node: &Node,
-        outputs: &[Option<Tensor>],
-        _wanted: &[bool],
-    ) -> Result<Vec<Option<Tensor>>, GraphError> {
-        let Some(dy) = outputs[0] else {
-            return Ok(vec![None, None]);
-        };
+    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> Gradients {
         let op = LabelCrossEntropyGradient { groups: self.groups };
         let d = graph.add_one(op, &[dy, node.inputs[0], node.inputs[1]])?;
         Ok(vec![Some(d), None])
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
-        let (logits, y) = (&io.inputs[0], &io.outputs[0]);
-        let kernel = kernel("label_cross_entropy", self.groups, logits, y);
-        let slots = [Slot::input(0), Slot::input(1), Slot::output(0)];
-        Lowered::one(Launch::new(kernel, slots, grid(y.stored_len().div_ceil(64))))
+        let y = &io.outputs[0];
+        Lowered::of(io, kernel("label_cross_entropy", self.groups, &io.inputs[0], y), y.stored_len().div_ceil(64))
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -101,21 +85,19 @@ impl Op for LabelCrossEntropyGradient {
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let [dy, rest @ ..] = inputs else {
-            return Err("dy, logits and labels are wanted".to_string());
+            return Err("expected dy, logits and labels".to_string());
         };
         let [rows, _] = rows_and_classes(self.groups, rest)?;
         match dy.dims() == [rows, self.groups] {
             true => Ok(vec![rest[0].clone()]),
-            false => Err(format!("dy [{rows}, {}] is wanted", self.groups)),
+            false => Err(format!("expected dy [{rows}, {}]", self.groups)),
         }
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
         let (dy, logits) = (&io.inputs[0], &io.inputs[1]);
         let kernel = kernel("label_cross_entropy_gradient", self.groups, logits, dy);
-        let slots = [Slot::input(0), Slot::input(1), Slot::input(2), Slot::output(0)];
-        let threads = logits.row_count() * self.groups;
-        Lowered::one(Launch::new(kernel, slots, grid(threads.div_ceil(64))))
+        Lowered::of(io, kernel, (logits.row_count() * self.groups).div_ceil(64))
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -131,7 +113,7 @@ impl Op for LabelCrossEntropyGradient {
                 }));
             }
         }
-        vec![Array { dims: logits.dims.clone(), data }]
+        vec![logits.like(data)]
     }
 }
 

@@ -1,7 +1,7 @@
 //! The scaled mean of a vector: a loss over the batch.
 
 use crate::gpu::Kernel;
-use crate::graph::{Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid};
+use crate::graph::{Array, Gradients, Graph, Io, Lowered, Node, Op, Shape, Target, Tensor};
 use crate::ops::check::{Case, Fill};
 
 /// x `[M]` → `[1]`: scale times the mean of the first `count` elements.
@@ -30,28 +30,18 @@ impl Op for Mean {
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {
             [x] if x.dims().len() == 1 && (1..=x.len()).contains(&self.count) => Ok(vec![Shape::rows([1])]),
-            _ => Err(format!("one vector of at least {} elements is wanted", self.count.max(1))),
+            _ => Err(format!("expected one vector of at least {} elements", self.count.max(1))),
         }
     }
 
-    fn gradient(
-        &self,
-        graph: &mut Graph,
-        node: &Node,
-        outputs: &[Option<Tensor>],
-        _wanted: &[bool],
-    ) -> Result<Vec<Option<Tensor>>, GraphError> {
-        let Some(dy) = outputs[0] else {
-            return Ok(vec![None]);
-        };
+    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> Gradients {
         let op = MeanGradient { mean: self.clone(), len: graph.shape(node.inputs[0]).len() };
         Ok(vec![Some(graph.add_one(op, &[dy])?)])
     }
 
-    fn lower(&self, _io: &Io, _target: &Target) -> Lowered {
+    fn lower(&self, io: &Io, _target: &Target) -> Lowered {
         let kernel = Kernel::new("mean").with("COUNT", self.count).with("SCALE", self.scale / self.count as f32);
-        let slots = [Slot::input(0), Slot::output(0)];
-        Lowered::one(Launch::new(kernel, slots, [1, 1, 1]))
+        Lowered::of(io, kernel, 1)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -68,18 +58,15 @@ impl Op for MeanGradient {
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {
             [dy] if dy.dims() == [1] && (1..=self.len).contains(&self.mean.count) => Ok(vec![Shape::rows([self.len])]),
-            _ => Err("one element is wanted".to_string()),
+            _ => Err("expected one element".to_string()),
         }
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
-        let vectors = io.outputs[0].vectors();
         let kernel = Kernel::new("mean_gradient")
             .with("COUNT", self.mean.count)
-            .with("SCALE", self.mean.scale / self.mean.count as f32)
-            .with("VECTORS", vectors);
-        let slots = [Slot::input(0), Slot::output(0)];
-        Lowered::one(Launch::new(kernel, slots, grid(vectors.div_ceil(64))))
+            .with("SCALE", self.mean.scale / self.mean.count as f32);
+        Lowered::per_vector(io, kernel)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {

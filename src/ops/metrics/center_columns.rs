@@ -1,8 +1,9 @@
 //! Rows without their mean: what a covariance or a rank is computed of.
 
 use crate::gpu::Kernel;
-use crate::graph::{Array, Io, Launch, Lowered, Op, Shape, Slot, Target, grid};
+use crate::graph::{Array, Io, Lowered, Op, Shape, Target};
 use crate::ops::check::{Case, Fill};
+use crate::ops::expect;
 
 /// x `[M, C]` → `[rows, C]`, stored as a weight so that it can be either factor of a product: the first `rows` rows minus their
 /// mean row. Watched, not trained: it has no gradient.
@@ -18,12 +19,8 @@ impl Op for CenterColumns {
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        match inputs {
-            [x] if x.dims().len() == 2 && (1..=x.dims()[0]).contains(&self.rows) => {
-                Ok(vec![Shape::weight([self.rows, x.channels()])])
-            }
-            _ => Err(format!("one tensor [M, C] of at least {} rows is wanted", self.rows.max(1))),
-        }
+        let x = expect::matrix_of(inputs, self.rows, 1)?;
+        Ok(vec![Shape::weight([self.rows, x.channels()])])
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
@@ -32,8 +29,7 @@ impl Op for CenterColumns {
             .with("ROWS", self.rows)
             .with("STORED_ROWS", io.outputs[0].stored_dims()[0])
             .with("CHANNELS", channels);
-        let slots = [Slot::input(0), Slot::output(0)];
-        Lowered::one(Launch::new(kernel, slots, grid(channels.div_ceil(8))))
+        Lowered::of(io, kernel, channels.div_ceil(8))
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {

@@ -1,8 +1,9 @@
 //! Standard deviation of every channel over the batch: of normalised outputs it shows a collapse (paper section 4.1).
 
 use crate::gpu::Kernel;
-use crate::graph::{Array, Io, Launch, Lowered, Op, Shape, Slot, Target, grid};
+use crate::graph::{Array, Io, Lowered, Op, Shape, Target};
 use crate::ops::check::{Case, Fill};
+use crate::ops::expect;
 
 /// x `[M, C]` → `[C]`: unbiased standard deviation over the first `rows` rows, `torch.Tensor.std(0)`. Watched, not trained:
 /// it has no gradient.
@@ -18,19 +19,14 @@ impl Op for ColumnStd {
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        match inputs {
-            [x] if x.dims().len() == 2 && (2..=x.dims()[0]).contains(&self.rows) => {
-                Ok(vec![Shape::rows([x.channels()])])
-            }
-            _ => Err(format!("one tensor [M, C] of at least {} rows is wanted", self.rows.max(2))),
-        }
+        let x = expect::matrix_of(inputs, self.rows, 2)?;
+        Ok(vec![Shape::rows([x.channels()])])
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
         let channels = io.inputs[0].stored_channels() / 4;
         let kernel = Kernel::new("column_std").with("ROWS", self.rows).with("CHANNELS", channels);
-        let slots = [Slot::input(0), Slot::output(0)];
-        Lowered::one(Launch::new(kernel, slots, grid(channels.div_ceil(8))))
+        Lowered::of(io, kernel, channels.div_ceil(8))
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {

@@ -1,7 +1,7 @@
 //! The weighted vote of the nearest neighbours.
 
 use crate::gpu::Kernel;
-use crate::graph::{Array, Io, Launch, Lowered, Op, Shape, Slot, Target, grid};
+use crate::graph::{Array, Io, Lowered, Op, Shape, Target};
 use crate::ops::check::{Case, Fill};
 
 /// Inputs: similarities `[queries, columns]` and labels `[columns]` (class indices as floats). Output: votes `[queries, classes]`: the
@@ -38,13 +38,13 @@ impl Op for KnnVote {
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let [similarities, labels] = inputs else {
-            return Err("similarities and labels are wanted".to_string());
+            return Err("expected similarities and labels".to_string());
         };
         let &[queries, columns] = similarities.dims() else {
             return Err("similarities have two dimensions".to_string());
         };
         if labels.dims() != [columns] {
-            return Err(format!("{columns} labels are wanted"));
+            return Err(format!("expected {columns} labels"));
         }
         if self.bank == 0 || self.bank > columns {
             return Err(format!("a bank of {} in {columns} columns", self.bank));
@@ -71,7 +71,7 @@ impl Op for KnnVote {
             .with("STORED", io.outputs[0].stored_channels())
             .with("TEMPERATURE", self.temperature)
             .with("THREADS", threads);
-        Lowered::one(Launch::new(kernel, [Slot::input(0), Slot::input(1), Slot::output(0)], grid(queries)))
+        Lowered::of(io, kernel, queries)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {

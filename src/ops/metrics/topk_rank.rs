@@ -1,6 +1,6 @@
 //! Where the right class stands among a classifier's logits, for several classifiers at once.
 
-use crate::graph::{Array, Io, Launch, Lowered, Op, Shape, Slot, Target, grid};
+use crate::graph::{Array, Io, Lowered, Op, Shape, Target};
 use crate::ops::check::{Case, Fill};
 use crate::ops::loss::label_cross_entropy::{kernel, rows_and_classes, shapes};
 
@@ -24,10 +24,8 @@ impl Op for TopkRank {
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
-        let (logits, y) = (&io.inputs[0], &io.outputs[0]);
-        let kernel = kernel("topk_rank", self.groups, logits, y);
-        let slots = [Slot::input(0), Slot::input(1), Slot::output(0)];
-        Lowered::one(Launch::new(kernel, slots, grid(y.stored_len().div_ceil(64))))
+        let y = &io.outputs[0];
+        Lowered::of(io, kernel("topk_rank", self.groups, &io.inputs[0], y), y.stored_len().div_ceil(64))
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {

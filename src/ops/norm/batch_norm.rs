@@ -6,7 +6,7 @@ use crate::graph::{Array, Shape, Target, grid};
 /// Checks x, (weight, bias) and (residual) of an operator of this family.
 pub(super) fn check_inputs(x: &Shape, affine: Option<[&Shape; 2]>, residual: Option<&Shape>) -> Result<(), String> {
     if affine.is_some_and(|pair| pair.iter().any(|s| s.dims() != [x.channels()])) {
-        return Err(format!("weight and bias of {} numbers are wanted", x.channels()));
+        return Err(format!("expected weight and bias of {} numbers", x.channels()));
     }
     match residual {
         Some(r) if r != x => Err(format!("the residual {r:?} is not of the shape of the input")),

@@ -4,7 +4,7 @@ use super::batch_norm::{by_runs, check_inputs, finish};
 use super::batch_norm_gradient::BatchNormGradient;
 use super::batch_norm_statistics::{BatchNormStatistics, check_views, statistics};
 use crate::gpu::Kernel;
-use crate::graph::{Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor};
+use crate::graph::{Array, Gradients, Graph, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor};
 use crate::ops::check::{Case, Fill};
 
 /// y = relu?(norm(x)·weight + bias + residual), as `torch.nn.BatchNorm2d` (or 1d) in training.
@@ -41,7 +41,7 @@ impl Op for BatchNormApply {
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         if inputs.len() != self.inputs() {
-            return Err(format!("{} inputs are wanted", self.inputs()));
+            return Err(format!("expected {} inputs", self.inputs()));
         }
         let x = &inputs[0];
         check_inputs(
@@ -52,21 +52,12 @@ impl Op for BatchNormApply {
         check_views(x, self.views)?;
         let wanted = statistics(x, self.views);
         if inputs[1] != wanted {
-            return Err(format!("statistics {wanted:?} are wanted"));
+            return Err(format!("expected statistics {wanted:?}"));
         }
         Ok(vec![x.clone()])
     }
 
-    fn gradient(
-        &self,
-        graph: &mut Graph,
-        node: &Node,
-        outputs: &[Option<Tensor>],
-        wanted: &[bool],
-    ) -> Result<Vec<Option<Tensor>>, GraphError> {
-        let Some(dy) = outputs[0] else {
-            return Ok(vec![None; wanted.len()]);
-        };
+    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> Gradients {
         let op = BatchNormGradient {
             views: self.views,
             relu: self.relu,

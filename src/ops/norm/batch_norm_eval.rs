@@ -32,7 +32,7 @@ impl Op for BatchNormEval {
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let expected = 3 + 2 * usize::from(self.affine) + usize::from(self.residual);
         if inputs.len() != expected {
-            return Err(format!("{expected} inputs are wanted"));
+            return Err(format!("expected {expected} inputs"));
         }
         let x = &inputs[0];
         check_inputs(x, Some([&inputs[1], &inputs[2]]), None)?;

@@ -47,10 +47,10 @@ impl Op for BatchNormGradient {
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let expected = 3 + usize::from(self.residual) + usize::from(self.affine) + usize::from(self.reads_bias());
         if inputs.len() != expected {
-            return Err(format!("{expected} inputs are wanted"));
+            return Err(format!("expected {expected} inputs"));
         }
         if inputs[0] != inputs[1] {
-            return Err("a gradient like the input is wanted".to_string());
+            return Err("expected a gradient like the input".to_string());
         }
         let (x, vector) = (&inputs[1], Shape::rows([inputs[1].channels()]));
         let mut outputs = vec![x.clone()];

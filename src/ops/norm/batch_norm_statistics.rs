@@ -3,6 +3,7 @@
 use crate::gpu::Kernel;
 use crate::graph::{Array, Io, Launch, Lowered, Op, Shape, Slot, Target, grid};
 use crate::ops::check::{Case, Fill};
+use crate::ops::expect;
 
 /// Mean and 1/sqrt(var + eps) of every channel, as `torch.nn.BatchNorm2d` (or 1d) in training has them.
 ///
@@ -97,9 +98,7 @@ impl Op for BatchNormStatistics {
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        let [x] = inputs else {
-            return Err("one tensor is wanted".to_string());
-        };
+        let x = expect::one(inputs)?;
         check_views(x, self.views)?;
         Ok(vec![statistics(x, self.views)])
     }

@@ -1,8 +1,8 @@
 //! Rows scaled to unit length.
 
-use crate::gpu::Kernel;
-use crate::graph::{Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid};
+use crate::graph::{Array, Gradients, Graph, Io, Lowered, Node, Op, Shape, Target, Tensor};
 use crate::ops::check::{Case, Fill};
+use crate::ops::{expect, rows};
 
 /// `[M, C]` → `[M, C]`: y = x / max(|x|, eps) over channels, `torch.nn.functional.normalize` (its eps is 1e-12).
 #[derive(Debug, Clone)]
@@ -18,16 +18,8 @@ pub struct L2NormalizeGradient {
     pub eps: f32,
 }
 
-/// A workgroup a row.
-fn lower(shader: &'static str, eps: f32, io: &Io, slots: &[Slot]) -> Lowered {
-    let y = &io.outputs[0];
-    let kernel =
-        Kernel::new(shader).with("ROWS", y.row_count()).with("CHANNELS", y.stored_channels() / 4).with("EPS", eps);
-    Lowered::one(Launch::new(kernel, slots, grid(y.row_count())))
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
+fn lower(shader: &'static str, eps: f32, io: &Io) -> Lowered {
+    rows::to_rows(io, rows::kernel(shader, &io.outputs[0]).with("EPS", eps))
 }
 
 impl Op for L2Normalize {
@@ -36,35 +28,22 @@ impl Op for L2Normalize {
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        match inputs {
-            [x] if x.dims().len() == 2 => Ok(vec![x.clone()]),
-            _ => Err("one tensor [M, C] is wanted".to_string()),
-        }
+        Ok(vec![expect::matrix(inputs)?.clone()])
     }
 
-    fn gradient(
-        &self,
-        graph: &mut Graph,
-        node: &Node,
-        outputs: &[Option<Tensor>],
-        _wanted: &[bool],
-    ) -> Result<Vec<Option<Tensor>>, GraphError> {
-        let Some(dy) = outputs[0] else {
-            return Ok(vec![None]);
-        };
+    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> Gradients {
         let op = L2NormalizeGradient { eps: self.eps };
         Ok(vec![Some(graph.add_one(op, &[dy, node.inputs[0]])?)])
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
-        let slots = [Slot::input(0), Slot::output(0)];
-        lower("l2_normalize", self.eps, io, &slots)
+        lower("l2_normalize", self.eps, io)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
         let mut y = inputs[0].clone();
         for row in y.data.chunks_exact_mut(inputs[0].channels()) {
-            let length = dot(row, row).sqrt().max(f64::from(self.eps));
+            let length = rows::dot(row, row).sqrt().max(f64::from(self.eps));
             row.iter_mut().for_each(|v| *v /= length);
         }
         vec![y]
@@ -77,26 +56,22 @@ impl Op for L2NormalizeGradient {
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        match inputs {
-            [dy, x] if dy == x && x.dims().len() == 2 => Ok(vec![x.clone()]),
-            _ => Err("two tensors of one shape [M, C] are wanted".to_string()),
-        }
+        Ok(vec![expect::matrix_pair(inputs)?.clone()])
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
-        let slots = [Slot::input(0), Slot::input(1), Slot::output(0)];
-        lower("l2_normalize_gradient", self.eps, io, &slots)
+        lower("l2_normalize_gradient", self.eps, io)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
         let (dy, x) = (inputs[0], inputs[1]);
         let mut data = Vec::with_capacity(x.data.len());
         for (dy, x) in dy.rows().zip(x.rows()) {
-            let (norm, eps) = (dot(x, x).sqrt(), f64::from(self.eps));
-            let pull = if norm > eps { dot(x, dy) / (norm * norm) } else { 0.0 };
+            let (norm, eps) = (rows::dot(x, x).sqrt(), f64::from(self.eps));
+            let pull = if norm > eps { rows::dot(x, dy) / (norm * norm) } else { 0.0 };
             data.extend(dy.iter().zip(x).map(|(dy, x)| (dy - x * pull) / norm.max(eps)));
         }
-        vec![Array { dims: x.dims.clone(), data }]
+        vec![x.like(data)]
     }
 }
 

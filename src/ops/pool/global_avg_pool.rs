@@ -1,8 +1,9 @@
 //! The mean over all pixels of an image.
 
 use crate::gpu::Kernel;
-use crate::graph::{Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid};
+use crate::graph::{Array, Gradients, Graph, Io, Lowered, Node, Op, Shape, Target, Tensor};
 use crate::ops::check::{Case, Fill};
+use crate::ops::expect;
 
 /// `[N, H, W, C]` → `[N, C]`, `torch.nn.functional.adaptive_avg_pool2d(x, 1)`.
 #[derive(Debug, Clone)]
@@ -17,13 +18,12 @@ pub struct GlobalAvgPoolGradient {
     pub width: usize,
 }
 
-fn kernel(shader: &'static str, images: &Shape, vectors: usize) -> Kernel {
+fn kernel(shader: &'static str, images: &Shape) -> Kernel {
     let dims = images.dims();
     Kernel::new(shader)
         .with("F16", images.is_f16())
         .with("PIXELS", dims[1] * dims[2])
         .with("CHANNELS", images.stored_channels() / 4)
-        .with("VECTORS", vectors)
 }
 
 impl Op for GlobalAvgPool {
@@ -36,35 +36,18 @@ impl Op for GlobalAvgPool {
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        match inputs {
-            [x] if x.dims().len() == 4 && !x.is_empty() => {
-                let y = Shape::rows([x.dims()[0], x.channels()]);
-                Ok(vec![y.with(x.precision())])
-            }
-            _ => Err("one tensor [N, H, W, C] is wanted".to_string()),
-        }
+        let x = expect::images(inputs)?;
+        Ok(vec![Shape::rows([x.dims()[0], x.channels()]).with(x.precision())])
     }
 
-    fn gradient(
-        &self,
-        graph: &mut Graph,
-        node: &Node,
-        outputs: &[Option<Tensor>],
-        _wanted: &[bool],
-    ) -> Result<Vec<Option<Tensor>>, GraphError> {
-        let Some(dy) = outputs[0] else {
-            return Ok(vec![None]);
-        };
+    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> Gradients {
         let dims = graph.shape(node.inputs[0]).dims();
         let op = GlobalAvgPoolGradient { height: dims[1], width: dims[2] };
         Ok(vec![Some(graph.add_one(op, &[dy])?)])
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
-        let vectors = io.outputs[0].vectors();
-        let kernel = kernel("global_avg_pool", &io.inputs[0], vectors);
-        let slots = [Slot::input(0), Slot::output(0)];
-        Lowered::one(Launch::new(kernel, slots, grid(vectors.div_ceil(64))))
+        Lowered::per_vector(io, kernel("global_avg_pool", &io.inputs[0]))
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -90,20 +73,12 @@ impl Op for GlobalAvgPoolGradient {
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        match inputs {
-            [dy] if dy.dims().len() == 2 => {
-                let dx = Shape::rows([dy.dims()[0], self.height, self.width, dy.channels()]);
-                Ok(vec![dx.with(dy.precision())])
-            }
-            _ => Err("one tensor [N, C] is wanted".to_string()),
-        }
+        let dy = expect::matrix(inputs)?;
+        Ok(vec![Shape::rows([dy.dims()[0], self.height, self.width, dy.channels()]).with(dy.precision())])
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
-        let vectors = io.outputs[0].vectors();
-        let kernel = kernel("global_avg_pool_gradient", &io.outputs[0], vectors);
-        let slots = [Slot::input(0), Slot::output(0)];
-        Lowered::one(Launch::new(kernel, slots, grid(vectors.div_ceil(64))))
+        Lowered::per_vector(io, kernel("global_avg_pool_gradient", &io.outputs[0]))
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {

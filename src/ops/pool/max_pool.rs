@@ -2,8 +2,9 @@
 //! so there are no atomics and no stored indices.
 
 use crate::gpu::Kernel;
-use crate::graph::{Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid};
+use crate::graph::{Array, Gradients, Graph, Io, Lowered, Node, Op, Shape, Target, Tensor};
 use crate::ops::check::{Case, Fill};
+use crate::ops::expect;
 
 /// `[N, H, W, C]` → `[N, OH, OW, C]`, `torch.nn.functional.max_pool2d`; OH = (H + 2 padding - kernel) / stride + 1, rounded
 /// down. Padding never wins.
@@ -27,7 +28,7 @@ pub struct MaxPoolGradient {
 impl MaxPool {
     fn output_shape(&self, x: &Shape) -> Result<Shape, String> {
         let &[n, h, w, c] = x.dims() else {
-            return Err("one tensor [N, H, W, C] is wanted".to_string());
+            return Err("expected one tensor [N, H, W, C]".to_string());
         };
         if self.kernel == 0 || self.stride == 0 || 2 * self.padding > self.kernel {
             return Err(format!(
@@ -44,7 +45,7 @@ impl MaxPool {
         Ok(Shape::rows([n, side(h)?, side(w)?, c]).with(x.precision()))
     }
 
-    fn build(&self, shader: &'static str, x: &Shape, y: &Shape, vectors: usize) -> Kernel {
+    fn build(&self, shader: &'static str, x: &Shape, y: &Shape) -> Kernel {
         let (x_dims, y_dims) = (x.dims(), y.dims());
         Kernel::new(shader)
             .with("F16", x.is_f16())
@@ -56,7 +57,6 @@ impl MaxPool {
             .with("OH", y_dims[1])
             .with("OW", y_dims[2])
             .with("CHANNELS", x.stored_channels() / 4)
-            .with("VECTORS", vectors)
     }
 
     /// For every output element, the index of the input element it comes from.
@@ -99,33 +99,16 @@ impl Op for MaxPool {
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        match inputs {
-            [x] => Ok(vec![self.output_shape(x)?]),
-            _ => Err("one tensor [N, H, W, C] is wanted".to_string()),
-        }
+        Ok(vec![self.output_shape(expect::one(inputs)?)?])
     }
 
-    fn gradient(
-        &self,
-        graph: &mut Graph,
-        node: &Node,
-        outputs: &[Option<Tensor>],
-        _wanted: &[bool],
-    ) -> Result<Vec<Option<Tensor>>, GraphError> {
-        let Some(dy) = outputs[0] else {
-            return Ok(vec![None]);
-        };
+    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> Gradients {
         let op = MaxPoolGradient { pool: self.clone() };
-        let dx = graph.add_one(op, &[dy, node.inputs[0], node.outputs[0]])?;
-        Ok(vec![Some(dx)])
+        Ok(vec![Some(graph.add_one(op, &[dy, node.inputs[0], node.outputs[0]])?)])
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
-        let (x, y) = (&io.inputs[0], &io.outputs[0]);
-        let vectors = y.vectors();
-        let kernel = self.build("max_pool", x, y, vectors);
-        let slots = [Slot::input(0), Slot::output(0)];
-        Lowered::one(Launch::new(kernel, slots, grid(vectors.div_ceil(64))))
+        Lowered::per_vector(io, self.build("max_pool", &io.inputs[0], &io.outputs[0]))
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -151,16 +134,12 @@ impl Op for MaxPoolGradient {
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {
             [dy, x, y] if dy == y && *y == self.pool.output_shape(x)? => Ok(vec![x.clone()]),
-            _ => Err("dy, x and y of one pooling are wanted".to_string()),
+            _ => Err("expected dy, x and y of one pooling".to_string()),
         }
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
-        let (x, y) = (&io.inputs[1], &io.inputs[2]);
-        let vectors = x.vectors();
-        let kernel = self.pool.build("max_pool_gradient", x, y, vectors);
-        let slots = [Slot::input(0), Slot::input(1), Slot::input(2), Slot::output(0)];
-        Lowered::one(Launch::new(kernel, slots, grid(vectors.div_ceil(64))))
+        Lowered::per_vector(io, self.pool.build("max_pool_gradient", &io.inputs[1], &io.inputs[2]))
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
