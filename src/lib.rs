@@ -43,6 +43,7 @@ mod atomic;
 pub mod augment;
 pub mod config;
 pub mod data;
+pub mod error;
 pub mod eval;
 pub mod experiment;
 pub mod format;
