@@ -5,6 +5,7 @@ use super::worker::{Wake, Worker};
 use crate::augment::Preview;
 use crate::config::Config;
 use crate::picture::ViewRow;
+use crate::view_sheet::view_row;
 
 /// Which views.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +79,7 @@ fn look(
     };
     let mut rows = Vec::new();
     for (image, views) in seen {
-        rows.extend(ViewRow::of(config, &dataset, image, &views)?);
+        rows.extend(view_row(config, &dataset, image, &views)?);
     }
     *kept = Some((config.clone(), wanted, preview));
     Ok(Seen { rows, images: set.len() })
