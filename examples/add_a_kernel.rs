@@ -6,7 +6,7 @@
 //! kernel against the reference and its gradient against finite differences, on your adapter. Inside this crate the WGSL is
 //! a file in `shaders/` and the cases join the list in `ops::cases`; everything else is as here.
 
-use simsiam::gpu::{Gpu, Kernel, Options};
+use simsiam::gpu::{Gpu, GpuOptions, Kernel};
 use simsiam::graph::{Array, Gradients, Graph, Io, Lowered, Node, Op, Program, Shape, Store, Target, Tensor};
 use simsiam::ops::check::{Case, Fill, forward_error, gradient_error};
 
@@ -111,7 +111,7 @@ impl Op for LeakyReluGradient {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let gpu = Gpu::open(None, Options { checked: true })?;
+    let gpu = Gpu::open(None, GpuOptions { checked: true })?;
     println!("on {}", gpu.report().name);
 
     // Seven channels: a shape that no vec4 divides.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use simsiam::app::{App, Curve, Options, Record};
+use simsiam::app::{App, AppOptions, Curve, Record};
 use simsiam::config::Config;
 use simsiam::train::Line;
 
@@ -34,7 +34,7 @@ fn main() -> anyhow::Result<()> {
         record.take(&Line::Step(step.clone()));
     }
     println!("{} points a curve, four curves of that length, on 1280 x 800", record.curve(Curve::Loss).len());
-    let mut app = App::new(Options::default(), Arc::new(|| {}))?;
+    let mut app = App::new(AppOptions::default(), Arc::new(|| {}))?;
     app.show(Path::new("long"), record);
     app.go_to(1);
     let ctx = egui::Context::default();

@@ -9,7 +9,7 @@ use std::sync::{Arc, mpsc};
 
 use simsiam::config::Config;
 use simsiam::data::{Dataset, Images};
-use simsiam::gpu::{Gpu, Options};
+use simsiam::gpu::{Gpu, GpuOptions};
 use simsiam::random::{Draw, Purpose};
 use simsiam::train::{Blueprint, Event, Outcome, Trainer};
 
@@ -59,7 +59,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         config.set(assignment)?;
     }
 
-    let gpu = Gpu::open(None, Options::default())?;
+    let gpu = Gpu::open(None, GpuOptions::default())?;
     let blueprint = Blueprint::new(&gpu, &config.resolved(), Arc::new(data))?;
     let start = blueprint.start();
     println!("{} parameters, about {} MiB, on {}", start.parameters, start.memory_bytes >> 20, start.adapter);

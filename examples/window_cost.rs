@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use simsiam::app::{App, Curve, Options};
+use simsiam::app::{App, AppOptions, Curve};
 use simsiam::config::Config;
 use simsiam::data::{self, Limits, Spec};
 use simsiam::gpu::{self, Gpu};
@@ -69,7 +69,7 @@ fn median(mut rates: Vec<f64>) -> Result<f64> {
 fn alone(config: &Config, out: &std::path::Path) -> Result<f64> {
     let spec: Spec = config.data.source.parse()?;
     let dataset = Arc::new(data::open(&spec, Limits::from(&config.data))?);
-    let gpu = Gpu::open(None, gpu::Options { checked: false })?;
+    let gpu = Gpu::open(None, gpu::GpuOptions { checked: false })?;
     let mut blueprint = Blueprint::new(&gpu, config, dataset)?;
     blueprint.tune(&mut Cache::open(&gpu), &mut |_| {})?;
     let mut run = Run::create(blueprint, out)?;
@@ -85,7 +85,7 @@ fn alone(config: &Config, out: &std::path::Path) -> Result<f64> {
 
 /// With a window that shows a pane, from 1, or none.
 fn windowed(settings: &[String], out: &std::path::Path, pane: Option<usize>) -> Result<f64> {
-    let options = Options { out: Some(out.to_path_buf()), ..Options::default() };
+    let options = AppOptions { out: Some(out.to_path_buf()), ..AppOptions::default() };
     let mut app = App::new(options, Arc::new(|| {}))?;
     for (key, value) in settings.iter().filter_map(|setting| setting.split_once('=')) {
         app.set(key, value);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use egui::accesskit::{Role, Toggled};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
-use simsiam::app::{App, Curve, End, Options, Record};
+use simsiam::app::{App, AppOptions, Curve, Record, RunEnd};
 use simsiam::config::Config;
 use simsiam::train::{Line, RunFolder};
 use tempfile::TempDir;
@@ -21,7 +21,7 @@ struct Window {
 const SIZE: egui::Vec2 = egui::vec2(1280.0, 800.0);
 
 impl Window {
-    fn open(options: Options) -> Window {
+    fn open(options: AppOptions) -> Window {
         let app = App::new(options, Arc::new(|| {})).expect("presets that can be read");
         let harness = Harness::builder()
             .with_size(SIZE)
@@ -102,8 +102,8 @@ impl Window {
     }
 }
 
-fn options(folder: &TempDir) -> Options {
-    Options { data: Some("demo".to_owned()), out: Some(folder.path().join("runs")), ..Options::default() }
+fn options(folder: &TempDir) -> AppOptions {
+    AppOptions { data: Some("demo".to_owned()), out: Some(folder.path().join("runs")), ..AppOptions::default() }
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn a_run_is_started_paused_stopped_continued_and_compared() {
     window.until("its end", |w| w.has("The training is done."));
     let (path, record) = window.app().front().expect("the run");
     assert!(path.ends_with("demo-002"));
-    assert_eq!((record.step, &record.end), (18, &End::Done));
+    assert_eq!((record.step, &record.end), (18, &RunEnd::Done));
     assert!(!record.config.method.stop_gradient);
     let compare = window.harness.get_by_role_and_label(Role::CheckBox, "Compare demo-001");
     assert_eq!(compare.accesskit_node().toggled(), Some(Toggled::True));
@@ -263,9 +263,12 @@ fn a_run_of_another_process_is_watched_while_it_is_written() {
     while !RunFolder::is_run(&run) && began.elapsed() < Duration::from_secs(60) {
         std::thread::sleep(Duration::from_millis(20));
     }
-    let mut window =
-        Window::open(Options { runs: vec![run.clone()], out: Some(folder.path().to_path_buf()), ..Options::default() });
-    window.until("its end", |w| w.app().front().is_some_and(|(_, r)| r.end == End::Done));
+    let mut window = Window::open(AppOptions {
+        runs: vec![run.clone()],
+        out: Some(folder.path().to_path_buf()),
+        ..AppOptions::default()
+    });
+    window.until("its end", |w| w.app().front().is_some_and(|(_, r)| r.end == RunEnd::Done));
     assert!(process.wait().expect("its end").success());
     let (path, record) = window.app().front().expect("the run");
     assert_eq!((path, record.step, record.epochs), (run.as_path(), 18, 3));
@@ -338,7 +341,7 @@ fn what_is_dropped_is_images_or_a_run() {
     }
     let run = folder.path().join("a-run");
     RunFolder::create(&run, &Config::preset("demo").expect("a preset")).expect("a run");
-    let mut window = Window::open(Options { out: Some(folder.path().join("runs")), ..Options::default() });
+    let mut window = Window::open(AppOptions { out: Some(folder.path().join("runs")), ..AppOptions::default() });
     window.until("the built-in data", |w| w.has("5,000 training"));
     let drop = |window: &mut Window, path: &Path| {
         let files = &mut window.harness.input_mut().dropped_files;
@@ -411,7 +414,7 @@ fn recorded(collapses: bool) -> Record {
 #[test]
 fn pictures_of_panes() {
     let folder = TempDir::new().expect("a folder");
-    let mut window = Window::open(Options { out: Some(folder.path().to_path_buf()), ..Options::default() });
+    let mut window = Window::open(AppOptions { out: Some(folder.path().to_path_buf()), ..AppOptions::default() });
     let app = window.harness.state_mut();
     app.show(Path::new("none"), recorded(true));
     app.show(Path::new("stop-gradient"), recorded(false));

@@ -1,5 +1,7 @@
 //! Experiments on a device: what is run, what is shared, what is left when they are stopped.
 
+mod tiny;
+
 use std::error::Error;
 use std::fs;
 use std::path::Path;
@@ -7,42 +9,32 @@ use std::process::Command as Process;
 use std::sync::mpsc;
 
 use simsiam::config::Config;
-use simsiam::experiment::{Definition, Folder, Plan, Progress, Runner};
-use simsiam::gpu::{Gpu, Options};
+use simsiam::experiment::{Definition, ExperimentEvent, ExperimentPlan, Folder, Runner};
+use simsiam::gpu::{Gpu, GpuOptions};
 use simsiam::train::{Command, Event, Outcome};
+use tiny::tiny;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
 /// Two epochs of eight steps in well under a second.
 fn base() -> Result<Config> {
-    let mut config = Config::preset("demo")?;
-    for assignment in [
-        "data.limit_train=133",
-        "data.limit_test=37",
-        "data.image_size=12",
-        "model.blocks=[1, 1]",
-        "model.width=4",
-        "model.projector_hidden=16",
-        "model.dim=16",
-        "model.predictor_dim=8",
-        "optim.epochs=2",
-        "optim.batch_size=16",
-        "run.knn_k=10",
-    ] {
-        config.set(assignment)?;
-    }
-    Ok(config)
+    Ok(tiny(&[])?)
 }
 
 /// Runs a plan; stops at the step `stop` of the run that begins as number `at`. The names of the runs that were begun or continued.
-fn run(gpu: &Gpu, folder: &Folder, plan: &Plan, stop: Option<(usize, u64)>) -> Result<(Outcome, Vec<String>)> {
+fn run(
+    gpu: &Gpu,
+    folder: &Folder,
+    plan: &ExperimentPlan,
+    stop: Option<(usize, u64)>,
+) -> Result<(Outcome, Vec<String>)> {
     let (sender, commands) = mpsc::channel();
     let mut begun = Vec::new();
     let stopper = sender.clone();
     let runner = Runner { gpu, folder, plan, tune: false };
     let outcome = runner.run(&sender, &commands, &mut |told| match told {
-        Progress::Run { run, steps_done, .. } => begun.push(format!("{} {steps_done}", run.name)),
-        Progress::Event(Event::Step(step)) if stop == Some((begun.len(), step.step)) => {
+        ExperimentEvent::Run { run, steps_done, .. } => begun.push(format!("{} {steps_done}", run.name)),
+        ExperimentEvent::Event(Event::Step(step)) if stop == Some((begun.len(), step.step)) => {
             // The receiver lives as long as the training.
             let _ = stopper.send(Command::Stop);
         }
@@ -101,12 +93,12 @@ fn what_cannot_be_done_is_refused_in_a_line() -> Result {
 
 #[test]
 fn only_what_is_missing_is_run() -> Result {
-    let gpu = Gpu::open(None, Options { checked: true })?;
+    let gpu = Gpu::open(None, GpuOptions { checked: true })?;
     let parent = tempfile::tempdir()?;
     let path = parent.path().join("out");
     let base = base()?;
     let folder = Folder::open(&path, &base)?;
-    let plan = Plan::new(definitions(&["stop-gradient"])?, &base, 2)?;
+    let plan = ExperimentPlan::new(definitions(&["stop-gradient"])?, &base, 2)?;
 
     // Stopped in the middle of the second run: the first is shown, the second as unfinished.
     let (outcome, begun) = run(&gpu, &folder, &plan, Some((2, 5)))?;
@@ -136,7 +128,7 @@ fn only_what_is_missing_is_run() -> Result {
 
     // Another experiment on the same settings finds the common run there, whatever its folder is called.
     fs::rename(path.join("runs/base-seed-0"), path.join("runs/renamed"))?;
-    let plan = Plan::new(definitions(&["stop-gradient", "similarity"])?, &base, 1)?;
+    let plan = ExperimentPlan::new(definitions(&["stop-gradient", "similarity"])?, &base, 1)?;
     let (_, begun) = run(&gpu, &folder, &plan, None)?;
     assert_eq!(begun, ["similarity=cross_entropy-seed-0 0"]);
     let page = report(&path)?;
@@ -162,7 +154,7 @@ fn only_what_is_missing_is_run() -> Result {
 
 #[test]
 fn a_run_that_diverges_is_a_result() -> Result {
-    let gpu = Gpu::open(None, Options { checked: true })?;
+    let gpu = Gpu::open(None, GpuOptions { checked: true })?;
     let parent = tempfile::tempdir()?;
     let path = parent.path().join("out");
     let base = base()?;
@@ -180,7 +172,7 @@ fn a_run_that_diverges_is_a_result() -> Result {
         [[expect]]
         better = "usual"
         worse = "wild""#;
-    let plan = Plan::new(vec![Definition::parse("rate", text, "rate.toml")?], &base, 1)?;
+    let plan = ExperimentPlan::new(vec![Definition::parse("rate", text, "rate.toml")?], &base, 1)?;
     let (outcome, begun) = run(&gpu, &folder, &plan, None)?;
     assert_eq!((outcome, begun.len()), (Outcome::Done, 2));
     let page = report(&path)?;

@@ -1,12 +1,12 @@
 //! Every operator on odd shapes: kernels against CPU references, gradients against finite differences.
 
-use simsiam::gpu::{Gpu, Options};
+use simsiam::gpu::{Gpu, GpuOptions};
 use simsiam::graph::Target;
 use simsiam::ops::{cases, check};
 
 fn gpu() -> Gpu {
     // Checks on: a kernel that relies on them, or that reads workgroup memory before writing it, shows elsewhere.
-    Gpu::open(None, Options { checked: true }).expect("an adapter; install mesa-vulkan-drivers for a software one")
+    Gpu::open(None, GpuOptions { checked: true }).expect("an adapter; install mesa-vulkan-drivers for a software one")
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::{Arc, mpsc};
 
 use simsiam::config::Config;
 use simsiam::data::{self, Limits, Spec};
-use simsiam::gpu::{Gpu, Options, Tier};
+use simsiam::gpu::{Gpu, GpuOptions, Tier};
 use simsiam::graph::{Graph, Program, Recomputed, Shape, Store, Target, Tensor};
 use simsiam::method::LossScale;
 use simsiam::method::simsiam::{Step, training_step};
@@ -17,7 +17,7 @@ fn target() -> Target {
 }
 
 fn gpu() -> Gpu {
-    Gpu::open(None, Options { checked: true }).expect("an adapter; install mesa-vulkan-drivers for a software one")
+    Gpu::open(None, GpuOptions { checked: true }).expect("an adapter; install mesa-vulkan-drivers for a software one")
 }
 
 /// A step of the defaults (resnet18 of width 64 on 32x32 pixels, d 2048) with these changes.

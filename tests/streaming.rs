@@ -1,5 +1,7 @@
 //! Trainings whose images are read while they run: the same bits as with resident ones, and what happens when reading fails.
 
+mod tiny;
+
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,11 +11,12 @@ use std::sync::mpsc;
 use simsiam::config::Config;
 use simsiam::data::{self, DataError, Dataset, Image, ImageSet, Images, Limits, Spec};
 use simsiam::eval::KnnPlan;
-use simsiam::gpu::{Gpu, Options};
+use simsiam::gpu::{Gpu, GpuOptions};
 use simsiam::graph::{Store, Target};
 use simsiam::model::Parameters;
 use simsiam::train::checkpoint::Checkpoint;
 use simsiam::train::{Blueprint, Command, Event, TrainError, Trainer};
+use tiny::tiny;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
@@ -55,23 +58,7 @@ fn disk(set: &Arc<dyn ImageSet>, damaged: &[usize]) -> Result<Arc<Disk>> {
 
 /// Two epochs of eight steps.
 fn config() -> Result<Config> {
-    let mut config = Config::preset("demo")?;
-    for assignment in [
-        "data.limit_train=133",
-        "data.limit_test=37",
-        "data.image_size=12",
-        "model.blocks=[1]",
-        "model.width=4",
-        "model.projector_hidden=16",
-        "model.dim=16",
-        "model.predictor_dim=8",
-        "optim.epochs=2",
-        "optim.batch_size=16",
-        "run.knn_k=10",
-    ] {
-        config.set(assignment)?;
-    }
-    Ok(config)
+    Ok(tiny(&["model.blocks=[1]"])?)
 }
 
 fn demo(config: &Config) -> Result<Dataset> {
@@ -80,7 +67,7 @@ fn demo(config: &Config) -> Result<Dataset> {
 
 /// The loss of every step and the kNN of every epoch, as bits, until `stop`.
 fn train(config: &Config, data: &Dataset, folder: Option<&Path>, stop: u64) -> Result<(Vec<u64>, Trainer)> {
-    let gpu = Gpu::open(None, Options { checked: true })?;
+    let gpu = Gpu::open(None, GpuOptions { checked: true })?;
     let blueprint = Blueprint::new(&gpu, config, Arc::new(data.clone()))?;
     let mut trainer = Trainer::new(blueprint, folder)?;
     let numbers = go_on(&mut trainer, stop)?;
@@ -122,7 +109,7 @@ fn streamed_images_train_to_the_bits_of_resident_ones_also_after_a_stop() -> Res
     // Step 10 is in the middle of the second epoch.
     let (mut parts, trainer) = train(&config, &streamed, Some(folder.path()), 10)?;
     drop(trainer);
-    let gpu = Gpu::open(None, Options { checked: true })?;
+    let gpu = Gpu::open(None, GpuOptions { checked: true })?;
     let blueprint = Blueprint::new(&gpu, &config, Arc::new(streamed))?;
     let mut trainer = Trainer::new(blueprint, None)?;
     trainer.restore(&Checkpoint::load(&folder.path().join("last.safetensors"))?)?;
@@ -137,7 +124,7 @@ fn a_disk_that_goes_away_ends_a_training_with_a_checkpoint() -> Result {
     let resident = demo(&config)?;
     let train = disk(&resident.train, &[])?;
     let data = Dataset::new(train.clone(), disk(&resident.test, &[])?);
-    let gpu = Gpu::open(None, Options { checked: true })?;
+    let gpu = Gpu::open(None, GpuOptions { checked: true })?;
     let blueprint = Blueprint::new(&gpu, &config, Arc::new(data))?;
     let mut trainer = Trainer::new(blueprint, Some(folder.path()))?;
     let (_sender, commands) = mpsc::channel();
@@ -160,7 +147,7 @@ fn knn_does_not_count_what_cannot_be_read() -> Result {
     let mut config = config()?;
     config.set("data.max_unreadable=0.2")?;
     let demo = demo(&config)?;
-    let gpu = Gpu::open(None, Options { checked: true })?;
+    let gpu = Gpu::open(None, GpuOptions { checked: true })?;
     let top1 = |train: Arc<dyn ImageSet>, test: Arc<dyn ImageSet>| -> Result<(f64, usize)> {
         let data = Dataset { classes: demo.classes.clone(), ..Dataset::new(train, test) };
         let mut parameters = Parameters::new();

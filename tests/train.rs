@@ -1,5 +1,7 @@
 //! The trainer through the library: repeatability, stop and resume, commands, what it refuses.
 
+mod tiny;
+
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,39 +10,22 @@ use std::sync::mpsc::{self, Sender};
 use simsiam::config::Config;
 use simsiam::data::{self, Dataset, Images, Limits, Spec};
 use simsiam::eval::KnnPlan;
-use simsiam::gpu::{Gpu, Options, Tier};
+use simsiam::gpu::{Gpu, GpuOptions, Tier};
 use simsiam::graph::{Store, Target};
 use simsiam::model::Parameters;
 use simsiam::train::checkpoint::Checkpoint;
 use simsiam::train::{Blueprint, Command, Event, MetricsFile, Outcome, Run, RunFolder, TrainError, Trainer};
+use tiny::tiny;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
 fn gpu() -> Result<Gpu> {
-    Ok(Gpu::open(None, Options { checked: true })?)
+    Ok(Gpu::open(None, GpuOptions { checked: true })?)
 }
 
 /// Two epochs of eight steps in well under a second.
 fn config() -> Result<Config> {
-    let mut config = Config::preset("demo")?;
-    for assignment in [
-        "data.limit_train=133",
-        "data.limit_test=37",
-        "data.image_size=12",
-        "model.blocks=[1, 1]",
-        "model.width=4",
-        "model.projector_hidden=16",
-        "model.dim=16",
-        "model.predictor_dim=8",
-        "optim.epochs=2",
-        "optim.batch_size=16",
-        "augment.blur_probability=0.5",
-        "augment.grayscale=0.2",
-        "run.knn_k=10",
-    ] {
-        config.set(assignment)?;
-    }
-    Ok(config)
+    Ok(tiny(&["augment.blur_probability=0.5", "augment.grayscale=0.2"])?)
 }
 
 fn dataset(config: &Config) -> Result<Arc<Dataset>> {

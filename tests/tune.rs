@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::path::Path;
 
-use simsiam::gpu::{Gpu, Kernel, Options};
-use simsiam::graph::tune::{self, Budget, Cache, Outcome, Tuned, Work, measure, signatures};
+use simsiam::gpu::{Gpu, GpuOptions, Kernel};
+use simsiam::graph::tune::{self, Budget, Cache, TrialOutcome, Tuned, Work, measure, signatures};
 use simsiam::graph::{
     Array, Candidate, Choices, Graph, Io, Launch, Lowered, Op, Program, Shape, Slot, Store, Target, grid,
 };
@@ -116,7 +116,7 @@ impl Op for Double {
 }
 
 fn gpu() -> Result<Gpu> {
-    Ok(Gpu::open(None, Options { checked: true })?)
+    Ok(Gpu::open(None, GpuOptions { checked: true })?)
 }
 
 /// Plenty of everything.
@@ -157,15 +157,15 @@ fn the_fastest_right_candidate_is_chosen() -> Result {
         let index = manners.iter().position(|&m| m == manner);
         &measured.trials[index.unwrap_or(0)].outcome
     };
-    let (Outcome::Seconds(slow), Outcome::Seconds(fast)) = (outcome(Slow), outcome(Fast)) else {
+    let (TrialOutcome::Seconds(slow), TrialOutcome::Seconds(fast)) = (outcome(Slow), outcome(Fast)) else {
         panic!("{measured:?}");
     };
     assert!(fast * 2.0 < *slow, "{fast} and {slow} seconds");
-    assert!(matches!(outcome(Wrong), Outcome::Differs(by) if (by - 0.5).abs() < 1e-3));
-    assert_eq!(outcome(Short), &Outcome::Differs(f64::INFINITY));
-    assert!(matches!(outcome(Broken), Outcome::Failed(why) if why.contains("broken double")));
-    assert!(matches!(outcome(Boundless), Outcome::Failed(why) if why.contains("workgroups")));
-    assert_eq!(outcome(Huge), &Outcome::TooLarge);
+    assert!(matches!(outcome(Wrong), TrialOutcome::Differs(by) if (by - 0.5).abs() < 1e-3));
+    assert_eq!(outcome(Short), &TrialOutcome::Differs(f64::INFINITY));
+    assert!(matches!(outcome(Broken), TrialOutcome::Failed(why) if why.contains("broken double")));
+    assert!(matches!(outcome(Boundless), TrialOutcome::Failed(why) if why.contains("workgroups")));
+    assert_eq!(outcome(Huge), &TrialOutcome::TooLarge);
     assert_eq!(measured.trials[measured.chosen].name, "Fast");
 
     // Nothing of it sticks to the device, and the graph runs what was chosen.
@@ -302,7 +302,7 @@ fn noise_reaches_every_part_of_a_tensor() -> Result {
     let kind = signatures(&[Work { graph: &graph, runs: 1 }]).remove(0);
     let candidates = kind.candidates(&Target::of(&gpu));
     let measured = measure(&gpu, &kind, &candidates, ENOUGH.bytes, &mut |_| 60.0)?;
-    assert_eq!(measured.trials[1].outcome, Outcome::Differs(f64::INFINITY));
+    assert_eq!(measured.trials[1].outcome, TrialOutcome::Differs(f64::INFINITY));
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, mpsc};
 use simsiam::augment::{Patch, Preview, ViewDraws};
 use simsiam::config::Config;
 use simsiam::data::{self, Dataset, Image, Limits, Spec};
-use simsiam::gpu::{Gpu, Options};
+use simsiam::gpu::{Gpu, GpuOptions};
 use simsiam::graph::{Array, Op};
 use simsiam::ops::{AugmentParams, Crop};
 use simsiam::train::{Blueprint, Trainer};
@@ -37,7 +37,7 @@ fn config(images: usize) -> Result<Config> {
 
 /// Takes one training step and holds its views against those of the sheet.
 fn same_bits(config: &Config, data: Dataset) -> Result {
-    let gpu = Gpu::open(None, Options { checked: true })?;
+    let gpu = Gpu::open(None, GpuOptions { checked: true })?;
     let batch = config.optim.batch_size;
     assert_eq!(data.train.len(), batch);
     let mut trainer = Trainer::new(Blueprint::new(&gpu, config, Arc::new(data.clone()))?, None)?;
@@ -84,7 +84,7 @@ fn any_step_and_any_image_can_be_seen_as_they_are_trained_on() -> Result {
     let mut config = config(4)?;
     config.data.limit_train = 14;
     let data = data::open(&Spec::Demo, Limits::from(&config.data))?;
-    let gpu = Gpu::open(None, Options { checked: true })?;
+    let gpu = Gpu::open(None, GpuOptions { checked: true })?;
     let mut trainer = Trainer::new(Blueprint::new(&gpu, &config, Arc::new(data.clone()))?, None)?;
     let (_commands, inbox) = mpsc::channel();
     trainer.run(&inbox, &mut |_| {})?;

@@ -20,7 +20,7 @@ use super::state::record::Record;
 use super::state::window_settings::WindowSettings;
 use super::state::{Activity, AppState, Wish};
 use super::widgets::{bar, notice_bar, run_list, theme};
-use super::workers::estimate::{self, Answer, Question};
+use super::workers::estimate::{self, EstimateAnswer, EstimateQuestion};
 use super::workers::listing::Lister;
 use super::workers::resource_cache::ResourceCache;
 use super::workers::session::Session;
@@ -30,7 +30,7 @@ use crate::train::RunFolder;
 
 /// How the window begins.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct AppOptions {
     /// The data of the form.
     pub data: Option<String>,
     /// Runs to open, the last in front; a folder of runs opens its list.
@@ -54,8 +54,8 @@ pub struct App {
     state: AppState,
     panes: Vec<Box<dyn Pane>>,
     session: Option<Session>,
-    estimates: Worker<Question, Answer>,
-    asked: Option<Question>,
+    estimates: Worker<EstimateQuestion, EstimateAnswer>,
+    asked: Option<EstimateQuestion>,
     devices: Worker<(), Vec<String>>,
     lister: Lister,
     dialog: Option<Dialog>,
@@ -69,7 +69,7 @@ pub struct App {
 
 impl App {
     /// Starts the threads. `wake` is called, on any of them, when there is something to show. Fails where a preset cannot be read.
-    pub fn new(options: Options, wake: Wake) -> anyhow::Result<App> {
+    pub fn new(options: AppOptions, wake: Wake) -> anyhow::Result<App> {
         let mut settings = options.settings.as_deref().map(WindowSettings::read).unwrap_or_default();
         let mut editor = ConfigEditor::new()?;
         editor.device = options.device.or_else(|| settings.device.clone());

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use simsiam::app::{self, Interrupt, Options, WindowSettings};
+use simsiam::app::{self, AppOptions, Interrupt, WindowSettings};
 
 use super::device::DeviceArg;
 use super::say;
@@ -49,7 +49,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         eprintln!("\nclosing, with a checkpoint where something is trained; once more to end at once");
     })
     .context("Ctrl-C cannot be caught")?;
-    let times = app::run(Options {
+    let times = app::run(AppOptions {
         data: args.data.clone(),
         runs: args.run.clone(),
         out: args.out.clone(),

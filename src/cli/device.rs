@@ -1,6 +1,6 @@
 //! `--device`: which adapter a command computes on.
 
-use simsiam::gpu::{Gpu, GpuError, Options};
+use simsiam::gpu::{Gpu, GpuError, GpuOptions};
 
 #[derive(clap::Args, Clone)]
 pub struct DeviceArg {
@@ -12,6 +12,6 @@ pub struct DeviceArg {
 impl DeviceArg {
     /// Opens it, without bounds checks in its kernels.
     pub fn open(&self) -> Result<Gpu, GpuError> {
-        Gpu::open(self.name.as_deref(), Options { checked: false })
+        Gpu::open(self.name.as_deref(), GpuOptions { checked: false })
     }
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use simsiam::gpu::{self, AdapterReport, Gpu, GpuError, Options};
+use simsiam::gpu::{self, AdapterReport, Gpu, GpuError, GpuOptions};
 use simsiam::graph::Target;
 use simsiam::ops::{cases, check};
 
@@ -109,7 +109,7 @@ pub fn caution(adapter: &AdapterReport) -> Option<&'static str> {
 
 fn self_test(device: Option<&str>) -> Result<ExitCode> {
     // As training runs them: without the driver's checks.
-    let gpu = Gpu::open(device, Options { checked: false })?;
+    let gpu = Gpu::open(device, GpuOptions { checked: false })?;
     let (report, target) = (gpu.report(), Target::of(&gpu));
     say!("{} ({}, driver {})", report.name, report.backend, report.driver);
     let mut cases = cases();

@@ -6,13 +6,13 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 
 use anyhow::Result;
-use simsiam::experiment::{Definition, Folder, Plan, Progress as Told, Runner};
+use simsiam::experiment::{Definition, ExperimentEvent, ExperimentPlan, Folder, Runner};
 use simsiam::format::duration;
 use simsiam::train::{Event, Outcome};
 
 use super::device::DeviceArg;
 use super::devices::caution;
-use super::progress::Progress;
+use super::progress::TrainProgress;
 use super::settings::Settings;
 use super::train::stop_on_signal;
 use super::tuning::Measuring;
@@ -60,7 +60,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         ("--epochs", "optim.epochs", &args.epochs),
         ("--batch-size", "optim.batch_size", &args.batch_size),
     ])?;
-    let plan = Plan::new(definitions, &configured.config, args.seeds)?;
+    let plan = ExperimentPlan::new(definitions, &configured.config, args.seeds)?;
     let folder = Folder::open(out, &plan.base)?;
     let missing = plan.missing(&folder.runs()?).count();
     let gpu = args.device.open()?;
@@ -111,34 +111,34 @@ fn definitions(name: &str) -> Result<Vec<Definition>> {
 #[derive(Default)]
 struct Screen {
     measuring: Option<Measuring>,
-    progress: Option<Progress>,
+    progress: Option<TrainProgress>,
 }
 
 impl Screen {
-    fn show(&mut self, told: Told) {
+    fn show(&mut self, told: ExperimentEvent) {
         match told {
-            Told::Event(Event::Tuning(tuning)) => {
+            ExperimentEvent::Event(Event::Tuning(tuning)) => {
                 self.measuring.get_or_insert_with(Measuring::new).at(tuning.done, tuning.of);
             }
-            Told::Run { number, of, run, start, steps_done, seconds_left } => {
+            ExperimentEvent::Run { number, of, run, start, steps_done, seconds_left } => {
                 self.end();
                 let left =
                     seconds_left.map_or(String::new(), |left| format!("; about {} left for all", duration(left)));
                 let from = if steps_done > 0 { format!(", from step {steps_done} on") } else { String::new() };
                 say!("\nrun {number} of {of}: {}{from}{left}", run.name);
                 let knn = run.config.run.knn_every > 0;
-                self.progress = Some(Progress::new(start, steps_done, knn));
+                self.progress = Some(TrainProgress::new(start, steps_done, knn));
             }
-            Told::Event(event) => {
+            ExperimentEvent::Event(event) => {
                 if let Some(progress) = &mut self.progress {
                     progress.listen(event);
                 }
             }
-            Told::Diverged(error) => {
+            ExperimentEvent::Diverged(error) => {
                 self.end();
                 say!("diverged, which is a result too: {error}");
             }
-            Told::Report(path) => {
+            ExperimentEvent::Report(path) => {
                 self.end();
                 say!("report   {}", path.display());
             }

@@ -13,16 +13,16 @@ use super::say;
 const EVERY: Duration = Duration::from_secs(10);
 
 /// A listener of a trainer.
-pub struct Progress {
+pub struct TrainProgress {
     start: Start,
     bar: Option<ProgressBar>,
     last: Instant,
     knn: bool,
 }
 
-impl Progress {
+impl TrainProgress {
     /// Of a run that has done `step` steps. `knn` says whether there are labels to classify by.
-    pub fn new(start: &Start, step: u64, knn: bool) -> Progress {
+    pub fn new(start: &Start, step: u64, knn: bool) -> TrainProgress {
         let terminal = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
         let bar = terminal.then(|| {
             let bar = ProgressBar::new(start.steps);
@@ -33,7 +33,7 @@ impl Progress {
             bar.set_position(step);
             bar
         });
-        Progress { start: start.clone(), bar, last: Instant::now(), knn }
+        TrainProgress { start: start.clone(), bar, last: Instant::now(), knn }
     }
 
     /// 1/sqrt(d).

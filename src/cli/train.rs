@@ -18,7 +18,7 @@ use simsiam::train::{Blueprint, Command, Done, Event, Outcome, Run, RunFolder, S
 
 use super::device::DeviceArg;
 use super::devices::{caution, size};
-use super::progress::Progress;
+use super::progress::TrainProgress;
 use super::say;
 use super::settings::{self, Settings};
 use super::tuning::{Measuring, tell};
@@ -104,7 +104,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     };
 
     let (sender, commands) = mpsc::channel();
-    let mut progress = Progress::new(&start, run.steps_done(), knn);
+    let mut progress = TrainProgress::new(&start, run.steps_done(), knn);
     stop_on_signal(sender.clone())?;
     let mut done: Option<Done> = None;
     let outcome = run.train(&sender, &commands, &mut |event| {

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::source::{Source, lines};
+use super::source::{ByteSource, lines};
 use super::{DataError, Dataset, Images, Limits};
 
 const SIDE: usize = 32;
@@ -18,12 +18,12 @@ const NAMES_MOST: u64 = 1 << 16;
 
 /// Which of the two sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum CifarVersion {
     Cifar10,
     Cifar100,
 }
 
-impl Kind {
+impl CifarVersion {
     /// Training files and the records each may hold.
     fn train_files(self) -> (&'static [&'static str], usize) {
         match self {
@@ -95,7 +95,7 @@ pub(super) fn is_python_version(folder: &Path) -> bool {
 }
 
 /// Reads a folder.
-pub(super) fn open(kind: Kind, name: String, folder: &Path, limits: Limits) -> Result<Dataset, DataError> {
+pub(super) fn open(kind: CifarVersion, name: String, folder: &Path, limits: Limits) -> Result<Dataset, DataError> {
     let place = match kind.locate(folder) {
         Some(place) => place,
         None if is_python_version(folder) => {
@@ -117,31 +117,33 @@ pub(super) fn open(kind: Kind, name: String, folder: &Path, limits: Limits) -> R
 }
 
 /// Names from the set's own file; without it CIFAR-10's well-known ones, or numbers.
-fn classes(kind: Kind, place: &Path) -> Result<Vec<String>, DataError> {
+fn classes(kind: CifarVersion, place: &Path) -> Result<Vec<String>, DataError> {
     let path = place.join(kind.names_file());
     if path.is_file() {
         let names = lines(&path, NAMES_MOST)?;
         if names.len() != kind.classes() {
-            let expected = if kind == Kind::Cifar10 { "10" } else { "100" };
+            let expected = if kind == CifarVersion::Cifar10 { "10" } else { "100" };
             return Err(DataError::Classes { file: path.display().to_string(), found: names.len(), expected });
         }
         return Ok(names);
     }
     Ok(match kind {
-        Kind::Cifar10 => ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
-            .map(str::to_owned)
-            .to_vec(),
-        Kind::Cifar100 => (0..100).map(|n| n.to_string()).collect(),
+        CifarVersion::Cifar10 => {
+            ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+                .map(str::to_owned)
+                .to_vec()
+        }
+        CifarVersion::Cifar100 => (0..100).map(|n| n.to_string()).collect(),
     })
 }
 
 /// Reads the first `limit` records (0: all) of some files. The lengths of all files are checked, also beyond the limit.
-fn read(kind: Kind, place: &Path, files: &[&str], most: usize, limit: usize) -> Result<Images, DataError> {
+fn read(kind: CifarVersion, place: &Path, files: &[&str], most: usize, limit: usize) -> Result<Images, DataError> {
     let record = kind.label_bytes() + 3 * PLANE;
     let mut left = if limit == 0 { usize::MAX } else { limit };
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     for name in files {
-        let source = Source::open(&place.join(name))?;
+        let source = ByteSource::open(&place.join(name))?;
         let file = source.name.clone();
         let length = source.known_length().ok_or_else(|| DataError::Gzip {
             file: file.clone(),

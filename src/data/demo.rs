@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::source::Source;
+use super::source::ByteSource;
 use super::{DataError, Dataset, Limits, idx};
 
 /// Fashion-MNIST's classes, as its README names them.
@@ -12,7 +12,7 @@ const CLASSES: [&str; 10] =
 
 macro_rules! built_in {
     ($name:literal) => {
-        Source::built_in(concat!("built-in ", $name), include_bytes!(concat!("../../assets/demo/", $name)))
+        ByteSource::built_in(concat!("built-in ", $name), include_bytes!(concat!("../../assets/demo/", $name)))
     };
 }
 

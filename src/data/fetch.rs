@@ -1,4 +1,4 @@
-//! Gets a data set from where it is published: [`find`] its [`Entry`], [`fetch`] it into a folder.
+//! Gets a data set from where it is published: [`find`] its [`CatalogueEntry`], [`fetch`] it into a folder.
 //!
 //! Everything that is not finished lies in one hidden folder, `DIR/.NAME.part`: the files that are being downloaded, a lock, and what
 //! is being unpacked. A file is used when its SHA-256 is the pinned one, whoever sent it; the set gets its final name,
@@ -15,12 +15,12 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use catalogue::{Entry, Form, RemoteFile, catalogue, find};
+pub use catalogue::{CatalogueEntry, Form, RemoteFile, catalogue, find};
 pub use error::FetchError;
 
 /// How to fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
+pub struct FetchOptions {
     /// Another place of the files: an address (`http://host/folder`) or a folder. The sums decide there too.
     pub from: Option<String>,
     /// Longest silence of a server.
@@ -33,7 +33,7 @@ pub struct Options {
     pub proxy: bool,
 }
 
-impl Default for Options {
+impl Default for FetchOptions {
     fn default() -> Self {
         Self { from: None, timeout: Duration::from_secs(30), retries: 4, wait: Duration::from_secs(1), proxy: true }
     }
@@ -41,7 +41,7 @@ impl Default for Options {
 
 /// What goes on.
 #[derive(Debug)]
-pub enum Event<'a> {
+pub enum FetchEvent<'a> {
     /// A server began to send; `have` bytes were there already.
     Downloading {
         /// What it sends.
@@ -87,14 +87,14 @@ pub enum Event<'a> {
 
 /// What [`fetch`] did.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum FetchOutcome {
     /// The set is new, in this folder.
     Fetched(PathBuf),
     /// It was there already: all its files, each with its right length.
     AlreadyThere(PathBuf),
 }
 
-impl Outcome {
+impl FetchOutcome {
     /// The set's folder.
     pub fn folder(&self) -> &Path {
         match self {
@@ -103,16 +103,16 @@ impl Outcome {
     }
 }
 
-/// Gets `entry` into the folder `to/` + [`Entry::folder`]; `to` is made where it is missing. Blocks until done.
+/// Gets `entry` into the folder `to/` + [`CatalogueEntry::folder`]; `to` is made where it is missing. Blocks until done.
 ///
 /// Fails with the first problem that no other try and no other server mends; then there is nothing under the final name, and
 /// nothing was written outside `to`.
 pub fn fetch(
-    entry: &Entry,
+    entry: &CatalogueEntry,
     to: &Path,
-    options: &Options,
-    listen: &mut dyn FnMut(Event),
-) -> Result<Outcome, FetchError> {
+    options: &FetchOptions,
+    listen: &mut dyn FnMut(FetchEvent),
+) -> Result<FetchOutcome, FetchError> {
     let needed = || {
         let bytes = entry.download_bytes() + entry.unpacked_bytes();
         format!("{:.1} GB", bytes as f64 / 1e9)
@@ -123,10 +123,15 @@ pub fn fetch(
     })
 }
 
-fn run(entry: &Entry, to: &Path, options: &Options, listen: &mut dyn FnMut(Event)) -> Result<Outcome, FetchError> {
+fn run(
+    entry: &CatalogueEntry,
+    to: &Path,
+    options: &FetchOptions,
+    listen: &mut dyn FnMut(FetchEvent),
+) -> Result<FetchOutcome, FetchError> {
     let target = to.join(&entry.folder);
     if already_there(entry, &target)? {
-        return Ok(Outcome::AlreadyThere(target));
+        return Ok(FetchOutcome::AlreadyThere(target));
     }
     let source = Source::new(entry, options)?;
     let work = to.join(format!(".{}.part", entry.name));
@@ -134,7 +139,7 @@ fn run(entry: &Entry, to: &Path, options: &Options, listen: &mut dyn FnMut(Event
     let lock = lock(&work)?;
     // Another process may have finished it before this one got the lock.
     if already_there(entry, &target)? {
-        return Ok(Outcome::AlreadyThere(target));
+        return Ok(FetchOutcome::AlreadyThere(target));
     }
     let mut files = Vec::new();
     for file in &entry.files {
@@ -152,9 +157,9 @@ fn run(entry: &Entry, to: &Path, options: &Options, listen: &mut dyn FnMut(Event
     drop(lock);
     if let Err(e) = fs::remove_dir_all(&work) {
         let problem = e.to_string();
-        listen(Event::Leftover { folder: &work, problem });
+        listen(FetchEvent::Leftover { folder: &work, problem });
     }
-    Ok(Outcome::Fetched(target))
+    Ok(FetchOutcome::Fetched(target))
 }
 
 /// Where the files come from.
@@ -165,7 +170,7 @@ enum Source {
 }
 
 impl Source {
-    fn new(entry: &Entry, options: &Options) -> Result<Self, FetchError> {
+    fn new(entry: &CatalogueEntry, options: &FetchOptions) -> Result<Self, FetchError> {
         let web = |from| Ok(Self::Web(download::agent(options), from));
         match &options.from {
             None => web(None),
@@ -185,8 +190,8 @@ impl Source {
         &self,
         file: &RemoteFile,
         work: &Path,
-        options: &Options,
-        listen: &mut dyn FnMut(Event),
+        options: &FetchOptions,
+        listen: &mut dyn FnMut(FetchEvent),
     ) -> Result<PathBuf, FetchError> {
         match self {
             Self::Web(agent, from) => {
@@ -203,7 +208,7 @@ impl Source {
                 if !path.is_file() {
                     return Err(FetchError::NotThere { file: path });
                 }
-                listen(Event::Checking { file });
+                listen(FetchEvent::Checking { file });
                 let source = path.display().to_string();
                 let mend = "it is damaged or another file, get the original";
                 download::check(&path, file, &source, mend)?;
@@ -215,17 +220,17 @@ impl Source {
 
 /// Puts the whole set into `staged`.
 fn stage(
-    entry: &Entry,
+    entry: &CatalogueEntry,
     files: &[(&RemoteFile, PathBuf)],
     staged: &Path,
-    listen: &mut dyn FnMut(Event),
+    listen: &mut dyn FnMut(FetchEvent),
 ) -> Result<(), FetchError> {
     let folder = staged.join(&entry.folder);
     make_folder(staged)?;
     for (file, path) in files {
         match entry.form {
             Form::Archive => {
-                listen(Event::Unpacking { file });
+                listen(FetchEvent::Unpacking { file });
                 unpack::unpack(path, entry, staged)?;
                 if let Some(problem) = lacks(entry, &folder) {
                     let file = path.clone();
@@ -255,7 +260,7 @@ fn finish(staged: &Path, target: &Path) -> Result<(), FetchError> {
 }
 
 /// Whether the complete set is there; something else under its name is an error.
-fn already_there(entry: &Entry, target: &Path) -> Result<bool, FetchError> {
+fn already_there(entry: &CatalogueEntry, target: &Path) -> Result<bool, FetchError> {
     match fs::symlink_metadata(target) {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
         Err(e) => Err(FetchError::disk(target, "read", e)),
@@ -267,7 +272,7 @@ fn already_there(entry: &Entry, target: &Path) -> Result<bool, FetchError> {
 }
 
 /// What `folder` lacks to be the complete set.
-fn lacks(entry: &Entry, folder: &Path) -> Option<String> {
+fn lacks(entry: &CatalogueEntry, folder: &Path) -> Option<String> {
     if !folder.is_dir() {
         return Some(format!("{} is not a folder", entry.folder));
     }

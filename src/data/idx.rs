@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::source::{Source, find};
+use super::source::{ByteSource, find};
 use super::{DataError, Dataset, Images, Limits};
 
 /// Largest `classes.txt`, in bytes: 256 names of 256 bytes.
@@ -42,7 +42,7 @@ pub(super) fn open(name: String, folder: &Path, limits: Limits) -> Result<Datase
     ];
     let classes = classes(folder)?;
     let part = |images: &Path, labels: &Path, limit| {
-        images_with_labels(Source::open(images)?, Source::open(labels)?, classes.len(), limit)
+        images_with_labels(ByteSource::open(images)?, ByteSource::open(labels)?, classes.len(), limit)
     };
     let train = part(&paths[0], &paths[1], limits.train)?;
     let test = part(&paths[2], &paths[3], limits.test)?;
@@ -63,8 +63,8 @@ fn classes(folder: &Path) -> Result<Vec<String>, DataError> {
 
 /// Reads a file of images and the file of their labels. Both are checked whole; the first `limit` images are kept (0: all).
 pub(super) fn images_with_labels(
-    images: Source,
-    labels: Source,
+    images: ByteSource,
+    labels: ByteSource,
     classes: usize,
     limit: usize,
 ) -> Result<Images, DataError> {
@@ -83,7 +83,7 @@ pub(super) fn images_with_labels(
 }
 
 /// Gray images without labels, and how many the file holds.
-fn read_images(mut source: Source, limit: usize) -> Result<(Images, usize), DataError> {
+fn read_images(mut source: ByteSource, limit: usize) -> Result<(Images, usize), DataError> {
     let file = source.name.clone();
     check_magic(&mut source, 0x0803, "unsigned bytes, 3 dimensions: images")?;
     let [count, height, width] = source.numbers()?;
@@ -104,13 +104,13 @@ fn read_images(mut source: Source, limit: usize) -> Result<(Images, usize), Data
     Ok((Images::new(width, height, 1, pixels, None)?, count as usize))
 }
 
-fn read_labels(mut source: Source) -> Result<Vec<u8>, DataError> {
+fn read_labels(mut source: ByteSource) -> Result<Vec<u8>, DataError> {
     check_magic(&mut source, 0x0801, "unsigned bytes, 1 dimension: labels")?;
     let [count] = source.numbers()?;
     source.rest(u128::from(count), count as usize)
 }
 
-fn check_magic(source: &mut Source, expected: u32, meaning: &'static str) -> Result<(), DataError> {
+fn check_magic(source: &mut ByteSource, expected: u32, meaning: &'static str) -> Result<(), DataError> {
     match source.numbers()? {
         [found] if found == expected => Ok(()),
         [found] => Err(DataError::Magic { file: source.name.clone(), found, expected, meaning }),

@@ -194,8 +194,8 @@ pub fn open_unchecked(spec: &Spec, limits: Limits) -> Result<Dataset, DataError>
     let name = spec.to_string();
     let dataset = match spec.recognise()? {
         Spec::Demo => demo::open(name, limits)?,
-        Spec::Cifar10(folder) => cifar::open(cifar::Kind::Cifar10, name, &folder, limits)?,
-        Spec::Cifar100(folder) => cifar::open(cifar::Kind::Cifar100, name, &folder, limits)?,
+        Spec::Cifar10(folder) => cifar::open(cifar::CifarVersion::Cifar10, name, &folder, limits)?,
+        Spec::Cifar100(folder) => cifar::open(cifar::CifarVersion::Cifar100, name, &folder, limits)?,
         Spec::Idx(folder) => idx::open(name, &folder, limits)?,
         Spec::Stl10(folder) => stl10::open(name, &folder, limits)?,
         Spec::Pack(file) => pack::open(name, &file, limits)?,

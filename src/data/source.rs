@@ -21,7 +21,7 @@ enum Length {
 }
 
 /// An open stream and what to call it in errors.
-pub(super) struct Source {
+pub(super) struct ByteSource {
     /// Path, or a name for what is built in.
     pub name: String,
     stream: Box<dyn Read>,
@@ -30,7 +30,7 @@ pub(super) struct Source {
     read: u64,
 }
 
-impl Source {
+impl ByteSource {
     /// Opens a file; gzip is recognised by its first bytes, so that a file that was unpacked without being renamed works too.
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let name = path.display().to_string();

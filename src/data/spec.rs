@@ -109,8 +109,8 @@ impl Spec {
         }
         let found: Vec<&'static str> = [
             ("idx", idx::is_here(&folder)),
-            ("cifar10", cifar::Kind::Cifar10.is_here(&folder)),
-            ("cifar100", cifar::Kind::Cifar100.is_here(&folder)),
+            ("cifar10", cifar::CifarVersion::Cifar10.is_here(&folder)),
+            ("cifar100", cifar::CifarVersion::Cifar100.is_here(&folder)),
             ("stl10", stl10::is_here(&folder)),
         ]
         .into_iter()

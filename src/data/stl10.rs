@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::positioned::Positioned;
-use super::source::{Source, lines};
+use super::source::{ByteSource, lines};
 use super::{DataError, Dataset, Image, ImageSet, Limits, Subset};
 
 const SIDE: usize = 96;
@@ -131,7 +131,7 @@ fn count(file: &Positioned, most: u64) -> Result<usize, DataError> {
 
 /// Labels from 0 on, one an image.
 fn read_labels(path: &Path, images: usize, most: usize) -> Result<Vec<u32>, DataError> {
-    let source = Source::open(path)?;
+    let source = ByteSource::open(path)?;
     let file = source.name.clone();
     let length = source.known_length().ok_or_else(|| DataError::Gzip {
         file: file.clone(),

@@ -15,18 +15,18 @@ use super::{DataError, Dataset, ImageSet};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Survey {
     /// Images to train on.
-    pub train: Part,
+    pub train: SetSurvey,
     /// Labelled images that vote in kNN, where they are not those of `train`.
-    pub bank: Option<Part>,
+    pub bank: Option<SetSurvey>,
     /// Images to classify.
-    pub test: Part,
+    pub test: SetSurvey,
     /// In the order of the labels.
     pub classes: Vec<Class>,
 }
 
 /// A part of a data set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Part {
+pub struct SetSurvey {
     /// All of them, also those that cannot be read.
     pub images: usize,
     /// Whether each has a class.
@@ -90,7 +90,7 @@ impl Class {
     }
 }
 
-impl Part {
+impl SetSurvey {
     /// Images that can be read.
     pub fn readable(&self) -> usize {
         self.gray + self.colour
@@ -104,7 +104,7 @@ impl Part {
 
 impl Survey {
     /// The parts, with what people call their images.
-    pub fn parts(&self) -> impl Iterator<Item = (&'static str, &Part)> {
+    pub fn parts(&self) -> impl Iterator<Item = (&'static str, &SetSurvey)> {
         let bank = self.bank.as_ref().map(|bank| ("labelled", bank));
         let train = std::iter::once(("training", &self.train));
         train.chain(bank).chain([("test", &self.test)])
@@ -139,7 +139,7 @@ pub fn survey(data: &Dataset, progress: &mut dyn FnMut(usize, usize)) -> Survey 
     }
 }
 
-fn look(set: &Arc<dyn ImageSet>, tick: &mut dyn FnMut()) -> Part {
+fn look(set: &Arc<dyn ImageSet>, tick: &mut dyn FnMut()) -> SetSurvey {
     let (images, threads) = (set.clone(), threads(0) + 1);
     let read = move |index: u64| -> Result<Seen, DataError> {
         let image = images.read(index as usize)?;
@@ -150,7 +150,7 @@ fn look(set: &Arc<dyn ImageSet>, tick: &mut dyn FnMut()) -> Part {
             moments: Moments::of(image.channels, &image.pixels),
         })
     };
-    let mut part = Part { images: set.len(), labelled: set.labels().is_some(), ..Part::default() };
+    let mut part = SetSurvey { images: set.len(), labelled: set.labels().is_some(), ..SetSurvey::default() };
     // How many images have so many pixels and this size; it is smaller than the list of their files.
     let mut sizes: BTreeMap<(u64, [u32; 2]), usize> = BTreeMap::new();
     let mut moments = Moments::default();

@@ -11,7 +11,7 @@ const NAME_LENGTH: usize = 100;
 
 /// The runs of some experiments on common settings.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
+pub struct ExperimentPlan {
     /// The common settings.
     pub base: Config,
     /// The experiments.
@@ -52,10 +52,10 @@ impl Experiment {
     }
 }
 
-impl Plan {
+impl ExperimentPlan {
     /// Of `definitions` on `base` with `seeds` seeds from the base's own on. What several variants have in common is run once.
-    pub fn new(definitions: Vec<Definition>, base: &Config, seeds: u64) -> Result<Plan, ExperimentError> {
-        let mut plan = Plan { base: base.resolved(), experiments: Vec::new(), runs: Vec::new() };
+    pub fn new(definitions: Vec<Definition>, base: &Config, seeds: u64) -> Result<ExperimentPlan, ExperimentError> {
+        let mut plan = ExperimentPlan { base: base.resolved(), experiments: Vec::new(), runs: Vec::new() };
         for definition in definitions {
             let experiment = Experiment::new(definition, base)?;
             // A seed of all variants first: there is something to compare soon.
@@ -132,7 +132,7 @@ mod tests {
         let base = Config::preset("demo")?;
         let definitions = ["stop-gradient", "similarity", "dimension"];
         let definitions: Result<Vec<_>, _> = definitions.iter().map(|name| Definition::built_in(name)).collect();
-        let plan = Plan::new(definitions?, &base, 2)?;
+        let plan = ExperimentPlan::new(definitions?, &base, 2)?;
         let names: Vec<&str> = plan.runs.iter().map(|run| run.name.as_str()).collect();
         assert_eq!(
             names,

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 
-use super::{ExperimentError, Folder, Plan, Planned, report};
+use super::{ExperimentError, ExperimentPlan, Folder, Planned, report};
 use crate::config::{Config, DataConfig};
 use crate::data::{self, Dataset, Limits, Spec};
 use crate::gpu::Gpu;
@@ -13,7 +13,7 @@ use crate::train::{Blueprint, Command, Event, History, Outcome, Run, RunFolder, 
 
 /// What is told while experiments run.
 #[derive(Debug)]
-pub enum Progress<'a> {
+pub enum ExperimentEvent<'a> {
     /// A run is about to begin or to go on.
     Run {
         /// Its number among all that are planned, from 1.
@@ -44,7 +44,7 @@ pub struct Runner<'a> {
     /// The folder.
     pub folder: &'a Folder,
     /// What is wanted.
-    pub plan: &'a Plan,
+    pub plan: &'a ExperimentPlan,
     /// Whether new runs get the fastest kernels, or every operator's first one.
     pub tune: bool,
 }
@@ -57,7 +57,7 @@ impl Runner<'_> {
         &self,
         sender: &Sender<Command>,
         commands: &Receiver<Command>,
-        listener: &mut dyn FnMut(Progress),
+        listener: &mut dyn FnMut(ExperimentEvent),
     ) -> Result<Outcome, ExperimentError> {
         let Runner { folder, plan, .. } = self;
         let mut images = Images::default();
@@ -71,7 +71,7 @@ impl Runner<'_> {
         folder.make(&plan.base)?;
         for (i, planned) in missing.iter().enumerate() {
             let mut run = self.open(planned, &found, images.open(&planned.config)?, listener)?;
-            listener(Progress::Run {
+            listener(ExperimentEvent::Run {
                 number: plan.runs.len() - missing.len() + i + 1,
                 of: plan.runs.len(),
                 run: planned,
@@ -79,26 +79,26 @@ impl Runner<'_> {
                 steps_done: run.steps_done(),
                 seconds_left: seconds_left(&found, &missing[i..]),
             });
-            let outcome = run.train(sender, commands, &mut |event| listener(Progress::Event(event)));
+            let outcome = run.train(sender, commands, &mut |event| listener(ExperimentEvent::Event(event)));
             let stopped = match outcome {
                 Ok(Outcome::Done) => None,
                 Ok(stopped) => Some(stopped),
                 // A result too, which its metrics tell.
                 Err(error @ (TrainError::Diverged { .. } | TrainError::LossScale { .. })) => {
-                    listener(Progress::Diverged(&error));
+                    listener(ExperimentEvent::Diverged(&error));
                     None
                 }
                 Err(error) => return Err(error.into()),
             };
             found = folder.runs()?;
             if stopped.is_some() || i + 1 < missing.len() {
-                listener(Progress::Report(&report::experiments(folder, plan, &found)?));
+                listener(ExperimentEvent::Report(&report::experiments(folder, plan, &found)?));
             }
             if let Some(stopped) = stopped {
                 return Ok(stopped);
             }
         }
-        listener(Progress::Report(&report::experiments(folder, plan, &found)?));
+        listener(ExperimentEvent::Report(&report::experiments(folder, plan, &found)?));
         Ok(Outcome::Done)
     }
 
@@ -108,7 +108,7 @@ impl Runner<'_> {
         planned: &Planned,
         found: &[History],
         images: Arc<Dataset>,
-        listener: &mut dyn FnMut(Progress),
+        listener: &mut dyn FnMut(ExperimentEvent),
     ) -> Result<Run, ExperimentError> {
         let place = planned.find(found).map(|run| run.folder.clone());
         let place = place.unwrap_or_else(|| self.folder.run(&planned.name));
@@ -121,7 +121,7 @@ impl Runner<'_> {
         }
         let mut blueprint = Blueprint::new(self.gpu, &planned.config, images)?;
         if self.tune {
-            blueprint.tune(&mut Cache::open(self.gpu), &mut |event| listener(Progress::Event(event)))?;
+            blueprint.tune(&mut Cache::open(self.gpu), &mut |event| listener(ExperimentEvent::Event(event)))?;
         }
         Ok(Run::create(blueprint, &place)?)
     }

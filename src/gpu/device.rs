@@ -9,7 +9,7 @@ use super::{GpuError, Kernel};
 
 /// How a device is opened.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Options {
+pub struct GpuOptions {
     /// Keep bounds checks, loop bounds and zeroed workgroup memory in every kernel. Tests do; training does not:
     /// kernels are correct without.
     pub checked: bool,
@@ -26,7 +26,7 @@ struct Inner {
     limits: wgpu::Limits,
     device: wgpu::Device,
     queue: wgpu::Queue,
-    options: Options,
+    options: GpuOptions,
     faults: Arc<Mutex<Faults>>,
     pipelines: Mutex<HashMap<String, Arc<Pipeline>>>,
 }
@@ -74,7 +74,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Gpu {
     /// Opens the adapter that `wanted` names (index or part of a name), or the best one.
-    pub fn open(wanted: Option<&str>, options: Options) -> Result<Gpu, GpuError> {
+    pub fn open(wanted: Option<&str>, options: GpuOptions) -> Result<Gpu, GpuError> {
         let candidate = choose(wanted)?;
         let (adapter, report) = (candidate.adapter, candidate.report);
         let limits = adapter.limits();
@@ -125,7 +125,7 @@ impl Gpu {
         self.inner.report.kind == "software"
     }
 
-    /// Whether kernels keep their checks; see [`Options`].
+    /// Whether kernels keep their checks; see [`GpuOptions`].
     pub fn is_checked(&self) -> bool {
         self.inner.options.checked
     }

@@ -17,7 +17,7 @@ pub mod shader;
 mod timestamps;
 
 pub use adapter::{AdapterReport, Coop, Tier, adapters, chosen, is_software};
-pub use device::{Gpu, Options};
+pub use device::{Gpu, GpuOptions};
 pub use error::GpuError;
 pub use kernel::{Kernel, Value};
 pub use memory::Buffer;

@@ -306,7 +306,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::Options;
+    use crate::gpu::GpuOptions;
 
     const WORDS: usize = 1 << 12;
 
@@ -330,7 +330,7 @@ mod tests {
 
     #[test]
     fn submits_follow_measured_time_and_compute_the_same() -> Result<(), GpuError> {
-        let gpu = Gpu::open(None, Options { checked: true })?;
+        let gpu = Gpu::open(None, GpuOptions { checked: true })?;
         let (mut plan, buffer) = plan(&gpu)?;
         let whole = 0..8;
         assert_eq!(plan.parts(), std::slice::from_ref(&whole));
@@ -357,7 +357,7 @@ mod tests {
 
     #[test]
     fn the_device_says_when_it_ran_what() -> Result<(), GpuError> {
-        let gpu = Gpu::open(None, Options { checked: true })?;
+        let gpu = Gpu::open(None, GpuOptions { checked: true })?;
         let (mut plan, buffer) = plan(&gpu)?;
         if !gpu.has_timestamps() {
             assert!(plan.profile().is_err());

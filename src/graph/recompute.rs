@@ -43,7 +43,7 @@ enum Again {
 }
 
 /// A graph, and which of its tensors may be made again.
-struct Plan<'a> {
+struct CheckpointPlan<'a> {
     graph: &'a Graph,
     scratch: Vec<&'a [usize]>,
     /// The node that makes each tensor that may be made again.
@@ -66,7 +66,7 @@ impl Graph {
             return Ok(recomputed);
         };
         let lowered = self.lower(target);
-        let plan = Plan { graph: self, scratch: scratch_of(&lowered), maker: self.makers(backward) };
+        let plan = CheckpointPlan { graph: self, scratch: scratch_of(&lowered), maker: self.makers(backward) };
         let limit = limit.map(|bytes| bytes.saturating_sub(memory.fixed));
         let none = vec![Again::Nothing; self.blocks.len()];
         let cheap = plan.thinned(plan.tensors(&none), limit);
@@ -121,7 +121,7 @@ impl Graph {
     }
 }
 
-impl Plan<'_> {
+impl CheckpointPlan<'_> {
     /// Which tensors are made again with these blocks: what is inside of them, and what is cheap elsewhere.
     fn tensors(&self, blocks: &[Again]) -> Vec<bool> {
         let nodes = &self.graph.nodes;

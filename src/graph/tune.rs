@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use cache::{CACHE_VARIABLE, Cache};
-pub use measure::{Measured, Outcome, Trial, measure};
+pub use measure::{Measured, Trial, TrialOutcome, measure};
 
 use super::{Candidate, Choices, Graph, Io, Op, Target};
 use crate::gpu::{Gpu, GpuError};

@@ -14,16 +14,18 @@ mod mark;
 mod names;
 mod sheet;
 mod style;
+mod ticks;
 
 use super::text;
 use crate::format;
 use axis::Axis;
-use frame::Frame;
+use frame::PlotArea;
 
 pub use curve::Curve;
 pub use mark::mark;
 pub use sheet::ChartSheet;
 pub use style::{LOOKS, styles};
+pub use ticks::{multiples, round_step};
 
 /// Units across.
 const WIDTH: f64 = 440.0;
@@ -48,14 +50,14 @@ pub struct Chart {
     /// Whether the y axis begins at zero, where zero means something and nothing is below.
     pub from_zero: bool,
     /// The lines.
-    pub lines: Vec<Line>,
+    pub lines: Vec<ChartLine>,
     /// Values to compare with.
     pub references: Vec<Reference>,
 }
 
 /// The curves of one variant: one for every seed, and their mean where there are several.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Line {
+pub struct ChartLine {
     /// Its name.
     pub label: String,
     /// Which colour and marks it has: lines of one look belong together in several charts.
@@ -107,7 +109,7 @@ impl Chart {
 
     /// Where every line ends, in words.
     pub fn description(&self) -> String {
-        let end = |line: &Line| {
+        let end = |line: &ChartLine| {
             let [x, y] = curve::last(&line.main())?;
             let digits = if y.abs() < 1.0 { 3 } else { 1 };
             let (y, unit) = (format::number(y, digits), self.unit);
@@ -144,7 +146,7 @@ impl Chart {
             true => Axis::exact(0.0, 1.06 * values.fold(0.0, f64::max), TICKS),
             false => Axis::around(values, TICKS),
         };
-        let frame = Frame::new(x_axis, y_axis, self, names::width(self));
+        let frame = PlotArea::new(x_axis, y_axis, self, names::width(self));
         let mut out = frame.axes(self);
         for reference in &self.references {
             out += &frame.reference(reference);
@@ -156,7 +158,7 @@ impl Chart {
     }
 }
 
-impl Line {
+impl ChartLine {
     /// The curve that stands for all: their mean, or the only one.
     fn main(&self) -> Curve {
         match &self.curves[..] {

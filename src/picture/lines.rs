@@ -7,7 +7,7 @@ use crate::format;
 pub const LINES: usize = 10;
 
 /// One thing that was drawn.
-pub struct Line {
+pub struct DrawLine {
     pub name: &'static str,
     /// Where it was applied.
     pub value: Option<String>,
@@ -18,13 +18,13 @@ pub struct Line {
 /// What was drawn for a view of an image of this `size`, in the order of application: names, and values with their units; `None` where
 /// something was not applied.
 pub fn drawn(draws: &ViewDraws, size: [u32; 2]) -> Vec<(&'static str, Option<String>)> {
-    let text = |line: Line| (line.name, line.value.map(|value| value + line.unit));
+    let text = |line: DrawLine| (line.name, line.value.map(|value| value + line.unit));
     lines(draws, size).into_iter().map(text).collect()
 }
 
 /// What was drawn, in the order of application.
-pub fn lines(draws: &ViewDraws, size: [u32; 2]) -> [Line; LINES] {
-    let line = |name, value, unit| Line { name, value, unit };
+pub fn lines(draws: &ViewDraws, size: [u32; 2]) -> [DrawLine; LINES] {
+    let line = |name, value, unit| DrawLine { name, value, unit };
     let yes = |applied: bool| applied.then(|| "yes".to_owned());
     let area = |[width, height]: [u32; 2]| f64::from(width) * f64::from(height);
     let part = area([draws.width, draws.height]) / area(size).max(1.0) * 100.0;
@@ -47,7 +47,7 @@ pub fn lines(draws: &ViewDraws, size: [u32; 2]) -> [Line; LINES] {
 }
 
 /// The four colour changes; one that changes nothing counts as not applied.
-fn color_lines(jitter: Option<Jitter>) -> [Line; 4] {
+fn color_lines(jitter: Option<Jitter>) -> [DrawLine; 4] {
     const NONE: Jitter = Jitter {
         brightness: 1.0,
         contrast: 1.0,
@@ -58,13 +58,13 @@ fn color_lines(jitter: Option<Jitter>) -> [Line; 4] {
     let jitter = jitter.unwrap_or(NONE);
     let factor = |name, value: f32| {
         let text = || format!("× {}", format::number(value.into(), 2));
-        Line { name, value: (value != 1.0).then(text), unit: "" }
+        DrawLine { name, value: (value != 1.0).then(text), unit: "" }
     };
     jitter.order.map(|op| match op {
         JitterOp::Brightness => factor("brightness", jitter.brightness),
         JitterOp::Contrast => factor("contrast", jitter.contrast),
         JitterOp::Saturation => factor("saturation", jitter.saturation),
-        JitterOp::Hue => Line { name: "hue", value: (jitter.hue != 0.0).then(|| degrees(jitter.hue)), unit: "°" },
+        JitterOp::Hue => DrawLine { name: "hue", value: (jitter.hue != 0.0).then(|| degrees(jitter.hue)), unit: "°" },
     })
 }
 

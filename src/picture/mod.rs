@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use crate::error::Classified;
 use thiserror::Error;
 
-pub use chart::{Chart, ChartSheet, Curve, LOOKS, Line, Reference, mark, styles};
+pub use chart::{Chart, ChartLine, ChartSheet, Curve, LOOKS, Reference, mark, multiples, round_step, styles};
 pub use contact::{ContactRow, ContactSheet};
 pub use icon::icon;
 pub use lines::drawn;

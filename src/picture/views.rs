@@ -2,7 +2,7 @@
 
 use image::RgbImage;
 
-use super::lines::{LINES, Line, lines};
+use super::lines::{DrawLine, LINES, lines};
 use super::page::{self, Anchor, Page, SCALE, Style};
 use super::{PictureError, raster, text};
 use crate::augment::ViewDraws;
@@ -71,7 +71,7 @@ impl ViewSheet {
         let side =
             self.rows.iter().flat_map(|row| &row.views).map(|view| view.pixels.width().max(view.pixels.height())).max();
         let shown = shown_side(side.unwrap_or(0));
-        let layout = Layout { room: shown, view: f64::from(shown) / f64::from(SCALE) };
+        let layout = SheetLayout { room: shown, view: f64::from(shown) / f64::from(SCALE) };
         let mut page = Page::new(layout.width(), &self.title, &self.subtitle);
         layout.heads(&mut page);
         for row in &self.rows {
@@ -92,14 +92,14 @@ fn shown_side(side: u32) -> u32 {
 }
 
 /// Where the columns lie; the same for all rows of a sheet.
-struct Layout {
+struct SheetLayout {
     /// Side of a view in device pixels.
     room: u32,
     /// And in units.
     view: f64,
 }
 
-impl Layout {
+impl SheetLayout {
     fn width(&self) -> f64 {
         self.column(2) - GAP + page::MARGIN
     }
@@ -208,7 +208,7 @@ impl Layout {
         let left = x + self.framed() + SMALL_GAP;
         let right = left + DRAWS - UNITS;
         let mut baseline = y + page::BODY * text::CAP_HEIGHT;
-        for Line { name, value, unit } in lines(&view.draws, size) {
+        for DrawLine { name, value, unit } in lines(&view.draws, size) {
             let (color, value_color) = match value {
                 Some(_) => (page::MUTED, page::INK),
                 None => (page::FAINT, page::FAINT),

@@ -4,14 +4,14 @@
 
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
-use simsiam::gpu::{Gpu, Options};
+use simsiam::gpu::{Gpu, GpuOptions};
 use simsiam::graph::{Array, Graph, Op, Program, Shape, Store, Tensor};
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A device with checks on: a kernel that leaves its buffers shows.
 pub fn gpu() -> Gpu {
-    Gpu::open(None, Options { checked: true }).expect("an adapter; install mesa-vulkan-drivers for a software one")
+    Gpu::open(None, GpuOptions { checked: true }).expect("an adapter; install mesa-vulkan-drivers for a software one")
 }
 
 /// The tensors of one file.

@@ -6,3 +6,5 @@ mod knn;
 mod linear;
 mod map;
 mod subject;
+#[path = "../tiny/mod.rs"]
+mod tiny;

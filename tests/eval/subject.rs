@@ -4,33 +4,20 @@ use std::error::Error;
 
 use simsiam::config::Config;
 use simsiam::data::{self, Dataset, Limits, Spec};
-use simsiam::gpu::{Gpu, Options};
+use simsiam::gpu::{Gpu, GpuOptions};
 use simsiam::graph::Store;
 use simsiam::model::Parameters;
+
+use crate::tiny::tiny;
 
 pub type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
 pub fn gpu() -> Result<Gpu> {
-    Ok(Gpu::open(None, Options { checked: true })?)
+    Ok(Gpu::open(None, GpuOptions { checked: true })?)
 }
 
 pub fn config() -> Result<Config> {
-    let mut config = Config::preset("demo")?;
-    for assignment in [
-        "data.limit_train=133",
-        "data.limit_test=37",
-        "data.image_size=12",
-        "model.blocks=[1, 1]",
-        "model.width=4",
-        "model.projector_hidden=16",
-        "model.dim=14",
-        "model.predictor_dim=8",
-        "optim.batch_size=16",
-        "run.knn_k=10",
-    ] {
-        config.set(assignment)?;
-    }
-    Ok(config)
+    Ok(tiny(&["model.dim=14"])?)
 }
 
 pub fn dataset(config: &Config) -> Result<Dataset> {

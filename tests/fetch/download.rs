@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use simsiam::data::fetch::{Event, FetchError, Options, Outcome, fetch};
+use simsiam::data::fetch::{FetchError, FetchEvent, FetchOptions, FetchOutcome, fetch};
 
 use super::archive::noise;
 use super::place::{Place, Result, entry, get, options, quietly, refused, toy};
@@ -16,9 +16,9 @@ fn a_good_server_is_asked_once_and_a_complete_set_is_left_alone() -> Result {
     let server = Server::start(move |_, request| Reply::good(&sent, request))?;
     let entry = entry(&body, &[&server.url]);
     let folder = place.to().join("toy");
-    assert_eq!(get(&entry, &place)?, Outcome::Fetched(folder.clone()));
+    assert_eq!(get(&entry, &place)?, FetchOutcome::Fetched(folder.clone()));
     place.assert_complete()?;
-    assert_eq!(get(&entry, &place)?, Outcome::AlreadyThere(folder));
+    assert_eq!(get(&entry, &place)?, FetchOutcome::AlreadyThere(folder));
     assert_eq!(server.ranges(), [None]);
     Ok(())
 }
@@ -31,9 +31,9 @@ fn cut_connections_are_continued_as_long_as_they_get_on() -> Result {
     let server = Server::start(move |_, request| Reply::good(&sent, request).cut(70_000))?;
     let entry = entry(&body, &[&server.url]);
     let mut retries = 0;
-    let options = Options { retries: 1, ..options() };
+    let options = FetchOptions { retries: 1, ..options() };
     fetch(&entry, &place.to(), &options, &mut |event| {
-        retries += usize::from(matches!(event, Event::Retry { .. }));
+        retries += usize::from(matches!(event, FetchEvent::Retry { .. }));
     })?;
     place.assert_complete()?;
     let all = [None, Some(70_000), Some(140_000), Some(210_000), Some(280_000)];
@@ -200,7 +200,7 @@ fn the_next_server_helps_where_one_fails_or_lies() -> Result {
         let mut told = 0;
         let entry = entry(&body, &[&bad.url, &good.url]);
         fetch(&entry, &place.to(), &options(), &mut |event| {
-            told += usize::from(matches!(event, Event::NextServer { .. }));
+            told += usize::from(matches!(event, FetchEvent::NextServer { .. }));
         })?;
         place.assert_complete()?;
         assert_eq!((told, good.ranges()), (1, vec![None]));
@@ -221,7 +221,7 @@ fn silence_ends_a_try_at_the_head_and_in_the_body() -> Result {
         1 => Reply::good(&sent, request).cut(4000).silent(long),
         _ => Reply::good(&sent, request),
     })?;
-    let options = Options { timeout: Duration::from_millis(300), ..options() };
+    let options = FetchOptions { timeout: Duration::from_millis(300), ..options() };
     let start = Instant::now();
     let entry = entry(&body, &[&server.url]);
     fetch(&entry, &place.to(), &options, &mut quietly)?;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use simsiam::data::fetch::{FetchError, Form, Options, Outcome, fetch};
+use simsiam::data::fetch::{FetchError, FetchOptions, FetchOutcome, Form, fetch};
 
 use super::archive::noise;
 use super::place::{Place, Result, entry, get, names, options, quietly, refused, remote, toy};
@@ -17,7 +17,7 @@ fn files_come_from_a_folder_too_and_stay_there() -> Result {
     entry.form = Form::Files;
     entry.files = vec![remote("one.gz", &one, &[]), remote("two.gz", &two, &[])];
     entry.contents = vec![("one.gz".to_owned(), 1000), ("two.gz".to_owned(), 2000)];
-    let options = Options { from: Some(source.display().to_string()), ..options() };
+    let options = FetchOptions { from: Some(source.display().to_string()), ..options() };
     let get = || fetch(&entry, &place.to(), &options, &mut quietly);
     fs::write(source.join("one.gz"), &one)?;
     assert!(matches!(refused(get())?, FetchError::NotThere { .. }));
@@ -25,7 +25,7 @@ fn files_come_from_a_folder_too_and_stay_there() -> Result {
     assert!(matches!(refused(get())?, FetchError::Checksum { .. }));
     assert!(!place.to().join("toy").exists());
     fs::write(source.join("two.gz"), &two)?;
-    assert_eq!(get()?, Outcome::Fetched(place.to().join("toy")));
+    assert_eq!(get()?, FetchOutcome::Fetched(place.to().join("toy")));
     assert_eq!(names(&place.to())?, ["toy"]);
     assert_eq!(fs::read(place.to().join("toy/two.gz"))?, two);
     assert_eq!(names(&source)?, ["one.gz", "two.gz"]);

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use simsiam::data::fetch::{Entry, Event, FetchError, Form, Options, Outcome, RemoteFile, fetch};
+use simsiam::data::fetch::{
+    CatalogueEntry, FetchError, FetchEvent, FetchOptions, FetchOutcome, Form, RemoteFile, fetch,
+};
 use tar::EntryType;
 use tempfile::TempDir;
 
@@ -78,8 +80,8 @@ pub fn toy() -> Result<Vec<u8>> {
 }
 
 /// An entry for an archive of the toy set's shape.
-pub fn entry(archive: &[u8], urls: &[&str]) -> Entry {
-    Entry {
+pub fn entry(archive: &[u8], urls: &[&str]) -> CatalogueEntry {
+    CatalogueEntry {
         name: "toy".to_owned(),
         kind: "cifar10".to_owned(),
         folder: "toy".to_owned(),
@@ -99,13 +101,19 @@ pub fn remote(name: &str, bytes: &[u8], urls: &[&str]) -> RemoteFile {
 }
 
 /// Quick ones.
-pub fn options() -> Options {
-    Options { from: None, timeout: Duration::from_secs(10), retries: 3, wait: Duration::from_millis(1), proxy: false }
+pub fn options() -> FetchOptions {
+    FetchOptions {
+        from: None,
+        timeout: Duration::from_secs(10),
+        retries: 3,
+        wait: Duration::from_millis(1),
+        proxy: false,
+    }
 }
 
-pub fn quietly(_: Event) {}
+pub fn quietly(_: FetchEvent) {}
 
-pub fn get(entry: &Entry, place: &Place) -> std::result::Result<Outcome, FetchError> {
+pub fn get(entry: &CatalogueEntry, place: &Place) -> std::result::Result<FetchOutcome, FetchError> {
     fetch(entry, &place.to(), &options(), &mut quietly)
 }
 

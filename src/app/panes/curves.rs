@@ -9,7 +9,7 @@ use crate::app::widgets::chart::{self, Looks};
 use crate::app::widgets::theme;
 
 /// The pane.
-pub(in crate::app) struct Curves {
+pub(in crate::app) struct CurvesPane {
     looks: Looks,
     /// Slider of the smoothing.
     smoothing: f64,
@@ -17,15 +17,19 @@ pub(in crate::app) struct Curves {
     fit: bool,
 }
 
-impl Default for Curves {
+impl Default for CurvesPane {
     fn default() -> Self {
-        Curves { looks: Looks { epochs: true, log_x: false, log_y: false, smoothing: 0.0 }, smoothing: 0.0, fit: false }
+        CurvesPane {
+            looks: Looks { epochs: true, log_x: false, log_y: false, smoothing: 0.0 },
+            smoothing: 0.0,
+            fit: false,
+        }
     }
 }
 
-impl Pane for Curves {
+impl Pane for CurvesPane {
     fn name(&self) -> &'static str {
-        "Curves"
+        "CurvesPane"
     }
 
     fn ui(&mut self, ui: &mut Ui, state: &mut AppState) {
@@ -56,7 +60,7 @@ impl Pane for Curves {
     }
 }
 
-impl Curves {
+impl CurvesPane {
     fn controls(&mut self, ui: &mut Ui) {
         ui.horizontal(|ui| {
             let before = self.looks;

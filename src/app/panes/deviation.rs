@@ -6,8 +6,8 @@ use egui_plot::{HLine, Line, LineStyle, Plot, PlotPoints};
 use crate::app::panes::pane::Pane;
 use crate::app::state::notices::Grade;
 use crate::app::state::record::{Curve, Record};
-use crate::app::state::{AppState, Shown};
-use crate::app::widgets::axis::{Axis, round};
+use crate::app::state::{AppState, OpenRun};
+use crate::app::widgets::axis::{PlotAxis, round};
 use crate::app::widgets::theme;
 
 /// Channels above which neighbours share a row of the strip: screens have no more.
@@ -24,12 +24,12 @@ struct Strip {
 
 /// The pane.
 #[derive(Default)]
-pub(in crate::app) struct Deviation {
+pub(in crate::app) struct DeviationPane {
     strip: Option<Strip>,
     sorted: bool,
 }
 
-impl Pane for Deviation {
+impl Pane for DeviationPane {
     fn name(&self) -> &'static str {
         "Output std"
     }
@@ -133,8 +133,8 @@ fn scale(ui: &mut Ui) {
     }
 }
 
-impl Deviation {
-    fn strip(&mut self, ui: &mut Ui, run: &Shown, healthy: f32) {
+impl DeviationPane {
+    fn strip(&mut self, ui: &mut Ui, run: &OpenRun, healthy: f32) {
         ui.label(RichText::new("Every channel over time").strong());
         let channels = &run.record.channels;
         let of = (run.folder.clone(), channels.version());
@@ -200,7 +200,7 @@ fn strip(columns: &[&Vec<f32>], healthy: f32, sorted: bool) -> ColorImage {
 }
 
 /// The channels now, the largest first.
-fn profile(ui: &mut Ui, run: &Shown, now: &[f32], healthy: f32) {
+fn profile(ui: &mut Ui, run: &OpenRun, now: &[f32], healthy: f32) {
     ui.label(RichText::new("Sorted, now").strong());
     let mut sorted: Vec<f32> = now.to_vec();
     sorted.sort_by(|a, b| b.total_cmp(a));
@@ -214,13 +214,13 @@ fn profile(ui: &mut Ui, run: &Shown, now: &[f32], healthy: f32) {
         .allow_boxed_zoom(false)
         .show_background(false)
         .grid_color(text.gamma_multiply(0.22))
-        .x_grid_spacer(|input| Axis::PLAIN.marks(input))
-        .y_grid_spacer(|input| Axis::PLAIN.marks(input))
+        .x_grid_spacer(|input| PlotAxis::PLAIN.marks(input))
+        .y_grid_spacer(|input| PlotAxis::PLAIN.marks(input))
         .include_y(0.0)
         .include_y(most)
         .y_axis_min_width(46.0)
-        .x_axis_formatter(|mark, seen| Axis::PLAIN.label(mark, seen))
-        .y_axis_formatter(|mark, seen| Axis::PLAIN.label(mark, seen))
+        .x_axis_formatter(|mark, seen| PlotAxis::PLAIN.label(mark, seen))
+        .y_axis_formatter(|mark, seen| PlotAxis::PLAIN.label(mark, seen))
         .label_formatter(|_| None)
         .show(ui, |ui| {
             let line = Line::new("std", PlotPoints::from(points));

@@ -14,11 +14,11 @@ use pane::Pane;
 /// All panes, in the order of their tabs.
 pub(in crate::app) fn all(resources: &ResourceCache, wake: &Wake) -> Vec<Box<dyn Pane>> {
     vec![
-        Box::new(start::Start::default()),
-        Box::new(curves::Curves::default()),
-        Box::new(deviation::Deviation::default()),
-        Box::new(views::Views::new(resources.clone(), wake.clone())),
-        Box::new(neighbours::Neighbours::new(resources.clone(), wake.clone())),
+        Box::new(start::StartPane::default()),
+        Box::new(curves::CurvesPane::default()),
+        Box::new(deviation::DeviationPane::default()),
+        Box::new(views::ViewsPane::new(resources.clone(), wake.clone())),
+        Box::new(neighbours::NeighboursPane::new(resources.clone(), wake.clone())),
     ]
 }
 

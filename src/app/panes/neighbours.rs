@@ -7,11 +7,11 @@ use crate::app::state::AppState;
 use crate::app::state::notices::Grade;
 use crate::app::widgets::texture::texture;
 use crate::app::widgets::theme;
-use crate::app::workers::neighbourhood::{self, Answer, Neighbourhood, Question, Shown};
+use crate::app::workers::neighbourhood::{self, NeighbourAnswer, NeighbourQuestion, Neighbourhood, ShownImage};
 use crate::app::workers::resource_cache::ResourceCache;
 use crate::app::workers::worker::{Wake, Worker};
 
-/// Neighbours that are shown.
+/// NeighboursPane that are shown.
 const COUNT: usize = 24;
 
 /// A picture on the screen.
@@ -34,23 +34,29 @@ struct Scene {
 }
 
 /// The pane.
-pub(in crate::app) struct Neighbours {
-    worker: Worker<Question, Answer>,
-    asked: Option<Question>,
+pub(in crate::app) struct NeighboursPane {
+    worker: Worker<NeighbourQuestion, NeighbourAnswer>,
+    asked: Option<NeighbourQuestion>,
     scene: Option<Scene>,
     problem: Option<String>,
     test: usize,
 }
 
-impl Neighbours {
-    pub fn new(resources: ResourceCache, wake: Wake) -> Neighbours {
-        Neighbours { worker: neighbourhood::worker(resources, wake), asked: None, scene: None, problem: None, test: 0 }
+impl NeighboursPane {
+    pub fn new(resources: ResourceCache, wake: Wake) -> NeighboursPane {
+        NeighboursPane {
+            worker: neighbourhood::worker(resources, wake),
+            asked: None,
+            scene: None,
+            problem: None,
+            test: 0,
+        }
     }
 }
 
-impl Pane for Neighbours {
+impl Pane for NeighboursPane {
     fn name(&self) -> &'static str {
-        "Neighbours"
+        "NeighboursPane"
     }
 
     fn ui(&mut self, ui: &mut Ui, state: &mut AppState) {
@@ -72,7 +78,7 @@ impl Pane for Neighbours {
         match neighbourhood::written(&run.folder) {
             None => super::empty(ui, "The run has no checkpoint yet.", "It gets its first one before its first step."),
             Some(written) => {
-                let question = Question {
+                let question = NeighbourQuestion {
                     folder: run.folder.clone(),
                     written,
                     test: self.test,
@@ -86,8 +92,8 @@ impl Pane for Neighbours {
     }
 }
 
-impl Neighbours {
-    fn ask(&mut self, question: Question) {
+impl NeighboursPane {
+    fn ask(&mut self, question: NeighbourQuestion) {
         let new = self.asked.as_ref() != Some(&question);
         // Features of a checkpoint are finished before those of the next are begun: they may come faster than features.
         let other_run = self.asked.as_ref().is_none_or(|asked| asked.folder != question.folder);
@@ -207,14 +213,14 @@ fn picture(ui: &mut Ui, picture: &Picture, side: f32, same: Option<bool>) {
     }
 }
 
-fn scene(ui: &Ui, question: Question, found: Neighbourhood, old: Option<Scene>) -> Scene {
+fn scene(ui: &Ui, question: NeighbourQuestion, found: Neighbourhood, old: Option<Scene>) -> Scene {
     // Textures are kept and filled anew.
     let mut old: Vec<TextureHandle> = old
         .into_iter()
         .flat_map(|old| old.neighbours.into_iter().chain([old.image]))
         .map(|picture| picture.texture)
         .collect();
-    let mut on_screen = |shown: Shown, similarity| {
+    let mut on_screen = |shown: ShownImage, similarity| {
         let size = [shown.picture.width() as usize, shown.picture.height() as usize];
         let texture = texture(ui, &shown.picture, old.pop());
         Picture {

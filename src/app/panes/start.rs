@@ -15,14 +15,14 @@ const LEFT: f32 = 344.0;
 
 /// The pane.
 #[derive(Default)]
-pub(in crate::app) struct Start {
+pub(in crate::app) struct StartPane {
     /// What is typed into the field of the data, until it is left.
     typed: Option<String>,
 }
 
-impl Pane for Start {
+impl Pane for StartPane {
     fn name(&self) -> &'static str {
-        "Start"
+        "StartPane"
     }
 
     fn ui(&mut self, ui: &mut Ui, state: &mut AppState) {
@@ -65,7 +65,7 @@ fn problem(ui: &mut Ui, state: &AppState, key: &str) {
     }
 }
 
-impl Start {
+impl StartPane {
     fn data(&mut self, ui: &mut Ui, state: &mut AppState) {
         let label = heading(ui, "Images");
         let current = state.editor.config().data.source.clone();
@@ -254,7 +254,7 @@ fn start(ui: &mut Ui, state: &mut AppState) {
     let clear = problems.is_empty() && state.obstacle.is_none();
     let free = !state.is_training();
     ui.add_enabled_ui(clear && free, |ui| {
-        let text = RichText::new("Start training").size(16.0).strong();
+        let text = RichText::new("StartPane training").size(16.0).strong();
         let button = egui::Button::new(text).fill(ui.visuals().selection.bg_fill);
         let size = egui::vec2(LEFT - 30.0, 38.0);
         if ui.add_sized(size, button).on_hover_text("Ctrl+Enter").clicked() {

@@ -8,9 +8,9 @@ use crate::app::state::AppState;
 use crate::app::state::notices::Grade;
 use crate::app::widgets::sliders;
 use crate::app::widgets::theme;
-use crate::app::widgets::view_row::{Row, on_screen, original, view};
+use crate::app::widgets::view_row::{RowTextures, on_screen, original, view};
 use crate::app::workers::resource_cache::ResourceCache;
-use crate::app::workers::view_preview::{self, Answer, Question, Sight};
+use crate::app::workers::view_preview::{self, Sight, ViewAnswer, ViewQuestion};
 use crate::app::workers::worker::{Wake, Worker};
 use crate::config::{AugmentConfig, Config};
 
@@ -26,11 +26,11 @@ const BETWEEN: f32 = 34.0;
 const RIGHT: f32 = 316.0;
 
 /// The pane.
-pub(in crate::app) struct Views {
-    worker: Worker<Question, Answer>,
+pub(in crate::app) struct ViewsPane {
+    worker: Worker<ViewQuestion, ViewAnswer>,
     /// What was asked last.
-    asked: Option<Question>,
-    rows: Vec<Row>,
+    asked: Option<ViewQuestion>,
+    rows: Vec<RowTextures>,
     problem: Option<String>,
     /// Images that there are.
     images: usize,
@@ -50,9 +50,9 @@ pub(in crate::app) struct Views {
     trial: Option<(AugmentConfig, AugmentConfig)>,
 }
 
-impl Views {
-    pub fn new(resources: ResourceCache, wake: Wake) -> Views {
-        Views {
+impl ViewsPane {
+    pub fn new(resources: ResourceCache, wake: Wake) -> ViewsPane {
+        ViewsPane {
             worker: view_preview::worker(resources, wake),
             asked: None,
             rows: Vec::new(),
@@ -71,9 +71,9 @@ impl Views {
     }
 }
 
-impl Pane for Views {
+impl Pane for ViewsPane {
     fn name(&self) -> &'static str {
-        "Views"
+        "ViewsPane"
     }
 
     fn ui(&mut self, ui: &mut Ui, state: &mut AppState) {
@@ -101,7 +101,7 @@ impl Pane for Views {
     }
 }
 
-impl Views {
+impl ViewsPane {
     /// The settings that are looked at.
     fn base(&mut self, state: &AppState) -> Config {
         match state.front() {
@@ -119,12 +119,12 @@ impl Views {
             true => Sight::Image { epoch: self.epoch, image: self.image },
             false => Sight::Batch { step: self.step, count: self.count },
         };
-        let question = Question { config, device: state.editor.device.clone(), sight };
+        let question = ViewQuestion { config, device: state.editor.device.clone(), sight };
         if self.asked.as_ref() == Some(&question) {
             return;
         }
         // A training goes on faster than pictures come: the next batch is asked for when this one is there.
-        let same = |asked: &Question| asked.config == question.config && asked.device == question.device;
+        let same = |asked: &ViewQuestion| asked.config == question.config && asked.device == question.device;
         let advanced = self.follow && !self.single && self.asked.as_ref().is_some_and(same);
         if advanced && self.worker.is_busy() {
             return;
@@ -133,7 +133,7 @@ impl Views {
         self.worker.ask(question);
     }
 
-    fn take(&mut self, ui: &Ui, answer: Result<view_preview::Seen, String>) {
+    fn take(&mut self, ui: &Ui, answer: Result<view_preview::PreviewedImages, String>) {
         match answer {
             Err(problem) => self.problem = Some(problem),
             Ok(seen) => {

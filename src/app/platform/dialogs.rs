@@ -8,7 +8,7 @@ use crate::app::workers::worker::Wake;
 
 /// What the folder is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::app) enum Purpose {
+pub(in crate::app) enum DialogPurpose {
     /// Images, or a run.
     Open,
     /// Where runs lie.
@@ -17,17 +17,17 @@ pub(in crate::app) enum Purpose {
 
 /// A dialog that is open.
 pub(in crate::app) struct Dialog {
-    purpose: Purpose,
+    purpose: DialogPurpose,
     answer: Receiver<Option<PathBuf>>,
 }
 
 impl Dialog {
     /// Opens one. Call it on the window's thread, as macOS wants.
-    pub fn open(purpose: Purpose, start: Option<&Path>, wake: Wake) -> Dialog {
+    pub fn open(purpose: DialogPurpose, start: Option<&Path>, wake: Wake) -> Dialog {
         let (sender, answer) = mpsc::channel();
         let title = match purpose {
-            Purpose::Open => "A folder of images, or a run",
-            Purpose::Runs => "The folder in which runs lie",
+            DialogPurpose::Open => "A folder of images, or a run",
+            DialogPurpose::Runs => "The folder in which runs lie",
         };
         let mut dialog = rfd::AsyncFileDialog::new().set_title(title);
         if let Some(start) = start.filter(|start| start.is_dir()) {
@@ -44,7 +44,7 @@ impl Dialog {
     }
 
     /// What was answered: none while it is open, and a folder or nothing where it was closed.
-    pub fn poll(&self) -> Option<(Purpose, Option<PathBuf>)> {
+    pub fn poll(&self) -> Option<(DialogPurpose, Option<PathBuf>)> {
         match self.answer.try_recv() {
             Ok(folder) => Some((self.purpose, folder)),
             Err(TryRecvError::Disconnected) => Some((self.purpose, None)),

@@ -53,7 +53,7 @@ pub(in crate::app) struct Gui {
 
 /// How long a frame took.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::app) struct Frame {
+pub(in crate::app) struct FrameCost {
     /// Layout, reduction of curves and tessellation.
     pub own: Duration,
     /// With painting.
@@ -146,7 +146,7 @@ impl Gui {
     }
 
     /// One frame of `contents`.
-    pub fn paint(&mut self, event_loop: &ActiveEventLoop, contents: impl FnMut(&mut egui::Ui)) -> Frame {
+    pub fn paint(&mut self, event_loop: &ActiveEventLoop, contents: impl FnMut(&mut egui::Ui)) -> FrameCost {
         let began = Instant::now();
         let mut input = self.state.take_egui_input(&self.window);
         let viewport = input.viewports.entry(ViewportId::ROOT).or_default();
@@ -181,7 +181,7 @@ impl Gui {
                 let _ = state.device.poll(egui_wgpu::wgpu::PollType::wait_indefinitely());
             }
         }
-        Frame { own, all: began.elapsed() }
+        FrameCost { own, all: began.elapsed() }
     }
 
     /// What the driver complained of since the last call.

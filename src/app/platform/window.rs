@@ -11,7 +11,7 @@ use winit::window::WindowId;
 
 use super::frame_limiter::FrameLimiter;
 use super::gui::{Gui, UserEvent};
-use crate::app::shell::{App, Options};
+use crate::app::shell::{App, AppOptions};
 
 /// How long frames took, in seconds: what the window itself does (layout, reduction of curves, tessellation), and that with painting.
 #[derive(Debug, Clone, Default)]
@@ -26,7 +26,7 @@ pub struct FrameTimes {
 const FRAMES: usize = 100_000;
 
 /// Opens the window and stays until it is closed. Fails where the system has no screen or nothing can paint on it.
-pub fn run(options: Options) -> Result<FrameTimes> {
+pub fn run(options: AppOptions) -> Result<FrameTimes> {
     let event_loop = EventLoop::<UserEvent>::with_user_event()
         .build()
         .context("there is no screen here: start it on a desktop, or train with `simsiam train`")?;
@@ -36,7 +36,7 @@ pub fn run(options: Options) -> Result<FrameTimes> {
         // Where the loop has ended nobody listens.
         let _ = waker.send_event(UserEvent::News);
     });
-    let mut program = Program {
+    let mut program = WindowProgram {
         app: App::new(options, wake)?,
         proxy,
         gui: None,
@@ -54,7 +54,7 @@ pub fn run(options: Options) -> Result<FrameTimes> {
     }
 }
 
-struct Program {
+struct WindowProgram {
     app: App,
     proxy: EventLoopProxy<UserEvent>,
     gui: Option<Gui>,
@@ -67,7 +67,7 @@ struct Program {
     times: FrameTimes,
 }
 
-impl Program {
+impl WindowProgram {
     /// A frame at `when`, or before.
     fn paint_at(&mut self, when: Instant) {
         self.due = Some(self.due.map_or(when, |due| due.min(when)));
@@ -134,7 +134,7 @@ impl Program {
     }
 }
 
-impl ApplicationHandler<UserEvent> for Program {
+impl ApplicationHandler<UserEvent> for WindowProgram {
     fn resumed(&mut self, event_loop: &ActiveEventLoop) {
         if self.gui.is_none() {
             self.open_window(event_loop);

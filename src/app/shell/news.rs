@@ -4,13 +4,13 @@ use std::time::Instant;
 
 use super::closing::Closing;
 use super::{App, START};
-use crate::app::platform::dialogs::{Dialog, Purpose};
+use crate::app::platform::dialogs::{Dialog, DialogPurpose};
 use crate::app::state::Activity;
 use crate::app::state::notices::{Grade, Remedy};
 use crate::app::state::record::Record;
-use crate::app::workers::estimate::Answer;
-use crate::app::workers::follow::Found;
-use crate::app::workers::session::{Ending, Session, Told};
+use crate::app::workers::estimate::EstimateAnswer;
+use crate::app::workers::follow::FollowEvent;
+use crate::app::workers::session::{Ending, Session, SessionEvent};
 use crate::train::{Event, Line};
 
 impl App {
@@ -30,8 +30,8 @@ impl App {
             self.dialog = None;
             match (purpose, folder) {
                 (_, None) => {}
-                (Purpose::Open, Some(folder)) => self.take(&folder),
-                (Purpose::Runs, Some(folder)) => {
+                (DialogPurpose::Open, Some(folder)) => self.take(&folder),
+                (DialogPurpose::Runs, Some(folder)) => {
                     self.lister.look(&folder);
                     self.state.settings.runs = folder;
                 }
@@ -45,14 +45,14 @@ impl App {
         }
     }
 
-    pub(super) fn told(&mut self, told: Told) {
+    pub(super) fn told(&mut self, told: SessionEvent) {
         match told {
-            Told::Preparing(text) => {
+            SessionEvent::Preparing(text) => {
                 if let Activity::Preparing(before) = &mut self.state.activity {
                     *before = text;
                 }
             }
-            Told::Began { folder, config } => {
+            SessionEvent::Began { folder, config } => {
                 if let Activity::Preparing(_) = self.state.activity {
                     self.state.activity = Activity::Training { paused: false };
                 }
@@ -61,13 +61,13 @@ impl App {
                 self.state.trained = Some(folder);
                 self.lister.look(&self.state.settings.runs);
             }
-            Told::Before(lines) => {
+            SessionEvent::Before(lines) => {
                 if let Some(run) = self.state.own() {
                     lines.iter().for_each(|line| run.record.take(line));
                 }
             }
-            Told::Event(event) => self.heard(&event),
-            Told::Ended(ending) => self.ended(ending),
+            SessionEvent::Event(event) => self.heard(&event),
+            SessionEvent::Ended(ending) => self.ended(ending),
         }
     }
 
@@ -134,7 +134,7 @@ impl App {
             let live = listed.iter().any(|l| l.live && l.folder == run.folder);
             for found in follow.poll() {
                 match found {
-                    Found::Lines(lines) => {
+                    FollowEvent::Lines(lines) => {
                         for line in &lines {
                             run.record.take(line);
                             // What went wrong with runs of old shows in their curves.
@@ -144,8 +144,8 @@ impl App {
                             }
                         }
                     }
-                    Found::Anew => run.record = Record::new(&run.record.config),
-                    Found::Error(error) => said.push((error, String::new())),
+                    FollowEvent::Anew => run.record = Record::new(&run.record.config),
+                    FollowEvent::Error(error) => said.push((error, String::new())),
                 }
             }
         }
@@ -154,7 +154,7 @@ impl App {
         }
     }
 
-    pub(super) fn estimated(&mut self, answer: Answer) {
+    pub(super) fn estimated(&mut self, answer: EstimateAnswer) {
         self.state.measuring &= !answer.question.trial;
         let current = answer.question == self.question(answer.question.trial);
         if !current {

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::{App, CURVES, START};
-use crate::app::platform::dialogs::{Dialog, Purpose};
+use crate::app::platform::dialogs::{Dialog, DialogPurpose};
 use crate::app::state::notices::{Grade, Remedy};
 use crate::app::state::record::Record;
 use crate::app::state::{Activity, Wish};
-use crate::app::workers::estimate::Question;
+use crate::app::workers::estimate::EstimateQuestion;
 use crate::app::workers::follow::Follow;
 use crate::app::workers::listing;
-use crate::app::workers::session::{Job, Session};
+use crate::app::workers::session::{Session, SessionJob};
 use crate::train::{Command, RunFolder};
 
 impl App {
@@ -19,13 +19,13 @@ impl App {
             Wish::Start => {
                 let config = self.state.editor.config().clone();
                 self.state.settings.remember(&config.data.source);
-                self.begin(Job::New {
+                self.begin(SessionJob::New {
                     config: Box::new(config),
                     parent: listing::absolute(&self.state.settings.runs),
                     name: self.state.editor.preset().to_owned(),
                 });
             }
-            Wish::Continue(folder) => self.begin(Job::Continue(folder)),
+            Wish::Continue(folder) => self.begin(SessionJob::Continue(folder)),
             Wish::Pause => self.command(Command::Pause),
             Wish::Resume => self.command(Command::Resume),
             Wish::Stop => self.command(Command::Stop),
@@ -36,8 +36,8 @@ impl App {
                     self.state.close(&folder);
                 }
             }
-            Wish::AskFolder => self.ask(Purpose::Open),
-            Wish::AskRuns => self.ask(Purpose::Runs),
+            Wish::AskFolder => self.ask(DialogPurpose::Open),
+            Wish::AskRuns => self.ask(DialogPurpose::Runs),
             Wish::Take(source) => {
                 self.state.editor.set_source(&source);
                 self.state.settings.pane = START;
@@ -60,11 +60,11 @@ impl App {
         }
     }
 
-    pub(super) fn ask(&mut self, purpose: Purpose) {
+    pub(super) fn ask(&mut self, purpose: DialogPurpose) {
         if self.dialog.is_none() {
             let start = match purpose {
-                Purpose::Open => PathBuf::from(&self.state.editor.config().data.source),
-                Purpose::Runs => self.state.settings.runs.clone(),
+                DialogPurpose::Open => PathBuf::from(&self.state.editor.config().data.source),
+                DialogPurpose::Runs => self.state.settings.runs.clone(),
             };
             self.dialog = Some(Dialog::open(purpose, Some(&start), self.wake.clone()));
         }
@@ -90,7 +90,7 @@ impl App {
         }
     }
 
-    pub(super) fn begin(&mut self, job: Job) {
+    pub(super) fn begin(&mut self, job: SessionJob) {
         if self.state.is_training() {
             return;
         }
@@ -98,8 +98,8 @@ impl App {
         self.state.activity = Activity::Preparing("Starting…".to_owned());
         self.state.clock = Default::default();
         self.state.trained = match &job {
-            Job::New { .. } => None,
-            Job::Continue(folder) => Some(folder.clone()),
+            SessionJob::New { .. } => None,
+            SessionJob::Continue(folder) => Some(folder.clone()),
         };
         let device = self.state.editor.device.clone();
         self.session = Some(Session::start(job, device, self.wake.clone()));
@@ -121,8 +121,8 @@ impl App {
         }
     }
 
-    pub(super) fn question(&self, trial: bool) -> Question {
-        Question { config: self.state.editor.config().clone(), device: self.state.editor.device.clone(), trial }
+    pub(super) fn question(&self, trial: bool) -> EstimateQuestion {
+        EstimateQuestion { config: self.state.editor.config().clone(), device: self.state.editor.device.clone(), trial }
     }
 
     /// Asks what the settings of the form would take, where they have changed.

@@ -20,7 +20,7 @@ use record::Record;
 use window_settings::WindowSettings;
 
 /// An open run.
-pub(in crate::app) struct Shown {
+pub(in crate::app) struct OpenRun {
     pub name: String,
     pub folder: PathBuf,
     pub record: Record,
@@ -80,7 +80,7 @@ pub(in crate::app) struct Clock {
 /// The state of the window.
 pub(in crate::app) struct AppState {
     pub editor: ConfigEditor,
-    pub shown: Vec<Shown>,
+    pub shown: Vec<OpenRun>,
     /// Which of them is in front.
     pub focus: usize,
     /// The folder of the run that this window trains.
@@ -130,7 +130,7 @@ impl AppState {
     }
 
     /// The run in front.
-    pub fn front(&self) -> Option<&Shown> {
+    pub fn front(&self) -> Option<&OpenRun> {
         self.shown.get(self.focus)
     }
 
@@ -143,7 +143,7 @@ impl AppState {
     pub fn lay(&mut self, folder: &Path, record: Record, follow: Option<Follow>) {
         let used: Vec<usize> = self.shown.iter().map(|run| run.color).collect();
         let color = (0..).find(|color| !used.contains(color)).unwrap_or(0);
-        let shown = Shown {
+        let shown = OpenRun {
             name: crate::app::workers::listing::name(folder),
             folder: folder.to_path_buf(),
             record,
@@ -154,7 +154,7 @@ impl AppState {
         match self.place(folder) {
             Some(place) => {
                 let color = self.shown[place].color;
-                self.shown[place] = Shown { color, ..shown };
+                self.shown[place] = OpenRun { color, ..shown };
                 self.focus = place;
             }
             None => {
@@ -180,7 +180,7 @@ impl AppState {
     }
 
     /// The run that this window trains.
-    pub fn own(&mut self) -> Option<&mut Shown> {
+    pub fn own(&mut self) -> Option<&mut OpenRun> {
         let folder = self.trained.clone()?;
         let place = self.place(&folder)?;
         self.shown.get_mut(place)

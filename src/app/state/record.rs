@@ -42,7 +42,7 @@ impl Curve {
 
 /// How a run stands.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub enum End {
+pub enum RunEnd {
     /// Nothing has ended it for good.
     #[default]
     Open,
@@ -71,7 +71,7 @@ pub struct Record {
     /// Epochs done.
     pub epochs: u64,
     /// How it stands.
-    pub end: End,
+    pub end: RunEnd,
 }
 
 impl Record {
@@ -86,7 +86,7 @@ impl Record {
             knn_untrained: None,
             step: 0,
             epochs: 0,
-            end: End::Open,
+            end: RunEnd::Open,
         }
     }
 
@@ -104,7 +104,7 @@ impl Record {
             Line::Step(line) => {
                 let at = line.step as f64;
                 self.step = self.step.max(line.step);
-                self.end = End::Open;
+                self.end = RunEnd::Open;
                 let values = [
                     (Curve::Loss, line.loss),
                     (Curve::OutputStd, line.output_std),
@@ -138,9 +138,9 @@ impl Record {
             Line::Alarm(line) => self.alarms.push(line.clone()),
             Line::Done(line) => {
                 self.step = self.step.max(line.steps);
-                self.end = End::Done;
+                self.end = RunEnd::Done;
             }
-            Line::Failed(line) => self.end = End::Failed(line.message.clone()),
+            Line::Failed(line) => self.end = RunEnd::Failed(line.message.clone()),
         }
     }
 

@@ -4,9 +4,11 @@ use std::ops::RangeInclusive;
 
 use egui_plot::{GridInput, GridMark};
 
+use crate::picture::{multiples, round_step};
+
 /// How a value is laid on an axis, and what a place on it means.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(in crate::app) struct Axis {
+pub(in crate::app) struct PlotAxis {
     /// What a value is divided by first.
     pub unit: f64,
     /// What is added then: a loss of -1 is as far down as a logarithm goes.
@@ -14,8 +16,8 @@ pub(in crate::app) struct Axis {
     pub log: bool,
 }
 
-impl Axis {
-    pub const PLAIN: Axis = Axis { unit: 1.0, offset: 0.0, log: false };
+impl PlotAxis {
+    pub const PLAIN: PlotAxis = PlotAxis { unit: 1.0, offset: 0.0, log: false };
 
     /// Where a value lies; NaN where a logarithm has no place for it.
     pub fn place(self, value: f64) -> f64 {
@@ -74,28 +76,14 @@ impl Axis {
 
 /// A round distance of marks, four to six of them over this length.
 fn step(length: f64) -> f64 {
-    let rough = (length / 6.0).max(f64::MIN_POSITIVE);
-    let power = 10_f64.powf(rough.log10().floor());
-    [1.0, 2.0, 2.5, 5.0, 10.0]
-        .map(|digit| digit * power)
-        .into_iter()
-        .find(|step| *step >= rough)
-        .unwrap_or(10.0 * power)
+    round_step((length / 6.0).max(f64::MIN_POSITIVE), &[1.0, 2.0, 2.5, 5.0])
 }
 
 /// Round numbers at even distances.
 fn even(low: f64, high: f64) -> Vec<GridMark> {
-    let step = step(high - low);
-    let first = (low / step).ceil() as i64;
-    (first..first + 12)
-        .map(|n| n as f64 * step)
-        .take_while(|value| *value <= high)
-        .map(|value| GridMark {
-            value,
-            // As far apart as they are, so that all have a line of one strength and their number.
-            step_size: (high - low) / 2.0,
-        })
-        .collect()
+    // As far apart as they are, so that all have a line of one strength and their number.
+    let step_size = (high - low) / 2.0;
+    multiples(step(high - low), low, high).into_iter().map(|value| GridMark { value, step_size }).collect()
 }
 
 /// A number in few digits.
@@ -133,12 +121,12 @@ mod tests {
 
     #[test]
     fn places_and_values_belong_together() {
-        let loss = Axis { unit: 1.0, offset: 1.0, log: true };
+        let loss = PlotAxis { unit: 1.0, offset: 1.0, log: true };
         for value in [-0.9, -0.5, 0.0, 1.0] {
             assert!((loss.value(loss.place(value)) - value).abs() < 1e-12);
         }
         assert!(loss.place(-1.0).is_nan() && loss.place(-2.0).is_nan());
-        let epochs = Axis { unit: 50.0, ..Axis::PLAIN };
+        let epochs = PlotAxis { unit: 50.0, ..PlotAxis::PLAIN };
         assert_eq!((epochs.place(100.0), epochs.value(2.0)), (2.0, 2.0));
     }
 
@@ -161,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_logarithm_has_its_marks_at_round_numbers() {
-        let axis = Axis { log: true, ..Axis::PLAIN };
+        let axis = PlotAxis { log: true, ..PlotAxis::PLAIN };
         let marks = axis.marks(GridInput { bounds: (-0.1, 2.1), base_step_size: 0.01 });
         let labels: Vec<String> = marks.into_iter().map(|mark| axis.label(mark, &(-0.1..=2.1))).collect();
         assert_eq!(labels, ["1", "2", "5", "10", "20", "50", "100"]);
@@ -169,8 +157,8 @@ mod tests {
         assert!((5..12).contains(&wide.len()), "{}", wide.len());
         // Neighbours can be told apart.
         for seen in [0.0872..=0.0891, -1.0..=0.1, 0.0..=130.0, 0.0..=2e6] {
-            let marks = Axis::PLAIN.marks(GridInput { bounds: (*seen.start(), *seen.end()), base_step_size: 1e-9 });
-            let mut labels: Vec<String> = marks.into_iter().map(|mark| Axis::PLAIN.label(mark, &seen)).collect();
+            let marks = PlotAxis::PLAIN.marks(GridInput { bounds: (*seen.start(), *seen.end()), base_step_size: 1e-9 });
+            let mut labels: Vec<String> = marks.into_iter().map(|mark| PlotAxis::PLAIN.label(mark, &seen)).collect();
             let count = labels.len();
             labels.dedup();
             assert!(count >= 4 && labels.len() == count, "{labels:?}");

@@ -3,7 +3,7 @@
 use egui::{Align, Button, Layout, ProgressBar, RichText, Ui};
 
 use super::axis::round;
-use crate::app::state::record::{Curve, End};
+use crate::app::state::record::{Curve, RunEnd};
 use crate::app::state::window_settings::Look;
 use crate::app::state::{Activity, AppState, Wish};
 use crate::format;
@@ -59,7 +59,7 @@ fn buttons(ui: &mut Ui, state: &mut AppState) {
             let front = state.front();
             let more = front.filter(|run| {
                 let live = state.is_live(&run.folder);
-                run.record.end == End::Open && run.record.start.is_some() && !live
+                run.record.end == RunEnd::Open && run.record.start.is_some() && !live
             });
             let folder = more.map(|run| (run.folder.clone(), run.name.clone()));
             if let Some((folder, name)) = folder
@@ -117,8 +117,8 @@ fn status(ui: &mut Ui, state: &AppState) {
             (_, true, Activity::Training { paused: true }) => "paused",
             (_, true, Activity::Stopping) => "stopping",
             (_, true, _) => "training",
-            (End::Done, ..) => "done",
-            (End::Failed(_), ..) => "failed",
+            (RunEnd::Done, ..) => "done",
+            (RunEnd::Failed(_), ..) => "failed",
             _ if state.is_live(&run.folder) => "trained by another process",
             _ => "stopped",
         };

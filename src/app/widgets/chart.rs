@@ -3,9 +3,9 @@
 use egui::{Color32, RichText, Ui, Vec2};
 use egui_plot::{HLine, HoverPosition, Line, LineStyle, Plot, PlotBounds, PlotPoints, Points, VLine};
 
-use crate::app::state::Shown;
+use crate::app::state::OpenRun;
 use crate::app::state::record::{Curve, Record};
-use crate::app::widgets::axis::{Axis, round};
+use crate::app::widgets::axis::{PlotAxis, round};
 use crate::app::widgets::theme;
 
 /// How curves are drawn.
@@ -25,22 +25,30 @@ const DOTS: usize = 40;
 const NUMBERS: f32 = 46.0;
 
 impl Looks {
-    fn x(self, record: &Record) -> Axis {
-        Axis { unit: if self.epochs { record.steps_per_epoch() } else { 1.0 }, log: self.log_x, ..Axis::PLAIN }
+    fn x(self, record: &Record) -> PlotAxis {
+        PlotAxis { unit: if self.epochs { record.steps_per_epoch() } else { 1.0 }, log: self.log_x, ..PlotAxis::PLAIN }
     }
 
-    fn y(self, curve: Curve) -> Axis {
-        Axis {
+    fn y(self, curve: Curve) -> PlotAxis {
+        PlotAxis {
             // The loss cannot be below -1.
             offset: if self.log_y && curve == Curve::Loss { 1.0 } else { 0.0 },
             log: self.log_y,
-            ..Axis::PLAIN
+            ..PlotAxis::PLAIN
         }
     }
 }
 
 /// Draws `curve` of the `runs` that are visible. `front` is the place of the one whose level and number are shown.
-pub(in crate::app) fn ui(ui: &mut Ui, curve: Curve, runs: &[Shown], front: usize, looks: Looks, size: Vec2, fit: bool) {
+pub(in crate::app) fn ui(
+    ui: &mut Ui,
+    curve: Curve,
+    runs: &[OpenRun],
+    front: usize,
+    looks: Looks,
+    size: Vec2,
+    fit: bool,
+) {
     let in_front = runs.get(front);
     let layout = egui::Layout::top_down(egui::Align::LEFT);
     ui.allocate_ui_with_layout(size, layout, |ui| {
@@ -75,9 +83,9 @@ fn level(curve: Curve, record: &Record) -> Option<(f64, &'static str)> {
     }
 }
 
-fn plot(ui: &mut Ui, curve: Curve, runs: &[Shown], front: Option<&Shown>, looks: Looks, fit: bool) {
+fn plot(ui: &mut Ui, curve: Curve, runs: &[OpenRun], front: Option<&OpenRun>, looks: Looks, fit: bool) {
     let y = looks.y(curve);
-    let x = Axis { log: looks.log_x, ..Axis::PLAIN };
+    let x = PlotAxis { log: looks.log_x, ..PlotAxis::PLAIN };
     let unit = if looks.epochs { "epoch" } else { "step" };
     let color = ui.visuals().text_color();
     let quiet = color.gamma_multiply(0.5);
@@ -154,7 +162,7 @@ fn precise(value: f64) -> String {
 fn draw<'a>(
     ui: &mut egui_plot::PlotUi<'a>,
     curve: Curve,
-    run: &'a Shown,
+    run: &'a OpenRun,
     looks: Looks,
     seen: Option<PlotBounds>,
     pixels: usize,

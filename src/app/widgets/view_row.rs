@@ -8,7 +8,7 @@ use crate::augment::ViewDraws;
 use crate::picture::{self, ViewRow};
 
 /// An image on the screen.
-pub(in crate::app) struct Row {
+pub(in crate::app) struct RowTextures {
     pub name: String,
     pub size: [u32; 2],
     original: TextureHandle,
@@ -16,7 +16,7 @@ pub(in crate::app) struct Row {
 }
 
 /// Puts a row on the screen, in the textures of one that goes.
-pub(in crate::app) fn on_screen(ui: &Ui, row: ViewRow, old: Option<Row>) -> Row {
+pub(in crate::app) fn on_screen(ui: &Ui, row: ViewRow, old: Option<RowTextures>) -> RowTextures {
     let (original, views) = match old {
         Some(old) => {
             let [(a, _), (b, _)] = old.views;
@@ -26,7 +26,7 @@ pub(in crate::app) fn on_screen(ui: &Ui, row: ViewRow, old: Option<Row>) -> Row 
     };
     let [first, second] = views;
     let [a, b] = row.views;
-    Row {
+    RowTextures {
         name: row.name,
         size: row.size,
         original: texture(ui, &row.original, original),
@@ -35,7 +35,7 @@ pub(in crate::app) fn on_screen(ui: &Ui, row: ViewRow, old: Option<Row>) -> Row 
 }
 
 /// The original with the crops of both views.
-pub(in crate::app) fn original(ui: &mut Ui, row: &Row, side: f32) {
+pub(in crate::app) fn original(ui: &mut Ui, row: &RowTextures, side: f32) {
     let (rect, response) = ui.allocate_exact_size(Vec2::splat(side), Sense::hover());
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, format!("original of {}", row.name)));
     let size = Vec2::new(row.size[0] as f32, row.size[1] as f32);
@@ -56,7 +56,7 @@ pub(in crate::app) fn original(ui: &mut Ui, row: &Row, side: f32) {
 /// A view; what was drawn for it shows where the pointer rests on it.
 pub(in crate::app) fn view(
     ui: &mut Ui,
-    row: &Row,
+    row: &RowTextures,
     side: f32,
     number: usize,
     texture: &TextureHandle,

@@ -13,7 +13,7 @@ use crate::train::{self, Blueprint, Command, Event, TrainError, Trainer};
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::app) struct Question {
+pub(in crate::app) struct EstimateQuestion {
     pub config: Config,
     pub device: Option<String>,
     /// Whether to measure the time.
@@ -48,8 +48,8 @@ pub(in crate::app) struct Obstacle {
 }
 
 /// An estimate, or what is in the way of one.
-pub(in crate::app) struct Answer {
-    pub question: Question,
+pub(in crate::app) struct EstimateAnswer {
+    pub question: EstimateQuestion,
     /// The preset that fits the data.
     pub preset: Option<&'static str>,
     pub estimate: Result<Estimate, Obstacle>,
@@ -60,18 +60,22 @@ const TRIAL: u64 = 4;
 const BEFORE: u64 = 2;
 
 /// The thread that estimates.
-pub(in crate::app) fn worker(resources: ResourceCache, wake: Wake) -> Worker<Question, Answer> {
-    Worker::new("estimate", wake, move |question: Question, stale| {
+pub(in crate::app) fn worker(resources: ResourceCache, wake: Wake) -> Worker<EstimateQuestion, EstimateAnswer> {
+    Worker::new("estimate", wake, move |question: EstimateQuestion, stale| {
         let preset = train::preset_for(&question.config.data.source);
         let estimate = match &preset {
             Err(error) => Err(Obstacle::data(error)),
             Ok(_) => estimate(&resources, &question, stale),
         };
-        Some(Answer { preset: preset.ok(), estimate, question })
+        Some(EstimateAnswer { preset: preset.ok(), estimate, question })
     })
 }
 
-fn estimate(resources: &ResourceCache, question: &Question, stale: &dyn Fn() -> bool) -> Result<Estimate, Obstacle> {
+fn estimate(
+    resources: &ResourceCache,
+    question: &EstimateQuestion,
+    stale: &dyn Fn() -> bool,
+) -> Result<Estimate, Obstacle> {
     let config = &question.config;
     let dataset = resources.dataset(config).map_err(|e| Obstacle::data(&e))?;
     config.check_against(dataset.train.len()).map_err(|e| Obstacle::from(TrainError::from(e)))?;

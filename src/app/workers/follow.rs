@@ -19,7 +19,7 @@ const PART: usize = 1 << 20;
 
 /// What it found.
 #[derive(Debug)]
-pub(in crate::app) enum Found {
+pub(in crate::app) enum FollowEvent {
     /// Lines, in their order.
     Lines(Vec<Line>),
     /// The file was cut, because the run continues from an earlier step: what was told is void.
@@ -30,7 +30,7 @@ pub(in crate::app) enum Found {
 
 /// The thread; it ends when this is dropped.
 pub(in crate::app) struct Follow {
-    found: Receiver<Found>,
+    found: Receiver<FollowEvent>,
     end: Arc<AtomicBool>,
 }
 
@@ -48,7 +48,7 @@ impl Follow {
     }
 
     /// What was found since the last call, a few parts at once.
-    pub fn poll(&self) -> Vec<Found> {
+    pub fn poll(&self) -> Vec<FollowEvent> {
         self.found.try_iter().take(4).collect()
     }
 }
@@ -59,7 +59,7 @@ impl Drop for Follow {
     }
 }
 
-fn follow(path: PathBuf, sender: &SyncSender<Found>, end: &AtomicBool, wake: &Wake) {
+fn follow(path: PathBuf, sender: &SyncSender<FollowEvent>, end: &AtomicBool, wake: &Wake) {
     let mut at = 0;
     let mut rest = Vec::new();
     let mut told = None;
@@ -75,7 +75,7 @@ fn follow(path: PathBuf, sender: &SyncSender<Found>, end: &AtomicBool, wake: &Wa
                 let text = format!("{} cannot be read: {error}", path.display());
                 let new = told.as_ref() != Some(&text);
                 told = Some(text.clone());
-                new.then_some(Found::Error(text))
+                new.then_some(FollowEvent::Error(text))
             }
         };
         match more {
@@ -91,12 +91,12 @@ fn follow(path: PathBuf, sender: &SyncSender<Found>, end: &AtomicBool, wake: &Wa
 }
 
 /// The next whole lines of the file from `at` on; `rest` is the begin of one that is not whole yet.
-fn part(path: &Path, at: &mut u64, rest: &mut Vec<u8>) -> std::io::Result<Option<Found>> {
+fn part(path: &Path, at: &mut u64, rest: &mut Vec<u8>) -> std::io::Result<Option<FollowEvent>> {
     let mut file = File::open(path)?;
     if file.metadata()?.len() < *at {
         *at = 0;
         rest.clear();
-        return Ok(Some(Found::Anew));
+        return Ok(Some(FollowEvent::Anew));
     }
     file.seek(SeekFrom::Start(*at))?;
     let mut bytes = Vec::new();
@@ -110,7 +110,7 @@ fn part(path: &Path, at: &mut u64, rest: &mut Vec<u8>) -> std::io::Result<Option
     let text = String::from_utf8_lossy(rest).into_owned();
     *rest = tail;
     let lines: Vec<Line> = text.lines().filter_map(Line::parse).collect();
-    Ok(Some(Found::Lines(lines)))
+    Ok(Some(FollowEvent::Lines(lines)))
 }
 
 #[cfg(test)]
@@ -127,7 +127,7 @@ mod tests {
         let (mut at, mut rest) = (0, Vec::new());
         let mut steps = || -> std::io::Result<Option<Vec<u64>>> {
             Ok(match part(&path, &mut at, &mut rest)? {
-                Some(Found::Lines(lines)) => Some(
+                Some(FollowEvent::Lines(lines)) => Some(
                     lines
                         .iter()
                         .filter_map(|line| match line {
@@ -136,7 +136,7 @@ mod tests {
                         })
                         .collect(),
                 ),
-                Some(Found::Anew) => Some(vec![0]),
+                Some(FollowEvent::Anew) => Some(vec![0]),
                 _ => None,
             })
         };

@@ -27,7 +27,7 @@ const SIDE: u32 = 192;
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::app) struct Question {
+pub(in crate::app) struct NeighbourQuestion {
     /// The run.
     pub folder: PathBuf,
     /// When its newest checkpoint was written.
@@ -39,7 +39,7 @@ pub(in crate::app) struct Question {
 }
 
 /// An image with its name and class.
-pub(in crate::app) struct Shown {
+pub(in crate::app) struct ShownImage {
     pub picture: RgbImage,
     pub name: String,
     pub class: Option<String>,
@@ -47,8 +47,8 @@ pub(in crate::app) struct Shown {
 
 /// An image and those that are nearest to it.
 pub(in crate::app) struct Neighbourhood {
-    pub image: Shown,
-    pub neighbours: Vec<(Shown, f32)>,
+    pub image: ShownImage,
+    pub neighbours: Vec<(ShownImage, f32)>,
     /// Epochs of the network.
     pub epoch: u64,
     /// Test images to choose from.
@@ -58,7 +58,7 @@ pub(in crate::app) struct Neighbourhood {
 }
 
 /// The question with its answer, or why there is none.
-pub(in crate::app) type Answer = (Question, Result<Neighbourhood, String>);
+pub(in crate::app) type NeighbourAnswer = (NeighbourQuestion, Result<Neighbourhood, String>);
 
 /// What is kept of a checkpoint.
 struct CheckpointFeatures {
@@ -76,9 +76,9 @@ pub(in crate::app) fn written(folder: &Path) -> Option<SystemTime> {
 }
 
 /// The thread that looks.
-pub(in crate::app) fn worker(resources: ResourceCache, wake: Wake) -> Worker<Question, Answer> {
+pub(in crate::app) fn worker(resources: ResourceCache, wake: Wake) -> Worker<NeighbourQuestion, NeighbourAnswer> {
     let mut kept = None;
-    Worker::new("neighbours", wake, move |question: Question, stale| {
+    Worker::new("neighbours", wake, move |question: NeighbourQuestion, stale| {
         let answer = find(&resources, &question, &mut kept, stale).map_err(|e| format!("{e:#}"));
         let answer = answer.transpose()?;
         Some((question, answer))
@@ -87,7 +87,7 @@ pub(in crate::app) fn worker(resources: ResourceCache, wake: Wake) -> Worker<Que
 
 fn find(
     resources: &ResourceCache,
-    question: &Question,
+    question: &NeighbourQuestion,
     kept: &mut Option<CheckpointFeatures>,
     stale: &dyn Fn() -> bool,
 ) -> anyhow::Result<Option<Neighbourhood>> {
@@ -121,7 +121,7 @@ fn find(
 /// Makes the features; `None` where they are no longer wanted.
 fn compute(
     resources: &ResourceCache,
-    question: &Question,
+    question: &NeighbourQuestion,
     of: (PathBuf, SystemTime),
     stale: &dyn Fn() -> bool,
 ) -> anyhow::Result<Option<CheckpointFeatures>> {
@@ -167,12 +167,12 @@ fn compute(
     }))
 }
 
-fn show(set: &dyn ImageSet, image: u32, classes: &[String]) -> anyhow::Result<Shown> {
+fn show(set: &dyn ImageSet, image: u32, classes: &[String]) -> anyhow::Result<ShownImage> {
     let index = image as usize;
     let read = set.read(index)?;
     let picture = rgb(read.width, read.height, read.channels, &read.pixels);
     let label = set.labels().and_then(|labels| labels.get(index));
-    Ok(Shown {
+    Ok(ShownImage {
         picture: reduced(picture.unwrap_or_else(|| RgbImage::new(1, 1)), SIDE),
         name: set.name(index),
         class: label.and_then(|&label| classes.get(label as usize)).cloned(),

@@ -5,16 +5,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config::{Config, DataConfig};
 use crate::data::{self, DataError, Dataset, Limits, Spec};
-use crate::gpu::{Gpu, GpuError, Options};
+use crate::gpu::{Gpu, GpuError, GpuOptions};
 
 /// The last thing that was opened, and what it was opened for.
-type Place<K, T> = Arc<Mutex<Option<(K, T)>>>;
+type Shared<K, T> = Arc<Mutex<Option<(K, T)>>>;
 
 /// Opened things; cloning shares them.
 #[derive(Clone, Default)]
 pub(in crate::app) struct ResourceCache {
-    data: Place<DataConfig, Arc<Dataset>>,
-    gpu: Place<Option<String>, Gpu>,
+    data: Shared<DataConfig, Arc<Dataset>>,
+    gpu: Shared<Option<String>, Gpu>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -50,7 +50,7 @@ impl ResourceCache {
             return Ok(gpu.clone());
         }
         *resources = None;
-        let gpu = Gpu::open(device, Options { checked: false })?;
+        let gpu = Gpu::open(device, GpuOptions { checked: false })?;
         *resources = Some((device.map(str::to_owned), gpu.clone()));
         Ok(gpu)
     }

@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 use super::worker::Wake;
 use crate::config::Config;
 use crate::data::{self, Limits, Spec};
-use crate::gpu::{Gpu, Options};
+use crate::gpu::{Gpu, GpuOptions};
 use crate::graph::tune::Cache;
 use crate::train::{Blueprint, Command, Event, Line, Outcome, Run, RunFolder, TrainError};
 
 /// What is to be trained.
 #[derive(Debug, Clone)]
-pub(in crate::app) enum Job {
+pub(in crate::app) enum SessionJob {
     /// A new run, in a free folder of `parent` called after `name`.
     New { config: Box<Config>, parent: PathBuf, name: String },
     /// The run in a folder, from its last checkpoint.
@@ -26,7 +26,7 @@ pub(in crate::app) enum Job {
 
 /// What the thread tells.
 #[derive(Debug)]
-pub(in crate::app) enum Told {
+pub(in crate::app) enum SessionEvent {
     /// What it does before the first step.
     Preparing(String),
     /// The run has a folder: this, with these settings.
@@ -50,14 +50,14 @@ pub(in crate::app) enum Ending {
 /// A training under way.
 pub(in crate::app) struct Session {
     sender: Sender<Command>,
-    told: Receiver<Told>,
+    told: Receiver<SessionEvent>,
     ended: bool,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Session {
     /// Starts the thread. `wake` is called whenever there is something to hear.
-    pub fn start(job: Job, device: Option<String>, wake: Wake) -> Session {
+    pub fn start(job: SessionJob, device: Option<String>, wake: Wake) -> Session {
         let (sender, commands) = mpsc::channel();
         let (tell, told) = mpsc::channel();
         let own = sender.clone();
@@ -73,11 +73,11 @@ impl Session {
                 Ok(Outcome::Stopped { step }) => Ending::Stopped { step },
                 Err(error) => Ending::Failed { device_lost: error.is_lost_device(), error: error.to_string() },
             };
-            say(Told::Ended(ending));
+            say(SessionEvent::Ended(ending));
         };
         let thread = thread::Builder::new().name("training".to_owned()).spawn(work);
         if let Err(error) = &thread {
-            let _ = failed.send(Told::Ended(Ending::Failed {
+            let _ = failed.send(SessionEvent::Ended(Ending::Failed {
                 error: format!("the system starts no thread for the training: {error}"),
                 device_lost: false,
             }));
@@ -92,18 +92,18 @@ impl Session {
     }
 
     /// What was told since the last call.
-    pub fn hear(&mut self) -> Vec<Told> {
+    pub fn hear(&mut self) -> Vec<SessionEvent> {
         let mut told = Vec::new();
         loop {
             match self.told.try_recv() {
                 Ok(what) => {
-                    self.ended |= matches!(what, Told::Ended(_));
+                    self.ended |= matches!(what, SessionEvent::Ended(_));
                     told.push(what);
                 }
                 // A thread that says nothing at its end has failed in a way that nobody thought of.
                 Err(TryRecvError::Disconnected) if !self.ended => {
                     self.ended = true;
-                    told.push(Told::Ended(Ending::Failed {
+                    told.push(SessionEvent::Ended(Ending::Failed {
                         error: "the training has ended unexpectedly; what it printed is in the terminal".to_owned(),
                         device_lost: false,
                     }));
@@ -136,7 +136,7 @@ impl Session {
 }
 
 /// Tells the lines of a run that continues, in parts.
-fn before(metrics: &Path, say: &dyn Fn(Told)) {
+fn before(metrics: &Path, say: &dyn Fn(SessionEvent)) {
     const PART: usize = 4096;
     let Ok(file) = File::open(metrics) else {
         return;
@@ -145,35 +145,35 @@ fn before(metrics: &Path, say: &dyn Fn(Told)) {
     for line in BufReader::new(file).lines().map_while(Result::ok) {
         part.extend(Line::parse(&line));
         if part.len() == PART {
-            say(Told::Before(std::mem::take(&mut part)));
+            say(SessionEvent::Before(std::mem::take(&mut part)));
         }
     }
-    say(Told::Before(part));
+    say(SessionEvent::Before(part));
 }
 
 fn train(
-    job: Job,
+    job: SessionJob,
     device: Option<&str>,
     sender: &Sender<Command>,
     commands: &Receiver<Command>,
-    say: &dyn Fn(Told),
+    say: &dyn Fn(SessionEvent),
 ) -> Result<Outcome, TrainError> {
     let mut continued = None;
     let config = match &job {
-        Job::New { config, .. } => (**config).clone(),
-        Job::Continue(path) => {
+        SessionJob::New { config, .. } => (**config).clone(),
+        SessionJob::Continue(path) => {
             let (folder, config, checkpoint) = RunFolder::open(path, None)?;
             continued = Some((folder, checkpoint));
             config
         }
     };
-    say(Told::Preparing("Opening the data…".to_owned()));
+    say(SessionEvent::Preparing("Opening the data…".to_owned()));
     let spec: Spec = config.data.source.parse()?;
     let dataset = Arc::new(data::open(&spec, Limits::from(&config.data))?);
     config.validate()?;
     config.check_against(dataset.train.len())?;
-    say(Told::Preparing("Opening the device…".to_owned()));
-    let gpu = Gpu::open(device, Options { checked: false })?;
+    say(SessionEvent::Preparing("Opening the device…".to_owned()));
+    let gpu = Gpu::open(device, GpuOptions { checked: false })?;
     let mut blueprint = Blueprint::new(&gpu, &config, dataset)?;
     blueprint.share_device();
     match &continued {
@@ -182,22 +182,22 @@ fn train(
             blueprint.tune(&mut Cache::open(&gpu), &mut |event| {
                 if let Event::Tuning(tuning) = event {
                     let text = format!("Measuring kernels: {} of {}", tuning.done, tuning.of);
-                    say(Told::Preparing(text));
+                    say(SessionEvent::Preparing(text));
                 }
             })?;
         }
     }
-    say(Told::Preparing("Compiling kernels…".to_owned()));
+    say(SessionEvent::Preparing("Compiling kernels…".to_owned()));
     let goes_on = continued.is_some();
     let mut run = match (continued, &job) {
         (Some((folder, checkpoint)), _) => Run::resume(blueprint, folder, &checkpoint)?,
-        (None, Job::New { parent, name, .. }) => Run::create(blueprint, &RunFolder::next(parent, name))?,
+        (None, SessionJob::New { parent, name, .. }) => Run::create(blueprint, &RunFolder::next(parent, name))?,
         // A run to continue was opened above.
-        (None, Job::Continue(path)) => Run::create(blueprint, path)?,
+        (None, SessionJob::Continue(path)) => Run::create(blueprint, path)?,
     };
-    say(Told::Began { folder: run.folder().path().to_path_buf(), config: Box::new(config) });
+    say(SessionEvent::Began { folder: run.folder().path().to_path_buf(), config: Box::new(config) });
     if goes_on {
         before(&run.folder().metrics(), say);
     }
-    run.train(sender, commands, &mut |event| say(Told::Event(event.clone())))
+    run.train(sender, commands, &mut |event| say(SessionEvent::Event(event.clone())))
 }

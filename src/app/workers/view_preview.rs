@@ -18,26 +18,26 @@ pub(in crate::app) enum Sight {
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::app) struct Question {
+pub(in crate::app) struct ViewQuestion {
     pub config: Config,
     pub device: Option<String>,
     pub sight: Sight,
 }
 
 /// Images with both views.
-pub(in crate::app) struct Seen {
+pub(in crate::app) struct PreviewedImages {
     pub rows: Vec<ViewRow>,
     /// Images that there are to choose from.
     pub images: usize,
 }
 
 /// The question with its answer, or why there is none.
-pub(in crate::app) type Answer = (Question, Result<Seen, String>);
+pub(in crate::app) type ViewAnswer = (ViewQuestion, Result<PreviewedImages, String>);
 
 /// The thread that looks.
-pub(in crate::app) fn worker(resources: ResourceCache, wake: Wake) -> Worker<Question, Answer> {
+pub(in crate::app) fn worker(resources: ResourceCache, wake: Wake) -> Worker<ViewQuestion, ViewAnswer> {
     let mut kept: Option<(Config, usize, Preview)> = None;
-    Worker::new("views", wake, move |question: Question, stale| {
+    Worker::new("views", wake, move |question: ViewQuestion, stale| {
         // While a slider is dragged only its last position counts.
         if stale() {
             return None;
@@ -49,10 +49,10 @@ pub(in crate::app) fn worker(resources: ResourceCache, wake: Wake) -> Worker<Que
 
 fn look(
     resources: &ResourceCache,
-    question: &Question,
+    question: &ViewQuestion,
     kept: &mut Option<(Config, usize, Preview)>,
-) -> anyhow::Result<Seen> {
-    let Question { config, device, sight } = question;
+) -> anyhow::Result<PreviewedImages> {
+    let ViewQuestion { config, device, sight } = question;
     config.validate()?;
     let dataset = resources.dataset(config)?;
     let set = &dataset.train;
@@ -82,5 +82,5 @@ fn look(
         rows.extend(view_row(config, &dataset, image, &views)?);
     }
     *kept = Some((config.clone(), wanted, preview));
-    Ok(Seen { rows, images: set.len() })
+    Ok(PreviewedImages { rows, images: set.len() })
 }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use simsiam::config::Precision;
 use simsiam::gpu::{Gpu, Roofline};
-use simsiam::graph::tune::{Measured, OpSignature, Outcome, Trial, Work, measure, signatures};
+use simsiam::graph::tune::{Measured, OpSignature, Trial, TrialOutcome, Work, measure, signatures};
 use simsiam::graph::{self, Graph, Shape, Target};
 use simsiam::method::simsiam::training_step;
 use simsiam::model::Parameters;
@@ -186,12 +186,12 @@ fn print(row: &Row, peak: f64) {
     let order = |trial: &Trial| trial.seconds().unwrap_or(f64::INFINITY);
     trials.sort_by(|(_, a), (_, b)| order(a).total_cmp(&order(b)));
     let untried = trials.len();
-    trials.retain(|(_, trial)| trial.outcome != Outcome::Untried);
+    trials.retain(|(_, trial)| trial.outcome != TrialOutcome::Untried);
     let untried = untried - trials.len();
     for (index, trial) in trials {
         let mark = if index == row.measured.chosen { "*" } else { " " };
         let outcome = match &trial.outcome {
-            Outcome::Seconds(seconds) => {
+            TrialOutcome::Seconds(seconds) => {
                 let rate = row.gflops(trial);
                 let rate = rate.map(|g| format!(" {g:>9.1} {:>6.1} %", 100.0 * g / peak));
                 format!("{:>9.3} ms{}", seconds * 1e3, rate.unwrap_or_default())
@@ -206,16 +206,16 @@ fn print(row: &Row, peak: f64) {
 }
 
 /// Why there is no time.
-fn explain(outcome: &Outcome) -> String {
+fn explain(outcome: &TrialOutcome) -> String {
     match outcome {
-        Outcome::Seconds(_) => "timed".to_owned(),
-        Outcome::Failed(reason) => {
+        TrialOutcome::Seconds(_) => "timed".to_owned(),
+        TrialOutcome::Failed(reason) => {
             let words: Vec<&str> = reason.split_whitespace().collect();
             format!("fails: {}", words.join(" "))
         }
-        Outcome::Differs(by) => format!("differs from the first by {by:.1e}"),
-        Outcome::TooLarge => "needs too much memory".to_owned(),
-        Outcome::Untried => "not tried: the budget is used up".to_owned(),
+        TrialOutcome::Differs(by) => format!("differs from the first by {by:.1e}"),
+        TrialOutcome::TooLarge => "needs too much memory".to_owned(),
+        TrialOutcome::Untried => "not tried: the budget is used up".to_owned(),
     }
 }
 

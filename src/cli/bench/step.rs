@@ -13,7 +13,7 @@ use simsiam::graph::{GraphError, Precision, Recomputed};
 use super::gemm::{self, SIDE};
 use super::network::Network;
 use super::profile::Profile;
-use super::subject::{Pace, Subject};
+use super::subject::{StepTimes, Subject};
 use crate::cli::device::DeviceArg;
 use crate::cli::train::recomputation;
 use crate::cli::tuning::tell;
@@ -64,18 +64,18 @@ pub struct Args {
 }
 
 /// What the adapter reaches where nothing is in the way, in operations and bytes a second.
-struct Limits {
+struct DeviceLimits {
     roofline: Roofline,
     gemm: f64,
 }
 
-impl Limits {
-    fn measure(gpu: &Gpu, precision: config::Precision) -> Result<Limits> {
+impl DeviceLimits {
+    fn measure(gpu: &Gpu, precision: config::Precision) -> Result<DeviceLimits> {
         let activations = match precision {
             config::Precision::F32 => Precision::F32,
             config::Precision::F16 => Precision::F16,
         };
-        Ok(Limits { roofline: Roofline::measure(gpu)?, gemm: gemm::flops(gpu, activations)? })
+        Ok(DeviceLimits { roofline: Roofline::measure(gpu)?, gemm: gemm::flops(gpu, activations)? })
     }
 
     /// The roofline for the precision of a step.
@@ -91,7 +91,7 @@ struct Row {
     flops: u64,
     memory: u64,
     recomputed: Recomputed,
-    pace: Pace,
+    pace: StepTimes,
     profile: Option<Profile>,
     /// What was chosen, unless nothing was to be.
     tuned: Option<Tuned>,
@@ -112,7 +112,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let gpu = args.device.open()?;
     // A step that does not fit is refused before anything is measured.
     let mut first = (!table).then(|| Subject::new(&gpu, &configs[0], !args.no_tune)).transpose()?;
-    let limits = Limits::measure(&gpu, configs[0].run.precision)?;
+    let limits = DeviceLimits::measure(&gpu, configs[0].run.precision)?;
     if table && !args.json {
         head(&gpu, &limits, &configs[0]);
     }
@@ -151,7 +151,7 @@ fn configuration(args: &Args, width: &str, batch: &str) -> Result<Config> {
     Ok(config)
 }
 
-fn measure(args: &Args, gpu: &Gpu, config: &Config, mut subject: Subject, limits: &Limits) -> Result<Row> {
+fn measure(args: &Args, gpu: &Gpu, config: &Config, mut subject: Subject, limits: &DeviceLimits) -> Result<Row> {
     let pace = subject.pace(args.steps as usize, gpu.has_timestamps())?;
     let wanted = args.profile || args.trace.is_some();
     let profile = wanted.then(|| {
@@ -185,12 +185,12 @@ impl Row {
         self.config.optim.batch_size as f64 / self.pace.median
     }
 
-    fn share_of_peak(&self, limits: &Limits) -> f64 {
+    fn share_of_peak(&self, limits: &DeviceLimits) -> f64 {
         self.rate() / limits.peak(&self.config)
     }
 }
 
-fn object(args: &Args, gpu: &Gpu, limits: &Limits, row: &Row) -> Value {
+fn object(args: &Args, gpu: &Gpu, limits: &DeviceLimits, row: &Row) -> Value {
     let (config, pace) = (&row.config, &row.pace);
     json!({
         "adapter": gpu.report().name,
@@ -229,7 +229,7 @@ fn object(args: &Args, gpu: &Gpu, limits: &Limits, row: &Row) -> Value {
     })
 }
 
-fn limits_in_words(limits: &Limits) -> String {
+fn limits_in_words(limits: &DeviceLimits) -> String {
     let also = |what: &str, flops: Option<f64>| match flops {
         Some(flops) => format!(", {what} {:.0}", flops * 1e-9),
         None => String::new(),
@@ -244,7 +244,7 @@ fn limits_in_words(limits: &Limits) -> String {
     )
 }
 
-fn text(args: &Args, gpu: &Gpu, limits: &Limits, row: &Row) {
+fn text(args: &Args, gpu: &Gpu, limits: &DeviceLimits, row: &Row) {
     let (report, config, pace) = (gpu.report(), &row.config, &row.pace);
     say!("device   {} ({}, driver {})", report.name, report.backend, report.driver);
     say!("limits   {}", limits_in_words(limits));
@@ -284,7 +284,7 @@ fn text(args: &Args, gpu: &Gpu, limits: &Limits, row: &Row) {
     }
 }
 
-fn head(gpu: &Gpu, limits: &Limits, config: &Config) {
+fn head(gpu: &Gpu, limits: &DeviceLimits, config: &Config) {
     let report = gpu.report();
     say!("{} ({}, driver {}): {}", report.name, report.backend, report.driver, limits_in_words(limits));
     say!(
@@ -297,7 +297,7 @@ fn head(gpu: &Gpu, limits: &Limits, config: &Config) {
     say!("width batch   ms a step  ms an image  images/s  GFLOP/s  of peak       MiB  host %  idle %");
 }
 
-fn line(limits: &Limits, row: &Row) {
+fn line(limits: &DeviceLimits, row: &Row) {
     let (config, pace) = (&row.config, &row.pace);
     let batch = config.optim.batch_size;
     let idle = match pace.idle {

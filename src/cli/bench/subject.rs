@@ -45,7 +45,7 @@ pub struct Subject {
 }
 
 /// What its steps took.
-pub struct Pace {
+pub struct StepTimes {
     /// Seconds from one step's end to the next one's: the median, and the least.
     pub median: f64,
     pub least: f64,
@@ -137,7 +137,7 @@ impl Subject {
     }
 
     /// Runs and times `steps` steps, pipelined.
-    pub fn pace(&mut self, steps: usize, clock: bool) -> Result<Pace> {
+    pub fn pace(&mut self, steps: usize, clock: bool) -> Result<StepTimes> {
         let (mut intervals, mut busy) = (Vec::new(), Vec::new());
         if clock {
             self.program.plan().mark_replays(WARM_UP + AHEAD + steps)?;
@@ -157,7 +157,7 @@ impl Subject {
         let gaps: Vec<f64> =
             replays[WARM_UP.min(replays.len())..].windows(2).map(|pair| (pair[1][0] - pair[0][1]).max(0.0)).collect();
         let busy: Vec<f64> = busy.iter().map(Duration::as_secs_f64).collect();
-        Ok(Pace {
+        Ok(StepTimes {
             least: intervals.iter().copied().fold(f64::INFINITY, f64::min),
             median: median(intervals),
             host: median(busy),

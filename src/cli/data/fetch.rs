@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use indicatif::{DecimalBytes, ProgressBar, ProgressStyle};
-use simsiam::data::fetch::{self, Event, Options, Outcome};
+use simsiam::data::fetch::{self, FetchEvent, FetchOptions, FetchOutcome};
 
 use super::quoted;
 use crate::cli::say;
@@ -31,8 +31,8 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<ExitCode> {
     let entry = fetch::find(&args.name)?;
-    let options = Options { from: args.from.clone(), ..Options::default() };
-    let mut progress = Progress::new();
+    let options = FetchOptions { from: args.from.clone(), ..FetchOptions::default() };
+    let mut progress = DownloadProgress::new();
     let result = fetch::fetch(&entry, &args.to, &options, &mut |event| {
         progress.listen(&event);
     });
@@ -40,8 +40,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let outcome = result?;
     let folder = outcome.folder().display();
     match &outcome {
-        Outcome::Fetched(_) => say!("{}: complete, in {folder}", entry.name),
-        Outcome::AlreadyThere(_) => {
+        FetchOutcome::Fetched(_) => say!("{}: complete, in {folder}", entry.name),
+        FetchOutcome::AlreadyThere(_) => {
             say!("{}: already complete in {folder}, nothing done", entry.name)
         }
     }
@@ -51,14 +51,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// A bar in a terminal, plain lines elsewhere.
-struct Progress {
+struct DownloadProgress {
     terminal: bool,
     bar: Option<ProgressBar>,
     bytes: u64,
     last: Instant,
 }
 
-impl Progress {
+impl DownloadProgress {
     fn new() -> Self {
         Self {
             terminal: std::io::stdout().is_terminal() && std::io::stderr().is_terminal(),
@@ -68,9 +68,9 @@ impl Progress {
         }
     }
 
-    fn listen(&mut self, event: &Event) {
+    fn listen(&mut self, event: &FetchEvent) {
         match event {
-            Event::Downloading { file, have } => {
+            FetchEvent::Downloading { file, have } => {
                 self.end();
                 self.bytes = file.bytes;
                 let so_far = match have {
@@ -83,7 +83,7 @@ impl Progress {
                 }
                 self.last = Instant::now();
             }
-            Event::Bytes { have } => match &self.bar {
+            FetchEvent::Bytes { have } => match &self.bar {
                 Some(bar) => bar.set_position(*have),
                 None if self.last.elapsed() >= EVERY => {
                     say!("  {} of {}", DecimalBytes(*have), DecimalBytes(self.bytes));
@@ -91,14 +91,14 @@ impl Progress {
                 }
                 None => {}
             },
-            Event::Retry { problem, wait } => {
+            FetchEvent::Retry { problem, wait } => {
                 let seconds = wait.as_secs_f64();
                 self.line(&format!("{problem}; trying again in {seconds:.0} s"));
             }
-            Event::NextServer { error } => self.line(&format!("{error}; trying the next server")),
-            Event::Checking { file } => self.line(&format!("{}: checking", file.name)),
-            Event::Unpacking { file } => self.line(&format!("{}: unpacking", file.name)),
-            Event::Leftover { folder, problem } => {
+            FetchEvent::NextServer { error } => self.line(&format!("{error}; trying the next server")),
+            FetchEvent::Checking { file } => self.line(&format!("{}: checking", file.name)),
+            FetchEvent::Unpacking { file } => self.line(&format!("{}: unpacking", file.name)),
+            FetchEvent::Leftover { folder, problem } => {
                 let folder = folder.display();
                 self.line(&format!("warning: {folder} cannot be removed: {problem}; remove it by hand"));
             }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use simsiam::data::pack::{self, Packing};
 use simsiam::data::{self, Limits, Spec};
 
-use super::progress::Progress;
+use super::progress::ImageProgress;
 use super::quoted;
 use crate::cli::devices::size;
 use crate::cli::{UsageError, say};
@@ -54,7 +54,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let packing =
         Packing { short_side: args.short_side, threads: args.threads as usize, unreadable: args.max_unreadable };
-    let mut progress = Progress::default();
+    let mut progress = ImageProgress::default();
     let packed = pack::write(&dataset, &args.out, &packing, &mut |done, of| progress.at(done, of));
     progress.end();
     let packed = packed?;

@@ -12,13 +12,13 @@ const EVERY: Duration = Duration::from_secs(10);
 
 /// On standard error, and only where the pass takes long: a bar in a terminal, plain lines elsewhere.
 #[derive(Default)]
-pub struct Progress {
+pub struct ImageProgress {
     /// When the first image was done, and when the last line was written.
     times: Option<[Instant; 2]>,
     bar: Option<ProgressBar>,
 }
 
-impl Progress {
+impl ImageProgress {
     /// Shorter passes show nothing.
     const SHORT: Duration = Duration::from_millis(500);
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use simsiam::augment::Patch;
 use simsiam::config::Config;
 use simsiam::data::Dataset;
-use simsiam::data::survey::{Class, Part, Sizes, Survey};
+use simsiam::data::survey::{Class, SetSurvey, Sizes, Survey};
 use simsiam::{eval, train};
 
 use super::quoted;
@@ -146,7 +146,7 @@ impl<'a> Report<'a> {
     }
 
     fn say_unreadable(&self) {
-        let bad: Vec<(&str, &Part)> = self.survey.parts().filter(|(_, part)| part.unreadable > 0).collect();
+        let bad: Vec<(&str, &SetSurvey)> = self.survey.parts().filter(|(_, part)| part.unreadable > 0).collect();
         if bad.is_empty() {
             say!("broken   none: every image can be read");
         }
@@ -247,7 +247,7 @@ impl<'a> Report<'a> {
 }
 
 /// Sizes and colours of the images of a part, with a sign between width and height.
-fn looks(part: &Part, times: &str) -> String {
+fn looks(part: &SetSurvey, times: &str) -> String {
     let text = |[width, height]: [u32; 2]| format!("{width}{times}{height}");
     let sizes = match part.sizes {
         None => return "none can be read".to_owned(),

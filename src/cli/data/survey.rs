@@ -9,7 +9,7 @@ use simsiam::data::survey::survey;
 use simsiam::data::{self, Limits, Spec};
 use simsiam::picture::{self, ContactSheet};
 
-use super::progress::Progress;
+use super::progress::ImageProgress;
 use super::report::Report;
 use crate::cli::say;
 use crate::cli::settings::Settings;
@@ -49,7 +49,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let configured = settings.configure(&[])?;
     let spec: Spec = args.data.parse()?;
     let dataset = data::open_unchecked(&spec, Limits::from(&configured.config.data))?;
-    let mut progress = Progress::default();
+    let mut progress = ImageProgress::default();
     let survey = survey(&dataset, &mut |done, of| progress.at(done, of));
     progress.end();
     let recognised = spec.recognise()?.to_string();

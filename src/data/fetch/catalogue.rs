@@ -9,7 +9,7 @@ use super::FetchError;
 
 /// A data set and how to get it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct CatalogueEntry {
     /// What is typed: `cifar10`.
     pub name: String,
     /// What stands before the colon after `--data`: `cifar10`.
@@ -46,7 +46,7 @@ pub struct RemoteFile {
     pub sha256: String,
 }
 
-impl Entry {
+impl CatalogueEntry {
     /// Bytes to download.
     pub fn download_bytes(&self) -> u64 {
         self.files.iter().map(|file| file.bytes).sum()
@@ -59,12 +59,12 @@ impl Entry {
 }
 
 /// Everything that can be fetched.
-pub fn catalogue() -> Vec<Entry> {
+pub fn catalogue() -> Vec<CatalogueEntry> {
     vec![cifar10(), cifar100(), stl10(), fashion_mnist()]
 }
 
 /// The set called `name`, or an error that lists what there is.
-pub fn find(name: &str) -> Result<Entry, FetchError> {
+pub fn find(name: &str) -> Result<CatalogueEntry, FetchError> {
     let all = catalogue();
     let known: Vec<String> = all.iter().map(|entry| entry.name.clone()).collect();
     all.into_iter()
@@ -72,9 +72,9 @@ pub fn find(name: &str) -> Result<Entry, FetchError> {
         .ok_or_else(|| FetchError::Unknown { name: name.to_owned(), known: known.join(", ") })
 }
 
-fn cifar10() -> Entry {
+fn cifar10() -> CatalogueEntry {
     let batch = "data_batch_1.bin data_batch_2.bin data_batch_3.bin data_batch_4.bin data_batch_5.bin test_batch.bin";
-    Entry {
+    CatalogueEntry {
         name: "cifar10".to_owned(),
         kind: "cifar10".to_owned(),
         folder: "cifar-10-batches-bin".to_owned(),
@@ -90,8 +90,8 @@ fn cifar10() -> Entry {
     }
 }
 
-fn cifar100() -> Entry {
-    Entry {
+fn cifar100() -> CatalogueEntry {
+    CatalogueEntry {
         name: "cifar100".to_owned(),
         kind: "cifar100".to_owned(),
         folder: "cifar-100-binary".to_owned(),
@@ -107,10 +107,10 @@ fn cifar100() -> Entry {
     }
 }
 
-fn stl10() -> Entry {
+fn stl10() -> CatalogueEntry {
     // Bytes an image.
     let image = 96 * 96 * 3;
-    Entry {
+    CatalogueEntry {
         name: "stl10".to_owned(),
         kind: "stl10".to_owned(),
         folder: "stl10_binary".to_owned(),
@@ -131,7 +131,7 @@ fn stl10() -> Entry {
     }
 }
 
-fn fashion_mnist() -> Entry {
+fn fashion_mnist() -> CatalogueEntry {
     let file = |name, bytes, sha256| {
         let folders = [
             "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
@@ -153,7 +153,7 @@ fn fashion_mnist() -> Entry {
         ),
         file("t10k-labels-idx1-ubyte.gz", 5_148, "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
     ];
-    Entry {
+    CatalogueEntry {
         name: "fashion-mnist".to_owned(),
         kind: "idx".to_owned(),
         folder: "fashion-mnist".to_owned(),

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use ureq::http::HeaderMap;
 use ureq::{Agent, Error as HttpError};
 
-use super::{Event, FetchError, Options, RemoteFile};
+use super::{FetchError, FetchEvent, FetchOptions, RemoteFile};
 
 /// Tries that bring less than this count as failures, in bytes.
 const GETTING_ON: u64 = 1 << 16;
@@ -30,7 +30,7 @@ enum Failure {
 }
 
 /// What makes requests, with the environment's proxies unless told otherwise.
-pub(super) fn agent(options: &Options) -> Agent {
+pub(super) fn agent(options: &FetchOptions) -> Agent {
     let config = Agent::config_builder()
         .user_agent(concat!("simsiam/", env!("CARGO_PKG_VERSION")))
         .http_status_as_error(false)
@@ -51,13 +51,13 @@ pub(super) fn download(
     file: &RemoteFile,
     urls: &[String],
     path: &Path,
-    options: &Options,
-    listen: &mut dyn FnMut(Event),
+    options: &FetchOptions,
+    listen: &mut dyn FnMut(FetchEvent),
 ) -> Result<(), FetchError> {
     let mut result = Err(FetchError::Server { url: file.name.clone(), problem: "no address is known".to_owned() });
     for (index, url) in urls.iter().enumerate() {
         result = from_one(agent, file, url, path, options, listen).and_then(|()| {
-            listen(Event::Checking { file });
+            listen(FetchEvent::Checking { file });
             check(path, file, url, "the part is discarded, run this again").inspect_err(|e| {
                 if matches!(e, FetchError::Checksum { .. }) {
                     // Where it cannot be removed, the next run finds it wrong again.
@@ -67,7 +67,7 @@ pub(super) fn download(
         });
         match &result {
             Err(error) if !error.is_local() && index + 1 < urls.len() => {
-                listen(Event::NextServer { error });
+                listen(FetchEvent::NextServer { error });
             }
             _ => break,
         }
@@ -102,8 +102,8 @@ fn from_one(
     file: &RemoteFile,
     url: &str,
     path: &Path,
-    options: &Options,
-    listen: &mut dyn FnMut(Event),
+    options: &FetchOptions,
+    listen: &mut dyn FnMut(FetchEvent),
 ) -> Result<(), FetchError> {
     let mut part = Part::open(path)?;
     let mut tag = None;
@@ -130,7 +130,7 @@ fn from_one(
         }
         let wait = options.wait.saturating_mul(1 << (tries - 1).min(16));
         let wait = wait.min(WAIT_MOST);
-        listen(Event::Retry { problem: &problem, wait });
+        listen(FetchEvent::Retry { problem: &problem, wait });
         std::thread::sleep(wait);
     }
 }
@@ -142,7 +142,7 @@ fn attempt(
     url: &str,
     part: &mut Part,
     tag: &mut Option<String>,
-    listen: &mut dyn FnMut(Event),
+    listen: &mut dyn FnMut(FetchEvent),
 ) -> Result<(), Failure> {
     let server = |problem: String| Failure::Final(FetchError::Server { url: url.to_owned(), problem });
     let length =
@@ -198,7 +198,7 @@ fn attempt(
         }
     }
     *tag = strong_tag(response.headers());
-    listen(Event::Downloading { file, have: part.have });
+    listen(FetchEvent::Downloading { file, have: part.have });
     let mut body = response.body_mut().as_reader();
     let mut buffer = vec![0; 1 << 16];
     loop {
@@ -213,7 +213,7 @@ fn attempt(
             return Err(length("more".to_owned()));
         }
         part.append(&buffer[..n])?;
-        listen(Event::Bytes { have: part.have });
+        listen(FetchEvent::Bytes { have: part.have });
     }
     match part.have == file.bytes {
         true => Ok(()),

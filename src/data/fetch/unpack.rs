@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 use flate2::bufread::GzDecoder;
 use tar::{Archive, EntryType};
 
-use super::{Entry, FetchError};
+use super::{CatalogueEntry, FetchError};
 
 /// More than any of these archives has.
 const ENTRIES_MOST: usize = 1000;
@@ -23,7 +23,7 @@ const EXTRA: u64 = 1 << 20;
 const HEADER_MOST: u64 = 1 << 16;
 
 /// Unpacks `archive` of `entry` into `into`, an empty folder.
-pub(super) fn unpack(archive: &Path, entry: &Entry, into: &Path) -> Result<(), FetchError> {
+pub(super) fn unpack(archive: &Path, entry: &CatalogueEntry, into: &Path) -> Result<(), FetchError> {
     let refuse = |problem: String| FetchError::Archive { file: archive.to_owned(), problem };
     let damaged = |e: io::Error| refuse(format!("it is damaged ({e})"));
     let file = File::open(archive).map_err(|e| FetchError::disk(archive, "read", e))?;

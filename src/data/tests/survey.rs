@@ -2,7 +2,7 @@
 
 use image::{DynamicImage, GrayImage, ImageBuffer, Luma, RgbImage};
 
-use super::super::survey::{Class, Part, survey};
+use super::super::survey::{Class, SetSurvey, survey};
 use super::*;
 
 fn save(image: impl Into<DynamicImage>, folder: &Path, name: &str) {
@@ -95,7 +95,7 @@ fn a_bank_is_a_part_of_its_own() {
 
 #[test]
 fn more_than_the_share_are_refused() {
-    let part = |images, unreadable| Part { images, unreadable, ..Part::default() };
+    let part = |images, unreadable| SetSurvey { images, unreadable, ..SetSurvey::default() };
     assert!(!part(100, 1).refused(0.01) && part(100, 2).refused(0.01));
     assert!(part(99, 1).refused(0.01) && !part(99, 1).refused(0.02));
     assert!(!part(0, 0).refused(0.0));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::group::{Group, name};
+use super::group::{SeedGroup, name};
 use super::{curves, facts, html};
 use crate::experiment::{ExperimentError, Figures};
 use crate::picture::{self, ChartSheet, escape, mark};
@@ -11,7 +11,7 @@ use crate::train::History;
 /// Writes the report of `runs` to the file `out`, and its charts to a PNG of that name. Runs that differ in their seed only are shown as one
 /// line with their mean.
 pub fn compare(runs: &[History], out: &Path) -> Result<(), ExperimentError> {
-    let groups = Group::all(runs);
+    let groups = SeedGroup::all(runs);
     let all: Vec<&History> = runs.iter().collect();
     let title = match runs {
         [one] => name(one),
@@ -54,8 +54,8 @@ pub fn compare(runs: &[History], out: &Path) -> Result<(), ExperimentError> {
     Ok(picture::write(&sheet.to_svg(), &out.with_extension("png"))?)
 }
 
-fn table(groups: &[Group]) -> String {
-    let row = |(group, figures): (&Group, &Figures)| {
+fn table(groups: &[SeedGroup]) -> String {
+    let row = |(group, figures): (&SeedGroup, &Figures)| {
         let states: Vec<String> = group.runs.iter().filter_map(|run| facts::state(run)).collect();
         let states =
             if states.is_empty() { String::new() } else { format!("<small>{}</small>", escape(&states.join("; "))) };

@@ -1,14 +1,14 @@
 //! Charts of groups of runs.
 
-use super::group::Group;
+use super::group::SeedGroup;
 use crate::config::Similarity;
 use crate::experiment::Figures;
 use crate::format::number;
-use crate::picture::{Chart, Curve, Line, Reference};
+use crate::picture::{Chart, ChartLine, Curve, Reference};
 use crate::train::{History, StepLine};
 
 /// Loss, output std, effective rank and kNN over epochs, as far as there are numbers.
-pub fn charts(groups: &[Group]) -> Vec<Chart> {
+pub fn charts(groups: &[SeedGroup]) -> Vec<Chart> {
     let mut charts = losses(groups);
     charts.extend([output_std(groups), rank(groups), knn(groups)]);
     charts.retain(|chart| !chart.is_empty());
@@ -16,7 +16,7 @@ pub fn charts(groups: &[Group]) -> Vec<Chart> {
 }
 
 /// What is measured every step beside loss and std, as far as there are numbers.
-pub fn further(groups: &[Group]) -> Vec<Chart> {
+pub fn further(groups: &[SeedGroup]) -> Vec<Chart> {
     let of = |title: &str, number: fn(&StepLine) -> Option<f64>| Chart {
         title: title.to_owned(),
         lines: lines(groups, |run| steps(run, number)),
@@ -34,7 +34,7 @@ pub fn further(groups: &[Group]) -> Vec<Chart> {
 }
 
 /// The std of every channel of the outputs at the end of the last epoch, in order: a collapse of some channels shows here first.
-fn channels(groups: &[Group]) -> Chart {
+fn channels(groups: &[SeedGroup]) -> Chart {
     let curve = |run: &History| {
         let last = run.watch.iter().rev().find(|line| !line.channel_std.is_empty());
         let mut stds: Vec<f64> = last.map_or(Vec::new(), |line| line.channel_std.iter().flatten().copied().collect());
@@ -51,8 +51,8 @@ fn channels(groups: &[Group]) -> Chart {
 }
 
 /// A line for every group.
-fn lines(groups: &[Group], curve: impl Fn(&History) -> Curve) -> Vec<Line> {
-    let line = |group: &Group| Line {
+fn lines(groups: &[SeedGroup], curve: impl Fn(&History) -> Curve) -> Vec<ChartLine> {
+    let line = |group: &SeedGroup| ChartLine {
         label: group.label.clone(),
         look: group.look,
         curves: group.runs.iter().map(|run| curve(run)).filter(|curve| !curve.is_empty()).collect(),
@@ -70,12 +70,12 @@ fn steps(run: &History, number: impl Fn(&StepLine) -> Option<f64>) -> Curve {
 }
 
 /// One chart for every similarity: their losses have other scales.
-fn losses(groups: &[Group]) -> Vec<Chart> {
+fn losses(groups: &[SeedGroup]) -> Vec<Chart> {
     let of = |similarity: Similarity| {
-        let of_kind = |group: &&Group| group.runs.iter().all(|run| run.config.method.similarity == similarity);
+        let of_kind = |group: &&SeedGroup| group.runs.iter().all(|run| run.config.method.similarity == similarity);
         groups.iter().filter(of_kind).cloned().collect::<Vec<_>>()
     };
-    let kinds: Vec<(Similarity, Vec<Group>)> = (Similarity::ALL.iter())
+    let kinds: Vec<(Similarity, Vec<SeedGroup>)> = (Similarity::ALL.iter())
         .map(|&similarity| (similarity, of(similarity)))
         .filter(|(_, groups)| !groups.is_empty())
         .collect();
@@ -97,7 +97,7 @@ fn losses(groups: &[Group]) -> Vec<Chart> {
 }
 
 /// As it is where all outputs are equally wide; else times the sqrt of the width, so that 1 is healthy for all.
-fn output_std(groups: &[Group]) -> Chart {
+fn output_std(groups: &[SeedGroup]) -> Chart {
     let dims: Vec<usize> = groups.iter().flat_map(|group| &group.runs).map(|run| run.config.model.dim).collect();
     let common = dims.first().copied().filter(|first| dims.iter().all(|dim| dim == first));
     let factor = |run: &History| match common {
@@ -131,7 +131,7 @@ fn output_std(groups: &[Group]) -> Chart {
 }
 
 /// Of every epoch, and between them where it was watched.
-fn rank(groups: &[Group]) -> Chart {
+fn rank(groups: &[SeedGroup]) -> Chart {
     let curve = |run: &History| {
         let per_epoch = run.steps_per_epoch();
         let epochs = run.epochs.iter().map(|line| [line.epoch as f64, line.effective_rank.unwrap_or(f64::NAN)]);
@@ -151,7 +151,7 @@ fn rank(groups: &[Group]) -> Chart {
 }
 
 /// In per cent, with the untrained network's to compare.
-fn knn(groups: &[Group]) -> Chart {
+fn knn(groups: &[SeedGroup]) -> Chart {
     let curve = |run: &History| {
         let measured = run.epochs.iter().filter_map(|line| Some([line.epoch as f64, 100.0 * line.knn_top1?]));
         measured.collect()
@@ -188,7 +188,7 @@ pub fn figures(charts: &[Chart], id: &str) -> String {
 }
 
 /// What the lines are, where there are several seeds.
-pub fn legend(groups: &[Group]) -> &'static str {
+pub fn legend(groups: &[SeedGroup]) -> &'static str {
     match groups.iter().map(|group| group.runs.len()).max() {
         Some(2..) => "Thin lines are single seeds, strong ones their mean.",
         _ => "",
@@ -196,6 +196,6 @@ pub fn legend(groups: &[Group]) -> &'static str {
 }
 
 /// Figures of every group.
-pub fn numbers(groups: &[Group]) -> Vec<Figures> {
+pub fn numbers(groups: &[SeedGroup]) -> Vec<Figures> {
     groups.iter().map(|group| Figures::of(&group.runs)).collect()
 }

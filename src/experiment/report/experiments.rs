@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::group::Group;
+use super::group::SeedGroup;
 use super::html::{Table, element, page, paragraph};
 use super::{curves, facts, html};
 use crate::config::Config;
 use crate::experiment::folder::{differences, same_but_seed};
 use crate::experiment::plan::Experiment;
-use crate::experiment::{Definition, ExperimentError, Figures, Folder, Plan, Variant, Verdict};
+use crate::experiment::{Definition, ExperimentError, ExperimentPlan, Figures, Folder, Variant, Verdict};
 use crate::format;
 use crate::picture::{self, Chart, ChartSheet, escape, mark};
 use crate::train::History;
@@ -24,14 +24,14 @@ const PAPER: &str = "The paper's figures are linear top-1 on ImageNet with a Res
 /// An experiment and what it has left.
 struct Section<'a> {
     experiment: &'a Experiment,
-    groups: Vec<Group<'a>>,
+    groups: Vec<SeedGroup<'a>>,
     figures: Vec<Figures>,
     charts: Vec<Chart>,
 }
 
 /// Writes `report.html` in the folder and a PNG of every experiment's charts. Shown are the plan's experiments, and those of the paper of which the folder
 /// holds a run of every variant, in the paper's order. Returns the report's path.
-pub fn experiments(folder: &Folder, plan: &Plan, runs: &[History]) -> Result<PathBuf, ExperimentError> {
+pub fn experiments(folder: &Folder, plan: &ExperimentPlan, runs: &[History]) -> Result<PathBuf, ExperimentError> {
     let mut shown = plan.experiments.clone();
     for name in Definition::names() {
         // A base that a variant does not fit has no runs of it.
@@ -71,7 +71,7 @@ pub fn experiments(folder: &Folder, plan: &Plan, runs: &[History]) -> Result<Pat
     body += "<section>\n<h2>How to read this</h2>\n";
     body += &paragraph("", PAPER);
     body += &facts::settings("All common settings", &plan.base);
-    body += &facts::runs(&Group::all(runs));
+    body += &facts::runs(&SeedGroup::all(runs));
     body += "</section>\n";
     let path = folder.path().join("report.html");
     super::write(&path, &page(TITLE, &body))?;
@@ -102,9 +102,9 @@ impl<'a> Section<'a> {
         let group = |(look, (variant, config)): (usize, (&Variant, &Config))| {
             let mut of: Vec<&History> = runs.iter().filter(|run| same_but_seed(&run.config, config)).collect();
             of.sort_by_key(|run| run.config.run.seed);
-            Group { label: Definition::label(variant, config), look, runs: of }
+            SeedGroup { label: Definition::label(variant, config), look, runs: of }
         };
-        let groups: Vec<Group> = experiment.variants().enumerate().map(group).collect();
+        let groups: Vec<SeedGroup> = experiment.variants().enumerate().map(group).collect();
         Section { experiment, figures: curves::numbers(&groups), charts: curves::charts(&groups), groups }
     }
 
@@ -123,7 +123,7 @@ impl<'a> Section<'a> {
         self.definition().claims.iter().map(|claim| Verdict::of(claim, find)).collect()
     }
 
-    fn html(&self, plan: &Plan) -> String {
+    fn html(&self, plan: &ExperimentPlan) -> String {
         let Definition { name, title, source, question, finding, note, .. } = self.definition();
         let mut out = format!("<section id=\"{}\">\n", escape(name));
         out += &element("h2", title);
@@ -163,9 +163,9 @@ impl<'a> Section<'a> {
     }
 
     /// Ours beside the paper's.
-    fn table(&self, plan: &Plan) -> String {
+    fn table(&self, plan: &ExperimentPlan) -> String {
         let rows = self.experiment.variants().zip(self.groups.iter().zip(&self.figures));
-        let row = |((variant, config), (group, figures)): ((&Variant, &Config), (&Group, &Figures))| {
+        let row = |((variant, config), (group, figures)): ((&Variant, &Config), (&SeedGroup, &Figures))| {
             let mut heading = format!("{}{}", mark(group.look), escape(&group.label));
             heading += &format!("<small>{}</small>", settings(&plan.base, config));
             if !variant.note.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::group::{Group, name};
+use super::group::{SeedGroup, name};
 use super::html::{Table, details};
 use crate::config::Config;
 use crate::experiment::folder::differences;
@@ -91,7 +91,7 @@ pub fn state(run: &History) -> Option<String> {
 }
 
 /// Everything that users were warned of, and every run that diverged.
-pub fn alarms(groups: &[Group]) -> String {
+pub fn alarms(groups: &[SeedGroup]) -> String {
     let mut items = String::new();
     for group in groups {
         for run in &group.runs {
@@ -121,7 +121,7 @@ fn item(kind: &str, who: &str, step: u64, message: &str, advice: &str) -> String
 }
 
 /// The keys in which groups differ, as a table; nothing where they do not.
-pub fn differing(groups: &[Group]) -> String {
+pub fn differing(groups: &[SeedGroup]) -> String {
     let configs: Vec<&Config> = groups.iter().map(|group| &group.runs[0].config).collect();
     let differences = differences(&configs);
     if differences.is_empty() {
@@ -148,7 +148,7 @@ pub fn settings(summary: &str, config: &Config) -> String {
 }
 
 /// Every run with its folder, end, machine and time, folded.
-pub fn runs(groups: &[Group]) -> String {
+pub fn runs(groups: &[SeedGroup]) -> String {
     let mut rows: Vec<Vec<String>> = Vec::new();
     for run in groups.iter().flat_map(|group| &group.runs) {
         let start = run.start.clone().unwrap_or_default();

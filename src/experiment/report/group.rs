@@ -5,7 +5,7 @@ use crate::train::History;
 
 /// The runs of one variant, one for every seed, in the order of the seeds.
 #[derive(Debug, Clone)]
-pub struct Group<'a> {
+pub struct SeedGroup<'a> {
     /// Its name.
     pub label: String,
     /// Which colour and marks it has.
@@ -14,15 +14,15 @@ pub struct Group<'a> {
     pub runs: Vec<&'a History>,
 }
 
-impl<'a> Group<'a> {
+impl<'a> SeedGroup<'a> {
     /// Puts runs that differ in nothing but the seed together, in the order of their first ones, and names them by their folders.
-    pub fn all(runs: &'a [History]) -> Vec<Group<'a>> {
-        let mut groups: Vec<Group> = Vec::new();
+    pub fn all(runs: &'a [History]) -> Vec<SeedGroup<'a>> {
+        let mut groups: Vec<SeedGroup> = Vec::new();
         for run in runs {
-            let same = |group: &&mut Group| same_but_seed(&group.runs[0].config, &run.config);
+            let same = |group: &&mut SeedGroup| same_but_seed(&group.runs[0].config, &run.config);
             match groups.iter_mut().find(same) {
                 Some(group) => group.runs.push(run),
-                None => groups.push(Group { label: String::new(), look: groups.len(), runs: vec![run] }),
+                None => groups.push(SeedGroup { label: String::new(), look: groups.len(), runs: vec![run] }),
             }
         }
         for group in &mut groups {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::*;
 use crate::config::Config;
-use crate::experiment::{Definition, Folder, Plan};
+use crate::experiment::{Definition, ExperimentPlan, Folder};
 use crate::train::RunFolder;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
@@ -128,7 +128,7 @@ fn a_report_shows_every_variant_however_it_ended() -> Result {
     let definitions = ["stop-gradient", "predictor", "similarity", "dimension", "batch-size"];
     let definitions: std::result::Result<Vec<_>, _> =
         definitions.iter().map(|name| Definition::built_in(name)).collect();
-    let plan = Plan::new(definitions?, &base, 3)?;
+    let plan = ExperimentPlan::new(definitions?, &base, 3)?;
     for (i, run) in plan.runs.iter().enumerate() {
         let method = &run.config.method;
         let end = match (method.stop_gradient, method.predictor.name(), run.config.run.seed) {
@@ -170,7 +170,7 @@ fn a_report_shows_every_variant_however_it_ended() -> Result {
     }
 
     // An experiment whose runs are all there is shown with another that is asked for.
-    let plan = Plan::new(vec![Definition::built_in("similarity")?], &base, 1)?;
+    let plan = ExperimentPlan::new(vec![Definition::built_in("similarity")?], &base, 1)?;
     let page = fs::read_to_string(experiments(&folder, &plan, &runs)?)?;
     assert!(
         page.contains("id=\"similarity\"")

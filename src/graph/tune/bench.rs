@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use super::{OpSignature, Outcome, Trial, noise};
+use super::{OpSignature, Trial, TrialOutcome, noise};
 use crate::gpu::{Binding, Buffer, Dispatch, Gpu, GpuError, Plan, PlanBuilder};
 use crate::graph::launch::Role;
 use crate::graph::{Candidate, Shape, Slot};
@@ -30,7 +30,7 @@ impl<'a> Bench<'a> {
         };
         let mut scratch: Vec<usize> = Vec::new();
         for (candidate, trial) in candidates.iter().zip(trials) {
-            if trial.outcome == Outcome::TooLarge {
+            if trial.outcome == TrialOutcome::TooLarge {
                 continue;
             }
             for (i, &words) in candidate.lowered.scratch.iter().enumerate() {
@@ -58,7 +58,7 @@ impl<'a> Bench<'a> {
             .iter()
             .zip(trials)
             .zip(compiled)
-            .filter(|((_, trial), _)| trial.outcome == Outcome::Untried)
+            .filter(|((_, trial), _)| trial.outcome == TrialOutcome::Untried)
             .map(|((candidate, _), place)| (candidate, place))
             .collect();
         let threads = thread::available_parallelism().map_or(1, |n| n.get());

@@ -38,7 +38,7 @@ const TOLERANCE_F16: f64 = 1e-2;
 
 /// What became of a candidate.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
+pub enum TrialOutcome {
     /// Seconds it takes.
     Seconds(f64),
     /// The driver's words.
@@ -57,14 +57,14 @@ pub struct Trial {
     /// Its name.
     pub name: String,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: TrialOutcome,
 }
 
 impl Trial {
     /// Seconds, where it was timed.
     pub fn seconds(&self) -> Option<f64> {
         match self.outcome {
-            Outcome::Seconds(seconds) => Some(seconds),
+            TrialOutcome::Seconds(seconds) => Some(seconds),
             _ => None,
         }
     }
@@ -84,21 +84,21 @@ pub struct Measured {
 impl Measured {
     /// Whether any other than the first candidate was tried.
     pub(super) fn compared(&self) -> bool {
-        let tried = |trial: &Trial| trial.outcome != Outcome::Untried;
+        let tried = |trial: &Trial| trial.outcome != TrialOutcome::Untried;
         self.trials.iter().skip(1).any(tried)
     }
 
     /// Whether every candidate was tried.
     pub(super) fn complete(&self) -> bool {
-        self.trials.iter().all(|trial| trial.outcome != Outcome::Untried)
+        self.trials.iter().all(|trial| trial.outcome != TrialOutcome::Untried)
     }
 
     /// A line for each candidate that this driver fails on.
     pub(super) fn remarks(&self, kind: &OpSignature) -> Vec<String> {
         let line = |trial: &Trial| {
             let fault = match &trial.outcome {
-                Outcome::Failed(reason) => format!("fails on this driver: {reason}"),
-                Outcome::Differs(by) => {
+                TrialOutcome::Failed(reason) => format!("fails on this driver: {reason}"),
+                TrialOutcome::Differs(by) => {
                     format!("computes something else on this driver (off by {by:.1e})")
                 }
                 _ => return None,
@@ -129,8 +129,8 @@ pub fn measure(
             name: candidate.name.clone(),
             // The run needs memory for the first in any case.
             outcome: match index == 0 || fits(candidate) {
-                true => Outcome::Untried,
-                false => Outcome::TooLarge,
+                true => TrialOutcome::Untried,
+                false => TrialOutcome::TooLarge,
             },
         })
         .collect();
@@ -142,7 +142,7 @@ pub fn measure(
         }
         Err(_) => {
             gpu.check()?;
-            trials.iter_mut().for_each(|t| t.outcome = Outcome::TooLarge);
+            trials.iter_mut().for_each(|t| t.outcome = TrialOutcome::TooLarge);
         }
     }
     Ok(Measured { trials, chosen, spent: began.elapsed().as_secs_f64() - first_compiled })
@@ -201,7 +201,7 @@ impl Bench<'_> {
         let mut expected: Option<Vec<Vec<f32>>> = None;
         let mut ends: Option<Instant> = None;
         for (index, candidate) in candidates.iter().enumerate() {
-            if trials[index].outcome == Outcome::TooLarge {
+            if trials[index].outcome == TrialOutcome::TooLarge {
                 continue;
             }
             if ends.is_some_and(|ends| Instant::now() >= ends) {
@@ -218,14 +218,14 @@ impl Bench<'_> {
                     }
                     let off = expected.as_ref().map_or(0.0, |e| apart(&result, e));
                     if off > self.tolerance() {
-                        return Ok(Err(Outcome::Differs(off)));
+                        return Ok(Err(TrialOutcome::Differs(off)));
                     }
                     expected.get_or_insert(result);
                     self.time(index, plan, &racers).map(Ok)
                 });
             match entry {
                 Ok(Ok(racer)) => {
-                    trials[index].outcome = Outcome::Seconds(racer.seconds);
+                    trials[index].outcome = TrialOutcome::Seconds(racer.seconds);
                     if ends.is_none() {
                         let seconds = afford(racer.seconds).clamp(0.0, 1e6);
                         ends = Some(Instant::now() + Duration::from_secs_f64(seconds));
@@ -238,7 +238,7 @@ impl Bench<'_> {
                 Ok(Err(outcome)) => trials[index].outcome = outcome,
                 Err(error) => {
                     self.gpu.check()?;
-                    trials[index].outcome = Outcome::Failed(error.to_string());
+                    trials[index].outcome = TrialOutcome::Failed(error.to_string());
                 }
             }
         }
@@ -257,7 +257,7 @@ impl Bench<'_> {
             }
             for racer in &mut racers {
                 racer.seconds = racer.seconds.min(racer.run()?);
-                trials[racer.index].outcome = Outcome::Seconds(racer.seconds);
+                trials[racer.index].outcome = TrialOutcome::Seconds(racer.seconds);
             }
         }
         let best = least(racers.iter().map(|r| r.seconds));

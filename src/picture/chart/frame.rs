@@ -2,7 +2,7 @@
 
 use super::axis::Axis;
 use super::curve::{Curve, reduced};
-use super::{Chart, HEIGHT, LOOKS, Line, MAX_MARKS, Reference, SIZE, WIDTH, mark};
+use super::{Chart, ChartLine, HEIGHT, LOOKS, MAX_MARKS, Reference, SIZE, WIDTH, mark};
 use crate::format;
 use crate::picture::text;
 
@@ -14,20 +14,20 @@ const BELOW: f64 = 38.0;
 const SLACK: f64 = 1.2;
 
 /// The plot's place in units, and its axes.
-pub(super) struct Frame {
+pub(super) struct PlotArea {
     x: Axis,
     y: Axis,
     left: f64,
     right: f64,
 }
 
-impl Frame {
+impl PlotArea {
     /// With as much space on both sides as the text there needs: numbers on the left, names of a width on the right.
-    pub(super) fn new(x: Axis, y: Axis, chart: &Chart, names: f64) -> Frame {
+    pub(super) fn new(x: Axis, y: Axis, chart: &Chart, names: f64) -> PlotArea {
         let widest =
             |texts: &mut dyn Iterator<Item = String>| texts.map(|t| text::width(&t, SIZE) * SLACK).fold(0.0, f64::max);
         let ticks = widest(&mut y.ticks.iter().map(|tick| format::number(*tick, y.digits) + chart.unit));
-        Frame { x, y, left: ticks + 10.0, right: WIDTH - names * SLACK - 16.0 }
+        PlotArea { x, y, left: ticks + 10.0, right: WIDTH - names * SLACK - 16.0 }
     }
 
     pub(super) fn top(&self) -> f64 {
@@ -90,7 +90,7 @@ impl Frame {
     }
 
     /// The curves of all seeds, thin, and their mean over them.
-    pub(super) fn line(&self, line: &Line) -> String {
+    pub(super) fn line(&self, line: &ChartLine) -> String {
         let mut out = format!("<g class=\"c{}\">", line.look % LOOKS);
         if line.curves.len() > 1 {
             for curve in &line.curves {

@@ -1,6 +1,6 @@
 //! The names of lines, at their ends on the right, none over another.
 
-use super::frame::Frame;
+use super::frame::PlotArea;
 use super::{Chart, LOOKS, SIZE, curve, mark};
 use crate::picture::text;
 
@@ -28,7 +28,7 @@ struct End<'a> {
 }
 
 /// The names of a chart's lines and references. Where there are more than fit, the lowest are left out: a table names them all.
-pub(super) fn names(chart: &Chart, frame: &Frame) -> String {
+pub(super) fn names(chart: &Chart, frame: &PlotArea) -> String {
     let lines = chart.lines.iter().filter_map(|line| {
         let [x, y] = frame.place(curve::last(&line.main())?);
         Some(End { name: &line.label, look: Some(line.look), x, y })
@@ -45,7 +45,7 @@ pub(super) fn names(chart: &Chart, frame: &Frame) -> String {
     ends.iter().zip(places).map(|(end, place)| draw(end, place, frame)).collect()
 }
 
-fn draw(end: &End, place: f64, frame: &Frame) -> String {
+fn draw(end: &End, place: f64, frame: &PlotArea) -> String {
     let End { x, y, .. } = *end;
     let right = frame.right();
     let (text_x, text_y) = (right + 14.0, place + SIZE * 0.35);

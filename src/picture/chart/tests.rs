@@ -2,7 +2,7 @@ use super::names::spread;
 use super::*;
 use crate::format;
 
-fn chart(lines: Vec<Line>) -> Chart {
+fn chart(lines: Vec<ChartLine>) -> Chart {
     Chart {
         title: "Loss <&>".into(),
         lines,
@@ -11,8 +11,8 @@ fn chart(lines: Vec<Line>) -> Chart {
     }
 }
 
-fn line(label: &str, look: usize, curves: Vec<Curve>) -> Line {
-    Line { label: label.into(), look, curves }
+fn line(label: &str, look: usize, curves: Vec<Curve>) -> ChartLine {
+    ChartLine { label: label.into(), look, curves }
 }
 
 fn drawn(svg: &str) -> resvg::usvg::Tree {

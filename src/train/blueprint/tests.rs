@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::data::{self, Limits, Spec};
-use crate::gpu::{Kernel, Options};
+use crate::gpu::{GpuOptions, Kernel};
 use crate::graph::{Array, Candidate, Io, Launch, Lowered, Op, Shape, Slot, grid};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
@@ -103,7 +103,7 @@ fn only_file(folder: &Path) -> Result<std::path::PathBuf> {
 
 #[test]
 fn a_resumed_run_has_the_kernels_it_began_with_whatever_the_cache_says() -> Result {
-    let gpu = Gpu::open(None, Options { checked: true })?;
+    let gpu = Gpu::open(None, GpuOptions { checked: true })?;
     let folder = tempfile::tempdir()?;
     let cache = || Cache::at(folder.path(), &gpu);
 

@@ -2,7 +2,7 @@ use std::error::Error;
 
 use super::*;
 use crate::config::Config;
-use crate::gpu::{Gpu, Options};
+use crate::gpu::{Gpu, GpuOptions};
 use crate::graph::{Graph, Shape, Store};
 use crate::model::{Arena, Parameters};
 use crate::train::effective_rank;
@@ -26,7 +26,7 @@ fn some_steps_of_every_epoch_are_watched_and_its_last() {
 #[test]
 fn numbers_arrive_by_step_and_are_those_of_the_tensors() -> Result<(), Box<dyn Error>> {
     const IMAGES: usize = 9;
-    let gpu = Gpu::open(None, Options { checked: true })?;
+    let gpu = Gpu::open(None, GpuOptions { checked: true })?;
     for dim in [22, 6] {
         let mut config = Config::preset("demo")?;
         for assignment in ["model.blocks=[1]", "model.width=4", "model.predictor_dim=3"] {
