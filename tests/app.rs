@@ -198,11 +198,11 @@ fn what_is_wrong_stands_beside_its_field_and_nothing_starts() {
     window.fill("limit train", "10");
     window.until("the data's word", |w| w.has("a batch is larger than the 10 training images"));
     window.click("Reset limit_train");
-    window.until("it to be mended", |w| !w.has("a batch is larger"));
+    window.until("it to be fixed", |w| !w.has("a batch is larger"));
     window.fill("Images", "no/such/folder");
     window.harness.key_press(egui::Key::Enter);
     window.until("the folder's error", |w| w.has("no/such/folder"));
-    window.until("no estimate", |w| w.has("Known once what is marked is mended."));
+    window.until("no estimate", |w| w.has("Known once what is marked is fixed."));
     window.click("Start training");
     assert!(!window.app().is_training());
     assert!(!folder.path().join("runs").exists());

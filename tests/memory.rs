@@ -235,8 +235,8 @@ fn a_limit_that_cannot_be_kept_is_refused_with_the_least_that_can() {
         Err(error) => Some(error.to_string()),
     };
     let error = refused(&config).unwrap();
-    let (_, mend) = error.split_once("allow --memory ").expect(&error);
-    let (least, _) = mend.split_once(',').expect(&error);
+    let (_, fix) = error.split_once("allow --memory ").expect(&error);
+    let (least, _) = fix.split_once(',').expect(&error);
     config.set(&format!("run.memory={least}")).unwrap();
     assert_eq!(refused(&config), None);
 }

@@ -257,7 +257,7 @@ fn the_cache_knows_what_was_measured() -> Result {
         assert_eq!(counts(&run(&first, 1, ENOUGH)?), (1, 0, 1), "{key}");
     }
 
-    // A broken file is told, and mended.
+    // A broken file is reported, and fixed.
     std::fs::write(&file, &whole[..whole.len() / 2])?;
     let tuned = run(&first, 1, ENOUGH)?;
     assert_eq!(counts(&tuned), (1, 0, 1));

@@ -176,7 +176,7 @@ fn read(kind: CifarVersion, place: &Path, files: &[&str], most: usize, limit: us
                     label,
                     first: 0,
                     classes,
-                    mend: "the file is damaged or of another set, download it again",
+                    fix: "the file is damaged or of another set, download it again",
                 });
             }
             labels.push(label);

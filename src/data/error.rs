@@ -1,4 +1,4 @@
-//! What can be wrong with data, each in one line that names the file, the value and the mend.
+//! What can be wrong with data, each in one line that names the file, the value and the fix.
 
 use std::path::PathBuf;
 
@@ -226,7 +226,7 @@ pub enum DataError {
         images: usize,
     },
     /// A label that names no class.
-    #[error("{file}: label {label} of image {index} is out of range {first} to {}; {mend}", (*first as usize + classes).saturating_sub(1))]
+    #[error("{file}: label {label} of image {index} is out of range {first} to {}; {fix}", (*first as usize + classes).saturating_sub(1))]
     Label {
         /// Path.
         file: String,
@@ -239,7 +239,7 @@ pub enum DataError {
         /// Number of classes.
         classes: usize,
         /// What to do.
-        mend: &'static str,
+        fix: &'static str,
     },
     /// A file of class names with the wrong number of lines.
     #[error("{file}: names {found} classes, expected {expected}, one a line")]

@@ -105,7 +105,7 @@ impl FetchOutcome {
 
 /// Gets `entry` into the folder `to/` + [`CatalogueEntry::folder`]; `to` is made where it is missing. Blocks until done.
 ///
-/// Fails with the first problem that no other try and no other server mends; then there is nothing under the final name, and
+/// Fails with the first problem that no other try and no other server fixes; then there is nothing under the final name, and
 /// nothing was written outside `to`.
 pub fn fetch(
     entry: &CatalogueEntry,
@@ -210,8 +210,8 @@ impl Source {
                 }
                 listen(FetchEvent::Checking { file });
                 let source = path.display().to_string();
-                let mend = "it is damaged or another file, get the original";
-                download::check(&path, file, &source, mend)?;
+                let fix = "it is damaged or another file, get the original";
+                download::check(&path, file, &source, fix)?;
                 Ok(path)
             }
         }

@@ -75,8 +75,8 @@ pub(super) fn images_with_labels(
         return Err(DataError::LabelCount { file, labels: bytes.len(), images: count });
     }
     if let Some((index, label)) = bytes.iter().enumerate().find(|(_, label)| usize::from(**label) >= classes) {
-        let mend = "download it again, or name all classes in a classes.txt beside it, one a line";
-        return Err(DataError::Label { file, index, label: u32::from(*label), first: 0, classes, mend });
+        let fix = "download it again, or name all classes in a classes.txt beside it, one a line";
+        return Err(DataError::Label { file, index, label: u32::from(*label), first: 0, classes, fix });
     }
     images.labels = Some(bytes.into_iter().take(images.len()).map(u32::from).collect());
     Ok(images)

@@ -152,7 +152,7 @@ fn read_labels(path: &Path, images: usize, most: usize) -> Result<Vec<u32>, Data
             label: u32::from(label),
             first: 1,
             classes: CLASSES,
-            mend: "the file is damaged or of another set, download it again",
+            fix: "the file is damaged or of another set, download it again",
         }),
     });
     labels.collect()

@@ -1,4 +1,4 @@
-//! What can go wrong between here and the graphics driver, each in one line that says the mend.
+//! What can go wrong between here and the graphics driver, each in one line that says the fix.
 
 use crate::error::Classified;
 

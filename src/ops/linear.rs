@@ -33,17 +33,9 @@ pub struct SumRows;
 pub struct MatmulTransposed;
 
 /// The rows of the first input as one row of pixels.
-fn pixels(io: &Io, transposed: bool, bias: bool) -> ImplicitGemm {
-    ImplicitGemm {
-        images: 1,
-        y: ConvAxis::forward(1, 1, 1, 0),
-        x: ConvAxis::forward(io.inputs[0].dims()[0], 1, 1, 0),
-        k4: io.inputs[0].stored_channels() / 4,
-        n4: io.outputs[0].stored_channels() / 4,
-        transposed,
-        bias,
-        f16: io.inputs[0].is_f16(),
-    }
+fn pixels(io: &Io, transposed: bool) -> ImplicitGemm {
+    let axis = |length| ConvAxis::forward(length, 1, 1, 0);
+    ImplicitGemm::of(io, 1, [axis(1), axis(io.inputs[0].dims()[0])], transposed)
 }
 
 /// `[m, k]`·`[k, n]` with either factor transposed by its strides.
@@ -105,7 +97,7 @@ impl Op for Linear {
     }
 
     fn candidates(&self, io: &Io, target: &Target) -> Vec<Candidate> {
-        candidates::implicit_gemm(&[pixels(io, false, self.bias)], &io.slots(), target)
+        candidates::implicit_gemm(&[pixels(io, false)], &io.slots(), target)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -145,7 +137,7 @@ impl Op for LinearGradInput {
     }
 
     fn candidates(&self, io: &Io, target: &Target) -> Vec<Candidate> {
-        candidates::implicit_gemm(&[pixels(io, true, false)], &io.slots(), target)
+        candidates::implicit_gemm(&[pixels(io, true)], &io.slots(), target)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {

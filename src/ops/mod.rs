@@ -1,7 +1,8 @@
-//! How one node runs: an operator a file, its kernel of the same name in `shaders/`, its CPU reference beside it.
+//! How one node runs: an operator a file, its kernel of the same name in the same folder of `shaders/`, its CPU reference beside it.
 //!
-//! Adding one: a `.wgsl` in `shaders/` (and its name in `gpu/shader.rs`), a file here that implements [`Op`], and its
-//! cases in the list of [`cases`]; the kernel, gradient and shader tests and `simsiam devices --self-test` pick it up there.
+//! Adding one: a `.wgsl` in a folder of `shaders/` (and its name in `gpu/shader.rs`), a file in the folder here that implements
+//! [`Op`], and its cases in the folder's list; the kernel, gradient and shader tests and `simsiam devices --self-test` pick it up
+//! there. `expect` checks shapes, `rows` and `elementwise` have the launches that most operators share.
 
 mod augment;
 pub mod check;

@@ -1,7 +1,7 @@
 //! What the operators on rows `[M, C]` share: a workgroup goes through one row.
 
 use crate::gpu::Kernel;
-use crate::graph::{Io, Lowered, Shape};
+use crate::graph::{Gradients, GraphError, Io, Lowered, Shape, Tensor};
 
 /// A kernel over the rows of `x`.
 pub(super) fn kernel(shader: &'static str, x: &Shape) -> Kernel {
@@ -17,6 +17,11 @@ pub(super) fn to_vector(io: &Io, kernel: Kernel) -> Lowered {
 /// To as many rows.
 pub(super) fn to_rows(io: &Io, kernel: Kernel) -> Lowered {
     Lowered::of(io, kernel, io.outputs[0].row_count())
+}
+
+/// The gradient of each wanted input, by a node of its own.
+pub(super) fn gradients(wanted: &[bool], mut add: impl FnMut(usize) -> Result<Tensor, GraphError>) -> Gradients {
+    wanted.iter().enumerate().map(|(i, &wanted)| wanted.then(|| add(i)).transpose()).collect()
 }
 
 /// The scalar product of two rows, for the references.

@@ -191,7 +191,7 @@ fn estimate(ui: &mut Ui, state: &mut AppState) {
             Some(obstacle) => match obstacle.key.as_deref() {
                 None => ui.label(RichText::new(&obstacle.text).color(color)),
                 Some("data.source" | "device") => {
-                    ui.label(RichText::new("Known once what is marked is mended.").weak())
+                    ui.label(RichText::new("Known once what is marked is fixed.").weak())
                 }
                 Some(key) => {
                     let text = format!("{key}: {}", obstacle.text);

@@ -128,7 +128,7 @@ impl App {
     /// Asks what the settings of the form would take, where they have changed.
     pub(super) fn estimate(&mut self) {
         if !self.state.editor.problems().is_empty() {
-            // What is wrong is said beside its field; the rest is known when it is mended.
+            // What is wrong is said beside its field; the rest is known when it is fixed.
             self.asked = None;
             self.state.estimate = None;
             return;

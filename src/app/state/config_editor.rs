@@ -130,7 +130,7 @@ impl ConfigEditor {
         keys.filter(|key| key.name != "data.source" && self.differs(&key.name)).count()
     }
 
-    /// Every key that is wrong, and why, with the mend.
+    /// Every key that is wrong, and why, with the fix.
     pub fn problems(&self) -> Vec<(String, String)> {
         let typed = self.wrong.iter();
         let typed = typed.map(|(key, (_, problem))| (key.clone(), problem.clone()));

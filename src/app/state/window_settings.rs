@@ -73,7 +73,7 @@ impl WindowSettings {
         let text = std::fs::read_to_string(path).unwrap_or_default();
         let mut settings: WindowSettings = toml::from_str(&text).unwrap_or_default();
         let [width, height] = settings.size;
-        // A window of no size, or larger than any screen, could not be used to mend that.
+        // A window of no size, or larger than any screen, could not be used to fix that.
         if !(200.0..=20_000.0).contains(&width) || !(200.0..=20_000.0).contains(&height) {
             settings.size = WindowSettings::default().size;
         }

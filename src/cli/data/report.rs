@@ -73,12 +73,12 @@ impl<'a> Report<'a> {
         2 * self.config.optim.batch_size as u64 * patch as u64
     }
 
-    /// Why `simsiam train --data SPEC` would end before its first epoch does, with the mend; `None` where it would not.
+    /// Why `simsiam train --data SPEC` would end before its first epoch does, with the fix; `None` where it would not.
     fn refusal(&self) -> Option<String> {
         let most = self.config.data.max_unreadable;
         for (name, part) in self.survey.parts() {
             if part.refused(most) {
-                let mend = match part.readable() {
+                let fix = match part.readable() {
                     0 => "none can be".to_owned(),
                     _ => {
                         // A thousandth more than there are, so that rounding refuses none.
@@ -88,7 +88,7 @@ impl<'a> Report<'a> {
                     }
                 };
                 return Some(format!(
-                    "{} of {} {name} images cannot be read, more than {} %: {mend}",
+                    "{} of {} {name} images cannot be read, more than {} %: {fix}",
                     count(part.unreadable),
                     count(part.images),
                     100.0 * most

@@ -76,7 +76,7 @@ pub(super) fn download(
 }
 
 /// Holds the whole file at `path`, which came from `source`, against its sum.
-pub(super) fn check(path: &Path, file: &RemoteFile, source: &str, mend: &'static str) -> Result<(), FetchError> {
+pub(super) fn check(path: &Path, file: &RemoteFile, source: &str, fix: &'static str) -> Result<(), FetchError> {
     let failed = |e| FetchError::disk(path, "read", e);
     let mut stream = File::open(path).map_err(failed)?;
     let mut hash = Sha256::new();
@@ -93,7 +93,7 @@ pub(super) fn check(path: &Path, file: &RemoteFile, source: &str, mend: &'static
     if found == file.sha256 {
         return Ok(());
     }
-    Err(FetchError::Checksum { source_name: source.to_owned(), found, expected: file.sha256.clone(), mend })
+    Err(FetchError::Checksum { source_name: source.to_owned(), found, expected: file.sha256.clone(), fix })
 }
 
 /// Tries one address until all bytes are there or it stops getting on.
@@ -221,7 +221,7 @@ fn attempt(
     }
 }
 
-/// Which of the client's errors another try may mend.
+/// Which of the client's errors another try may fix.
 fn failure(error: HttpError, server: &impl Fn(String) -> Failure) -> Failure {
     match error {
         // A certificate that does not fit comes as this.

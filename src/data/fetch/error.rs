@@ -1,4 +1,4 @@
-//! What can go wrong with fetching, each in one line that names the file, the value and the mend.
+//! What can go wrong with fetching, each in one line that names the file, the value and the fix.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -56,7 +56,7 @@ pub enum FetchError {
         needed: String,
     },
     /// The operating system refuses.
-    #[error("{}: cannot be {doing}: {problem}; {mend}", path.display())]
+    #[error("{}: cannot be {doing}: {problem}; {fix}", path.display())]
     Disk {
         /// What was used.
         path: PathBuf,
@@ -65,7 +65,7 @@ pub enum FetchError {
         /// What the system says.
         problem: io::Error,
         /// What to do about it.
-        mend: &'static str,
+        fix: &'static str,
     },
     /// The server refuses.
     #[error("{url}: the server answers {status}; try again later, or name another server with the same file")]
@@ -110,7 +110,7 @@ pub enum FetchError {
         expected: u64,
     },
     /// The bytes are not those of the original.
-    #[error("{source_name}: wrong bytes: SHA-256 {found} where the original has {expected}; {mend}")]
+    #[error("{source_name}: wrong bytes: SHA-256 {found} where the original has {expected}; {fix}")]
     Checksum {
         /// Address or path.
         source_name: String,
@@ -119,7 +119,7 @@ pub enum FetchError {
         /// Of the original.
         expected: String,
         /// What was done or is to be done.
-        mend: &'static str,
+        fix: &'static str,
     },
     /// An archive that is damaged, dangerous or another one.
     #[error("{}: not unpacked: {problem}; nothing of it is kept", file.display())]
@@ -146,13 +146,13 @@ impl FetchError {
             let needed = String::new();
             return Self::Full { path, needed };
         }
-        let mend = match problem.kind() {
+        let fix = match problem.kind() {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 "choose a folder that may be written"
             }
             _ => "check the path and the disk",
         };
-        Self::Disk { path, doing, problem, mend }
+        Self::Disk { path, doing, problem, fix }
     }
 
     /// Whether another server would not help.

@@ -223,7 +223,7 @@ impl Group<'_> {
                     label: u32::try_from(label).unwrap_or(u32::MAX),
                     first: 0,
                     classes: names,
-                    mend: "its column does not fit its metadata, download it again",
+                    fix: "its column does not fit its metadata, download it again",
                 });
             }
             unpacked.places.push(Place {

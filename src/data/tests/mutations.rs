@@ -105,7 +105,7 @@ impl Target {
         }
     }
 
-    /// Damages one file, reads everything, mends the file. Whether it could be opened.
+    /// Damages one file, reads everything, fixes the file. Whether it could be opened.
     fn round(&self, random: &mut Random) -> bool {
         let (path, good) = &self.files[random.below(self.files.len())];
         let mut bytes = good.clone();
@@ -177,7 +177,7 @@ fn random_damage_is_an_error_or_harmless() {
             target.round(&mut random);
         }
         let spec = &target.spec;
-        open(spec, Limits::default()).expect("mended again");
+        open(spec, Limits::default()).expect("fixed again");
     }
 }
 

@@ -78,16 +78,8 @@ impl Op for Conv2d {
 
     fn candidates(&self, io: &Io, target: &Target) -> Vec<Candidate> {
         let (x, w) = (io.inputs[0].dims(), io.inputs[1].dims());
-        let gemm = ImplicitGemm {
-            images: x[0],
-            y: ConvAxis::forward(x[1], w[0], self.stride, self.padding),
-            x: ConvAxis::forward(x[2], w[1], self.stride, self.padding),
-            k4: io.inputs[0].stored_channels() / 4,
-            n4: io.outputs[0].stored_channels() / 4,
-            transposed: false,
-            bias: false,
-            f16: io.inputs[0].is_f16(),
-        };
+        let axis = |i: usize| ConvAxis::forward(x[1 + i], w[i], self.stride, self.padding);
+        let gemm = ImplicitGemm::of(io, x[0], [axis(0), axis(1)], false);
         candidates::implicit_gemm(&[gemm], &io.slots(), target)
     }
 
@@ -133,20 +125,12 @@ impl Op for Conv2dGradInput {
     }
 
     fn candidates(&self, io: &Io, target: &Target) -> Vec<Candidate> {
-        let w = io.inputs[1].dims();
+        let (images, w) = (io.inputs[0].dims()[0], io.inputs[1].dims());
+        let axis = |i: usize, phase| ConvAxis::backward(self.size[i], w[i], self.stride, self.padding, phase);
         let mut phases = Vec::new();
-        for phase_y in 0..self.stride.min(self.size[0]) {
-            for phase_x in 0..self.stride.min(self.size[1]) {
-                phases.push(ImplicitGemm {
-                    images: io.inputs[0].dims()[0],
-                    y: ConvAxis::backward(self.size[0], w[0], self.stride, self.padding, phase_y),
-                    x: ConvAxis::backward(self.size[1], w[1], self.stride, self.padding, phase_x),
-                    k4: io.inputs[0].stored_channels() / 4,
-                    n4: io.outputs[0].stored_channels() / 4,
-                    transposed: true,
-                    bias: false,
-                    f16: io.inputs[0].is_f16(),
-                });
+        for y in 0..self.stride.min(self.size[0]) {
+            for x in 0..self.stride.min(self.size[1]) {
+                phases.push(ImplicitGemm::of(io, images, [axis(0, y), axis(1, x)], true));
             }
         }
         candidates::implicit_gemm(&phases, &io.slots(), target)

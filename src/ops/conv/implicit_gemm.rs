@@ -4,6 +4,7 @@
 //! taps may also go through products of transformed tiles (`implicit_gemm_winograd`).
 
 use crate::gpu::Kernel;
+use crate::graph::Io;
 
 /// One axis of an image: output pixel `t` reads inputs `t * in_stride + tap + in_offset`, `tap` below `taps`, with weight
 /// tap `tap_0 + tap * tap_step`, and is written at `t * out_stride + out_offset`.
@@ -87,6 +88,20 @@ pub(in crate::ops) struct ImplicitGemm {
 }
 
 impl ImplicitGemm {
+    /// Of a node's inputs image, weight and (bias), with its output.
+    pub fn of(io: &Io, images: usize, [y, x]: [ConvAxis; 2], transposed: bool) -> ImplicitGemm {
+        ImplicitGemm {
+            images,
+            y,
+            x,
+            k4: io.inputs[0].stored_channels() / 4,
+            n4: io.outputs[0].stored_channels() / 4,
+            transposed,
+            bias: io.inputs.len() > 2,
+            f16: io.inputs[0].is_f16(),
+        }
+    }
+
     /// Output rows of all images.
     pub fn rows(&self) -> usize {
         self.images * self.y.output

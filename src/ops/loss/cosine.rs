@@ -29,15 +29,10 @@ impl Op for CosineSimilarity {
     }
 
     fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, wanted: &[bool]) -> Gradients {
-        let mut gradients = vec![None; 2];
-        for (i, gradient) in gradients.iter_mut().enumerate() {
-            if wanted[i] {
-                let op = CosineSimilarityGradient { eps: self.eps };
-                let (a, b) = (node.inputs[i], node.inputs[1 - i]);
-                *gradient = Some(graph.add_one(op, &[dy, a, b])?);
-            }
-        }
-        Ok(gradients)
+        rows::gradients(wanted, |i| {
+            let op = CosineSimilarityGradient { eps: self.eps };
+            graph.add_one(op, &[dy, node.inputs[i], node.inputs[1 - i]])
+        })
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {

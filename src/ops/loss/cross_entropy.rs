@@ -41,14 +41,10 @@ impl Op for SoftCrossEntropy {
     }
 
     fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, wanted: &[bool]) -> Gradients {
-        let mut gradients = vec![None; 2];
-        for (i, gradient) in gradients.iter_mut().enumerate() {
-            if wanted[i] {
-                let op = SoftCrossEntropyGradient { of_target: i == 1 };
-                *gradient = Some(graph.add_one(op, &[dy, node.inputs[0], node.inputs[1]])?);
-            }
-        }
-        Ok(gradients)
+        rows::gradients(wanted, |i| {
+            let op = SoftCrossEntropyGradient { of_target: i == 1 };
+            graph.add_one(op, &[dy, node.inputs[0], node.inputs[1]])
+        })
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
