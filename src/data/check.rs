@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::image_set::spread;
-use super::prefetch::{Prefetch, threads};
+use super::read::prefetch::{Prefetch, threads};
 use super::{DataError, ImageSet, Subset};
 
 /// So many images of a part are decoded before a training begins, evenly spread: all of a small folder, and enough to tell 1 % from 2 %

@@ -3,39 +3,30 @@
 //! training sees them, a [`Prefetch`] reads ahead. [`fetch`] gets a published set onto the disk.
 //!
 //! A file is never trusted: what a header promises is held against the file's length before anything of that size is allocated, and
-//! everything that can be wrong with it has its own [`DataError`]. To add a format, write a file beside `idx.rs` and name it in `spec.rs`.
+//! everything that can be wrong with it has its own [`DataError`]. To add a format, write a file in `format/` and name it in `spec.rs`.
 
 mod check;
-mod cifar;
-mod decode;
-mod demo;
 mod error;
 pub mod fetch;
-mod folder;
-mod guard;
-mod idx;
+mod format;
 mod image_set;
 mod moments;
-mod order;
-pub mod pack;
-mod parquet;
-mod positioned;
-mod prefetch;
-mod source;
+mod read;
 mod spec;
-mod stl10;
 pub mod survey;
 
 use std::sync::Arc;
 
 pub(crate) use check::too_many;
 pub use check::{NAMED, Unreadable, allowed, unreadable};
-pub use decode::decode;
 pub use error::DataError;
+pub use format::pack;
+use format::{cifar, demo, folder, idx, parquet, stl10};
 pub use image_set::{Image, ImageSet, Subset};
 pub use moments::Moments;
-pub use order::{Sequence, batches, order, steps_per_epoch};
-pub use prefetch::{Prefetch, threads};
+pub use read::decode::decode;
+pub use read::order::{Sequence, batches, order, steps_per_epoch};
+pub use read::prefetch::{Prefetch, threads};
 pub use spec::Spec;
 
 /// Images of one size as bytes.

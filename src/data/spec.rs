@@ -4,7 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::{DataError, cifar, folder, idx, pack, parquet, stl10};
+use super::DataError;
+use super::format::{cifar, folder, idx, pack, parquet, stl10};
 
 /// Which data set, as after `--data` and in `data.source`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::check::{NAMED, allowed};
 use super::moments::Moments;
-use super::prefetch::{Prefetch, threads};
+use super::read::prefetch::{Prefetch, threads};
 use super::{DataError, Dataset, ImageSet};
 
 /// A data set in numbers.

@@ -190,9 +190,7 @@ fn estimate(ui: &mut Ui, state: &mut AppState) {
             // Its field may be scrolled away.
             Some(obstacle) => match obstacle.key.as_deref() {
                 None => ui.label(RichText::new(&obstacle.text).color(color)),
-                Some("data.source" | "device") => {
-                    ui.label(RichText::new("Known once what is marked is fixed.").weak())
-                }
+                Some("data.source" | "device") => ui.label(RichText::new("Known once what is marked is fixed.").weak()),
                 Some(key) => {
                     let text = format!("{key}: {}", obstacle.text);
                     ui.label(RichText::new(text).color(color))

@@ -1,7 +1,7 @@
 //! Packs: written and read again, cut, damaged, and forged.
 
 use super::*;
-use crate::data::pack::{Packed, Packing, write};
+use crate::data::format::pack::{Packed, Packing, write};
 use std::borrow::Cow;
 
 /// Images of many sizes with names; those without pixels cannot be read.

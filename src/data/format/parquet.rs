@@ -19,9 +19,9 @@ use walkdir::WalkDir;
 
 use self::labels::Classes;
 use self::unpack::{Rows, Unpacked, unpack};
-use super::decode::decode;
-use super::positioned::Positioned;
-use super::{DataError, Dataset, Image, ImageSet, Limits};
+use crate::data::read::decode::decode;
+use crate::data::read::positioned::Positioned;
+use crate::data::{DataError, Dataset, Image, ImageSet, Limits};
 
 const TRAIN: &[&str] = &["train", "training"];
 /// Before the test images, whose labels many sets keep secret.
@@ -38,18 +38,18 @@ struct Found {
 }
 
 /// Whether a file begins as a parquet file.
-pub(super) fn is_parquet(path: &Path) -> bool {
+pub(in crate::data) fn is_parquet(path: &Path) -> bool {
     let mut start = [0; 4];
     File::open(path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok()) && start == *b"PAR1"
 }
 
 /// Whether any file named so lies below `folder`.
-pub(super) fn is_here(folder: &Path) -> bool {
+pub(in crate::data) fn is_here(folder: &Path) -> bool {
     files(folder).next().is_some()
 }
 
 /// The paths of a specification: itself where there is such a file or folder, else its parts between commas, all of which must exist.
-pub(super) fn split(paths: &Path) -> Result<Vec<PathBuf>, DataError> {
+pub(in crate::data) fn split(paths: &Path) -> Result<Vec<PathBuf>, DataError> {
     let parts = match paths.to_str() {
         Some(text) if !paths.exists() => text.split(',').map(PathBuf::from).collect(),
         _ => vec![paths.to_owned()],
@@ -185,7 +185,7 @@ fn splits(paths: &Path, remarks: &mut Vec<String>) -> Result<Splits, DataError> 
 }
 
 /// Opens all files, and copies the images out of them.
-pub(super) fn open(name: String, paths: &Path, limits: Limits) -> Result<Dataset, DataError> {
+pub(in crate::data) fn open(name: String, paths: &Path, limits: Limits) -> Result<Dataset, DataError> {
     let mut remarks = Vec::new();
     let splits = splits(paths, &mut remarks)?;
     let mut spool = unpack::Spool::new()?;

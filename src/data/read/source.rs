@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::bufread::GzDecoder;
 
-use super::DataError;
+use crate::data::DataError;
 
 /// Deflate packs at most 1032 bytes into one (zlib's technical notes), so a short file cannot promise a large one.
 const GZIP_MOST: u64 = 1032;
@@ -21,7 +21,7 @@ enum Length {
 }
 
 /// An open stream and what to call it in errors.
-pub(super) struct ByteSource {
+pub(in crate::data) struct ByteSource {
     /// Path, or a name for what is built in.
     pub name: String,
     stream: Box<dyn Read>,
@@ -145,7 +145,7 @@ impl ByteSource {
 }
 
 /// The lines of a small text file of at most `most` bytes, without blanks around them; empty lines at the end do not count.
-pub(super) fn lines(path: &Path, most: u64) -> Result<Vec<String>, DataError> {
+pub(in crate::data) fn lines(path: &Path, most: u64) -> Result<Vec<String>, DataError> {
     let file = path.display().to_string();
     let mut bytes = Vec::new();
     File::open(path)
@@ -160,6 +160,6 @@ pub(super) fn lines(path: &Path, most: u64) -> Result<Vec<String>, DataError> {
 }
 
 /// The first of `names` that is a file in `folder`.
-pub(super) fn find(folder: &Path, names: &[String]) -> Option<PathBuf> {
+pub(in crate::data) fn find(folder: &Path, names: &[String]) -> Option<PathBuf> {
     names.iter().map(|name| folder.join(name)).find(|path| path.is_file())
 }

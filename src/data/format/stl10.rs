@@ -9,9 +9,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::positioned::Positioned;
-use super::source::{ByteSource, lines};
-use super::{DataError, Dataset, Image, ImageSet, Limits, Subset};
+use crate::data::read::positioned::Positioned;
+use crate::data::read::source::{ByteSource, lines};
+use crate::data::{DataError, Dataset, Image, ImageSet, Limits, Subset};
 
 const SIDE: usize = 96;
 const PLANE: usize = SIDE * SIDE;
@@ -36,13 +36,13 @@ fn locate(folder: &Path) -> Option<PathBuf> {
 }
 
 /// Whether any of the set's files of images is there.
-pub(super) fn is_here(folder: &Path) -> bool {
+pub(in crate::data) fn is_here(folder: &Path) -> bool {
     locate(folder).is_some()
 }
 
 /// Opens a folder. The unlabelled images are trained on and the labelled training images vote in kNN; without the former the latter
 /// do both.
-pub(super) fn open(name: String, folder: &Path, limits: Limits) -> Result<Dataset, DataError> {
+pub(in crate::data) fn open(name: String, folder: &Path, limits: Limits) -> Result<Dataset, DataError> {
     let place = locate(folder).unwrap_or_else(|| folder.to_owned());
     for file in [TRAIN.0, TRAIN_LABELS, TEST.0, TEST_LABELS] {
         if !place.join(file).is_file() {

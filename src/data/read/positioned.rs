@@ -6,11 +6,11 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::DataError;
+use crate::data::DataError;
 
 /// An open file of a length that is known.
 #[derive(Debug)]
-pub(super) struct Positioned {
+pub(in crate::data) struct Positioned {
     file: File,
     /// What to call it in errors.
     pub path: PathBuf,

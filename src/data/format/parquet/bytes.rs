@@ -7,7 +7,7 @@ use ::bytes::Bytes;
 use ::parquet::errors::{ParquetError, Result};
 use ::parquet::file::reader::{ChunkReader, Length};
 
-use crate::data::positioned::Positioned;
+use crate::data::read::positioned::Positioned;
 
 /// The file; clones share it.
 #[derive(Clone)]

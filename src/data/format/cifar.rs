@@ -7,8 +7,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::source::{ByteSource, lines};
-use super::{DataError, Dataset, Images, Limits};
+use crate::data::read::source::{ByteSource, lines};
+use crate::data::{DataError, Dataset, Images, Limits};
 
 const SIDE: usize = 32;
 const PLANE: usize = SIDE * SIDE;
@@ -18,7 +18,7 @@ const NAMES_MOST: u64 = 1 << 16;
 
 /// Which of the two sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CifarVersion {
+pub(in crate::data) enum CifarVersion {
     Cifar10,
     Cifar100,
 }
@@ -81,13 +81,13 @@ impl CifarVersion {
     }
 
     /// Whether any of the set's files is there.
-    pub(super) fn is_here(self, folder: &Path) -> bool {
+    pub(in crate::data) fn is_here(self, folder: &Path) -> bool {
         self.locate(folder).is_some()
     }
 }
 
 /// Whether `folder` holds the pickled version, which is offered beside the binary one.
-pub(super) fn is_python_version(folder: &Path) -> bool {
+pub(in crate::data) fn is_python_version(folder: &Path) -> bool {
     folder.join("cifar-10-batches-py").is_dir()
         || folder.join("cifar-100-python").is_dir()
         || folder.join("data_batch_1").is_file()
@@ -95,7 +95,12 @@ pub(super) fn is_python_version(folder: &Path) -> bool {
 }
 
 /// Reads a folder.
-pub(super) fn open(kind: CifarVersion, name: String, folder: &Path, limits: Limits) -> Result<Dataset, DataError> {
+pub(in crate::data) fn open(
+    kind: CifarVersion,
+    name: String,
+    folder: &Path,
+    limits: Limits,
+) -> Result<Dataset, DataError> {
     let place = match kind.locate(folder) {
         Some(place) => place,
         None if is_python_version(folder) => {

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use walkdir::WalkDir;
 
-use super::decode::decode;
-use super::{DataError, Dataset, Image, ImageSet, Limits, Subset};
+use crate::data::read::decode::decode;
+use crate::data::{DataError, Dataset, Image, ImageSet, Limits, Subset};
 
 /// Names that image files end in; the contents decide what they are.
 const ENDINGS: [&str; 9] = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif", "jfif"];
@@ -69,7 +69,7 @@ struct Found {
 }
 
 /// Whether anything with the name of an image lies below `folder`.
-pub(super) fn is_here(folder: &Path) -> bool {
+pub(in crate::data) fn is_here(folder: &Path) -> bool {
     let entries = WalkDir::new(folder).follow_links(true);
     entries
         .into_iter()
@@ -79,7 +79,7 @@ pub(super) fn is_here(folder: &Path) -> bool {
 }
 
 /// Looks through a folder; no image is read.
-pub(super) fn open(name: String, folder: &Path, limits: Limits) -> Result<Dataset, DataError> {
+pub(in crate::data) fn open(name: String, folder: &Path, limits: Limits) -> Result<Dataset, DataError> {
     let part = |names: &[&str]| {
         let paths = names.iter().map(|name| folder.join(name));
         paths.into_iter().find(|path| path.is_dir())

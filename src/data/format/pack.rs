@@ -36,9 +36,9 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::decode::MOST_PIXELS;
-use super::positioned::Positioned;
-use super::{DataError, Dataset, Image, ImageSet, Limits, Subset};
+use crate::data::read::decode::MOST_PIXELS;
+use crate::data::read::positioned::Positioned;
+use crate::data::{DataError, Dataset, Image, ImageSet, Limits, Subset};
 
 pub use write::{Packed, Packing, write};
 
@@ -54,13 +54,13 @@ const MOST_CLASSES: usize = 1 << 20;
 const MOST_INDEX: u64 = 1 << 32;
 
 /// Whether a file begins as a pack.
-pub(super) fn is_pack(path: &Path) -> bool {
+pub(in crate::data) fn is_pack(path: &Path) -> bool {
     let mut start = [0; MAGIC.len()];
     File::open(path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok()) && start == *MAGIC
 }
 
 /// Opens a pack; no pixel is read.
-pub(super) fn open(name: String, path: &Path, limits: Limits) -> Result<Dataset, DataError> {
+pub(in crate::data) fn open(name: String, path: &Path, limits: Limits) -> Result<Dataset, DataError> {
     let file = Positioned::open(path)?;
     let (header, index) = read_index(&file)?;
     let index = Index::parse(&index, header.index_at).map_err(|e| damaged(path, e))?;

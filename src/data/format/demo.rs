@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use super::source::ByteSource;
-use super::{DataError, Dataset, Limits, idx};
+use super::idx;
+use crate::data::read::source::ByteSource;
+use crate::data::{DataError, Dataset, Limits};
 
 /// Fashion-MNIST's classes, as its README names them.
 const CLASSES: [&str; 10] =
@@ -12,12 +13,12 @@ const CLASSES: [&str; 10] =
 
 macro_rules! built_in {
     ($name:literal) => {
-        ByteSource::built_in(concat!("built-in ", $name), include_bytes!(concat!("../../assets/demo/", $name)))
+        ByteSource::built_in(concat!("built-in ", $name), include_bytes!(concat!("../../../assets/demo/", $name)))
     };
 }
 
 /// Unpacks the built-in images.
-pub(super) fn open(name: String, limits: Limits) -> Result<Dataset, DataError> {
+pub(in crate::data) fn open(name: String, limits: Limits) -> Result<Dataset, DataError> {
     let train = idx::images_with_labels(
         built_in!("train-images-idx3-ubyte.gz"),
         built_in!("train-labels-idx1-ubyte.gz"),

@@ -7,8 +7,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::source::{ByteSource, find};
-use super::{DataError, Dataset, Images, Limits};
+use crate::data::read::source::{ByteSource, find};
+use crate::data::{DataError, Dataset, Images, Limits};
 
 /// Largest `classes.txt`, in bytes: 256 names of 256 bytes.
 const CLASSES_MOST: u64 = 1 << 16;
@@ -25,14 +25,14 @@ fn locate(folder: &Path, part: &str, dimensions: u32) -> Result<PathBuf, DataErr
 }
 
 /// Whether any of the four files is in `folder`.
-pub(super) fn is_here(folder: &Path) -> bool {
+pub(in crate::data) fn is_here(folder: &Path) -> bool {
     [("train-images", 3), ("train-labels", 1), ("t10k-images", 3), ("t10k-labels", 1)]
         .iter()
         .any(|(part, dimensions)| find(folder, &names(part, *dimensions)).is_some())
 }
 
 /// Reads the four files of a folder.
-pub(super) fn open(name: String, folder: &Path, limits: Limits) -> Result<Dataset, DataError> {
+pub(in crate::data) fn open(name: String, folder: &Path, limits: Limits) -> Result<Dataset, DataError> {
     // All four are looked for first, so that a missing one is told before minutes of reading.
     let paths = [
         locate(folder, "train-images", 3)?,
@@ -54,7 +54,7 @@ fn classes(folder: &Path) -> Result<Vec<String>, DataError> {
     if !path.is_file() {
         return Ok((0..10).map(|n| n.to_string()).collect());
     }
-    let names = super::source::lines(&path, CLASSES_MOST)?;
+    let names = crate::data::read::source::lines(&path, CLASSES_MOST)?;
     match names.len() {
         1..=256 => Ok(names),
         found => Err(DataError::Classes { file: path.display().to_string(), found, expected: "1 to 256" }),
@@ -62,7 +62,7 @@ fn classes(folder: &Path) -> Result<Vec<String>, DataError> {
 }
 
 /// Reads a file of images and the file of their labels. Both are checked whole; the first `limit` images are kept (0: all).
-pub(super) fn images_with_labels(
+pub(in crate::data) fn images_with_labels(
     images: ByteSource,
     labels: ByteSource,
     classes: usize,

@@ -11,7 +11,7 @@ thread_local! {
 
 /// What `work` gives; `None` where it panics. Nothing is printed then: its caller has a better line. `work` must leave nothing half
 /// changed that is used afterwards.
-pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
+pub(in crate::data) fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let others = panic::take_hook();

@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 
 use super::{FORMAT, HEADER, MAGIC, MOST_CLASSES, NO_LABEL};
 use crate::data::check::{NAMED, Unreadable, allowed, too_many};
-use crate::data::prefetch::{Prefetch, threads};
+use crate::data::read::prefetch::{Prefetch, threads};
 use crate::data::{DataError, Dataset, Image, ImageSet, Subset};
 
 /// How to pack.

@@ -5,8 +5,8 @@ use std::io::{BufRead, Cursor, Seek};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
-use super::Image;
 use super::guard::guarded;
+use crate::data::Image;
 
 /// Largest image that is decoded, in pixels: beyond the cameras of today, and what keeps a few bytes that promise an enormous
 /// picture (a decompression bomb) from taking the memory.

@@ -16,9 +16,9 @@ use super::bytes::Chunks;
 use super::columns::{self, Columns};
 use super::labels::{Classes, NO_LABEL};
 use crate::data::DataError;
-use crate::data::guard::guarded;
 use crate::data::image_set::spread;
-use crate::data::positioned::Positioned;
+use crate::data::read::guard::guarded;
+use crate::data::read::positioned::Positioned;
 
 /// So many values are taken from a column at a time.
 const BATCH: usize = 16;
