@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use super::closing::Closing;
 use super::{App, START};
-use crate::app::platform::dialogs::{Dialog, DialogPurpose};
 use crate::app::state::Activity;
 use crate::app::state::notices::{Grade, Remedy};
 use crate::app::state::record::Record;
+use crate::app::workers::dialogs::{Dialog, DialogPurpose};
 use crate::app::workers::estimate::EstimateAnswer;
 use crate::app::workers::follow::FollowEvent;
 use crate::app::workers::session::{Ending, Session, SessionEvent};

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::{App, CURVES, START};
-use crate::app::platform::dialogs::{Dialog, DialogPurpose};
 use crate::app::state::notices::{Grade, Remedy};
 use crate::app::state::record::Record;
 use crate::app::state::{Activity, Wish};
+use crate::app::workers::dialogs::{Dialog, DialogPurpose};
 use crate::app::workers::estimate::EstimateQuestion;
 use crate::app::workers::follow::Follow;
 use crate::app::workers::listing;

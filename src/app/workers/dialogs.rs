@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::thread;
 
-use crate::app::workers::worker::Wake;
+use super::worker::Wake;
 
 /// What the folder is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
