@@ -7,7 +7,7 @@
 //! a file in `shaders/` and the cases join the list in `ops::cases`; everything else is as here.
 
 use simsiam::gpu::{Gpu, GpuOptions, Kernel};
-use simsiam::graph::{Array, Gradients, Graph, Io, Lowered, Node, Op, Program, Shape, Store, Target, Tensor};
+use simsiam::graph::{Array, Graph, InputGradients, Io, Lowered, Node, Op, Program, Shape, Store, Target, Tensor};
 use simsiam::ops::check::{Case, Fill, forward_error, gradient_error};
 
 /// Sizes are constants of the kernel (VECTORS, SLOPE), since shapes are static. Channels are padded with zeros to a multiple
@@ -76,7 +76,7 @@ impl Op for LeakyRelu {
         }
     }
 
-    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> Gradients {
+    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> InputGradients {
         let dx = graph.add_one(LeakyReluGradient { slope: self.slope }, &[dy, node.inputs[0]])?;
         Ok(vec![Some(dx)])
     }

@@ -26,7 +26,7 @@ pub use error::GraphError;
 pub use interpret::interpret;
 pub use launch::{Candidate, Io, Launch, Lowered, Slot, grid};
 pub use memory::{Memory, refuse_above};
-pub use op::{Gradients, Graph, Node, Op};
+pub use op::{Graph, InputGradients, Node, Op};
 pub use program::Program;
 pub use recompute::Recomputed;
 pub use shape::{Layout, Precision, Shape};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Array, Candidate, GraphError, Io, Lowered, Place, Shape, Target, Tensor, TensorInfo};
 
 /// The gradient of every input of a node, where there is one.
-pub type Gradients = Result<Vec<Option<Tensor>>, GraphError>;
+pub type InputGradients = Result<Vec<Option<Tensor>>, GraphError>;
 
 /// An operator.
 pub trait Op: std::fmt::Debug + Send + Sync {
@@ -23,7 +23,7 @@ pub trait Op: std::fmt::Debug + Send + Sync {
 
     /// Adds nodes that compute the gradient of each wanted input from `dy`, that of the first output. No gradient passes through
     /// the other outputs.
-    fn gradient(&self, _graph: &mut Graph, node: &Node, _dy: Tensor, _wanted: &[bool]) -> Gradients {
+    fn gradient(&self, _graph: &mut Graph, node: &Node, _dy: Tensor, _wanted: &[bool]) -> InputGradients {
         Err(GraphError::NoGradient { label: node.label.clone(), op: self.name() })
     }
 

@@ -6,7 +6,7 @@ use super::conv::implicit_gemm::{ConvAxis, ImplicitGemm};
 use super::conv::tile::first;
 use super::conv::weight_gradient::WeightGradient;
 use crate::gpu::Kernel;
-use crate::graph::{Array, Candidate, Gradients, Graph, Io, Lowered, Node, Op, Shape, Target, Tensor};
+use crate::graph::{Array, Candidate, Graph, InputGradients, Io, Lowered, Node, Op, Shape, Target, Tensor};
 
 /// x `[M, IN]`, w `[IN, OUT]`, (bias `[OUT]`) → y = x·w + bias `[M, OUT]`, as `torch.nn.functional.linear` with the
 /// weight transposed.
@@ -77,7 +77,7 @@ impl Op for Linear {
         Ok(vec![y.with(x.precision())])
     }
 
-    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, wanted: &[bool]) -> Gradients {
+    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, wanted: &[bool]) -> InputGradients {
         let (x, w) = (node.inputs[0], node.inputs[1]);
         let mut gradients = vec![None; wanted.len()];
         if wanted[1] {

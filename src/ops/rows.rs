@@ -1,7 +1,7 @@
 //! What the operators on rows `[M, C]` share: a workgroup goes through one row.
 
 use crate::gpu::Kernel;
-use crate::graph::{Gradients, GraphError, Io, Lowered, Shape, Tensor};
+use crate::graph::{GraphError, InputGradients, Io, Lowered, Shape, Tensor};
 
 /// A kernel over the rows of `x`.
 pub(super) fn kernel(shader: &'static str, x: &Shape) -> Kernel {
@@ -20,7 +20,7 @@ pub(super) fn to_rows(io: &Io, kernel: Kernel) -> Lowered {
 }
 
 /// The gradient of each wanted input, by a node of its own.
-pub(super) fn gradients(wanted: &[bool], mut add: impl FnMut(usize) -> Result<Tensor, GraphError>) -> Gradients {
+pub(super) fn gradients(wanted: &[bool], mut add: impl FnMut(usize) -> Result<Tensor, GraphError>) -> InputGradients {
     wanted.iter().enumerate().map(|(i, &wanted)| wanted.then(|| add(i)).transpose()).collect()
 }
 

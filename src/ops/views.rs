@@ -5,7 +5,7 @@
 use super::check::{Case, Fill};
 use super::expect;
 use crate::gpu::Kernel;
-use crate::graph::{Array, Gradients, Graph, Io, Lowered, Node, Op, Shape, Target, Tensor};
+use crate::graph::{Array, Graph, InputGradients, Io, Lowered, Node, Op, Shape, Target, Tensor};
 
 /// `[2N, ..]` → `[2N, ..]`: the two halves of the rows change places, so that row i of view 1 meets row i of view 2.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ impl Op for SwapViews {
         }
     }
 
-    fn gradient(&self, graph: &mut Graph, _node: &Node, dy: Tensor, _wanted: &[bool]) -> Gradients {
+    fn gradient(&self, graph: &mut Graph, _node: &Node, dy: Tensor, _wanted: &[bool]) -> InputGradients {
         Ok(vec![Some(graph.add_one(SwapViews, &[dy])?)])
     }
 

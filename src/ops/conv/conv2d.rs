@@ -5,7 +5,7 @@ use super::conv2d_grad_weight::Conv2dGradWeight;
 use super::implicit_gemm::{ConvAxis, ImplicitGemm};
 use super::tile::first;
 use super::window::{Geometry, Window, geometries, multiply_adds};
-use crate::graph::{Array, Candidate, Gradients, Graph, Io, Lowered, Node, Op, Shape, Target, Tensor};
+use crate::graph::{Array, Candidate, Graph, InputGradients, Io, Lowered, Node, Op, Shape, Target, Tensor};
 use crate::ops::check::{Case, Fill};
 
 /// x `[N, H, W, IC]`, w `[KH, KW, IC, OC]` → y `[N, OH, OW, OC]`, OH = (H + 2·padding − KH) / stride + 1.
@@ -55,7 +55,7 @@ impl Op for Conv2d {
         Ok(vec![y.with(x.precision())])
     }
 
-    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, wanted: &[bool]) -> Gradients {
+    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, wanted: &[bool]) -> InputGradients {
         let (x, w) = (node.inputs[0], node.inputs[1]);
         let Conv2d { stride, padding } = *self;
         let dims = graph.shape(x).dims();

@@ -1,7 +1,7 @@
 //! y = a + b, elementwise: sums the gradients of a tensor that is used twice.
 
 use super::lower;
-use crate::graph::{Array, Gradients, Graph, Io, Lowered, Node, Op, Shape, Target, Tensor};
+use crate::graph::{Array, Graph, InputGradients, Io, Lowered, Node, Op, Shape, Target, Tensor};
 use crate::ops::check::{Case, Fill};
 use crate::ops::expect;
 
@@ -22,7 +22,7 @@ impl Op for Add {
         Ok(vec![expect::pair(inputs)?.clone()])
     }
 
-    fn gradient(&self, _graph: &mut Graph, _node: &Node, dy: Tensor, _wanted: &[bool]) -> Gradients {
+    fn gradient(&self, _graph: &mut Graph, _node: &Node, dy: Tensor, _wanted: &[bool]) -> InputGradients {
         Ok(vec![Some(dy), Some(dy)])
     }
 

@@ -1,7 +1,7 @@
 //! Between f32 and f16: where the part of a network that is kept in half precision begins and ends.
 
 use crate::gpu::Kernel;
-use crate::graph::{Array, Gradients, Graph, GraphError, Io, Lowered, Node, Op, Precision, Shape, Target, Tensor};
+use crate::graph::{Array, Graph, GraphError, InputGradients, Io, Lowered, Node, Op, Precision, Shape, Target, Tensor};
 use crate::ops::check::{Case, Fill};
 
 /// y = x in another precision, rounded where that is f16; beyond its 65504 to infinity, or to what the device makes of it.
@@ -35,7 +35,7 @@ impl Op for Cast {
         }
     }
 
-    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> Gradients {
+    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> InputGradients {
         let to = graph.shape(node.inputs[0]).precision();
         Ok(vec![Some(cast(graph, dy, to)?)])
     }

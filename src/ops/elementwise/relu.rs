@@ -1,7 +1,7 @@
 //! y = max(x, 0), alone or after a residual sum; one gradient for both, from the output.
 
 use super::lower;
-use crate::graph::{Array, Gradients, Graph, Io, Lowered, Node, Op, Shape, Target, Tensor};
+use crate::graph::{Array, Graph, InputGradients, Io, Lowered, Node, Op, Shape, Target, Tensor};
 use crate::ops::check::{Case, Fill};
 use crate::ops::expect;
 
@@ -30,7 +30,7 @@ impl Op for Relu {
         Ok(vec![expect::one(inputs)?.clone()])
     }
 
-    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> Gradients {
+    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> InputGradients {
         Ok(vec![Some(graph.add_one(ReluGradient, &[dy, node.outputs[0]])?)])
     }
 
@@ -60,7 +60,7 @@ impl Op for AddRelu {
         Ok(vec![expect::pair(inputs)?.clone()])
     }
 
-    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> Gradients {
+    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> InputGradients {
         let both = graph.add_one(ReluGradient, &[dy, node.outputs[0]])?;
         Ok(vec![Some(both), Some(both)])
     }

@@ -1,6 +1,6 @@
 //! Cosine similarity of rows, the measure of SimSiam's loss (paper equation 1).
 
-use crate::graph::{Array, Gradients, Graph, Io, Lowered, Node, Op, Shape, Target, Tensor};
+use crate::graph::{Array, Graph, InputGradients, Io, Lowered, Node, Op, Shape, Target, Tensor};
 use crate::ops::check::{Case, Fill};
 use crate::ops::{expect, rows};
 
@@ -28,7 +28,7 @@ impl Op for CosineSimilarity {
         Ok(vec![Shape::rows([expect::matrix_pair(inputs)?.dims()[0]])])
     }
 
-    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, wanted: &[bool]) -> Gradients {
+    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, wanted: &[bool]) -> InputGradients {
         rows::gradients(wanted, |i| {
             let op = CosineSimilarityGradient { eps: self.eps };
             graph.add_one(op, &[dy, node.inputs[i], node.inputs[1 - i]])

@@ -1,7 +1,7 @@
 //! Cross entropy between two softmax distributions, the alternative to the cosine (paper section 4.5).
 
 use crate::gpu::Kernel;
-use crate::graph::{Array, Gradients, Graph, Io, Lowered, Node, Op, Shape, Target, Tensor};
+use crate::graph::{Array, Graph, InputGradients, Io, Lowered, Node, Op, Shape, Target, Tensor};
 use crate::ops::check::{Case, Fill};
 use crate::ops::{expect, rows};
 
@@ -40,7 +40,7 @@ impl Op for SoftCrossEntropy {
         Ok(vec![Shape::rows([expect::matrix_pair(inputs)?.dims()[0]])])
     }
 
-    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, wanted: &[bool]) -> Gradients {
+    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, wanted: &[bool]) -> InputGradients {
         rows::gradients(wanted, |i| {
             let op = SoftCrossEntropyGradient { of_target: i == 1 };
             graph.add_one(op, &[dy, node.inputs[0], node.inputs[1]])

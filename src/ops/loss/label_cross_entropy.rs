@@ -1,7 +1,7 @@
 //! Cross entropy with labels, for several classifiers at once, whose logits lie beside each other.
 
 use crate::gpu::Kernel;
-use crate::graph::{Array, Gradients, Graph, Io, Lowered, Node, Op, Shape, Target, Tensor};
+use crate::graph::{Array, Graph, InputGradients, Io, Lowered, Node, Op, Shape, Target, Tensor};
 use crate::ops::check::{Case, Fill};
 use crate::ops::rows::log_softmax;
 
@@ -56,7 +56,7 @@ impl Op for LabelCrossEntropy {
         Ok(vec![Shape::rows([rows, self.groups])])
     }
 
-    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> Gradients {
+    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> InputGradients {
         let op = LabelCrossEntropyGradient { groups: self.groups };
         let d = graph.add_one(op, &[dy, node.inputs[0], node.inputs[1]])?;
         Ok(vec![Some(d), None])

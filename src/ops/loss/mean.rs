@@ -1,7 +1,7 @@
 //! The scaled mean of a vector: a loss over the batch.
 
 use crate::gpu::Kernel;
-use crate::graph::{Array, Gradients, Graph, Io, Lowered, Node, Op, Shape, Target, Tensor};
+use crate::graph::{Array, Graph, InputGradients, Io, Lowered, Node, Op, Shape, Target, Tensor};
 use crate::ops::check::{Case, Fill};
 
 /// x `[M]` → `[1]`: scale times the mean of the first `count` elements.
@@ -34,7 +34,7 @@ impl Op for Mean {
         }
     }
 
-    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> Gradients {
+    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> InputGradients {
         let op = MeanGradient { mean: self.clone(), len: graph.shape(node.inputs[0]).len() };
         Ok(vec![Some(graph.add_one(op, &[dy])?)])
     }

@@ -4,7 +4,7 @@ use super::batch_norm::{by_runs, check_inputs, finish};
 use super::batch_norm_gradient::BatchNormGradient;
 use super::batch_norm_statistics::{BatchNormStatistics, check_views, statistics};
 use crate::gpu::Kernel;
-use crate::graph::{Array, Gradients, Graph, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor};
+use crate::graph::{Array, Graph, InputGradients, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor};
 use crate::ops::check::{Case, Fill};
 
 /// y = relu?(norm(x)·weight + bias + residual), as `torch.nn.BatchNorm2d` (or 1d) in training.
@@ -57,7 +57,7 @@ impl Op for BatchNormApply {
         Ok(vec![x.clone()])
     }
 
-    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> Gradients {
+    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> InputGradients {
         let op = BatchNormGradient {
             views: self.views,
             relu: self.relu,

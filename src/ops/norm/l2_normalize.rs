@@ -1,6 +1,6 @@
 //! Rows scaled to unit length.
 
-use crate::graph::{Array, Gradients, Graph, Io, Lowered, Node, Op, Shape, Target, Tensor};
+use crate::graph::{Array, Graph, InputGradients, Io, Lowered, Node, Op, Shape, Target, Tensor};
 use crate::ops::check::{Case, Fill};
 use crate::ops::{expect, rows};
 
@@ -31,7 +31,7 @@ impl Op for L2Normalize {
         Ok(vec![expect::matrix(inputs)?.clone()])
     }
 
-    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> Gradients {
+    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> InputGradients {
         let op = L2NormalizeGradient { eps: self.eps };
         Ok(vec![Some(graph.add_one(op, &[dy, node.inputs[0]])?)])
     }

@@ -1,7 +1,7 @@
 //! The mean over all pixels of an image.
 
 use crate::gpu::Kernel;
-use crate::graph::{Array, Gradients, Graph, Io, Lowered, Node, Op, Shape, Target, Tensor};
+use crate::graph::{Array, Graph, InputGradients, Io, Lowered, Node, Op, Shape, Target, Tensor};
 use crate::ops::check::{Case, Fill};
 use crate::ops::expect;
 
@@ -40,7 +40,7 @@ impl Op for GlobalAvgPool {
         Ok(vec![Shape::rows([x.dims()[0], x.channels()]).with(x.precision())])
     }
 
-    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> Gradients {
+    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> InputGradients {
         let dims = graph.shape(node.inputs[0]).dims();
         let op = GlobalAvgPoolGradient { height: dims[1], width: dims[2] };
         Ok(vec![Some(graph.add_one(op, &[dy])?)])

@@ -2,7 +2,7 @@
 //! so there are no atomics and no stored indices.
 
 use crate::gpu::Kernel;
-use crate::graph::{Array, Gradients, Graph, Io, Lowered, Node, Op, Shape, Target, Tensor};
+use crate::graph::{Array, Graph, InputGradients, Io, Lowered, Node, Op, Shape, Target, Tensor};
 use crate::ops::check::{Case, Fill};
 use crate::ops::expect;
 
@@ -102,7 +102,7 @@ impl Op for MaxPool {
         Ok(vec![self.output_shape(expect::one(inputs)?)?])
     }
 
-    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> Gradients {
+    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> InputGradients {
         let op = MaxPoolGradient { pool: self.clone() };
         Ok(vec![Some(graph.add_one(op, &[dy, node.inputs[0], node.outputs[0]])?)])
     }
