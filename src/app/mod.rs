@@ -12,7 +12,7 @@
 //! window_settings, listing, notices ────┘                       └─ window (winit, egui-wgpu)
 //! ```
 //!
-//! What was tried and lost: reading views back from the training's own device (it stands still meanwhile; made anew by the same draws
+//! What was tried and lost: reading views back from the training's own device (it stands still meanwhile; made again by the same draws
 //! and kernels they have the same bits, and runs of other processes can be looked at too); a device shared by window and training
 //! (frames wait for submits); a spinner and a blinking cursor (an idle window then paints for ever).
 

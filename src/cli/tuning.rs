@@ -62,7 +62,7 @@ fn sentence(tuned: &Tuned) -> String {
     }
     let mut text = format!("chosen for {} in {}", shapes(kinds), duration(tuned.seconds));
     let guessed = kinds - known - measured;
-    let parts = [(known, "known from before"), (guessed, "not measured for want of time")];
+    let parts = [(known, "known from before"), (guessed, "skipped (time limit)")];
     let parts: Vec<String> = parts.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
     if !parts.is_empty() {
         text += &format!(" ({})", parts.join(", "));
@@ -79,10 +79,7 @@ mod tests {
         let text =
             |kinds, known, measured| sentence(&Tuned { kinds, known, measured, seconds: 3.2, ..Tuned::default() });
         assert_eq!(text(41, 0, 41), "chosen for 41 shapes in 3.2 s");
-        assert_eq!(
-            text(41, 12, 20),
-            "chosen for 41 shapes in 3.2 s (12 known from before, 9 not measured for want of time)"
-        );
+        assert_eq!(text(41, 12, 20), "chosen for 41 shapes in 3.2 s (12 known from before, 9 skipped (time limit))");
         assert_eq!(text(1, 1, 0), "known for 1 shape from before");
     }
 }

@@ -29,7 +29,7 @@ pub enum DataError {
         /// As given.
         folder: PathBuf,
     },
-    /// A file where a folder is wanted.
+    /// A file where a folder is expected.
     #[error("{} is not a folder; give the folder that holds the files", folder.display())]
     NotAFolder {
         /// As given.
@@ -165,7 +165,7 @@ pub enum DataError {
         /// What the decompressor says.
         problem: String,
     },
-    /// The first four bytes are not those of the wanted kind of file.
+    /// The first four bytes are not those of the expected kind of file.
     #[error(
         "{file}: wrong magic number {found:#010x}, expected {expected:#010x} ({meaning}); is it another file under this name?"
     )]

@@ -1,5 +1,5 @@
 //! Where the images come from. A [`Spec`] says which data set (`demo`, a folder, or `KIND:PATH`), [`open`] finds its parts, each an
-//! [`ImageSet`]: in memory where they are small by nature, else decoded when they are wanted. A [`Sequence`] says in which order a
+//! [`ImageSet`]: in memory where they are small by nature, else decoded on demand. A [`Sequence`] says in which order a
 //! training sees them, a [`Prefetch`] reads ahead. [`fetch`] gets a published set onto the disk.
 //!
 //! A file is never trusted: what a header promises is held against the file's length before anything of that size is allocated, and

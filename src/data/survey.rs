@@ -119,7 +119,7 @@ struct Seen {
     moments: Moments,
 }
 
-/// Reads every image once, with all cores. `progress` hears how many of how many are done. What comes out does not depend on the
+/// Reads every image once, with all cores. `progress` is called with how many of how many are done. What comes out does not depend on the
 /// number of threads.
 pub fn survey(data: &Dataset, progress: &mut dyn FnMut(usize, usize)) -> Survey {
     let sets = [Some(&data.train), data.bank.as_ref(), Some(&data.test)];

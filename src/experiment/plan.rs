@@ -29,7 +29,7 @@ pub struct Experiment {
     pub configs: Vec<Config>,
 }
 
-/// A run that is wanted.
+/// A planned run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Planned {
     /// Of its folder: what differs from the common settings, and the seed.

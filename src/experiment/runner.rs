@@ -43,7 +43,7 @@ pub struct Runner<'a> {
     pub gpu: &'a Gpu,
     /// The folder.
     pub folder: &'a Folder,
-    /// What is wanted.
+    /// What to run.
     pub plan: &'a ExperimentPlan,
     /// Whether new runs get the fastest kernels, or every operator's first one.
     pub tune: bool,

@@ -50,7 +50,7 @@ pub trait Op: std::fmt::Debug + Send + Sync {
     fn reference(&self, inputs: &[&Array], updates: &mut [Array]) -> Vec<Array>;
 
     /// Whether running it once more costs about as much as reading its inputs and writing its output, so that the output is
-    /// rather made again than kept for the backward pass.
+    /// rather recomputed than kept for the backward pass.
     fn cheap(&self) -> bool {
         false
     }

@@ -126,7 +126,7 @@ impl Program {
         self.plan.run(after)
     }
 
-    /// Where a tensor lies. `None` for one that nobody uses.
+    /// Where a tensor lies. `None` for one that is not used.
     pub fn binding(&self, tensor: Tensor) -> Option<&Binding> {
         self.bound.get(&tensor).map(|(binding, _)| binding)
     }

@@ -26,7 +26,7 @@ pub struct Recomputed {
     pub of_blocks: usize,
     /// Floating-point operations done twice, as a part of those done once.
     pub work: f64,
-    /// Bytes that a run needs where only what is cheap is made again.
+    /// Bytes that a run needs where only what is cheap is recomputed.
     pub before: u64,
     /// Bytes that a run needs now.
     pub after: u64,
@@ -38,15 +38,15 @@ enum Again {
     Nothing,
     /// Its result is kept.
     Inside,
-    /// Its result is made again too, from what came before it.
+    /// Its result is recomputed too, from what came before it.
     Whole,
 }
 
-/// A graph, and which of its tensors may be made again.
+/// A graph, and which of its tensors may be recomputed.
 struct CheckpointPlan<'a> {
     graph: &'a Graph,
     scratch: Vec<&'a [usize]>,
-    /// The node that makes each tensor that may be made again.
+    /// The node that makes each tensor that may be recomputed.
     maker: Vec<Option<usize>>,
 }
 
@@ -122,7 +122,7 @@ impl Graph {
 }
 
 impl CheckpointPlan<'_> {
-    /// Which tensors are made again with these blocks: what is inside of them, and what is cheap elsewhere.
+    /// Which tensors are recomputed with these blocks: what is inside of them, and what is cheap elsewhere.
     fn tensors(&self, blocks: &[Again]) -> Vec<bool> {
         let nodes = &self.graph.nodes;
         let cheap = |maker: &Option<usize>| maker.is_some_and(|index| nodes[index].op.cheap());
@@ -295,7 +295,7 @@ impl CheckpointPlan<'_> {
         blocks
     }
 
-    /// What a block costs; a byte is as dear as four operations, as in [`Program`](super::Program).
+    /// What a block costs; a byte costs as much as four operations, as in [`Program`](super::Program).
     fn work(&self, block: usize) -> f64 {
         let nodes = &self.graph.nodes[self.graph.blocks[block].nodes.clone()];
         let cost = |node: &super::Node| {

@@ -5,7 +5,7 @@ use crate::gpu::{AdapterReport, Coop, Gpu, Tier};
 /// What an operator may know of the device its kernels will run on.
 #[derive(Debug, Clone, Copy)]
 pub struct Target {
-    /// A CPU does the work: barriers and per-lane loads are dear, registers are cheap.
+    /// A CPU does the work: barriers and per-lane loads are expensive, registers are cheap.
     pub software: bool,
     /// What kernels may count on.
     pub tier: Tier,

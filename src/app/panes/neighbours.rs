@@ -214,7 +214,7 @@ fn picture(ui: &mut Ui, picture: &Picture, side: f32, same: Option<bool>) {
 }
 
 fn scene(ui: &Ui, question: NeighbourQuestion, found: Neighbourhood, old: Option<Scene>) -> Scene {
-    // Textures are kept and filled anew.
+    // Textures are kept and refilled.
     let mut old: Vec<TextureHandle> = old
         .into_iter()
         .flat_map(|old| old.neighbours.into_iter().chain([old.image]))

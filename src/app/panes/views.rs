@@ -139,7 +139,7 @@ impl ViewsPane {
             Ok(seen) => {
                 self.problem = None;
                 self.images = seen.images;
-                // Textures are kept and filled anew: a training shows thousands of them.
+                // Textures are kept and refilled: a training shows thousands of them.
                 let mut old = std::mem::take(&mut self.rows).into_iter();
                 self.rows = seen.rows.into_iter().map(|row| on_screen(ui, row, old.next())).collect();
             }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-/// At most so often, where nobody touches the window.
+/// At most so often, where there is no input.
 const NEWS: Duration = Duration::from_millis(33);
 /// On a software driver one part in so many goes to painting.
 const SHARE: u32 = 14;

@@ -1,4 +1,4 @@
-//! The native window with its painter: egui on winit and wgpu, made anew where its device is lost.
+//! The native window with its painter: egui on winit and wgpu, opened again where its device is lost.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -61,7 +61,7 @@ struct WindowProgram {
     limiter: FrameLimiter,
     /// When the next frame is due, if one is.
     due: Option<Instant>,
-    /// Whether nobody can see it.
+    /// Whether it cannot be seen.
     hidden: bool,
     failed: Option<anyhow::Error>,
     times: FrameTimes,

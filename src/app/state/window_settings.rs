@@ -63,7 +63,7 @@ impl Default for WindowSettings {
 }
 
 impl WindowSettings {
-    /// Where it lies when nobody says; `None` where the system has no such place.
+    /// The default place; `None` where the system has no such place.
     pub fn file() -> Option<PathBuf> {
         Some(dirs::config_dir()?.join("simsiam").join("window.toml"))
     }

@@ -2,7 +2,7 @@
 
 use egui::{ColorImage, TextureHandle, TextureOptions, Ui};
 
-/// The texture of a picture. One that is no longer needed is filled anew: a training shows thousands of pictures.
+/// The texture of a picture. One that is no longer needed is refilled: a training shows thousands of pictures.
 pub(in crate::app) fn texture(ui: &Ui, picture: &image::RgbImage, old: Option<TextureHandle>) -> TextureHandle {
     let size = [picture.width() as usize, picture.height() as usize];
     let image = ColorImage::from_rgb(size, picture.as_raw());

@@ -118,7 +118,7 @@ fn find(
     }))
 }
 
-/// Makes the features; `None` where they are no longer wanted.
+/// Makes the features; `None` where they are no longer needed.
 fn compute(
     resources: &ResourceCache,
     question: &NeighbourQuestion,

@@ -1,4 +1,4 @@
-//! What several of the window's threads need and is dear to open: the data set, and a device for previews. Opened once, shared, and
+//! What several of the window's threads need and is expensive to open: the data set, and a device for previews. Opened once, shared, and
 //! opened again after an error.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

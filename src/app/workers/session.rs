@@ -56,7 +56,7 @@ pub(in crate::app) struct Session {
 }
 
 impl Session {
-    /// Starts the thread. `wake` is called whenever there is something to hear.
+    /// Starts the thread. `wake` is called whenever there is news.
     pub fn start(job: SessionJob, device: Option<String>, wake: Wake) -> Session {
         let (sender, commands) = mpsc::channel();
         let (tell, told) = mpsc::channel();

@@ -123,7 +123,7 @@ fn training(config: &Config, len: usize) -> Views {
     }
 }
 
-/// The loader with nobody to wait for.
+/// The loader without a consumer to wait for.
 fn alone(config: &Config, dataset: &Dataset, per_epoch: usize) -> Result<Vec<Pass>> {
     let batch = config.optim.batch_size;
     let set: &Arc<dyn ImageSet> = &dataset.train;

@@ -38,7 +38,7 @@ pub struct Args {
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(seconds) if (0.0..=1e6).contains(&seconds) => Ok(seconds),
-        _ => Err("a number of seconds is wanted".to_owned()),
+        _ => Err("expected a number of seconds".to_owned()),
     }
 }
 

@@ -45,7 +45,7 @@ impl Network {
         config.set("model.stem=cifar")?;
         config.set("model.projector_layers=3")?;
         if config.model.dim < 4 {
-            return Err(UsageError(format!("--dim {}: at least 4 is wanted", self.dim)).into());
+            return Err(UsageError(format!("--dim {}: expected at least 4", self.dim)).into());
         }
         config.validate()?;
         Ok(config)

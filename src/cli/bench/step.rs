@@ -106,7 +106,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let table = configs.len() > 1;
     if table && (args.profile || args.trace.is_some()) {
-        let what = "--profile and --trace want one --width and one --batch-size".to_owned();
+        let what = "--profile and --trace take one --width and one --batch-size".to_owned();
         return Err(UsageError(what).into());
     }
     let gpu = args.device.open()?;

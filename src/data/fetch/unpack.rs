@@ -1,7 +1,7 @@
 //! Unpacks a gzipped tar archive that is not trusted.
 //!
 //! Only regular files and folders are made, only under the given folder, only new ones. Links, devices, absolute paths and `..` are
-//! refused, never skipped: an archive that holds them is not the one that was wanted. How much is written is bounded by what the set
+//! refused, never skipped: an archive that holds them is not the expected one. How much is written is bounded by what the set
 //! is known to hold, so a bomb stops early.
 
 use std::fs::{self, File};

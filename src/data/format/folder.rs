@@ -21,7 +21,7 @@ const MOST_BYTES: u64 = 1 << 31;
 /// So many things that were passed over are named.
 const NAMED: usize = 5;
 
-/// Image files, read when they are wanted.
+/// Image files, read on demand.
 #[derive(Debug)]
 struct Files {
     /// The data set's folder.

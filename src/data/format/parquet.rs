@@ -226,7 +226,7 @@ struct Place {
     row: u32,
 }
 
-/// Images as they are in the files, decoded when they are wanted.
+/// Images as they are in the files, decoded on demand.
 #[derive(Debug)]
 struct Encoded {
     file: Arc<Positioned>,

@@ -3,7 +3,7 @@
 //!
 //! The originals are `unlabeled_X.bin` (100,000 images), `train_X.bin` with `train_y.bin` (5,000), `test_X.bin` with `test_y.bin`
 //! (8,000) and `class_names.txt`. Fewer images are accepted as long as they are whole, so that a set can be cut down; more, or a part
-//! of an image, is an error. Images stay on the disk (2.7 GB) and are read by position when they are wanted; not by a memory map,
+//! of an image, is an error. Images stay on the disk (2.7 GB) and are read by position when they are needed; not by a memory map,
 //! because a file that shrinks under a map ends the program with a signal where a read gives an error.
 
 use std::path::{Path, PathBuf};

@@ -30,7 +30,7 @@ pub fn paragraph(class: &str, text: &str) -> String {
     }
 }
 
-/// Something that is opened when it is wanted. `content` is HTML.
+/// Something that opens on click. `content` is HTML.
 pub fn details(summary: &str, content: &str) -> String {
     format!("<details><summary>{}</summary>\n{content}</details>\n", escape(summary))
 }

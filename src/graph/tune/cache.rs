@@ -16,7 +16,7 @@ use crate::hash::Fnv;
 
 /// Environment variable: the folder to use instead of the user's cache folder.
 pub const CACHE_VARIABLE: &str = "SIMSIAM_CACHE_DIR";
-/// A choice that was made for want of time is made again where the run would replay the node so many times more often.
+/// A choice that ran out of time is made again where the run would replay the node so many times more often.
 const LONGER: u64 = 2;
 
 /// The choices for one device.
@@ -111,7 +111,7 @@ impl Cache {
             Ok(_) => (BTreeMap::new(), None),
             Err(e) if e.kind() == io::ErrorKind::NotFound => (BTreeMap::new(), None),
             Err(e) => {
-                let line = format!("{} cannot be read: {e}; kernels are measured anew", path.display());
+                let line = format!("{} cannot be read: {e}; kernels are measured again", path.display());
                 (BTreeMap::new(), Some(line))
             }
         };

@@ -135,7 +135,7 @@ impl Normalize {
 pub(super) fn images(table: &Shape) -> Result<usize, String> {
     match table.len() {
         n if n > 0 && n.is_multiple_of(AugmentParams::WORDS) => Ok(n / AugmentParams::WORDS),
-        n => Err(format!("the table has {n} words, {} an image are wanted", AugmentParams::WORDS)),
+        n => Err(format!("the table has {n} words, expected {} an image", AugmentParams::WORDS)),
     }
 }
 
@@ -144,7 +144,7 @@ pub(super) fn sides(x: &Shape, table: &Shape) -> Result<(usize, usize), String> 
     let n = images(table)?;
     match x.dims() {
         &[count, height, width, 3] if count == n => Ok((height, width)),
-        _ => Err(format!("{n} images of 3 channels are wanted")),
+        _ => Err(format!("expected {n} images of 3 channels")),
     }
 }
 

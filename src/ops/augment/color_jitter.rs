@@ -22,7 +22,7 @@ impl Op for ColorJitter {
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let [x, table] = inputs else {
-            return Err("images and a table are wanted".to_string());
+            return Err("expected images and a table".to_string());
         };
         augment_params::sides(x, table)?;
         Ok(vec![x.clone()])

@@ -30,7 +30,7 @@ impl Op for Crop {
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let [_, table] = inputs else {
-            return Err("bytes and a table are wanted".to_string());
+            return Err("expected bytes and a table".to_string());
         };
         if self.size == 0 {
             return Err("views of no pixels".to_string());

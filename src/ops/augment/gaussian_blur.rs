@@ -25,7 +25,7 @@ impl Op for GaussianBlur {
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let [x, table] = inputs else {
-            return Err("images and a table are wanted".to_string());
+            return Err("expected images and a table".to_string());
         };
         let (height, width) = augment_params::sides(x, table)?;
         if self.kernel_size.is_multiple_of(2) {

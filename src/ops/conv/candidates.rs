@@ -1,6 +1,6 @@
 //! Which kernels may compute a convolution or a product, the best guess first; a tuner may know better.
 //!
-//! Software gets no tiles in workgroup memory: barriers are dear there.
+//! Software gets no tiles in workgroup memory: barriers are expensive there.
 
 use super::implicit_gemm::ImplicitGemm;
 use super::weight_gradient::WeightGradient;

@@ -9,7 +9,7 @@ use crate::ops::check::{Case, Fill};
 /// Inputs dy, x, statistics `[views, 2, C]`, (y, when there is a residual), (weight), (bias, when a ReLU followed without
 /// residual); outputs dx, (dweight, dbias), (dresidual).
 ///
-/// With g = dy where y > 0 (y is computed again from x where there is no residual: two reads of it saved) and xhat = (x − mean)/σ: dx = weight/σ · (g − mean(g) − xhat·mean(g·xhat)), means over a view;
+/// With g = dy where y > 0 (y is recomputed from x where there is no residual: two reads of it saved) and xhat = (x − mean)/σ: dx = weight/σ · (g − mean(g) − xhat·mean(g·xhat)), means over a view;
 /// dweight = Σ g·xhat and dbias = Σ g over all views.
 #[derive(Debug, Clone)]
 pub struct BatchNormGradient {
@@ -24,7 +24,7 @@ pub struct BatchNormGradient {
 }
 
 impl BatchNormGradient {
-    /// Whether y is computed again, to know where the ReLU was closed.
+    /// Whether y is recomputed, to know where the ReLU was closed.
     fn remakes_y(&self) -> bool {
         self.relu && !self.residual
     }

@@ -29,7 +29,7 @@ pub(super) struct Parts {
     pub c4: usize,
     /// The activations are kept in f16.
     f16: bool,
-    /// A workgroup merges the parts of a vec4 of channels, instead of a thread: barriers are dear in software.
+    /// A workgroup merges the parts of a vec4 of channels, instead of a thread: barriers are expensive in software.
     wide: bool,
 }
 

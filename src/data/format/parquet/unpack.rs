@@ -58,7 +58,7 @@ fn spool_failed(error: &io::Error) -> DataError {
     DataError::Write { file: spool_name(), problem: format!("{error} (TMPDIR names another folder)") }
 }
 
-/// Which rows of some files are wanted.
+/// Which rows of some files to read.
 pub(super) struct Rows {
     /// A file and its rows.
     files: Vec<(PathBuf, u64)>,
@@ -87,7 +87,7 @@ impl Rows {
         }
     }
 
-    /// The wanted rows of `count` from row `first` of all on: `None` for all of them.
+    /// The rows to read of `count` from row `first` of all on: `None` for all of them.
     fn among(&self, first: u64, count: u64) -> Option<&[u32]> {
         let wanted = self.wanted.as_deref()?;
         let start = wanted.partition_point(|&row| u64::from(row) < first);
@@ -106,7 +106,7 @@ pub(super) struct Unpacked {
     empty: usize,
 }
 
-/// Copies the wanted rows' images into `spool`.
+/// Copies the selected rows' images into `spool`.
 pub(super) fn unpack(
     rows: Rows,
     spool: &mut Spool,
