@@ -34,7 +34,7 @@ fn main() -> anyhow::Result<()> {
         let name = format!("{number:05}_{}", kernel.shader);
         let written = Written::new(kernel).map_err(|e| anyhow::anyhow!("{key}: {e}"))?;
         dump(&out, &name, &written).map_err(|e| e.context(key.clone()))?;
-        let precision = if written.f16() { "f16" } else { "f32" };
+        let precision = if written.f16 { "f16" } else { "f32" };
         let coop = if written.coop { "coop" } else { "-" };
         let subgroups = if written.subgroups() { "subgroups" } else { "-" };
         writeln!(manifest, "{name}\t{precision}\t{coop}\t{subgroups}\t{}\t{key}", kernel.shader)?;
@@ -57,9 +57,9 @@ fn dump(out: &Path, name: &str, written: &Written) -> anyhow::Result<()> {
     }
     let enable = if written.subgroups() { "enable subgroups;\n" } else { "" };
     std::fs::write(out.join(format!("wgsl/{name}.wgsl")), format!("{enable}{}", written.wgsl))?;
-    let model = if written.f16() { ShaderModel::V6_2 } else { ShaderModel::V6_0 };
+    let model = if written.f16 { ShaderModel::V6_2 } else { ShaderModel::V6_0 };
     std::fs::write(out.join(format!("hlsl60/{name}.hlsl")), written.hlsl(model).map_err(fail)?)?;
-    if !written.f16() && !written.subgroups() {
+    if !written.f16 && !written.subgroups() {
         std::fs::write(out.join(format!("hlsl51/{name}.hlsl")), written.hlsl(ShaderModel::V5_1).map_err(fail)?)?;
     }
     Ok(())

@@ -26,7 +26,7 @@ fn check(kernel: &Kernel) -> Result<(), String> {
     // DX12 has no cooperative matrices.
     if !written.coop {
         // FXC's, where it can be said there, or DXC's.
-        let model = match (written.f16(), written.subgroups()) {
+        let model = match (written.f16, written.subgroups()) {
             (true, _) => ShaderModel::V6_2,
             (_, true) => ShaderModel::V6_0,
             _ => ShaderModel::V5_1,

@@ -28,6 +28,8 @@ pub struct Written {
     pub wgsl: String,
     /// Whether it has cooperative matrices: DX12 and WebGPU have none.
     pub coop: bool,
+    /// Whether it has f16, which shader model 5.1 lacks.
+    pub f16: bool,
     module: Module,
     info: ModuleInfo,
 }
@@ -40,8 +42,8 @@ impl Written {
         let info = Validator::new(ValidationFlags::all(), CAPABILITIES)
             .validate(&module)
             .map_err(|e| e.emit_to_string(&wgsl))?;
-        let coop = kernel.constants.contains(&("COOP", Value::Flag(true)));
-        Ok(Written { wgsl, coop, module, info })
+        let has = |flag| kernel.constants.contains(&(flag, Value::Flag(true)));
+        Ok(Written { wgsl, coop: has("COOP"), f16: has("F16"), module, info })
     }
 
     /// For Vulkan. SPIR-V 1.6 is what wgpu writes for Vulkan 1.3.
@@ -124,10 +126,5 @@ impl Written {
     /// Whether it calls subgroup functions: Tint wants `enable subgroups;` then, which naga refuses.
     pub fn subgroups(&self) -> bool {
         self.wgsl.lines().any(|line| line.split("//").next().is_some_and(|code| code.contains("subgroup")))
-    }
-
-    /// Whether it computes or stores in f16.
-    pub fn f16(&self) -> bool {
-        self.wgsl.contains("enable f16;")
     }
 }
