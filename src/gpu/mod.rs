@@ -4,6 +4,7 @@
 //! compiled once. A [`Plan`] is a list of dispatches recorded once and replayed every step.
 
 mod adapter;
+mod compose;
 mod device;
 mod error;
 mod kernel;
