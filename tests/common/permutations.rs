@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use simsiam::augment::{ViewOptions, views};
 use simsiam::config::{Config, Precision};
-use simsiam::gpu::{Roofline, Coop, Kernel, Tier};
+use simsiam::gpu::{Coop, Kernel, Roofline, Tier};
 use simsiam::graph::{Graph, Shape, Target};
 use simsiam::method::simsiam::{evaluation, training_step};
 use simsiam::model::Parameters;
