@@ -17,7 +17,7 @@ mod roofline;
 pub mod shader;
 mod timestamps;
 
-pub use adapter::{AdapterReport, Coop, Tier, adapters, chosen, is_software};
+pub use adapter::{AdapterReport, Coop, DXC, FXC, Tier, adapters, chosen, is_software};
 pub use device::{Gpu, Options};
 pub use error::GpuError;
 pub use kernel::{Kernel, Value};
