@@ -13,6 +13,7 @@ use simsiam::format::{count, duration};
 use simsiam::gpu::Gpu;
 use simsiam::graph::Recomputed;
 use simsiam::graph::tune::Cache;
+use simsiam::paths::native;
 use simsiam::train::checkpoint::Checkpoint;
 use simsiam::train::{Blueprint, Command, Done, Event, Outcome, Run, RunFolder, Start};
 
@@ -152,7 +153,7 @@ fn new_job(args: &Args) -> Result<Job> {
         ("--memory", "run.memory", &args.memory),
     ])?;
     let path = match &args.out {
-        Some(path) => path.clone(),
+        Some(path) => native(path),
         None => RunFolder::next(Path::new(RUNS), &configured.name),
     };
     RunFolder::vacant(&path)?;
@@ -160,6 +161,7 @@ fn new_job(args: &Args) -> Result<Job> {
 }
 
 fn continued(path: &Path, args: &Args) -> Result<Job> {
+    let path = &native(path);
     let (folder, mut config, checkpoint) = RunFolder::open(path, args.settings.data.as_deref())?;
     if let Some(memory) = &args.memory {
         config.assign("--memory", "run.memory", memory)?;
