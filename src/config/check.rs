@@ -29,6 +29,7 @@ pub(super) fn ranges(config: &Config) -> Vec<Problem> {
         ("augment.jitter_probability", augment.jitter_probability),
         ("augment.grayscale", augment.grayscale),
         ("augment.blur_probability", augment.blur_probability),
+        ("augment.solarize", augment.solarize),
     ] {
         need(key, (0.0..=1.0).contains(&value), "a probability must be 0 to 1");
     }

@@ -274,6 +274,8 @@ section! {
         blur_probability: f64 = 0.0,
         /// Smallest and largest standard deviation of the blur in pixels of the view, 0 < low <= high <= 64.
         blur_sigma: [f64; 2] = [0.1, 2.0],
+        /// Probability of inverting the pixels of 128 of 255 and more, 0 to 1 (BYOL: 0.2 in the second view).
+        solarize: f64 = 0.0,
         /// Mean of red, green, blue to subtract, for pixels in 0 to 1 (default: ImageNet's).
         mean: [f64; 3] = [0.485, 0.456, 0.406],
         /// Standard deviation of red, green, blue to divide by, above 0 (default: ImageNet's).

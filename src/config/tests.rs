@@ -178,6 +178,7 @@ fn values_out_of_range() {
         ("augment.jitter_probability=-0.1", "a probability must be 0 to 1"),
         ("augment.grayscale=nan", "a probability must be 0 to 1"),
         ("augment.blur_probability=2", "a probability must be 0 to 1"),
+        ("augment.solarize=-1", "a probability must be 0 to 1"),
         ("augment.brightness=-1", "a strength must be 0 (off) or more"),
         ("augment.contrast=inf", "a strength must be 0 (off) or more"),
         ("augment.hue=0.6", "a hue shift must be 0 (off) to 0.5"),

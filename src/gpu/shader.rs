@@ -85,6 +85,7 @@ shaders! {
     "soft_cross_entropy",
     "soft_cross_entropy_gradient",
     "square_parts",
+    "solarize",
     "sum_parts",
     "sum_rows",
     "swap_views",

@@ -38,6 +38,7 @@ mod mean;
 mod optim;
 mod relu;
 mod row_norm;
+mod solarize;
 mod sum_parts;
 mod table;
 mod tile;
@@ -73,6 +74,7 @@ pub use mean::{Mean, MeanGradient};
 pub use optim::{Ema, Groups, LarsScale, Segment, SegmentNorms, Sgd};
 pub use relu::{AddRelu, Relu, ReluGradient};
 pub use row_norm::RowNorm;
+pub use solarize::Solarize;
 pub use table::{IndexSelect, MovingAverage};
 pub use view_row::{Normalize, RowJitter, ViewRow};
 pub use views::{StopGradient, SwapViews};
@@ -110,6 +112,7 @@ pub fn cases() -> Vec<Case> {
         optim::cases(),
         with_f16(relu::cases()),
         row_norm::cases(),
+        solarize::cases(),
         table::cases(),
         views::cases(),
     ]

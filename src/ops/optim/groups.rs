@@ -135,10 +135,8 @@ pub(super) fn parts(ends: &[usize], n: usize, size: usize, target: &Target) -> V
     let most = most_words(target);
     let size = size.min(most);
     let bound = most / size * size;
-    let mut parts: Vec<Part> = (0..n)
-        .step_by(bound)
-        .map(|first| Part { first, words: bound.min(n - first), pieces: Vec::new() })
-        .collect();
+    let mut parts: Vec<Part> =
+        (0..n).step_by(bound).map(|first| Part { first, words: bound.min(n - first), pieces: Vec::new() }).collect();
     for (segment, (begin, end)) in ranges(ends, n).enumerate() {
         let mut at = begin;
         while at < end {

@@ -176,8 +176,7 @@ mod tests {
 
     #[test]
     fn arenas_larger_than_a_binding_take_several_launches() {
-        let op =
-            Sgd { momentum: 0.9, weight_decay: 0.0, groups: segments(&[192, 300]), lars: false, scaled: false };
+        let op = Sgd { momentum: 0.9, weight_decay: 0.0, groups: segments(&[192, 300]), lars: false, scaled: false };
         let io = Io {
             inputs: vec![Shape::rows([300]), Shape::rows([2])],
             outputs: vec![],
