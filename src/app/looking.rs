@@ -23,7 +23,7 @@ pub(super) struct Question {
     pub sight: Sight,
 }
 
-/// Images with both views.
+/// Images with their views.
 pub(super) struct Seen {
     pub rows: Vec<ViewRow>,
     /// Images that there are to choose from.

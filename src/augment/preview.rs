@@ -28,6 +28,8 @@ pub enum PreviewError {
 pub struct Seen {
     /// What was drawn for it.
     pub draws: ViewDraws,
+    /// Its side in pixels.
+    pub size: usize,
     /// What the network gets: `[size, size, 3]`, normalised.
     pub values: Vec<f32>,
 }
@@ -71,9 +73,9 @@ impl Preview {
         })
     }
 
-    /// Both views of the first images of `epoch`, from 0: the first batch of a training with this configuration. With the number of each
+    /// The views of the first images of `epoch`, from 0: the first batch of a training with this configuration. With the number of each
     /// image in `set`.
-    pub fn epoch(&mut self, set: &Arc<dyn ImageSet>, epoch: u32) -> Result<Vec<(u32, [Seen; 2])>, PreviewError> {
+    pub fn epoch(&mut self, set: &Arc<dyn ImageSet>, epoch: u32) -> Result<Vec<(u32, Vec<Seen>)>, PreviewError> {
         // In batches of one no image of the epoch is left out.
         let sequence = Sequence::new(self.config.run.seed, set.len(), 1);
         let images = self.images.min(set.len()) as u64;
@@ -81,8 +83,8 @@ impl Preview {
         self.places(set, sequence, first..first + images)
     }
 
-    /// Both views of the first images of the batch of `step`, from 0, of a training with this configuration.
-    pub fn step(&mut self, set: &Arc<dyn ImageSet>, step: u64) -> Result<Vec<(u32, [Seen; 2])>, PreviewError> {
+    /// The views of the first images of the batch of `step`, from 0, of a training with this configuration.
+    pub fn step(&mut self, set: &Arc<dyn ImageSet>, step: u64) -> Result<Vec<(u32, Vec<Seen>)>, PreviewError> {
         let batch = self.config.optim.batch_size;
         let sequence = Sequence::new(self.config.run.seed, set.len(), batch);
         let images = self.images.min(batch).min(set.len()) as u64;
@@ -90,13 +92,13 @@ impl Preview {
         self.places(set, sequence, first..first + images)
     }
 
-    /// Both views that a training with this configuration sees of one image in `epoch`, from 0.
+    /// The views that a training with this configuration sees of one image in `epoch`, from 0.
     pub fn image(
         &mut self,
         set: &Arc<dyn ImageSet>,
         epoch: u32,
         image: u32,
-    ) -> Result<Option<[Seen; 2]>, PreviewError> {
+    ) -> Result<Option<Vec<Seen>>, PreviewError> {
         let sequence = Sequence::new(self.config.run.seed, set.len(), 1);
         let len = set.len() as u64;
         let first = u64::from(epoch) * len;
@@ -115,7 +117,7 @@ impl Preview {
         set: &Arc<dyn ImageSet>,
         sequence: Sequence,
         places: Range<u64>,
-    ) -> Result<Vec<(u32, [Seen; 2])>, PreviewError> {
+    ) -> Result<Vec<(u32, Vec<Seen>)>, PreviewError> {
         let images = (places.end - places.start) as usize;
         let training = Views::Training {
             count: 2,
@@ -135,9 +137,11 @@ impl Preview {
         self.feed.write(&self.program, &batch);
         self.program.run(None)?;
         let values = self.program.read(self.views)?;
-        let size = values.len() / (2 * self.images);
-        let seen = |row: usize| Seen { draws: batch.draws[row], values: values[row * size..(row + 1) * size].to_vec() };
-        let pairs = batch.images.iter().enumerate();
-        Ok(pairs.map(|(i, &image)| (image, [seen(i), seen(batch.images.len() + i)])).collect())
+        let (size, all) = (self.config.data.image_size, batch.images.len());
+        let each = 3 * size * size;
+        let seen =
+            |row: usize| Seen { draws: batch.draws[row], size, values: values[row * each..(row + 1) * each].to_vec() };
+        let views = |i: usize| (0..2).map(|view| seen(view * all + i)).collect();
+        Ok(batch.images.iter().enumerate().map(|(i, &image)| (image, views(i))).collect())
     }
 }

@@ -21,11 +21,15 @@ impl ViewSheet {
         for (image, views) in preview.epoch(&dataset.train, epoch)? {
             rows.extend(ViewRow::of(config, dataset, image, &views)?);
         }
-        let size = config.data.image_size;
+        let (size, small) = (config.data.image_size, &config.augment.small);
+        let small = match small.count {
+            0 => String::new(),
+            count => format!(", {count} small crops of {0} × {0}", small.size),
+        };
         Ok(ViewSheet {
             title: "What the network sees".to_owned(),
             subtitle: format!(
-                "{}, seed {}, epoch {epoch}, views of {size} × {size} pixels",
+                "{}, seed {}, epoch {epoch}, views of {size} × {size} pixels{small}",
                 dataset.name, config.run.seed
             ),
             rows,
@@ -35,11 +39,10 @@ impl ViewSheet {
 
 impl ViewRow {
     /// Of an image of the training set with its views.
-    pub fn of(config: &Config, dataset: &Dataset, image: u32, views: &[Seen; 2]) -> Result<Option<ViewRow>, DataError> {
+    pub fn of(config: &Config, dataset: &Dataset, image: u32, views: &[Seen]) -> Result<Option<ViewRow>, DataError> {
         let original = dataset.train.read(image as usize)?;
         let pixels = rgb(original.width, original.height, original.channels, &original.pixels);
         let views: Option<Vec<View>> = views.iter().map(|seen| view(seen, config)).collect();
-        let views = views.and_then(|views| <[View; 2]>::try_from(views).ok());
         let (Some(pixels), Some(views)) = (pixels, views) else {
             return Ok(None); // cannot be: they are as long as they say
         };
@@ -59,6 +62,6 @@ impl ViewRow {
 }
 
 fn view(seen: &Seen, config: &Config) -> Option<View> {
-    let size = u32::try_from(config.data.image_size).ok()?;
+    let size = u32::try_from(seen.size).ok()?;
     Some(View { pixels: rgb(size, size, 3, &seen.pixels(config))?, draws: seen.draws })
 }
