@@ -25,6 +25,7 @@ fn config(images: usize) -> Result<Config> {
         "model.projector_hidden=16",
         "model.predictor_dim=4",
         "augment.blur_probability=0.5",
+        "augment.solarize=0.5",
         "optim.epochs=1",
         "run.knn_every=0",
         "run.seed=7",
@@ -109,19 +110,7 @@ fn any_step_and_any_image_can_be_seen_as_they_are_trained_on() -> Result {
 
 /// [`Crop`]'s CPU reference on a patch.
 fn crop(patch: &Patch, size: usize) -> Vec<f64> {
-    let row = ViewRow {
-        offset: 0,
-        width: patch.width,
-        channels: patch.channels,
-        top: 0,
-        left: 0,
-        crop_height: patch.height,
-        crop_width: patch.width,
-        flip: false,
-        gray: false,
-        jitter: None,
-        sigma: 0.0,
-    };
+    let row = ViewRow::whole(patch.width, patch.height, patch.channels);
     let words = |words: Vec<u32>| Array { dims: vec![words.len()], data: words.into_iter().map(f64::from).collect() };
     let bytes = patch.pixels.chunks(4).map(|four| four.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte)));
     let op = Crop { size, float_source: false, normalize: None };

@@ -236,6 +236,7 @@ fn crops(config: &AugmentConfig) -> AugmentConfig {
         jitter_probability: 0.0,
         grayscale: 0.0,
         blur_probability: 0.0,
+        solarize: 0.0,
         ..config.clone()
     }
 }

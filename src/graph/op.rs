@@ -1,7 +1,7 @@
 //! What an operator is: a shape rule, a gradient rule, the kernels it runs, and a plain CPU reference.
 
 use super::{Array, Candidate, Graph, GraphError, Node, Shape, Tensor};
-use crate::gpu::{AdapterReport, Coop, Gpu, Kernel, Tier};
+use crate::gpu::{AdapterReport, Binding, Buffer, Coop, Gpu, GpuError, Kernel, Tier};
 
 /// What an operator may know of the device its kernels will run on.
 #[derive(Debug, Clone, Copy)]
@@ -92,6 +92,7 @@ pub(super) enum Role {
     Output(usize),
     Update(usize),
     Scratch(usize),
+    Table(usize),
 }
 
 /// Which tensor of its node a kernel binds.
@@ -134,12 +135,30 @@ pub struct Launch {
     pub slots: Vec<Slot>,
     /// How many workgroups.
     pub workgroups: [u32; 3],
+    /// Words that the kernel reads and nothing writes.
+    pub tables: Vec<Vec<u32>>,
 }
 
 impl Launch {
     /// A launch.
     pub fn new(kernel: Kernel, slots: impl Into<Vec<Slot>>, workgroups: [u32; 3]) -> Launch {
-        Launch { kernel, slots: slots.into(), workgroups }
+        Launch { kernel, slots: slots.into(), workgroups, tables: Vec::new() }
+    }
+
+    /// Binds `words`, not empty, after the other slots: what does not change from run to run and is too long for constants.
+    #[must_use]
+    pub fn table(mut self, words: Vec<u32>) -> Launch {
+        self.slots.push(Slot { role: Role::Table(self.tables.len()), part: None });
+        self.tables.push(words);
+        self
+    }
+
+    /// Table `i` on a device.
+    pub(super) fn bind_table(&self, gpu: &Gpu, i: usize) -> Result<Binding, GpuError> {
+        let words = self.tables[i].len().next_multiple_of(4);
+        let buffer = Buffer::new(gpu, self.kernel.shader, words)?;
+        buffer.write(gpu, 0, &self.tables[i]);
+        Ok(Binding { buffer, offset: 0, words })
     }
 }
 

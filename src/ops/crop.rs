@@ -130,20 +130,9 @@ pub(super) fn cases() -> Vec<Case> {
     let rows: Vec<ViewRow> = crops
         .iter()
         .map(|&(source, [top, left, crop_height, crop_width], flip)| {
-            let (offset, width, _, channels) = SOURCES[source];
-            ViewRow {
-                offset,
-                width,
-                channels,
-                top,
-                left,
-                crop_height,
-                crop_width,
-                flip,
-                gray: false,
-                jitter: None,
-                sigma: 0.0,
-            }
+            let (offset, width, height, channels) = SOURCES[source];
+            let whole = ViewRow::whole(width, height, channels);
+            ViewRow { offset, top, left, crop_height, crop_width, flip, ..whole }
         })
         .collect();
     let table: Vec<u32> = rows.iter().flat_map(ViewRow::words).collect();

@@ -27,7 +27,6 @@ mod crop;
 mod cross_entropy;
 mod gaussian_blur;
 mod global_avg_pool;
-mod group_sgd;
 mod knn_vote;
 mod l2_normalize;
 mod label_cross_entropy;
@@ -36,14 +35,13 @@ mod linear;
 mod loss_scale;
 mod max_pool;
 mod mean;
-mod range_norms;
+mod optim;
 mod relu;
 mod row_norm;
-mod sgd;
+mod solarize;
 mod sum_parts;
 mod table;
 mod tile;
-mod trust_ratio;
 mod view_row;
 mod views;
 
@@ -65,7 +63,6 @@ pub use crop::Crop;
 pub use cross_entropy::{SoftCrossEntropy, SoftCrossEntropyGradient};
 pub use gaussian_blur::GaussianBlur;
 pub use global_avg_pool::{GlobalAvgPool, GlobalAvgPoolGradient};
-pub use group_sgd::GroupSgd;
 pub use knn_vote::KnnVote;
 pub use l2_normalize::{L2Normalize, L2NormalizeGradient};
 pub use label_cross_entropy::{LabelCrossEntropy, LabelCrossEntropyGradient};
@@ -74,12 +71,11 @@ pub use linear::{Linear, LinearGradInput, LinearGradWeight, MatmulTransposed, Su
 pub use loss_scale::LossScale;
 pub use max_pool::{MaxPool, MaxPoolGradient};
 pub use mean::{Mean, MeanGradient};
-pub use range_norms::RangeNorms;
+pub use optim::{Ema, Groups, LarsScale, Segment, SegmentNorms, Sgd};
 pub use relu::{AddRelu, Relu, ReluGradient};
 pub use row_norm::RowNorm;
-pub use sgd::Sgd;
+pub use solarize::Solarize;
 pub use table::{IndexSelect, MovingAverage};
-pub use trust_ratio::TrustRatio;
 pub use view_row::{Normalize, RowJitter, ViewRow};
 pub use views::{StopGradient, SwapViews};
 
@@ -105,7 +101,6 @@ pub fn cases() -> Vec<Case> {
         cross_entropy::cases(),
         gaussian_blur::cases(),
         with_f16(global_avg_pool::cases()),
-        group_sgd::cases(),
         knn_vote::cases(),
         l2_normalize::cases(),
         label_cross_entropy::cases(),
@@ -114,12 +109,11 @@ pub fn cases() -> Vec<Case> {
         with_f16(max_pool::cases()),
         loss_scale::cases(),
         mean::cases(),
-        range_norms::cases(),
+        optim::cases(),
         with_f16(relu::cases()),
         row_norm::cases(),
-        sgd::cases(),
+        solarize::cases(),
         table::cases(),
-        trust_ratio::cases(),
         views::cases(),
     ]
     .into_iter()

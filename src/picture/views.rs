@@ -59,7 +59,7 @@ const VIEW_SIDE: u32 = 420;
 const TAG: f64 = 17.0;
 const NOTES: [&str; 2] = [
     "The views are the very tensors that the network is trained on, before they are normalised. Small images are enlarged without smoothing: a block is a pixel.",
-    "Order of application: crop and flip, the colour changes as listed from top to bottom, gray, blur, normalise. A dash marks what was not applied to this view.",
+    "Order of application: crop and flip, the colour changes as listed from top to bottom, gray, blur, solarize, normalise. A dash marks what was not applied to this view.",
 ];
 
 impl ViewSheet {
