@@ -9,7 +9,7 @@ use simsiam::augment::{ViewOptions, views};
 use simsiam::config::{Config, Precision};
 use simsiam::gpu::{Ceilings, Coop, Kernel, Tier, Value, shader};
 use simsiam::graph::{Graph, Shape, Target};
-use simsiam::method::simsiam::training_step;
+use simsiam::method::training_step;
 use simsiam::model::Parameters;
 use simsiam::ops::{ViewRow, cases};
 
@@ -113,11 +113,10 @@ fn every_kernel_of_the_presets_is_portable() {
         let table = training.input("table", Shape::words(2 * batch * ViewRow::WORDS));
         let options = ViewOptions::training(&config.augment);
         let images = views(&mut training, bytes, table, size, &options).expect("views");
-        training_step(&mut training, images, batch, &config, &mut parameters).expect("a training step");
+        training_step(&mut training, &[images], batch, &config, &mut parameters).expect("a training step");
         let mut evaluation = Graph::new();
         let images = evaluation.input("images", Shape::rows([batch, size, size, 3]));
-        simsiam::method::simsiam::evaluation(&mut evaluation, images, &config, &mut parameters, true)
-            .expect("an evaluation");
+        simsiam::method::evaluation(&mut evaluation, images, &config, &mut parameters, true).expect("an evaluation");
         // The other kinds of device choose among the same kernels.
         for target in &targets()[..5] {
             if target.units == 1 && target.coop.is_none() {

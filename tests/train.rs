@@ -320,7 +320,7 @@ fn knn_does_not_depend_on_the_batch() -> Result {
 /// Images that stay on the device and patches that come with their batch make the same views, whoever decodes them.
 #[test]
 fn both_ways_of_feeding_make_the_same_views() -> Result {
-    use simsiam::augment::{Feed, Loader, Pace, ViewOptions, Views, draws, views};
+    use simsiam::augment::{Feed, Loader, Pace, ViewGroup, ViewOptions, Views, draws, views};
     use simsiam::data::Sequence;
     use simsiam::graph::{Graph, Program};
     let (gpu, config) = (gpu()?, config()?);
@@ -341,8 +341,7 @@ fn both_ways_of_feeding_make_the_same_views() -> Result {
         feed.load(&program, &images);
         let mut made = Vec::new();
         let mut loader = threads.map(|threads| {
-            let views =
-                Views::Training { count: 2, sequence: sequence(), seed: 1, augment: Box::new(config.augment.clone()) };
+            let views = Views::Training { group: ViewGroup::new(&config, &[0, 1]), sequence: sequence(), seed: 1 };
             let pace = Pace { threads, ahead: 3 };
             Loader::new(Arc::new(images.clone()), views, 6, 0.0, pace, 0..20)
         });

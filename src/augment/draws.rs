@@ -88,12 +88,6 @@ impl ViewDraws {
     }
 }
 
-/// The views of a batch that holds `count` views an image: those that are first in their pair, then those that are second.
-pub fn in_a_batch(count: usize) -> impl Iterator<Item = u8> + Clone {
-    let count = count as u8;
-    (0..count).step_by(2).chain((1..count).step_by(2))
-}
-
 /// Draws a view of image number `image`, which is `source_width` x `source_height` pixels.
 ///
 /// The number of random words and what each is for is fixed (53, in the order of the code below), whatever the configuration: turning

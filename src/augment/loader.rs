@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Patch, Source, ViewDraws, draws, table_rows};
-use crate::config::{AugmentConfig, Config};
+use super::{Patch, Source, ViewDraws, ViewGroup, table_rows};
+use crate::config::Config;
 use crate::data::{DataError, ImageSet, Prefetch, Sequence, Unreadable, allowed, threads, too_many};
 
 /// Which images are wanted, and which views of each.
@@ -12,14 +12,12 @@ use crate::data::{DataError, ImageSet, Prefetch, Sequence, Unreadable, allowed, 
 pub enum Views {
     /// Views of the images of a training, in the order of its epochs.
     Training {
-        /// How many of each: two and more for self-supervised training, one for a classifier.
-        count: usize,
+        /// Which of each: two and more for self-supervised training, one for a classifier.
+        group: ViewGroup,
         /// The order.
         sequence: Sequence,
         /// Seed of the draws.
         seed: u64,
-        /// What is drawn.
-        augment: Box<AugmentConfig>,
     },
     /// [`ViewDraws::evaluation`] of every image, in the order of the set.
     Evaluation,
@@ -29,7 +27,7 @@ impl Views {
     /// Views of an image.
     fn count(&self) -> usize {
         match self {
-            Views::Training { count, .. } => *count,
+            Views::Training { group, .. } => group.count(),
             Views::Evaluation => 1,
         }
     }
@@ -44,9 +42,7 @@ impl Views {
 
     fn draw(&self, width: u32, height: u32, epoch: u32, image: u32) -> Vec<ViewDraws> {
         match self {
-            Views::Training { count, seed, augment, .. } => draws::in_a_batch(*count)
-                .map(|view| draws::draw(augment, width, height, *seed, epoch, image, view))
-                .collect(),
+            Views::Training { group, seed, .. } => group.draw(width, height, *seed, epoch, image),
             Views::Evaluation => vec![ViewDraws::evaluation(width, height, image)],
         }
     }

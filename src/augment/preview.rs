@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Feed, Loader, Pace, ViewDraws, ViewOptions, Views, views};
+use super::{Feed, Loader, Pace, ViewDraws, ViewGroup, ViewOptions, Views, views};
 use crate::config::Config;
 use crate::data::{DataError, ImageSet, Sequence};
 use crate::gpu::{Gpu, GpuError};
@@ -119,12 +119,8 @@ impl Preview {
         places: Range<u64>,
     ) -> Result<Vec<(u32, Vec<Seen>)>, PreviewError> {
         let images = (places.end - places.start) as usize;
-        let training = Views::Training {
-            count: 2,
-            sequence,
-            seed: self.config.run.seed,
-            augment: Box::new(self.config.augment.clone()),
-        };
+        let training =
+            Views::Training { group: ViewGroup::new(&self.config, &[0, 1]), sequence, seed: self.config.run.seed };
         let mut loader = Loader::new(
             set.clone(),
             training,

@@ -1,6 +1,6 @@
 //! From packed bytes to normalised views on the device: the nodes, and the table that tells them what was drawn.
 
-use super::{Jitter, JitterOp, ViewDraws};
+use super::{Jitter, JitterOp, ViewDraws, ViewGroup};
 use crate::config::AugmentConfig;
 use crate::graph::{Graph, GraphError, Tensor};
 use crate::ops::{ColorJitter, Crop, GaussianBlur, Normalize, RowJitter, Solarize, ViewRow};
@@ -29,6 +29,14 @@ impl ViewOptions {
             solarize: config.solarize > 0.0,
             ..ViewOptions::evaluation(config)
         }
+    }
+
+    /// For the views of a group: what can occur in any of them.
+    pub fn of_group(group: &ViewGroup) -> ViewOptions {
+        let options = group.views.iter().map(|view| ViewOptions::training(&view.augment));
+        let both =
+            |a: ViewOptions, b: ViewOptions| ViewOptions { color: a.color || b.color, blur: a.blur || b.blur, ..a };
+        options.reduce(both).unwrap_or_else(|| ViewOptions::training(&AugmentConfig::default()))
     }
 
     /// For [`ViewDraws::evaluation`]: resized and normalised, nothing else.

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::data::ImageSet;
 use crate::gpu::Gpu;
 use crate::graph::{Choices, Graph, Program, Store, Tensor};
-use crate::method::simsiam;
+use crate::method;
 use crate::model::Parameters;
 use crate::ops;
 
@@ -74,7 +74,7 @@ impl FeaturePlan {
         let options = ViewOptions::evaluation(&config.augment);
         let images = views(&mut graph, feed.bytes, feed.table, size, &options)?;
         let projector = outputs.contains(&Output::Projector);
-        let network = simsiam::evaluation(&mut graph, images, config, parameters, projector)?;
+        let network = method::evaluation(&mut graph, images, config, parameters, projector)?;
         let mut tensors = Vec::new();
         for output in outputs {
             let mut tensor = match output {
