@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Feed, Loader, Pace, ViewDraws, ViewGroup, ViewOptions, Views, views};
+use super::{Feed, Loader, Pace, ViewDraws, ViewGroup, Views};
 use crate::config::Config;
 use crate::data::{DataError, ImageSet, Sequence};
 use crate::gpu::{Gpu, GpuError};
@@ -51,19 +51,19 @@ pub struct Preview {
     config: Config,
     feed: Feed,
     images: usize,
-    views: Tensor,
+    /// A tensor a group.
+    views: Vec<Tensor>,
     program: Program,
 }
 
 impl Preview {
-    /// For `images` images at once, at least 1, of a valid configuration.
-    pub fn new(gpu: &Gpu, config: &Config, images: usize) -> Result<Preview, PreviewError> {
-        let (images, size) = (images.max(1), config.data.image_size);
+    /// The views of `groups` of `images` images at once, at least 1, of a valid configuration.
+    pub fn new(gpu: &Gpu, config: &Config, groups: &[ViewGroup], images: usize) -> Result<Preview, PreviewError> {
+        let images = images.max(1);
         let mut graph = Graph::new();
-        let feed = Feed::streamed(&mut graph, None, 2 * images, size);
-        let options = ViewOptions::training(&config.augment);
-        let views = views(&mut graph, feed.bytes, feed.table, size, &options)?;
-        graph.keep(views);
+        let feed = Feed::streamed(&mut graph, None, groups, images);
+        let views = feed.views(&mut graph)?;
+        views.iter().for_each(|&views| graph.keep(views));
         Ok(Preview {
             config: config.clone(),
             feed,
@@ -119,25 +119,25 @@ impl Preview {
         places: Range<u64>,
     ) -> Result<Vec<(u32, Vec<Seen>)>, PreviewError> {
         let images = (places.end - places.start) as usize;
-        let training =
-            Views::Training { group: ViewGroup::new(&self.config, &[0, 1]), sequence, seed: self.config.run.seed };
-        let mut loader = Loader::new(
-            set.clone(),
-            training,
-            self.config.data.image_size,
-            self.config.data.max_unreadable,
-            Pace::new(&self.config, images),
-            places,
-        );
+        let training = Views::Training { groups: self.feed.groups().to_vec(), sequence, seed: self.config.run.seed };
+        let (unreadable, pace) = (self.config.data.max_unreadable, Pace::new(&self.config, images));
+        let mut loader = Loader::new(set.clone(), training, unreadable, pace, places);
         let batch = loader.next_batch(images)?;
         self.feed.write(&self.program, &batch);
         self.program.run(None)?;
-        let values = self.program.read(self.views)?;
-        let (size, all) = (self.config.data.image_size, batch.images.len());
-        let each = 3 * size * size;
-        let seen =
-            |row: usize| Seen { draws: batch.draws[row], size, values: values[row * each..(row + 1) * each].to_vec() };
-        let views = |i: usize| (0..2).map(|view| seen(view * all + i)).collect();
-        Ok(batch.images.iter().enumerate().map(|(i, &image)| (image, views(i))).collect())
+        let all = batch.images.len();
+        let mut draws = batch.draws.iter();
+        let mut seen: Vec<Vec<Seen>> = vec![Vec::new(); all];
+        for (group, &views) in self.feed.groups().iter().zip(&self.views) {
+            let size = group.size;
+            let values = self.program.read(views)?;
+            let rows = values.chunks_exact(3 * size * size).zip(draws.by_ref().take(group.count() * all));
+            for (row, (values, &draws)) in rows.enumerate() {
+                seen[row % all].push(Seen { draws, size, values: values.to_vec() });
+            }
+        }
+        // Both views of a pair beside each other.
+        seen.iter_mut().for_each(|views| views.sort_by_key(|view| view.draws.view));
+        Ok(batch.images.into_iter().zip(seen).collect())
     }
 }

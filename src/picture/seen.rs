@@ -5,6 +5,7 @@ use crate::augment::{Preview, PreviewError, Seen};
 use crate::config::Config;
 use crate::data::{DataError, Dataset};
 use crate::gpu::Gpu;
+use crate::method;
 
 impl ViewSheet {
     /// Of the first `count` images of an epoch, from 0, or of all where there are fewer.
@@ -16,22 +17,23 @@ impl ViewSheet {
         count: usize,
     ) -> Result<ViewSheet, PreviewError> {
         let count = count.min(dataset.train.len());
-        let mut preview = Preview::new(gpu, config, count)?;
+        let groups = method::of(config).views(config);
+        let mut preview = Preview::new(gpu, config, &groups, count)?;
         let mut rows = Vec::new();
         for (image, views) in preview.epoch(&dataset.train, epoch)? {
             rows.extend(ViewRow::of(config, dataset, image, &views)?);
         }
-        let (size, small) = (config.data.image_size, &config.augment.small);
-        let small = match small.count {
-            0 => String::new(),
-            count => format!(", {count} small crops of {0} × {0}", small.size),
-        };
+        let sizes: Vec<String> = groups
+            .iter()
+            .enumerate()
+            .map(|(i, group)| match i {
+                0 => format!("views of {0} × {0} pixels", group.size),
+                _ => format!("{} small crops of {1} × {1}", group.count(), group.size),
+            })
+            .collect();
         Ok(ViewSheet {
             title: "What the network sees".to_owned(),
-            subtitle: format!(
-                "{}, seed {}, epoch {epoch}, views of {size} × {size} pixels{small}",
-                dataset.name, config.run.seed
-            ),
+            subtitle: format!("{}, seed {}, epoch {epoch}, {}", dataset.name, config.run.seed, sizes.join(", ")),
             rows,
         })
     }
