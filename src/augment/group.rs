@@ -22,10 +22,22 @@ pub struct ViewSource {
 }
 
 impl ViewGroup {
-    /// Views of the size and augmentation of a configuration, with these numbers in this order.
+    /// Views with these numbers in this order: even ones are drawn as the first view of the configuration, odd ones as the second.
     pub fn new(config: &Config, indices: &[u8]) -> ViewGroup {
-        let view = |&index| ViewSource { index, augment: config.augment.clone() };
+        let of = |index: u8| match index % 2 {
+            0 => config.augment.first_view(),
+            _ => config.augment.second_view(),
+        };
+        let view = |&index| ViewSource { index, augment: of(index) };
         ViewGroup { size: config.data.image_size, views: indices.iter().map(view).collect() }
+    }
+
+    /// The small crops of the configuration, with the numbers from `first` on; `None` where it has none.
+    pub fn small(config: &Config, first: u8) -> Option<ViewGroup> {
+        let small = &config.augment.small;
+        // At most 64.
+        let view = |n: usize| ViewSource { index: first + n as u8, augment: config.augment.small_crop() };
+        (small.count > 0).then(|| ViewGroup { size: small.size, views: (0..small.count).map(view).collect() })
     }
 
     /// Views of an image.

@@ -59,7 +59,7 @@ impl Preview {
         let (images, size) = (images.max(1), config.data.image_size);
         let mut graph = Graph::new();
         let feed = Feed::streamed(&mut graph, None, 2 * images, size);
-        let options = ViewOptions::training(&config.augment);
+        let options = ViewOptions::of_group(&ViewGroup::new(config, &[0, 1]));
         let views = views(&mut graph, feed.bytes, feed.table, size, &options)?;
         graph.keep(views);
         Ok(Preview {
