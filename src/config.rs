@@ -6,15 +6,17 @@
 //! was given, so that an error can name the file or flag; [`Config::validate`] checks the whole before anything is computed and
 //! [`Config::check_against`] what only the data can tell.
 
+mod augment;
 mod check;
 mod error;
 mod sections;
 mod size;
 
+pub use augment::{AugmentConfig, SecondView, SmallCrops};
 pub use error::ConfigError;
 pub use sections::{
-    Arch, AugmentConfig, BatchNormPlacement, DataConfig, Key, Kind, Method, MethodConfig, ModelConfig, OptimConfig,
-    Precision, Predictor, RunConfig, Schedule, Similarity, Stem, Symmetry,
+    Arch, BatchNormPlacement, DataConfig, Key, Kind, Method, MethodConfig, ModelConfig, OptimConfig, Precision,
+    Predictor, RunConfig, Schedule, Similarity, Stem, Symmetry,
 };
 pub use size::MemoryLimit;
 
@@ -104,14 +106,10 @@ impl Config {
     /// Assigns `value` to the dotted `key` on behalf of `origin` (a flag's name), which appears in errors. Leaves `self` as it
     /// was where it fails.
     pub fn assign(&mut self, origin: &str, key: &str, value: &str) -> Result<(), ConfigError> {
-        let Some((section, field)) = key.split_once('.') else {
+        let Some((section, field)) = key.rsplit_once('.') else {
             return Err(ConfigError::unknown_key(origin, key));
         };
-        let mut fields = Table::new();
-        fields.insert(field.to_owned(), parse_value(value));
-        let mut table = Table::new();
-        table.insert(section.to_owned(), Value::Table(fields));
-        *self = self.clone().merge(table, origin)?;
+        *self = self.clone().assigned(origin, section, field, parse_value(value))?;
         Ok(())
     }
 
@@ -119,9 +117,8 @@ impl Config {
     /// where there is no such key.
     pub fn text(&self, key: &str) -> Option<String> {
         Self::keys().iter().find(|known| known.name == key)?;
-        let (section, field) = key.split_once('.')?;
         let table = Table::try_from(self).ok()?;
-        Some(match table.get(section)?.get(field) {
+        Some(match lookup(&table, key) {
             None => String::new(),
             Some(Value::String(text)) => text.clone(),
             Some(value) => value.to_string(),
@@ -130,8 +127,8 @@ impl Config {
 
     /// Leaves out the dotted `key`, whose value then follows from others; a key that cannot be left out gets its default.
     pub fn clear(&mut self, key: &str) {
-        if let (Some((section, field)), Ok(mut table)) = (key.split_once('.'), Table::try_from(&*self))
-            && let Some(Value::Table(fields)) = table.get_mut(section)
+        if let (Some((section, field)), Ok(mut table)) = (key.rsplit_once('.'), Table::try_from(&*self))
+            && let Some(fields) = section_of(&mut table, section)
         {
             fields.remove(field);
             // It was read from such a table, less a key that has a default.
@@ -142,7 +139,7 @@ impl Config {
     }
 
     /// Everything that is wrong, by ranges and relations: the dotted key, and the problem with its mend.
-    pub fn problems(&self) -> Vec<(&'static str, String)> {
+    pub fn problems(&self) -> Vec<(String, String)> {
         let ranges = check::ranges(self).into_iter();
         ranges.chain(check::relations(self)).collect()
     }
@@ -171,7 +168,7 @@ impl Config {
     /// Checks ranges and relations between keys. The error names the key, its value and the mend.
     pub fn validate(&self) -> Result<(), ConfigError> {
         match self.problems().into_iter().next() {
-            Some((key, problem)) => Err(self.problem("configuration", key, &problem)),
+            Some((key, problem)) => Err(self.problem("configuration", &key, &problem)),
             None => Ok(()),
         }
     }
@@ -199,51 +196,79 @@ impl Config {
         // A table can hold everything but numbers from 2^63 on.
         let table = Table::try_from(self).unwrap_or_default();
         let unknown = Value::String("too large".to_owned());
-        let value = key.split_once('.').and_then(|(section, field)| table.get(section)?.get(field));
-        ConfigError::value(origin, key, value.unwrap_or(&unknown), problem)
+        ConfigError::value(origin, key, lookup(&table, key).unwrap_or(&unknown), problem)
     }
 
     /// Puts a file's tables over `self`, one key after the other so that an error can name the key.
     fn merge(self, user: Table, origin: &str) -> Result<Self, ConfigError> {
-        let mut table = Table::try_from(&self).map_err(|e| ConfigError::Unwritable { problem: e.to_string() })?;
-        let keys = Self::keys();
         let mut config = self;
-        for (section, fields) in user {
-            let Some(Value::Table(target)) = table.get_mut(&section) else {
-                return Err(ConfigError::unknown_key(origin, &section));
-            };
-            let Value::Table(fields) = fields else {
-                return Err(ConfigError::value(
-                    origin,
-                    &section,
-                    &fields,
-                    &format!("a section: write [{section}] above its keys"),
-                ));
-            };
-            for (field, value) in fields {
-                let name = format!("{section}.{field}");
-                if !keys.iter().any(|key| key.name == name) {
-                    return Err(ConfigError::unknown_key(origin, &name));
-                }
-                target.insert(field, value.clone());
-                // A table for one section is enough: the sections have defaults, and the error is about this key alone.
-                let one = Table::from_iter([(section.clone(), Value::Table(target.clone()))]);
-                let read: Self = one.try_into().map_err(|e| ConfigError::wrong_type(origin, &name, &value, &e))?;
-                match section.as_str() {
-                    "data" => config.data = read.data,
-                    "augment" => config.augment = read.augment,
-                    "model" => config.model = read.model,
-                    "method" => config.method = read.method,
-                    "optim" => config.optim = read.optim,
-                    _ => config.run = read.run,
-                }
-                if let Some((_, problem)) = check::ranges(&config).into_iter().find(|(key, _)| *key == name) {
-                    return Err(ConfigError::value(origin, &name, &value, &problem));
-                }
-            }
+        for (section, value) in user {
+            config = config.merge_section(origin, &section, value)?;
         }
         Ok(config)
     }
+
+    fn merge_section(self, origin: &str, section: &str, value: Value) -> Result<Self, ConfigError> {
+        let mut table = Table::try_from(&self).map_err(|e| ConfigError::Unwritable { problem: e.to_string() })?;
+        if section_of(&mut table, section).is_none() {
+            return Err(ConfigError::unknown_key(origin, section));
+        }
+        let Value::Table(fields) = value else {
+            let problem = format!("a section: write [{section}] above its keys");
+            return Err(ConfigError::value(origin, section, &value, &problem));
+        };
+        let mut config = self;
+        for (field, value) in fields {
+            let name = format!("{section}.{field}");
+            config = match section_of(&mut table, &name) {
+                Some(_) => config.merge_section(origin, &name, value)?,
+                None => config.assigned(origin, section, &field, value)?,
+            };
+        }
+        Ok(config)
+    }
+
+    /// With one key set.
+    fn assigned(self, origin: &str, section: &str, field: &str, value: Value) -> Result<Self, ConfigError> {
+        let name = format!("{section}.{field}");
+        if !Self::keys().iter().any(|key| key.name == name) {
+            return Err(ConfigError::unknown_key(origin, &name));
+        }
+        let mut table = Table::try_from(&self).map_err(|e| ConfigError::Unwritable { problem: e.to_string() })?;
+        if let Some(fields) = section_of(&mut table, section) {
+            fields.insert(field.to_owned(), value.clone());
+        }
+        // One section is enough: the others have defaults, and the error is about this key alone.
+        let top = section.split('.').next().unwrap_or(section).to_owned();
+        let one = Table::from_iter(table.remove(&top).map(|fields| (top.clone(), fields)));
+        let read: Self = one.try_into().map_err(|e| ConfigError::wrong_type(origin, &name, &value, &e))?;
+        let mut config = self;
+        match top.as_str() {
+            "data" => config.data = read.data,
+            "augment" => config.augment = read.augment,
+            "model" => config.model = read.model,
+            "method" => config.method = read.method,
+            "optim" => config.optim = read.optim,
+            _ => config.run = read.run,
+        }
+        match check::ranges(&config).into_iter().find(|(key, _)| *key == name) {
+            Some((_, problem)) => Err(ConfigError::value(origin, &name, &value, &problem)),
+            None => Ok(config),
+        }
+    }
+}
+
+/// The value of a dotted key in the tables of a configuration.
+pub fn lookup<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
+    match key.split_once('.') {
+        None => table.get(key),
+        Some((section, rest)) => lookup(table.get(section)?.as_table()?, rest),
+    }
+}
+
+/// The table of a section, which may lie in another.
+fn section_of<'a>(table: &'a mut Table, section: &str) -> Option<&'a mut Table> {
+    section.split('.').try_fold(table, |table, name| table.get_mut(name)?.as_table_mut())
 }
 
 /// A flag's text as a TOML value. What is no TOML value is a string, so that `data.source=idx:DIR` needs no quotes, or a number

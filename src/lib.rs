@@ -34,6 +34,7 @@
 //! - [`model`]: the networks; [`method`]: the loss and what learns from it.
 //! - [`eval`]: what a network has learnt: kNN, linear classifiers, features as files and maps.
 //! - [`picture`]: pictures for people: what the network sees, what a data set holds, how runs went.
+//! - [`view_sheet`]: the views of a training, made on the device and laid out as a picture.
 //! - [`train`]: the loop, its events and commands, the run folder.
 //! - [`experiment`]: the paper's comparisons as data, and reports of runs.
 //! - [`app`]: the window; the command line is in the program itself.
@@ -57,3 +58,4 @@ pub mod paths;
 pub mod picture;
 pub mod random;
 pub mod train;
+pub mod view_sheet;

@@ -10,8 +10,7 @@ use simsiam::config::Config;
 use simsiam::data::{self, Limits, Spec};
 use simsiam::gpu::{Gpu, Tier};
 use simsiam::graph::{Array, Graph, Program, Shape, Store, Target, Tensor};
-use simsiam::method::LossScale;
-use simsiam::method::simsiam::{Step, training_step};
+use simsiam::method::{LossScale, Step, training_step};
 use simsiam::model::{Arena, Parameters};
 use simsiam::train::checkpoint::Checkpoint;
 use simsiam::train::{Blueprint, Command, Event, Outcome, TrainError, Trainer};
@@ -52,7 +51,7 @@ fn graph(precision: &str) -> Result<(Graph, Tensor, Step, Parameters)> {
     }
     let (mut parameters, mut graph) = (Parameters::new(), Graph::new());
     let views = graph.input("views", Shape::rows([2 * IMAGES, SIZE, SIZE, 3]));
-    let step = training_step(&mut graph, views, IMAGES, &config, &mut parameters)?;
+    let step = training_step(&mut graph, &[views], IMAGES, &config, &mut parameters)?;
     Ok((graph, views, step, parameters))
 }
 

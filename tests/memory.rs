@@ -6,8 +6,7 @@ use simsiam::config::Config;
 use simsiam::data::{self, Limits, Spec};
 use simsiam::gpu::{Gpu, Options, Tier};
 use simsiam::graph::{Graph, Program, Recomputed, Shape, Store, Target, Tensor};
-use simsiam::method::LossScale;
-use simsiam::method::simsiam::{Step, training_step};
+use simsiam::method::{LossScale, Step, training_step};
 use simsiam::model::{Arena, Parameters};
 use simsiam::train::{Blueprint, Event, Trainer};
 
@@ -36,7 +35,7 @@ fn build(assignments: &[&str]) -> Built {
     let (mut graph, mut parameters) = (Graph::new(), Parameters::new());
     let (n, size) = (2 * config.optim.batch_size, config.data.image_size);
     let views = graph.input("views", Shape::rows([n, size, size, 3]));
-    let step = training_step(&mut graph, views, n / 2, &config, &mut parameters).unwrap();
+    let step = training_step(&mut graph, &[views], n / 2, &config, &mut parameters).unwrap();
     Built { graph, views, step, parameters }
 }
 

@@ -6,7 +6,7 @@ mod common;
 use common::{Reference, gpu, permute};
 use simsiam::config::{Arch, Config, Stem};
 use simsiam::graph::{Array, Graph, Program, Shape, Store};
-use simsiam::method::simsiam::{evaluation, training_step};
+use simsiam::method::{evaluation, training_step};
 use simsiam::model::{Arena, Parameters};
 
 const TOLERANCE: f64 = 1e-4;
@@ -90,7 +90,7 @@ fn train_as_pytorch(file: &str) {
     let mut parameters = Parameters::new();
     let mut training = Graph::new();
     let views = training.input("views", Shape::rows([2 * batch, size, size, 3]));
-    let step = training_step(&mut training, views, batch, &config, &mut parameters).unwrap();
+    let step = training_step(&mut training, &[views], batch, &config, &mut parameters).unwrap();
     training.keep(step.z);
     training.keep(step.p);
     let mut evaluating = Graph::new();

@@ -13,6 +13,7 @@ use simsiam::format::{count, duration};
 use simsiam::gpu::Gpu;
 use simsiam::graph::Recomputed;
 use simsiam::graph::tune::Cache;
+use simsiam::method;
 use simsiam::paths::native;
 use simsiam::train::checkpoint::Checkpoint;
 use simsiam::train::{Blueprint, Command, Done, Event, Outcome, Run, RunFolder, Start};
@@ -265,8 +266,8 @@ fn summarize(done: Option<&Done>, config: &Config, start: &Start, folder: &RunFo
         false => format!("simsiam train --config {path}/config.toml"),
     };
     say!("next     longer:             {again} --epochs {}", 2 * start.epochs);
-    if config.method.stop_gradient {
-        say!("         to see it collapse: {again} --set method.stop_gradient=false");
+    if let Some(assignment) = method::of(config).health(config).collapses_with {
+        say!("         to see it collapse: {again} --set {assignment}");
     }
     if config.data.source == "demo" {
         say!("         on your images:     simsiam train --data FOLDER");

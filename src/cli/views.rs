@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use simsiam::picture::{self, ViewSheet};
+use simsiam::method;
+use simsiam::picture;
+use simsiam::view_sheet::view_sheet;
 
 use super::device::DeviceArg;
 use super::say;
@@ -42,10 +44,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         }
     };
     config.validate()?;
+    method::check(&config)?;
     picture::check_name(&args.out)?;
     let dataset = settings::open(&config)?;
     let gpu = args.device.open()?;
-    let sheet = ViewSheet::of(&gpu, &config, &dataset, args.epoch, args.count as usize)?;
+    let sheet = view_sheet(&gpu, &config, &dataset, args.epoch, args.count as usize)?;
     picture::write(&sheet.svg()?, &args.out)?;
     say!("{}", args.out.display());
     Ok(ExitCode::SUCCESS)

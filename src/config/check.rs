@@ -3,15 +3,15 @@
 use super::{Arch, Config};
 
 /// A dotted key and what is wrong with its value, mend included.
-pub(super) type Problem = (&'static str, String);
+pub(super) type Problem = (String, String);
 
 /// Keys whose value is out of range by itself.
 pub(super) fn ranges(config: &Config) -> Vec<Problem> {
     let Config { data, augment, model, method, optim, run } = config;
-    let mut problems = Vec::new();
+    let mut problems = augment.problems();
     let mut need = |key: &'static str, good: bool, problem: &str| {
         if !good {
-            problems.push((key, problem.to_owned()));
+            problems.push((key.to_owned(), problem.to_owned()));
         }
     };
 
@@ -19,39 +19,6 @@ pub(super) fn ranges(config: &Config) -> Vec<Problem> {
 
     need("data.max_unreadable", (0.0..=1.0).contains(&data.max_unreadable), "a part must be 0 to 1");
     need("data.threads", data.threads <= 1024, "use 0 (all cores but one) to 1024 threads");
-
-    let [low, high] = augment.crop_scale;
-    need("augment.crop_scale", 0.0 < low && low <= high && high <= 1.0, "write [low, high] with 0 < low <= high <= 1");
-    let [low, high] = augment.crop_ratio;
-    need("augment.crop_ratio", 0.0 < low && low <= high && high.is_finite(), "write [low, high] with 0 < low <= high");
-    for (key, value) in [
-        ("augment.flip", augment.flip),
-        ("augment.jitter_probability", augment.jitter_probability),
-        ("augment.grayscale", augment.grayscale),
-        ("augment.blur_probability", augment.blur_probability),
-    ] {
-        need(key, (0.0..=1.0).contains(&value), "a probability must be 0 to 1");
-    }
-    for (key, value) in [
-        ("augment.brightness", augment.brightness),
-        ("augment.contrast", augment.contrast),
-        ("augment.saturation", augment.saturation),
-    ] {
-        need(key, value.is_finite() && value >= 0.0, "a strength must be 0 (off) or more");
-    }
-    need("augment.hue", (0.0..=0.5).contains(&augment.hue), "a hue shift must be 0 (off) to 0.5 (any hue)");
-    let [low, high] = augment.blur_sigma;
-    need(
-        "augment.blur_sigma",
-        0.0 < low && low <= high && high <= 64.0,
-        "write [low, high] in pixels with 0 < low <= high <= 64",
-    );
-    need("augment.mean", augment.mean.iter().all(|v| v.is_finite()), "each mean must be a finite number");
-    need(
-        "augment.std",
-        augment.std.iter().all(|v| v.is_finite() && *v > 0.0),
-        "each standard deviation must be above 0",
-    );
 
     need(
         "model.blocks",
@@ -118,18 +85,25 @@ pub(super) fn ranges(config: &Config) -> Vec<Problem> {
 
 /// Keys that do not fit together.
 pub(super) fn relations(config: &Config) -> Vec<Problem> {
-    let Config { model, method, optim, .. } = config;
+    let Config { data, augment, model, method, optim, .. } = config;
     let mut problems = Vec::new();
+    if augment.small.count > 0 && augment.small.size > data.image_size {
+        let problem = format!(
+            "small crops must not be larger than the views, {0} pixels; set it to {0} or less",
+            data.image_size
+        );
+        problems.push(("augment.small.size".to_owned(), problem));
+    }
     let averaged = method.target_momentum > 0.0;
     if averaged && method.alternation != 1 {
         problems.push((
-            "method.target_momentum",
+            "method.target_momentum".to_owned(),
             "targets are averaged or computed ahead, not both; set it to 0 or method.alternation to 1".to_owned(),
         ));
     }
     if (averaged || method.alternation != 1) && !method.stop_gradient {
         problems.push((
-            "method.stop_gradient",
+            "method.stop_gradient".to_owned(),
             "no gradient flows through targets of other steps; set it to true, or method.target_momentum to 0 and method.alternation to 1".to_owned(),
         ));
     }
@@ -138,10 +112,11 @@ pub(super) fn relations(config: &Config) -> Vec<Problem> {
         && model.blocks != blocks
     {
         let mend = format!("{} has blocks {blocks:?}; write [] or use arch = \"{}\"", model.arch, Arch::ResnetTiny);
-        problems.push(("model.blocks", mend));
+        problems.push(("model.blocks".to_owned(), mend));
     }
     if optim.warmup_epochs >= optim.epochs && optim.warmup_epochs > 0 {
-        problems.push(("optim.warmup_epochs", format!("the warm-up must be shorter than the {} epochs", optim.epochs)));
+        let problem = format!("the warm-up must be shorter than the {} epochs", optim.epochs);
+        problems.push(("optim.warmup_epochs".to_owned(), problem));
     }
     problems
 }

@@ -30,7 +30,7 @@ pub enum Kind {
 }
 
 /// The kind of a field, from its type.
-trait Field {
+pub(super) trait Field {
     const KIND: Kind = Kind::Text;
 }
 
@@ -246,38 +246,6 @@ section! {
         max_unreadable: f64 = 0.01,
         /// Threads that decode images; 0 is all cores but one.
         threads: usize = 0,
-    }
-}
-
-section! {
-    /// Section `[augment]`: torchvision's transforms with the authors' values (paper App. A) as defaults, without blur.
-    AugmentConfig = "augment" {
-        /// Smallest and largest part of the image's area that a random crop keeps, 0 < low <= high <= 1.
-        crop_scale: [f64; 2] = [0.2, 1.0],
-        /// Smallest and largest width/height of a crop before it is resized, log-uniform, 0 < low <= high.
-        crop_ratio: [f64; 2] = [3.0 / 4.0, 4.0 / 3.0],
-        /// Probability of a horizontal flip, 0 to 1.
-        flip: f64 = 0.5,
-        /// Probability that the colours are jittered at all, 0 to 1.
-        jitter_probability: f64 = 0.8,
-        /// Strength s of the brightness jitter: a factor from [max(0, 1 - s), 1 + s]; 0 is off.
-        brightness: f64 = 0.4,
-        /// Strength of the contrast jitter, as brightness.
-        contrast: f64 = 0.4,
-        /// Strength of the saturation jitter, as brightness.
-        saturation: f64 = 0.4,
-        /// Largest hue shift as a part of the colour circle, 0 to 0.5.
-        hue: f64 = 0.1,
-        /// Probability of turning the view gray, 0 to 1.
-        grayscale: f64 = 0.2,
-        /// Probability of a Gaussian blur, 0 to 1 (the authors: 0.5 on ImageNet, none on CIFAR).
-        blur_probability: f64 = 0.0,
-        /// Smallest and largest standard deviation of the blur in pixels of the view, 0 < low <= high <= 64.
-        blur_sigma: [f64; 2] = [0.1, 2.0],
-        /// Mean of red, green, blue to subtract, for pixels in 0 to 1 (default: ImageNet's).
-        mean: [f64; 3] = [0.485, 0.456, 0.406],
-        /// Standard deviation of red, green, blue to divide by, above 0 (default: ImageNet's).
-        std: [f64; 3] = [0.229, 0.224, 0.225],
     }
 }
 

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::ExperimentError;
-use crate::config::Config;
+use crate::config::{Config, lookup};
 
 /// Names and texts of the paper's experiments, in the paper's order.
 const BUILT_IN: [(&str, &str); 9] = [
@@ -185,11 +185,6 @@ impl Claim {
         };
         [Some(one), two].into_iter().flatten().map(String::as_str)
     }
-}
-
-fn lookup<'a>(values: &'a Table, key: &str) -> Option<&'a Value> {
-    let (section, field) = key.split_once('.')?;
-    values.get(section)?.get(field)
 }
 
 /// A key's value as people write it: strings without quotes.

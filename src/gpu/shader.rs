@@ -17,7 +17,7 @@ shaders! {
         "common/merge", "common/normalize", "common/reduce", "common/relu", "common/softmax", "common/stored",
         "common/augment_params";
     "augment/":
-        "color_jitter", "crop", "gaussian_blur";
+        "color_jitter", "crop", "gaussian_blur", "solarize";
     "conv/":
         "conv2d", "conv2d_coop", "conv2d_grad_weight", "conv2d_grad_weight_coop", "conv2d_grad_weight_tiled",
         "conv2d_tiled", "winograd_input", "winograd_output", "winograd_weight";
@@ -32,13 +32,15 @@ shaders! {
         "batch_norm_apply", "batch_norm_eval", "batch_norm_gradient_apply", "batch_norm_gradient_merge",
         "batch_norm_gradient_partial", "batch_norm_merge", "batch_norm_partial", "l2_normalize",
         "l2_normalize_gradient";
+    "optim/":
+        "ema", "finite_parts", "lars_column_norms", "lars_norms", "lars_scale", "loss_scale", "segment_norms", "sgd",
+        "square_parts";
     "pool/":
         "global_avg_pool", "global_avg_pool_gradient", "max_pool", "max_pool_gradient";
     "roofline/":
         "roofline_coop", "roofline_copy", "roofline_fma";
     "":
-        "finite_parts", "group_sgd", "index_select", "loss_scale", "moving_average", "range_norms", "sgd",
-        "square_parts", "sum_parts", "sum_rows", "swap_views", "trust_columns", "trust_ratio";
+        "index_select", "moving_average", "sum_parts", "sum_rows", "swap_views";
 }
 
 /// A hash of every file: results that were kept are worth nothing once a kernel has changed.

@@ -53,11 +53,22 @@ pub(super) fn sgd(
     let op: Arc<dyn Op> = Arc::new(ops::Sgd {
         momentum: config.momentum as f32,
         weight_decay: config.weight_decay as f32,
-        split: parameters.split(),
+        groups: groups(parameters),
+        lars: false,
         scaled: inverse.is_some(),
     });
     let mut inputs = vec![gradients, rates];
     inputs.extend(inverse);
     graph.add_updating(op, &inputs, &updates)?;
     Ok(())
+}
+
+/// Encoder and predictor, rates 0 and 1; either may have no parameters.
+fn groups(parameters: &Parameters) -> ops::Groups {
+    let segment = |rate: usize, end: usize| ops::Segment { end, rate, decay: true, lars: false };
+    let (split, end) = (parameters.split(), parameters.words(Arena::Parameters));
+    let mut segments = Vec::new();
+    segments.extend((split > 0).then(|| segment(0, split)));
+    segments.extend((split < end).then(|| segment(1, end)));
+    ops::Groups::Segments(segments)
 }

@@ -82,7 +82,7 @@ pub(super) fn gradients(
     let (stages, ends) = stages(parameters);
     let words = Shape::rows([parameters.words(Arena::Parameters)]);
     let arena = graph.state(Arena::GRADIENTS, words, Arena::GRADIENTS, 0);
-    let op: Arc<dyn Op> = Arc::new(ops::RangeNorms { ends, scaled: factor.is_some() });
+    let op: Arc<dyn Op> = Arc::new(ops::SegmentNorms { ends, scaled: factor.is_some() });
     let mut inputs = vec![arena];
     inputs.extend(factor);
     let norms = graph.add_updating(op, &inputs, &[])?[0];

@@ -110,13 +110,15 @@ impl<'a> Builder<'a> {
         self.parameters.begin_predictor();
     }
 
-    /// The trained entries that this graph uses (indices into [`Parameters::entries`]) and their tensors, in the order of
-    /// use.
-    pub fn trained(&self) -> Vec<(usize, Tensor)> {
-        let entries = self.parameters.entries();
-        let mut trained = self.tensors.clone();
-        trained.retain(|&(index, _)| entries[index].arena == Arena::Parameters);
-        trained
+    /// Takes entries (indices into [`Parameters::entries`]) and their tensors from an earlier builder on the same graph, so that a weight
+    /// that both use is one tensor.
+    pub fn reuse(&mut self, tensors: Vec<(usize, Tensor)>) {
+        self.tensors.extend(tensors);
+    }
+
+    /// The entries that this graph uses and their tensors, in the order of use.
+    pub fn into_tensors(self) -> Vec<(usize, Tensor)> {
+        self.tensors
     }
 
     /// `nn.Conv2d(.., bias=False)`: x `[N, H, W, IN]`.

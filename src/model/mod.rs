@@ -12,7 +12,7 @@ mod resnet;
 mod values;
 
 pub use build::{Bias, Builder, Mode, Norm};
-pub use heads::{predictor, projector};
+pub use heads::{Affine, Mlp};
 pub use parameters::{Arena, Entry, Init, Parameters};
 pub use pytorch::Format;
 pub use resnet::features;

@@ -150,6 +150,12 @@ impl Parameters {
         self.of(Arena::Parameters).map(|entry| entry.shape.len()).sum()
     }
 
+    /// Of entries (their indices) and their tensors in a graph, those that are trained.
+    pub fn trained_of(&self, tensors: &[(usize, Tensor)]) -> Vec<(usize, Tensor)> {
+        let trained = |&&(index, _): &&(usize, Tensor)| self.entries[index].arena == Arena::Parameters;
+        tensors.iter().filter(trained).copied().collect()
+    }
+
     /// Words of an arena, padding included.
     pub fn words(&self, arena: Arena) -> usize {
         self.words.get(&arena).copied().unwrap_or(0)

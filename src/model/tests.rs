@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::{Config, Predictor};
 use crate::graph::{Graph, Shape};
-use crate::method::simsiam;
+use crate::method::{Step, evaluation, training_step};
 
 fn config(assignments: &[&str]) -> Config {
     let mut config = Config::default();
@@ -16,18 +16,18 @@ fn backbone(arch: &str) -> Parameters {
     let config = config(&[&format!("model.arch={arch}"), "model.stem=imagenet"]);
     let (mut parameters, mut graph) = (Parameters::new(), Graph::new());
     let images = graph.input("images", Shape::rows([1, 64, 64, 3]));
-    simsiam::evaluation(&mut graph, images, &config, &mut parameters, false).unwrap();
+    evaluation(&mut graph, images, &config, &mut parameters, false).unwrap();
     parameters
 }
 
 /// The table of a training step of the smallest network.
-fn small(assignments: &[&str]) -> (Parameters, simsiam::Step, Graph) {
+fn small(assignments: &[&str]) -> (Parameters, Step, Graph) {
     let small =
         ["model.arch=resnet_tiny", "model.blocks=[1,1]", "model.width=4", "model.dim=12", "model.predictor_dim=3"];
     let config = config(&[&small[..], assignments].concat());
     let (mut parameters, mut graph) = (Parameters::new(), Graph::new());
     let views = graph.input("views", Shape::rows([4, 8, 8, 3]));
-    let step = simsiam::training_step(&mut graph, views, 2, &config, &mut parameters).unwrap();
+    let step = training_step(&mut graph, &[views], 2, &config, &mut parameters).unwrap();
     (parameters, step, graph)
 }
 
@@ -147,7 +147,7 @@ fn evaluation_finds_the_entries_of_training() {
     let config = config(&["model.arch=resnet_tiny", "model.blocks=[1,1]", "model.width=4", "model.dim=12"]);
     let mut graph = Graph::new();
     let images = graph.input("images", Shape::rows([7, 8, 8, 3]));
-    let built = simsiam::evaluation(&mut graph, images, &config, &mut parameters, true).unwrap();
+    let built = evaluation(&mut graph, images, &config, &mut parameters, true).unwrap();
     assert_eq!(parameters.entries(), before);
     assert_eq!(graph.shape(built.features).dims(), [7, 8]);
     assert_eq!(built.z.map(|z| graph.shape(z).dims().to_vec()), Some(vec![7, 12]));
@@ -160,7 +160,7 @@ fn another_model_is_refused_by_name() {
     let config = config(&["model.arch=resnet_tiny", "model.width=5"]);
     let mut graph = Graph::new();
     let images = graph.input("images", Shape::rows([7, 8, 8, 3]));
-    let error = simsiam::evaluation(&mut graph, images, &config, &mut parameters, false);
+    let error = evaluation(&mut graph, images, &config, &mut parameters, false);
     assert_eq!(
         error.err().map(|e| e.to_string()),
         Some(
@@ -180,7 +180,7 @@ fn presets_build_the_papers_networks() {
         let size = config.data.image_size;
         let (mut parameters, mut graph) = (Parameters::new(), Graph::new());
         let views = graph.input("views", Shape::rows([4, size, size, 3]));
-        simsiam::training_step(&mut graph, views, 2, &config, &mut parameters).unwrap();
+        training_step(&mut graph, &[views], 2, &config, &mut parameters).unwrap();
         assert_eq!(parameters.trained(), trained, "{preset}");
     }
 }

@@ -13,7 +13,6 @@ mod map;
 mod page;
 mod raster;
 mod samples;
-mod seen;
 mod text;
 mod views;
 mod write;

@@ -7,7 +7,7 @@ use simsiam::augment::{ViewOptions, views};
 use simsiam::config::{Config, Precision};
 use simsiam::gpu::{Coop, Kernel, Roofline, Tier};
 use simsiam::graph::{Graph, Shape, Target};
-use simsiam::method::simsiam::{evaluation, training_step};
+use simsiam::method::{evaluation, training_step};
 use simsiam::model::Parameters;
 use simsiam::ops::{AugmentParams, cases};
 
@@ -63,7 +63,7 @@ pub fn of_presets() -> Permutations {
         let table = training.input("table", Shape::words(2 * batch * AugmentParams::WORDS));
         let options = ViewOptions::training(&config.augment);
         let images = views(&mut training, bytes, table, size, &options).expect("views");
-        training_step(&mut training, images, batch, &config, &mut parameters).expect("a training step");
+        training_step(&mut training, &[images], batch, &config, &mut parameters).expect("a training step");
         let mut evaluating = Graph::new();
         let images = evaluating.input("images", Shape::rows([batch, size, size, 3]));
         evaluation(&mut evaluating, images, &config, &mut parameters, true).expect("an evaluation");

@@ -135,7 +135,7 @@ impl ConfigEditor {
         let typed = self.wrong.iter();
         let typed = typed.map(|(key, (_, problem))| (key.clone(), problem.clone()));
         let others = self.config.problems().into_iter();
-        typed.chain(others.map(|(key, problem)| (key.to_owned(), problem))).collect()
+        typed.chain(others).collect()
     }
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::Config;
 use crate::graph::{Graph, Shape};
-use crate::method::simsiam;
+use crate::method::training_step;
 
 /// A small model's table.
 fn table(width: usize) -> Parameters {
@@ -12,7 +12,7 @@ fn table(width: usize) -> Parameters {
     let mut parameters = Parameters::new();
     let mut graph = Graph::new();
     let views = graph.input("views", Shape::rows([4, 8, 8, 3]));
-    simsiam::training_step(&mut graph, views, 2, &config, &mut parameters).unwrap();
+    training_step(&mut graph, &[views], 2, &config, &mut parameters).unwrap();
     parameters
 }
 
