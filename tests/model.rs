@@ -30,7 +30,8 @@ fn config(reference: &Reference) -> Config {
     config.model.dim = number("dim");
     config.model.output_affine = false;
     config.model.predictor_dim = Some(number("pred_dim"));
-    config.method.stop_gradient = case["stop_gradient"].as_bool().unwrap_or(true);
+    let stop = case["stop_gradient"].as_bool().unwrap_or(true);
+    config.set(&format!("method.stop_gradient={stop}")).unwrap();
     config.optim.momentum = reference.setting("momentum");
     config.optim.weight_decay = reference.setting("weight_decay");
     config
