@@ -5,8 +5,8 @@ mod common;
 use common::{Reference, Setup, gpu, stack};
 use simsiam::graph::{Array, Graph, Io, Lowered, Op, Program, Shape, Store, Target, Tensor};
 use simsiam::ops::{
-    AddRelu, ColumnStd, CosineSimilarity, GlobalAvgPool, Groups, L2Normalize, LarsScale, MaxPool, Mean, Segment, Sgd,
-    SoftCrossEntropy, StopGradient, SwapViews, gradients,
+    AddRelu, ColumnStd, CosineSimilarity, Ema, GlobalAvgPool, Groups, L2Normalize, LarsScale, MaxPool, Mean, Segment,
+    Sgd, SoftCrossEntropy, StopGradient, SwapViews, gradients,
 };
 use std::sync::Arc;
 
@@ -234,6 +234,25 @@ fn lars() {
             assert!(got.relative_error(&expected) <= TOLERANCE && error <= 1e-3, "{before}, step {step}: {error:.2e}");
         }
     }
+}
+
+#[test]
+fn ema() {
+    let r = Reference::read("methods/moco");
+    let (online, target) = (r.plain("param"), r.plain("key_param"));
+    let mut graph = Graph::new();
+    let shape = || Shape::rows(online.dims.clone());
+    let parameters = graph.state("parameters", shape(), "parameters", 0);
+    let momentum = graph.input("momentum", Shape::rows([1]));
+    let keys = graph.state("keys", shape(), "keys", 0);
+    graph.add_updating(Arc::new(Ema { scaled: false }), &[parameters, momentum], &[keys]).unwrap();
+    let mut program = Program::compile(&graph, &mut Store::new(&gpu())).unwrap();
+    program.write_array(parameters, &online);
+    program.write_array(keys, &target);
+    program.write(momentum, &[r.setting("momentum") as f32]);
+    program.run(None).unwrap();
+    let error = program.read_array(keys).unwrap().relative_error(&r.plain("key_param_after"));
+    assert!(error <= TOLERANCE, "{error:.2e}");
 }
 
 /// The optimiser on an adapter that binds only 128 words at once.

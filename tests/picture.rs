@@ -40,7 +40,7 @@ fn sheets_of_the_demo_are_written() -> Result<(), Box<dyn Error>> {
         rows.push(ViewRow {
             name: format!("image {index} · {}", data.classes[label as usize]),
             size: [width, height],
-            views: [0, 1].map(|number| view(&original, draw(number))),
+            views: [0, 1].map(|number| view(&original, draw(number))).to_vec(),
             original,
         });
     }

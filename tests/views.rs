@@ -9,6 +9,7 @@ use simsiam::config::Config;
 use simsiam::data::{self, Dataset, Image, Limits, Spec};
 use simsiam::gpu::{Gpu, Options};
 use simsiam::graph::{Array, Op};
+use simsiam::method;
 use simsiam::ops::{Crop, ViewRow};
 use simsiam::train::{Blueprint, Trainer};
 use tempfile::TempDir;
@@ -47,7 +48,7 @@ fn same_bits(config: &Config, data: Dataset) -> Result {
     assert_eq!(trainer.steps_done(), 1);
     let trained = trainer.views()?.ok_or("f32 keeps them")?;
     // Fewer images than the batch has, so that the kernels run for another number of them.
-    let shown = Preview::new(&gpu, config, batch - 3)?.epoch(&data.train, 0)?;
+    let shown = Preview::new(&gpu, config, &method::of(config).views(config), batch - 3)?.epoch(&data.train, 0)?;
     let size = trained.len() / (2 * batch);
     let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
     for (i, (_, views)) in shown.iter().enumerate() {
@@ -93,7 +94,7 @@ fn any_step_and_any_image_can_be_seen_as_they_are_trained_on() -> Result {
     let trained = trainer.views()?.ok_or("f32 keeps them")?;
     let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
     let row = |row: usize| bits(&trained[row * trained.len() / 8..(row + 1) * trained.len() / 8]);
-    let mut preview = Preview::new(&gpu, &config, 4)?;
+    let mut preview = Preview::new(&gpu, &config, &method::of(&config).views(&config), 4)?;
     let seen = preview.step(&data.train, 2)?;
     assert_eq!(seen.len(), 4);
     assert_ne!(seen, preview.step(&data.train, 1)?);

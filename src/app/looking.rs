@@ -4,6 +4,7 @@ use super::shelf::Shelf;
 use super::worker::{Wake, Worker};
 use crate::augment::Preview;
 use crate::config::Config;
+use crate::method;
 use crate::picture::ViewRow;
 
 /// Which views.
@@ -23,7 +24,7 @@ pub(super) struct Question {
     pub sight: Sight,
 }
 
-/// Images with both views.
+/// Images with their views.
 pub(super) struct Seen {
     pub rows: Vec<ViewRow>,
     /// Images that there are to choose from.
@@ -49,6 +50,7 @@ pub(super) fn worker(shelf: Shelf, wake: Wake) -> Worker<Question, Answer> {
 fn look(shelf: &Shelf, question: &Question, kept: &mut Option<(Config, usize, Preview)>) -> anyhow::Result<Seen> {
     let Question { config, device, sight } = question;
     config.validate()?;
+    method::check(config)?;
     let dataset = shelf.dataset(config)?;
     let set = &dataset.train;
     let batch = config.optim.batch_size.min(set.len());
@@ -63,7 +65,7 @@ fn look(shelf: &Shelf, question: &Question, kept: &mut Option<(Config, usize, Pr
     let fits = |(known, images, _): &(Config, usize, Preview)| known == config && *images == wanted;
     let mut preview = match kept.take().filter(fits) {
         Some((_, _, preview)) => preview,
-        None => Preview::new(&shelf.gpu(device.as_deref())?, config, wanted)?,
+        None => Preview::new(&shelf.gpu(device.as_deref())?, config, &method::of(config).views(config), wanted)?,
     };
     let seen = match *sight {
         Sight::Batch { step, .. } => preview.step(set, step)?,

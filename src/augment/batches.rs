@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Feed, Loader, Pace, ViewGroup, Views};
+use super::{Feed, Loader, Pace, Views};
 use crate::config::Config;
 use crate::data::{DataError, ImageSet, Sequence};
 use crate::graph::Program;
@@ -11,7 +11,6 @@ use crate::graph::Program;
 /// a [`Loader`] has made ahead.
 pub struct Batches {
     config: Config,
-    group: ViewGroup,
     set: Arc<dyn ImageSet>,
     feed: Feed,
     sequence: Sequence,
@@ -23,12 +22,11 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// The views of `group` for the `steps` steps of a training on `set`.
-    pub fn new(config: &Config, group: ViewGroup, set: Arc<dyn ImageSet>, feed: Feed, steps: u64) -> Batches {
+    /// The views of `feed` for the `steps` steps of a training on `set`.
+    pub fn new(config: &Config, set: Arc<dyn ImageSet>, feed: Feed, steps: u64) -> Batches {
         Batches {
             sequence: Self::sequence(config, &*set),
             config: config.clone(),
-            group,
             set,
             feed,
             steps,
@@ -64,7 +62,7 @@ impl Batches {
                 let seed = self.config.run.seed;
                 let (width, height) = (images.width, images.height);
                 let items: Vec<(u32, u32)> = self.places(step).collect();
-                let views = self.group.views.iter().flat_map(|view| {
+                let views = self.feed.groups().iter().flat_map(|group| &group.views).flat_map(|view| {
                     let draw = move |&(epoch, image): &(u32, u32)| view.draw(width, height, seed, epoch, image);
                     items.iter().map(draw)
                 });
@@ -91,14 +89,13 @@ impl Batches {
     fn loader_from(&self, step: u64) -> Loader {
         let batch = self.config.optim.batch_size;
         let views = Views::Training {
-            group: self.group.clone(),
+            groups: self.feed.groups().to_vec(),
             sequence: Self::sequence(&self.config, &*self.set),
             seed: self.config.run.seed,
         };
         Loader::new(
             self.set.clone(),
             views,
-            self.group.size,
             self.config.data.max_unreadable,
             Pace::new(&self.config, batch),
             step * batch as u64..self.steps * batch as u64,

@@ -34,13 +34,13 @@ impl ViewOptions {
     /// For the views of a group: what can occur in any of them.
     pub fn of_group(group: &ViewGroup) -> ViewOptions {
         let options = group.views.iter().map(|view| ViewOptions::training(&view.augment));
-        let any = |a: ViewOptions, b: ViewOptions| ViewOptions {
-            normalize: a.normalize,
+        let both = |a: ViewOptions, b: ViewOptions| ViewOptions {
             color: a.color || b.color,
             blur: a.blur || b.blur,
             solarize: a.solarize || b.solarize,
+            ..a
         };
-        options.reduce(any).unwrap_or_else(|| ViewOptions::evaluation(&AugmentConfig::default()))
+        options.reduce(both).unwrap_or_else(|| ViewOptions::training(&AugmentConfig::default()))
     }
 
     /// For [`ViewDraws::evaluation`]: resized and normalised, nothing else.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use simsiam::gpu::{Gpu, Options};
+use simsiam::method;
 use simsiam::picture::{self, ViewSheet};
 
 use super::say;
@@ -43,6 +44,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         }
     };
     config.validate()?;
+    method::check(&config)?;
     picture::check_name(&args.out)?;
     let dataset = settings::open(&config)?;
     let gpu = Gpu::open(args.device.as_deref(), Options { checked: false })?;

@@ -179,7 +179,7 @@ pub fn linear(
         Some(table) => Source::Cached { labels: labels(&**set, &table.images), table, sequence },
         None => {
             let crops = Config { augment: crops(&config.augment), ..config.clone() };
-            let views = Views::Training { group: ViewGroup::new(&crops, &[0]), sequence, seed: options.seed };
+            let views = Views::Training { groups: vec![ViewGroup::new(&crops, &[0])], sequence, seed: options.seed };
             let places = 0..(options.epochs * steps * batch) as u64;
             Source::Made(features.loader_of(set, views, places))
         }

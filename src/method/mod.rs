@@ -24,7 +24,7 @@ pub use step::{
 };
 
 use crate::augment::ViewGroup;
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::graph::{GraphError, Tensor};
 use crate::model::Mlp;
 
@@ -63,4 +63,18 @@ pub trait Method: Debug + Send + Sync {
 
     /// What usually helps a run that goes wrong, the likeliest first.
     fn advice(&self, kind: AlarmKind, advice: &mut Advice);
+}
+
+/// Refuses small crops where the method of a configuration uses none.
+pub fn check(config: &Config) -> Result<(), ConfigError> {
+    let count = config.augment.small.count;
+    if count == 0 || of(config).views(config).iter().any(|group| Some(group) == ViewGroup::small(config).as_ref()) {
+        return Ok(());
+    }
+    Err(ConfigError::Value {
+        origin: "configuration".to_owned(),
+        key: "augment.small.count".to_owned(),
+        value: count.to_string(),
+        problem: format!("method {} uses no small crops; set it to 0", config.method.name()),
+    })
 }

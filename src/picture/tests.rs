@@ -24,7 +24,7 @@ fn draws(width: u32, height: u32) -> ViewDraws {
 fn row(name: &str, original: RgbImage, side: u32) -> ViewRow {
     let (width, height) = original.dimensions();
     let view = |_| View { pixels: noise(side, side), draws: draws(width, height) };
-    ViewRow { name: name.to_owned(), size: [width, height], original, views: [0, 1].map(view) }
+    ViewRow { name: name.to_owned(), size: [width, height], original, views: [0, 1].map(view).to_vec() }
 }
 
 fn views(rows: Vec<ViewRow>) -> String {

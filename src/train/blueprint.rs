@@ -7,7 +7,7 @@ use super::event::{Event, Start, Tuning};
 use super::kernels::Kernels;
 use super::precomputed_targets::PrecomputePlan;
 use super::{RunFolder, TrainError};
-use crate::augment::{Feed, ViewGroup, ViewOptions, views};
+use crate::augment::{Feed, ViewGroup};
 use crate::config::{Config, Precision};
 use crate::data::{Dataset, Images, steps_per_epoch};
 use crate::eval::{self, KnnPlan};
@@ -31,11 +31,9 @@ pub struct Blueprint {
     plain: Graph,
     /// The same with its kernels, and with what is computed twice to need less memory.
     pub(super) graph: Graph,
-    /// The views of a step.
-    pub(super) group: ViewGroup,
     pub(super) feed: Feed,
-    /// Their tensor, kept until its end in f32.
-    pub(super) views: Tensor,
+    /// The views of a step, a tensor a group, kept until its end in f32.
+    pub(super) views: Vec<Tensor>,
     pub(super) step: Step,
     pub(super) precompute: Option<PrecomputePlan>,
     pub(super) knn: Option<KnnPlan>,
@@ -52,12 +50,12 @@ impl Blueprint {
     /// first candidate until [`Blueprint::tune`] or [`Blueprint::continue_with`].
     pub fn new(gpu: &Gpu, config: &Config, data: Arc<Dataset>) -> Result<Blueprint, TrainError> {
         config.validate()?;
+        method::check(config)?;
         config.check_against(data.train.len())?;
         let target = Target::of(gpu);
         let report = gpu.report();
         let batch = config.optim.batch_size;
-        let group = method::of(config).views(config).remove(0);
-        let rows = group.count() * batch;
+        let groups = method::of(config).views(config);
 
         let mut parameters = Parameters::new();
         let mut graph = Graph::new();
@@ -66,25 +64,25 @@ impl Blueprint {
             let words = Feed::resident_words(images);
             words <= target.max_words && words as u64 * 4 <= share
         };
-        let size = group.size;
         let feed = match data.train.in_memory().filter(fits) {
-            Some(images) => Feed::resident(&mut graph, images, rows),
-            None => Feed::streamed(&mut graph, data.train.size(), rows, size),
+            Some(images) => Feed::resident(&mut graph, images, &groups, batch),
+            None => Feed::streamed(&mut graph, data.train.size(), &groups, batch),
         };
-        let images = views(&mut graph, feed.bytes, feed.table, size, &ViewOptions::of_group(&group))?;
+        let views = feed.views(&mut graph)?;
         // The first convolution's gradient, the last of the step, reads them: kept for people they cost nothing. In f16 it reads a copy.
         if config.run.precision == Precision::F32 {
-            graph.keep(images);
+            views.iter().for_each(|&views| graph.keep(views));
         }
         let train = &*data.train;
-        let step = method::training_step(&mut graph, &[images], train.len(), config, &mut parameters)?;
-        let precompute = PrecomputePlan::new(config, &group, &feed, train, &mut parameters)?;
+        let step = method::training_step(&mut graph, &views, train.len(), config, &mut parameters)?;
+        let precompute = PrecomputePlan::new(config, &feed, train, &mut parameters)?;
 
         let mut remarks = data.remarks.clone();
         let knn = match config.run.knn_every {
             0 => None,
             // As many images at once as training has views, so that evaluation needs no more memory.
             _ => {
+                let rows = groups.first().map_or(1, ViewGroup::count) * batch;
                 let plan = KnnPlan::new(config, &data, &mut parameters, &target, rows)?;
                 if let Some(missing) = eval::missing(&data) {
                     remarks.push(format!("the data has no {missing}: kNN is off"));
@@ -116,9 +114,8 @@ impl Blueprint {
             parameters,
             plain: graph.clone(),
             graph,
-            group,
             feed,
-            views: images,
+            views,
             step,
             precompute,
             knn,

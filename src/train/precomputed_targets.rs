@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::TrainError;
-use crate::augment::{Batches, Feed, ViewGroup, ViewOptions, views};
+use crate::augment::{Batches, Feed};
 use crate::config::Config;
 use crate::data::ImageSet;
 use crate::graph::{Choices, Graph, GraphError, Memory, Program, Store, Target};
@@ -15,16 +15,14 @@ use crate::model::Parameters;
 #[derive(Debug, Clone)]
 pub(super) struct PrecomputePlan {
     pub graph: Graph,
-    group: ViewGroup,
     feed: Feed,
     precomputation: Precomputation,
 }
 
 impl PrecomputePlan {
-    /// Beside a training whose views of `group` are fed by `training`; `None` where a step computes its own targets.
+    /// Beside a training whose views are fed by `training`; `None` where a step computes its own targets.
     pub fn new(
         config: &Config,
-        group: &ViewGroup,
         training: &Feed,
         set: &dyn ImageSet,
         parameters: &mut Parameters,
@@ -33,10 +31,10 @@ impl PrecomputePlan {
             return Ok(None);
         }
         let mut graph = Graph::new();
-        let feed = training.again(&mut graph, set, group.size);
-        let images = views(&mut graph, feed.bytes, feed.table, group.size, &ViewOptions::of_group(group))?;
-        let made = method::precomputed_targets(&mut graph, &[images], set.len(), config, parameters)?;
-        Ok(made.map(|precomputation| PrecomputePlan { graph, group: group.clone(), feed, precomputation }))
+        let feed = training.again(&mut graph, set);
+        let views = feed.views(&mut graph)?;
+        let made = method::precomputed_targets(&mut graph, &views, set.len(), config, parameters)?;
+        Ok(made.map(|precomputation| PrecomputePlan { graph, feed, precomputation }))
     }
 
     pub fn choose(&mut self, choices: &Choices) {
@@ -59,7 +57,7 @@ impl PrecomputePlan {
         let Precomputation { steps: every, inputs } = self.precomputation;
         Ok(PrecomputedTargets {
             program: Program::compile(&self.graph, store)?,
-            batches: Batches::new(config, self.group, set, self.feed, steps),
+            batches: Batches::new(config, set, self.feed, steps),
             inputs,
             every,
             steps,

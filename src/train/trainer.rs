@@ -52,7 +52,7 @@ pub struct Trainer {
     store: Store,
     program: Program,
     batches: Batches,
-    views: Tensor,
+    views: Vec<Tensor>,
     nodes: Step,
     precomputed: Option<PrecomputedTargets>,
     knn: Option<Knn>,
@@ -90,7 +90,6 @@ impl Trainer {
             data,
             parameters,
             graph,
-            group,
             feed,
             views,
             step: nodes,
@@ -122,7 +121,7 @@ impl Trainer {
             }
             None => None,
         };
-        let batches = Batches::new(&config, group, data.train.clone(), feed, start.steps);
+        let batches = Batches::new(&config, data.train.clone(), feed, start.steps);
         let knn = match knn {
             Some(plan) => {
                 let mut knn = plan.compile(&mut store)?;
@@ -167,13 +166,11 @@ impl Trainer {
         self.position.step
     }
 
-    /// The views of the step that ran last, the first views of all its images before the second ones: `[2 * batch, size, size, 3]`,
-    /// normalised, as the network got them. `None` in f16, where their memory serves other tensors by the end of the step.
+    /// The first group of views of the step that ran last, the first views of all its images before the second ones:
+    /// `[2 * batch, size, size, 3]`, normalised, as the network got them. `None` in f16, where their memory serves other tensors by the end of the step.
     pub fn views(&self) -> Result<Option<Vec<f32>>, TrainError> {
-        Ok(match self.config.run.precision {
-            Precision::F32 => Some(self.program.read(self.views)?),
-            Precision::F16 => None,
-        })
+        let first = self.views.first().filter(|_| self.config.run.precision == Precision::F32);
+        Ok(first.map(|&views| self.program.read(views)).transpose()?)
     }
 
     /// The table of parameters and the store that holds them.

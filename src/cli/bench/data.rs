@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use serde_json::json;
-use simsiam::augment::{Batches, Feed, Loader, Pace, ViewGroup, ViewOptions, Views, views};
+use simsiam::augment::{Batches, Feed, Loader, Pace, Views};
 use simsiam::config::Config;
 use simsiam::data::{self, Dataset, ImageSet, Limits, Sequence, Spec, steps_per_epoch};
 use simsiam::gpu::{Gpu, Options, Plan};
@@ -113,14 +113,9 @@ struct Pass {
     memory: Option<u64>,
 }
 
-/// The first group of views of the method.
-fn group(config: &Config) -> ViewGroup {
-    method::of(config).views(config).remove(0)
-}
-
 fn training(config: &Config, len: usize) -> Views {
     Views::Training {
-        group: group(config),
+        groups: method::of(config).views(config),
         sequence: Sequence::new(config.run.seed, len, config.optim.batch_size),
         seed: config.run.seed,
     }
@@ -134,7 +129,6 @@ fn alone(config: &Config, dataset: &Dataset, per_epoch: usize) -> Result<Vec<Pas
     let mut loader = Loader::new(
         set.clone(),
         training(config, set.len()),
-        config.data.image_size,
         config.data.max_unreadable,
         Pace::new(config, batch),
         0..images * config.optim.epochs as u64,
@@ -167,12 +161,12 @@ fn resident_memory() -> Option<u64> {
 /// Seconds of a whole training step, views included, fed by the loader and on the batch that the device holds: means.
 fn against_resident(args: &Args, config: &Config, dataset: &Dataset, steps: usize) -> Result<[f64; 2]> {
     let gpu = Gpu::open(args.device.as_deref(), Options { checked: false })?;
-    let (batch, group) = (config.optim.batch_size, group(config));
+    let (batch, groups) = (config.optim.batch_size, method::of(config).views(config));
     let mut graph = Graph::new();
     let mut parameters = Parameters::new();
-    let feed = Feed::streamed(&mut graph, dataset.train.size(), group.count() * batch, group.size);
-    let images = views(&mut graph, feed.bytes, feed.table, group.size, &ViewOptions::of_group(&group))?;
-    let nodes = training_step(&mut graph, &[images], dataset.train.len(), config, &mut parameters)?;
+    let feed = Feed::streamed(&mut graph, dataset.train.size(), &groups, batch);
+    let views = feed.views(&mut graph)?;
+    let nodes = training_step(&mut graph, &views, dataset.train.len(), config, &mut parameters)?;
     let mut store = Store::new(&gpu);
     parameters.allocate(&mut store)?;
     graph.recompute(&Target::of(&gpu), None)?;
@@ -188,7 +182,7 @@ fn against_resident(args: &Args, config: &Config, dataset: &Dataset, steps: usiz
     nodes.inputs.iter().for_each(|input| input.write(&program, &info));
     let mut readback = program.readback(&[nodes.loss]);
     // More than are asked for, so that the loader is never at its end.
-    let mut batches = Batches::new(config, group, dataset.train.clone(), feed, u64::MAX / batch as u64);
+    let mut batches = Batches::new(config, dataset.train.clone(), feed, u64::MAX / batch as u64);
     let mut next = 0;
     let mut timed = |loaded: bool| -> Result<Vec<f64>> {
         let mut times = Vec::new();

@@ -8,7 +8,7 @@ use simsiam::config::Config;
 use simsiam::data::Images;
 use simsiam::gpu::{Gpu, Plan, Readback};
 use simsiam::graph::tune::{Budget, Cache, Tuned, Work, tune};
-use simsiam::graph::{Graph, Program, Recomputed, Shape, Store, Target, refuse_above};
+use simsiam::graph::{Graph, Program, Recomputed, Shape, Store, Target, Tensor, refuse_above};
 use simsiam::method::{self, LossScale, Step, StepInfo, training_step};
 use simsiam::model::Parameters;
 use simsiam::random::{Draw, Purpose};
@@ -37,7 +37,6 @@ pub struct Subject {
     pub recomputed: Recomputed,
     software: bool,
     config: Config,
-    group: ViewGroup,
     nodes: Step,
     readback: Readback,
     feed: Feed,
@@ -61,17 +60,17 @@ impl Subject {
     /// With the kernels that a long training would choose, where `tuned`.
     pub fn new(gpu: &Gpu, config: &Config, tuned: bool) -> Result<Subject> {
         let batch = config.optim.batch_size;
-        let group = method::of(config).views(config).remove(0);
-        let (rows, size) = (group.count() * batch, group.size);
+        let groups = method::of(config).views(config);
         let mut graph = Graph::new();
         let mut parameters = Parameters::new();
-        let views = graph.input("views", Shape::rows([rows, size, size, 3]));
-        let nodes = training_step(&mut graph, &[views], batch, config, &mut parameters)?;
+        let shape = |group: &ViewGroup| Shape::rows([group.count() * batch, group.size, group.size, 3]);
+        let views: Vec<Tensor> = groups.iter().map(|group| graph.input("views", shape(group))).collect();
+        let nodes = training_step(&mut graph, &views, batch, config, &mut parameters)?;
         let flops = graph.flops();
         // What the host draws and uploads for a step of training is drawn and uploaded here too, though no kernel reads it.
-        let side = size as u32;
-        let image = Images::new(side, side, 3, vec![0; size * size * 3], None)?;
-        let feed = Feed::resident(&mut graph, &image, rows);
+        let side = config.data.image_size as u32;
+        let image = Images::new(side, side, 3, vec![0; (side * side * 3) as usize], None)?;
+        let feed = Feed::resident(&mut graph, &image, &groups, batch);
         let tuned = match tuned {
             true => Some(choose(gpu, &mut graph)?),
             false => None,
@@ -91,8 +90,10 @@ impl Subject {
             program.plan().bound_submits(Plan::HEADLESS);
         }
         let mut draw = Draw::new(0, Purpose::Benchmark, 0, 0, 0);
-        let pixels: Vec<f32> = (0..graph.shape(views).len()).map(|_| draw.normal() as f32).collect();
-        program.write(views, &pixels);
+        for views in views {
+            let pixels: Vec<f32> = (0..graph.shape(views).len()).map(|_| draw.normal() as f32).collect();
+            program.write(views, &pixels);
+        }
         feed.load(&program, &image);
         Ok(Subject {
             parameters: parameters.trained(),
@@ -103,7 +104,6 @@ impl Subject {
             tuned,
             software: gpu.is_software(),
             config: config.clone(),
-            group,
             program,
             nodes,
             feed,
@@ -114,9 +114,9 @@ impl Subject {
     /// Sends one step to the device, with all that the trainer does for one.
     fn send(&mut self, tag: usize) -> Result<()> {
         let batch = self.config.optim.batch_size;
-        let side = self.group.size as u32;
+        let side = self.config.data.image_size as u32;
         let images: Vec<u32> = (0..batch as u32).collect();
-        let drawn = self.group.views.iter().flat_map(|view| {
+        let drawn = self.feed.groups().iter().flat_map(|group| &group.views).flat_map(|view| {
             images.iter().map(move |&image| {
                 let mut draws = view.draw(side, side, 0, tag as u32, image);
                 // All draws are of the one image that is there.

@@ -147,7 +147,7 @@ impl Op for LarsScale {
 pub(super) fn cases() -> Vec<Case> {
     let op = |groups: Groups, weight_decay: f32, scaled: bool| LarsScale {
         groups,
-        trust: 0.001,
+        trust: 0.5,
         weight_decay,
         eps: LarsScale::EPS,
         scaled,
