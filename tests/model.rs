@@ -143,7 +143,7 @@ fn train_as_pytorch(file: &str) {
             assert!((mean - told).abs() < 1e-6, "mean output std {told}, not {mean}");
 
             let gradients = parameters.read_twins(&store, Arena::GRADIENTS).unwrap();
-            for (entry, values) in parameters.of(Arena::Parameters).zip(&gradients) {
+            for (entry, values) in parameters.of(Arena::PARAMETERS).zip(&gradients) {
                 let name = format!("grad.{}", entry.name);
                 comparison.check(&name, &entry.to_pytorch(values), &reference.plain(&name));
             }

@@ -11,7 +11,7 @@ use super::{Advice, AlarmKind, Health, Method, Objective, StepBuilder};
 use crate::augment::ViewGroup;
 use crate::config::{Config, Key, MethodSettings, Problem};
 use crate::graph::{Graph, GraphError, Tensor};
-use crate::model::{Affine, Bias, Mlp};
+use crate::model::{Affine, Bias, Mlp, RateGroup};
 use crate::{choices, ops, section};
 
 /// `F.cosine_similarity`'s default.
@@ -158,12 +158,11 @@ impl Method for SimSiam {
         let (features, z) = step.encode(self, views[0], count)?;
         let predictor = self.predictor(step.config);
         let p = step.network(count, |builder| {
-            builder.begin_predictor();
-            match self.predictor {
+            builder.rate(RateGroup::Predictor, |builder| match self.predictor {
                 Predictor::None => Ok(z),
                 Predictor::Mlp => predictor.add(builder, z),
                 Predictor::Frozen => builder.frozen(|builder| predictor.add(builder, z)),
-            }
+            })
         })?;
         let (p, z) = match p == z {
             true => [step.in_f32(z)?; 2].into(),

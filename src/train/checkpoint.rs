@@ -47,13 +47,13 @@ pub struct Checkpoint {
 
 impl Checkpoint {
     /// A checkpoint of these values, in the order of [`Parameters::entries`] and, for the momentum, of
-    /// [`Parameters::of`] [`Arena::Parameters`]. Position and metadata are left for the caller to fill.
+    /// [`Parameters::of`] [`Arena::PARAMETERS`]. Position and metadata are left for the caller to fill.
     pub fn new(parameters: &Parameters, weights: &[Vec<f32>], momentum: Option<&[Vec<f32>]>) -> Checkpoint {
         let mut checkpoint = Checkpoint::default();
         for (entry, values) in parameters.entries().iter().zip(weights) {
             checkpoint.insert(entry.name.clone(), entry, values);
         }
-        let trained = parameters.of(Arena::Parameters);
+        let trained = parameters.of(Arena::PARAMETERS);
         for (entry, values) in trained.zip(momentum.unwrap_or_default()) {
             checkpoint.insert(momentum_name(entry), entry, values);
         }
@@ -84,7 +84,7 @@ impl Checkpoint {
 
     /// The momentum of every trained entry, as [`Parameters::write_twins`] takes them.
     pub fn momentum(&self, parameters: &Parameters) -> Result<Vec<Vec<f32>>, CheckpointError> {
-        let entries = parameters.of(Arena::Parameters);
+        let entries = parameters.of(Arena::PARAMETERS);
         entries.map(|e| self.value(&momentum_name(e), e)).collect()
     }
 

@@ -19,7 +19,7 @@ fn table(width: usize) -> Parameters {
 fn example(parameters: &Parameters) -> Checkpoint {
     let weights = parameters.initialize(1);
     let momentum: Vec<Vec<f32>> =
-        parameters.of(Arena::Parameters).zip(1..).map(|(entry, i)| vec![i as f32; entry.shape.len()]).collect();
+        parameters.of(Arena::PARAMETERS).zip(1..).map(|(entry, i)| vec![i as f32; entry.shape.len()]).collect();
     let mut checkpoint = Checkpoint::new(parameters, &weights, Some(&momentum));
     checkpoint.config = Some("[run]\nseed = 1\n".to_string());
     (checkpoint.step, checkpoint.epoch) = (17, 3);
