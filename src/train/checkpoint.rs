@@ -41,6 +41,8 @@ pub struct Checkpoint {
     /// What else the trainer wants to find again. `config`, `step`, `epoch` and `simsiam.version` are taken.
     pub extra: BTreeMap<String, String>,
     tensors: BTreeMap<String, Stored>,
+    /// How often every batch norm (its module's name) moves its running statistics in a step.
+    moves: BTreeMap<String, u64>,
     /// The file it came from, for errors.
     origin: PathBuf,
 }
@@ -52,6 +54,9 @@ impl Checkpoint {
         let mut checkpoint = Checkpoint::default();
         for (entry, values) in parameters.entries().iter().zip(weights) {
             checkpoint.insert(entry.name.clone(), entry, values);
+            if let Some(norm) = entry.name.strip_suffix(RUNNING_MEAN) {
+                checkpoint.moves.insert(norm.to_owned(), entry.moves);
+            }
         }
         let trained = parameters.of(Arena::PARAMETERS);
         for (entry, values) in trained.zip(momentum.unwrap_or_default()) {
@@ -133,6 +138,8 @@ impl Checkpoint {
     }
 }
 
+const RUNNING_MEAN: &str = ".running_mean";
+const NUM_BATCHES: &str = ".num_batches_tracked";
 const MOMENTUM_PREFIX: &str = "optimizer.";
 
 fn momentum_name(entry: &Entry) -> String {
