@@ -9,14 +9,15 @@
 mod augment;
 mod check;
 mod error;
+mod method;
 mod sections;
 mod size;
 
 pub use augment::{AugmentConfig, SecondView, SmallCrops};
 pub use error::ConfigError;
+pub use method::{MethodConfig, MethodSection, MethodSettings, Problem};
 pub use sections::{
-    Arch, BatchNormPlacement, DataConfig, Key, Kind, Method, MethodConfig, ModelConfig, OptimConfig, Precision,
-    Predictor, RunConfig, Schedule, Similarity, Stem, Symmetry,
+    Arch, DataConfig, Field, Key, Kind, ModelConfig, OptimConfig, Precision, RunConfig, Schedule, Stem,
 };
 pub use size::MemoryLimit;
 
@@ -54,12 +55,12 @@ pub struct Config {
 }
 
 impl Config {
-    /// Every key in its dotted form with its help text, in the order of the file.
-    pub fn keys() -> Vec<Key> {
+    /// Every key in its dotted form with its help text, in the order of the file. Those of `[method]` are its method's.
+    pub fn keys(&self) -> Vec<Key> {
         let mut keys = DataConfig::keys();
         keys.extend(AugmentConfig::keys());
         keys.extend(ModelConfig::keys());
-        keys.extend(MethodConfig::keys());
+        keys.extend(self.method.keys());
         keys.extend(OptimConfig::keys());
         keys.extend(RunConfig::keys());
         keys
@@ -79,6 +80,28 @@ impl Config {
         Self::from_toml(text, &format!("preset {name}"))
     }
 
+    /// A preset with another method, and what that changes of it.
+    pub fn preset_for(name: &str, method: &str) -> Result<Self, ConfigError> {
+        let mut config = Self::preset(name)?;
+        config.take_method("preset", method, Some(name))?;
+        Ok(config)
+    }
+
+    /// Takes the defaults of another method and, where they come from a `preset`, what the method changes of that. The method that is
+    /// there keeps its keys.
+    pub fn take_method(&mut self, origin: &str, method: &str, preset: Option<&str>) -> Result<(), ConfigError> {
+        if self.method.name() != method {
+            let mut config = self.clone();
+            config.assign(origin, "method.name", method)?;
+            if let Some(text) = preset.and_then(|preset| MethodConfig::preset_of(method, preset)) {
+                let table: Table = toml::from_str(text).map_err(|e| ConfigError::syntax(method, text, &e))?;
+                config = config.merge(table, &format!("{method} for preset {}", preset.unwrap_or_default()))?;
+            }
+            *self = config;
+        }
+        Ok(())
+    }
+
     /// Reads a configuration file's `text`. `origin` (its path) appears in errors.
     ///
     /// What the text leaves out keeps its default, or the value of the preset that a line `preset = "cifar10"` at the top names.
@@ -87,7 +110,10 @@ impl Config {
         let mut table: Table = toml::from_str(text).map_err(|e| ConfigError::syntax(origin, text, &e))?;
         let base = match table.remove("preset") {
             None => Self::default(),
-            Some(Value::String(name)) => Self::preset(&name)?,
+            Some(Value::String(name)) => match lookup(&table, "method.name").and_then(Value::as_str) {
+                Some(method) => Self::preset_for(&name, method)?,
+                None => Self::preset(&name)?,
+            },
             Some(other) => {
                 return Err(ConfigError::value(origin, "preset", &other, "expected a preset's name in quotes"));
             }
@@ -107,7 +133,7 @@ impl Config {
     /// was where it fails.
     pub fn assign(&mut self, origin: &str, key: &str, value: &str) -> Result<(), ConfigError> {
         let Some((section, field)) = key.rsplit_once('.') else {
-            return Err(ConfigError::unknown_key(origin, key));
+            return Err(self.unknown_key(origin, key));
         };
         *self = self.clone().assigned(origin, section, field, parse_value(value))?;
         Ok(())
@@ -116,7 +142,7 @@ impl Config {
     /// The value of the dotted `key` as [`Config::assign`] takes it: words without quotes, and nothing where it is left out. `None`
     /// where there is no such key.
     pub fn text(&self, key: &str) -> Option<String> {
-        Self::keys().iter().find(|known| known.name == key)?;
+        self.keys().iter().find(|known| known.name == key)?;
         let table = Table::try_from(self).ok()?;
         Some(match lookup(&table, key) {
             None => String::new(),
@@ -192,6 +218,14 @@ impl Config {
         Ok(())
     }
 
+    fn unknown_key(&self, origin: &str, key: &str) -> ConfigError {
+        ConfigError::unknown_key(origin, key, self)
+    }
+
+    fn wrong_type(&self, origin: &str, key: &str, value: &Value, error: &toml::de::Error) -> ConfigError {
+        ConfigError::wrong_type(origin, key, value, error, self)
+    }
+
     fn problem(&self, origin: &str, key: &str, problem: &str) -> ConfigError {
         // A table can hold everything but numbers from 2^63 on.
         let table = Table::try_from(self).unwrap_or_default();
@@ -211,14 +245,17 @@ impl Config {
     fn merge_section(self, origin: &str, section: &str, value: Value) -> Result<Self, ConfigError> {
         let mut table = Table::try_from(&self).map_err(|e| ConfigError::Unwritable { problem: e.to_string() })?;
         if section_of(&mut table, section).is_none() {
-            return Err(ConfigError::unknown_key(origin, section));
+            return Err(self.unknown_key(origin, section));
         }
         let Value::Table(fields) = value else {
             let problem = format!("a section: write [{section}] above its keys");
             return Err(ConfigError::value(origin, section, &value, &problem));
         };
         let mut config = self;
-        for (field, value) in fields {
+        // The method's keys follow from its name.
+        let (names, others): (Vec<_>, Vec<_>) =
+            fields.into_iter().partition(|(f, _)| section == "method" && f == "name");
+        for (field, value) in names.into_iter().chain(others) {
             let name = format!("{section}.{field}");
             config = match section_of(&mut table, &name) {
                 Some(_) => config.merge_section(origin, &name, value)?,
@@ -231,17 +268,21 @@ impl Config {
     /// With one key set.
     fn assigned(self, origin: &str, section: &str, field: &str, value: Value) -> Result<Self, ConfigError> {
         let name = format!("{section}.{field}");
-        if !Self::keys().iter().any(|key| key.name == name) {
-            return Err(ConfigError::unknown_key(origin, &name));
+        if !self.keys().iter().any(|key| key.name == name) {
+            return Err(self.unknown_key(origin, &name));
         }
         let mut table = Table::try_from(&self).map_err(|e| ConfigError::Unwritable { problem: e.to_string() })?;
         if let Some(fields) = section_of(&mut table, section) {
+            if name == "method.name" && value.as_str() != Some(self.method.name()) {
+                // Another method has other keys.
+                fields.clear();
+            }
             fields.insert(field.to_owned(), value.clone());
         }
         // One section is enough: the others have defaults, and the error is about this key alone.
         let top = section.split('.').next().unwrap_or(section).to_owned();
         let one = Table::from_iter(table.remove(&top).map(|fields| (top.clone(), fields)));
-        let read: Self = one.try_into().map_err(|e| ConfigError::wrong_type(origin, &name, &value, &e))?;
+        let read: Self = one.try_into().map_err(|e| self.wrong_type(origin, &name, &value, &e))?;
         let mut config = self;
         match top.as_str() {
             "data" => config.data = read.data,

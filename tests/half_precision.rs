@@ -113,7 +113,7 @@ fn gradients_are_near_those_in_f32() -> Result {
     let (expected, got) = (gradients(&full)?, gradients(&half)?);
     let mut worst = 0.0f64;
     let mut all = [Vec::new(), Vec::new()];
-    for (entry, (expected, got)) in full.parameters.of(Arena::Parameters).zip(expected.iter().zip(got)) {
+    for (entry, (expected, got)) in full.parameters.of(Arena::PARAMETERS).zip(expected.iter().zip(got)) {
         let got: Vec<f32> = got.iter().map(|g| g / 65_536.0).collect();
         let array = |values: &[f32]| Array::from_f32(entry.shape.dims(), values);
         let error = array(&got).relative_error(&array(expected));
@@ -148,7 +148,7 @@ fn an_overflow_skips_the_step_and_lowers_the_scale() -> Result {
     let trained = |checkpoint: &Checkpoint| -> Result<[Vec<Vec<f32>>; 2]> {
         let entries = parameters.entries().iter();
         let weights = entries.zip(checkpoint.weights(&parameters)?);
-        let trained = weights.filter(|(entry, _)| entry.arena == Arena::Parameters);
+        let trained = weights.filter(|(entry, _)| entry.arena == Arena::PARAMETERS);
         let momentum = checkpoint.momentum(&parameters)?;
         Ok([trained.map(|(_, values)| values).collect(), momentum])
     };

@@ -30,7 +30,8 @@ fn config(reference: &Reference) -> Config {
     config.model.dim = number("dim");
     config.model.output_affine = false;
     config.model.predictor_dim = Some(number("pred_dim"));
-    config.method.stop_gradient = case["stop_gradient"].as_bool().unwrap_or(true);
+    let stop = case["stop_gradient"].as_bool().unwrap_or(true);
+    config.set(&format!("method.stop_gradient={stop}")).unwrap();
     config.optim.momentum = reference.setting("momentum");
     config.optim.weight_decay = reference.setting("weight_decay");
     config
@@ -142,7 +143,7 @@ fn train_as_pytorch(file: &str) {
             assert!((mean - told).abs() < 1e-6, "mean output std {told}, not {mean}");
 
             let gradients = parameters.read_twins(&store, Arena::GRADIENTS).unwrap();
-            for (entry, values) in parameters.of(Arena::Parameters).zip(&gradients) {
+            for (entry, values) in parameters.of(Arena::PARAMETERS).zip(&gradients) {
                 let name = format!("grad.{}", entry.name);
                 comparison.check(&name, &entry.to_pytorch(values), &reference.plain(&name));
             }

@@ -115,7 +115,7 @@ impl Small {
     fn moved(&self, by: f64) -> Vec<Array> {
         let mut values = self.arrays();
         for (seed, (entry, array)) in self.parameters.entries().iter().zip(&mut values).enumerate() {
-            if entry.arena == Arena::Parameters {
+            if entry.arena == Arena::PARAMETERS {
                 let direction = noise(array.data.len(), seed);
                 for (value, d) in array.data.iter_mut().zip(direction) {
                     *value += by * f64::from(d);
@@ -167,7 +167,7 @@ fn variants_of_the_step_match_their_references() {
         let got = small.parameters.read_twins(&store, Arena::GRADIENTS).unwrap();
         let watched = &small.step.gradient_norms;
         let norms = program.read(watched.norms).unwrap();
-        let entries = || small.parameters.of(Arena::Parameters);
+        let entries = || small.parameters.of(Arena::PARAMETERS);
         for (stage, norm) in watched.stages.iter().zip(norms) {
             let of_stage = |name: &str| match stage.as_str() {
                 "stem" => name.contains("encoder.conv1") || name.contains("encoder.bn1"),
@@ -182,7 +182,7 @@ fn variants_of_the_step_match_their_references() {
         let mut got = got.iter();
         let mut zeros = 0;
         for (index, entry) in small.parameters.entries().iter().enumerate() {
-            if entry.arena != Arena::Parameters {
+            if entry.arena != Arena::PARAMETERS {
                 continue;
             }
             let got = Array::from_f32(entry.shape.dims(), got.next().unwrap());

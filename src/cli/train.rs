@@ -42,7 +42,7 @@ pub struct Args {
     #[arg(
         long,
         value_name = "DIR",
-        conflicts_with_all = ["preset", "config", "out", "epochs", "batch_size", "seed", "limit_train", "limit_test", "set"]
+        conflicts_with_all = ["preset", "method", "config", "out", "epochs", "batch_size", "seed", "limit_train", "limit_test", "set"]
     )]
     resume: Option<PathBuf>,
     /// Passes over the training images.

@@ -1,14 +1,12 @@
 //! Which values make sense: [`ranges`] looks at one key at a time, so that a file or flag can be blamed; [`relations`] at several.
 
-use super::{Arch, Config};
-
-/// A dotted key and what is wrong with its value, mend included.
-pub(super) type Problem = (String, String);
+use super::{Arch, Config, Problem};
 
 /// Keys whose value is out of range by itself.
 pub(super) fn ranges(config: &Config) -> Vec<Problem> {
     let Config { data, augment, model, method, optim, run } = config;
     let mut problems = augment.problems();
+    problems.extend(method.ranges());
     let mut need = |key: &'static str, good: bool, problem: &str| {
         if !good {
             problems.push((key.to_owned(), problem.to_owned()));
@@ -38,17 +36,6 @@ pub(super) fn ranges(config: &Config) -> Vec<Problem> {
         "model.predictor_dim",
         model.predictor_dim.is_none_or(|n| width.contains(&n)),
         "a layer must be 1 to 65536 wide; leave the key out for dim / 4",
-    );
-
-    need(
-        "method.alternation",
-        method.alternation <= 1_000_000,
-        "targets are computed 1 to 1000000 steps at once, or 0 for an epoch",
-    );
-    need(
-        "method.target_momentum",
-        (0.0..1.0).contains(&method.target_momentum),
-        "a moving average keeps 0 (off) to below 1",
     );
 
     need("optim.lr", optim.lr.is_finite() && optim.lr >= 0.0, "the learning rate must be a finite number, 0 or more");
@@ -94,19 +81,7 @@ pub(super) fn relations(config: &Config) -> Vec<Problem> {
         );
         problems.push(("augment.small.size".to_owned(), problem));
     }
-    let averaged = method.target_momentum > 0.0;
-    if averaged && method.alternation != 1 {
-        problems.push((
-            "method.target_momentum".to_owned(),
-            "targets are averaged or computed ahead, not both; set it to 0 or method.alternation to 1".to_owned(),
-        ));
-    }
-    if (averaged || method.alternation != 1) && !method.stop_gradient {
-        problems.push((
-            "method.stop_gradient".to_owned(),
-            "no gradient flows through targets of other steps; set it to true, or method.target_momentum to 0 and method.alternation to 1".to_owned(),
-        ));
-    }
+    problems.extend(method.relations(config));
     if let Some(blocks) = model.arch.blocks()
         && !model.blocks.is_empty()
         && model.blocks != blocks

@@ -155,7 +155,9 @@ impl Definition {
             })?;
             config.assign(&origin, key, &value)?;
         }
-        for (key, value) in &variant.set {
+        // A method's keys follow from its name.
+        let (names, others): (Vec<_>, Vec<_>) = variant.set.iter().partition(|(key, _)| *key == "method.name");
+        for (key, value) in names.into_iter().chain(others) {
             config.assign(&origin, key, &value.to_string())?;
         }
         config.validate()?;
@@ -166,7 +168,7 @@ impl Definition {
     pub fn label(variant: &Variant, config: &Config) -> String {
         let values = Table::try_from(config).unwrap_or_default();
         let mut label = variant.label.clone();
-        for key in Config::keys() {
+        for key in config.keys() {
             let place = format!("{{{}}}", key.name);
             if label.contains(&place) {
                 label = label.replace(&place, &value_text(&values, &key.name));

@@ -1,12 +1,13 @@
 //! Self-supervised methods. A [`Method`] is one file: it says which views of an image it looks at, adds heads and loss to the
-//! graph of a step, and says what healthy means. [`training_step`], [`precomputed_targets`] and [`evaluation`] are the same for all: everything
+//! graph of a step, declares its keys, and says what healthy means. [`training_step`], [`precomputed_targets`] and [`evaluation`] are the same for all: everything
 //! outside this folder works with them and with what a method declares.
 
 mod health;
 mod input;
 mod loss_scale;
 mod optimizer;
-mod simsiam;
+mod registry;
+pub mod simsiam;
 mod step;
 mod targets;
 pub mod watch;
@@ -16,12 +17,14 @@ use std::fmt::Debug;
 pub use health::{Advice, AlarmKind, Health};
 pub use input::{HostInput, HostValues, StepInfo};
 pub use loss_scale::LossScale;
+pub use registry::{Registered, of, register};
+pub(crate) use registry::{names, sections};
 pub use step::{
     Evaluation, Objective, Precomputation, Step, StepBuilder, evaluation, precomputed_targets, training_step,
 };
 
 use crate::augment::ViewGroup;
-use crate::config::{self, Config, ConfigError};
+use crate::config::{Config, ConfigError};
 use crate::graph::{GraphError, Tensor};
 use crate::model::Mlp;
 
@@ -72,13 +75,6 @@ pub fn check(config: &Config) -> Result<(), ConfigError> {
         origin: "configuration".to_owned(),
         key: "augment.small.count".to_owned(),
         value: count.to_string(),
-        problem: format!("method {} uses no small crops; set it to 0", config.method.name),
+        problem: format!("method {} uses no small crops; set it to 0", config.method.name()),
     })
-}
-
-/// The method that a configuration names, with its settings.
-pub fn of(config: &Config) -> Box<dyn Method> {
-    match config.method.name {
-        config::Method::Simsiam => Box::new(simsiam::SimSiam { options: config.method.clone() }),
-    }
 }

@@ -1,10 +1,12 @@
 //! The graphs of a training, whatever the method: the step, the pass that computes targets ahead of it, and evaluation.
 
+use std::sync::Arc;
+
 use super::{HostInput, HostValues, LossScale, Method, StepInfo, optimizer, watch};
 use crate::augment::ViewGroup;
 use crate::config::{self, Config};
-use crate::graph::{Graph, GraphError, Precision, Shape, Tensor};
-use crate::model::{self, Builder, Mode, Parameters};
+use crate::graph::{Graph, GraphError, Op, Precision, Shape, Tensor};
+use crate::model::{self, Arena, Builder, Mode, Parameters};
 use crate::ops;
 
 /// `F.normalize`'s default.
@@ -84,6 +86,8 @@ pub struct StepBuilder<'a> {
     /// Images of a batch, N.
     pub batch: usize,
     inputs: Vec<HostInput>,
+    /// What the optimiser multiplies the gradients with, 0 in a step that is skipped `[1]`; known after the optimiser, where a loss is scaled.
+    factor: Option<Tensor>,
     /// Entries in this graph and their tensors.
     tensors: Vec<(usize, Tensor)>,
 }
@@ -97,7 +101,16 @@ impl<'a> StepBuilder<'a> {
         (views, groups): (&[Tensor], &[ViewGroup]),
     ) -> Result<StepBuilder<'a>, GraphError> {
         let batch = images_of(graph, views, groups)?;
-        Ok(StepBuilder { graph, parameters, config, images, batch, inputs: Vec::new(), tensors: Vec::new() })
+        Ok(StepBuilder {
+            graph,
+            parameters,
+            config,
+            images,
+            batch,
+            inputs: Vec::new(),
+            factor: None,
+            tensors: Vec::new(),
+        })
     }
 
     /// Adds layers that run once for a batch of `views` views of every image, which batch norm normalises each by itself. A layer that is
@@ -123,10 +136,7 @@ impl<'a> StepBuilder<'a> {
         views: usize,
     ) -> Result<(Tensor, Tensor), GraphError> {
         let config = self.config;
-        let precision = match config.run.precision {
-            config::Precision::F32 => Precision::F32,
-            config::Precision::F16 => Precision::F16,
-        };
+        let precision = precision(config);
         self.network(views, |builder| {
             builder.within("encoder", |builder| {
                 let images = ops::cast(builder.graph, images, precision)?;
@@ -135,6 +145,38 @@ impl<'a> StepBuilder<'a> {
                 Ok((features, z))
             })
         })
+    }
+
+    /// Adds encoder and projector of `method` again, with averages of their weights and running statistics of its own, which moves as in
+    /// training: MoCo's momentum encoder, BYOL's target network. Its weights have the name `momentum_encoder`; no gradient flows through it.
+    pub fn momentum_encode(&mut self, method: &dyn Method, images: Tensor, views: usize) -> Result<Tensor, GraphError> {
+        let config = self.config;
+        let precision = precision(config);
+        let z = self.network(views, |builder| {
+            builder.averaged("momentum_encoder", "encoder", |builder| {
+                builder.within("momentum_encoder", |builder| {
+                    let images = ops::cast(builder.graph, images, precision)?;
+                    let features = model::features(builder, images, &config.model)?;
+                    method.projector(config).add(builder, features)
+                })
+            })
+        })?;
+        self.graph.add_one(ops::StopGradient, &[z])
+    }
+
+    /// Adds the update of the momentum encoder: m · its weights + (1 - m) · those of the encoder, with `momentum` `[1]`.
+    pub fn update_momentum_encoder(&mut self, momentum: Tensor) -> Result<(), GraphError> {
+        for (online, at) in self.parameters.averaged() {
+            let shape = Shape::rows([online.len()]);
+            let Arena(name) = Arena::PARAMETERS;
+            let online = self.graph.state("online weights", shape.clone(), name, online.start);
+            let Arena(name) = Arena::AVERAGED;
+            let target = self.graph.state("averaged weights", shape, name, at);
+            let inputs = [&[online, momentum], self.factor.as_slice()].concat();
+            let op: Arc<dyn Op> = Arc::new(ops::Ema { scaled: self.factor.is_some() });
+            self.graph.add_updating(op, &inputs, &[target])?;
+        }
+        Ok(())
     }
 
     /// A tensor in f32: losses are computed there, whatever the precision of the run.
@@ -199,6 +241,7 @@ pub fn training_step(
     };
     let gradient_norms = graph.within("watched", |graph| watch::gradients(graph, inverse, parameters))?;
     optimizer::sgd(graph, rates, inverse, &config.optim, parameters)?;
+    step.factor = inverse;
     method.after_optimizer(&mut step)?;
     let inputs = step.inputs;
     Ok(Step {
@@ -243,6 +286,13 @@ pub fn precomputed_targets(
     let mut step = StepBuilder::new(graph, parameters, config, images, (views, &method.views(config)))?;
     method.precompute(&mut step, views)?;
     Ok(Some(Precomputation { steps, inputs: step.inputs }))
+}
+
+fn precision(config: &Config) -> Precision {
+    match config.run.precision {
+        config::Precision::F32 => Precision::F32,
+        config::Precision::F16 => Precision::F16,
+    }
 }
 
 /// Images of a batch of views.

@@ -7,6 +7,7 @@ use super::{HostValues, StepBuilder};
 use crate::config::Config;
 use crate::data::steps_per_epoch;
 use crate::graph::{GraphError, Op, Shape, Tensor};
+use crate::model::Init;
 use crate::ops;
 
 /// Where the targets of a step come from.
@@ -111,7 +112,9 @@ impl Targets {
         let Some(rows) = self.rows(batch, step.batch, step.images) else {
             return Ok(None);
         };
-        let table = step.parameters.targets(step.graph, rows, width)?;
+        // A random direction a row at first, of about unit length.
+        let init = Init::Normal(1.0 / (width as f64).sqrt());
+        let table = step.parameters.state(step.graph, "targets", &[rows, width], init)?;
         let views = batch / step.batch;
         let index = step.input("rows of the targets", Shape::words(batch), move |info| {
             HostValues::Words(self.index(info.step, info.images, views))

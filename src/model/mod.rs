@@ -13,7 +13,7 @@ mod values;
 
 pub use build::{Bias, Builder, Mode, Norm};
 pub use heads::{Affine, Mlp};
-pub use parameters::{Arena, Entry, Init, Parameters};
+pub use parameters::{Arena, Entry, Init, Parameters, RateGroup};
 pub use pytorch::Format;
 pub use resnet::features;
 

@@ -155,11 +155,12 @@ impl Blueprint {
         }
         let words = |arena| self.parameters.words(arena) as u64;
         // Parameters, their gradients and their momentum.
-        let others = words(Arena::Frozen) + words(Arena::Running) + words(Arena::Targets);
+        let others: u64 = self.parameters.arenas().filter(|&arena| arena != Arena::PARAMETERS).map(words).sum();
+        let own = others - words(Arena::FROZEN) - words(Arena::RUNNING);
         let images = self.feed.resident_bytes(self.data.train.in_memory());
-        let state = 4 * (3 * words(Arena::Parameters) + others) + images;
+        let state = 4 * (3 * words(Arena::PARAMETERS) + others) + images;
         // What is written before the first step waits beside its destination.
-        let uploads = 4 * (words(Arena::Parameters) + words(Arena::Targets)) + images;
+        let uploads = 4 * (words(Arena::PARAMETERS) + own) + images;
         // What takes turns with training, and what does not.
         let mut turns = Vec::new();
         turns.extend(self.precompute.as_ref().map(|pass| pass.memory(&target)).transpose()?);

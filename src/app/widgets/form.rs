@@ -6,7 +6,7 @@ use egui::{Align, ComboBox, FontId, Layout, Response, RichText, TextEdit, Ui};
 use super::theme;
 use crate::app::state::config_editor::ConfigEditor;
 use crate::app::state::notices::Grade;
-use crate::config::{Config, Key, Kind};
+use crate::config::{Key, Kind};
 
 /// Titles of the sections, with what they are about.
 const SECTIONS: [(&str, &str); 8] = [
@@ -32,7 +32,7 @@ const COLUMN: f32 = NAME + FIELD + 84.0;
 /// Draws the form. `blamed` is a key that only the data or the device find wrong, and why.
 pub(in crate::app) fn ui(ui: &mut Ui, editor: &mut ConfigEditor, blamed: Option<(&str, &str)>) {
     let problems = editor.problems();
-    let keys = Config::keys();
+    let keys = editor.config().keys();
     let room = (ui.available_width() / COLUMN) as usize;
     let columns = COLUMNS[room.clamp(1, COLUMNS.len()) - 1];
     ui.horizontal_top(|ui| {
