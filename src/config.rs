@@ -6,15 +6,18 @@
 //! was given, so that an error can name the file or flag; [`Config::validate`] checks the whole before anything is computed and
 //! [`Config::check_against`] what only the data can tell.
 
+mod augment;
 mod check;
 mod error;
+mod method;
 mod sections;
 mod size;
 
+pub use augment::{AugmentConfig, SecondView, SmallCrops};
 pub use error::ConfigError;
+pub use method::{MethodConfig, MethodSection, MethodSettings, Problem};
 pub use sections::{
-    Arch, AugmentConfig, BatchNormPlacement, DataConfig, Key, Kind, Method, MethodConfig, ModelConfig, OptimConfig,
-    Precision, Predictor, RunConfig, Schedule, Similarity, Stem, Symmetry,
+    Arch, DataConfig, Field, Key, Kind, ModelConfig, OptimConfig, Precision, RunConfig, Schedule, Stem,
 };
 pub use size::MemoryLimit;
 
@@ -52,12 +55,12 @@ pub struct Config {
 }
 
 impl Config {
-    /// Every key in its dotted form with its help text, in the order of the file.
-    pub fn keys() -> Vec<Key> {
+    /// Every key in its dotted form with its help text, in the order of the file. Those of `[method]` are its method's.
+    pub fn keys(&self) -> Vec<Key> {
         let mut keys = DataConfig::keys();
         keys.extend(AugmentConfig::keys());
         keys.extend(ModelConfig::keys());
-        keys.extend(MethodConfig::keys());
+        keys.extend(self.method.keys());
         keys.extend(OptimConfig::keys());
         keys.extend(RunConfig::keys());
         keys
@@ -77,6 +80,28 @@ impl Config {
         Self::from_toml(text, &format!("preset {name}"))
     }
 
+    /// A preset with another method, and what that changes of it.
+    pub fn preset_for(name: &str, method: &str) -> Result<Self, ConfigError> {
+        let mut config = Self::preset(name)?;
+        config.take_method("preset", method, Some(name))?;
+        Ok(config)
+    }
+
+    /// Takes the defaults of another method and, where they come from a `preset`, what the method changes of that. The method that is
+    /// there keeps its keys.
+    pub fn take_method(&mut self, origin: &str, method: &str, preset: Option<&str>) -> Result<(), ConfigError> {
+        if self.method.name() != method {
+            let mut config = self.clone();
+            config.assign(origin, "method.name", method)?;
+            if let Some(text) = preset.and_then(|preset| MethodConfig::preset_of(method, preset)) {
+                let table: Table = toml::from_str(text).map_err(|e| ConfigError::syntax(method, text, &e))?;
+                config = config.merge(table, &format!("{method} for preset {}", preset.unwrap_or_default()))?;
+            }
+            *self = config;
+        }
+        Ok(())
+    }
+
     /// Reads a configuration file's `text`. `origin` (its path) appears in errors.
     ///
     /// What the text leaves out keeps its default, or the value of the preset that a line `preset = "cifar10"` at the top names.
@@ -85,7 +110,10 @@ impl Config {
         let mut table: Table = toml::from_str(text).map_err(|e| ConfigError::syntax(origin, text, &e))?;
         let base = match table.remove("preset") {
             None => Self::default(),
-            Some(Value::String(name)) => Self::preset(&name)?,
+            Some(Value::String(name)) => match lookup(&table, "method.name").and_then(Value::as_str) {
+                Some(method) => Self::preset_for(&name, method)?,
+                None => Self::preset(&name)?,
+            },
             Some(other) => {
                 return Err(ConfigError::value(origin, "preset", &other, "expected a preset's name in quotes"));
             }
@@ -104,24 +132,19 @@ impl Config {
     /// Assigns `value` to the dotted `key` on behalf of `origin` (a flag's name), which appears in errors. Leaves `self` as it
     /// was where it fails.
     pub fn assign(&mut self, origin: &str, key: &str, value: &str) -> Result<(), ConfigError> {
-        let Some((section, field)) = key.split_once('.') else {
-            return Err(ConfigError::unknown_key(origin, key));
+        let Some((section, field)) = key.rsplit_once('.') else {
+            return Err(self.unknown_key(origin, key));
         };
-        let mut fields = Table::new();
-        fields.insert(field.to_owned(), parse_value(value));
-        let mut table = Table::new();
-        table.insert(section.to_owned(), Value::Table(fields));
-        *self = self.clone().merge(table, origin)?;
+        *self = self.clone().assigned(origin, section, field, parse_value(value))?;
         Ok(())
     }
 
     /// The value of the dotted `key` as [`Config::assign`] takes it: words without quotes, and nothing where it is left out. `None`
     /// where there is no such key.
     pub fn text(&self, key: &str) -> Option<String> {
-        Self::keys().iter().find(|known| known.name == key)?;
-        let (section, field) = key.split_once('.')?;
+        self.keys().iter().find(|known| known.name == key)?;
         let table = Table::try_from(self).ok()?;
-        Some(match table.get(section)?.get(field) {
+        Some(match lookup(&table, key) {
             None => String::new(),
             Some(Value::String(text)) => text.clone(),
             Some(value) => value.to_string(),
@@ -130,8 +153,8 @@ impl Config {
 
     /// Leaves out the dotted `key`, whose value then follows from others; a key that cannot be left out gets its default.
     pub fn clear(&mut self, key: &str) {
-        if let (Some((section, field)), Ok(mut table)) = (key.split_once('.'), Table::try_from(&*self))
-            && let Some(Value::Table(fields)) = table.get_mut(section)
+        if let (Some((section, field)), Ok(mut table)) = (key.rsplit_once('.'), Table::try_from(&*self))
+            && let Some(fields) = section_of(&mut table, section)
         {
             fields.remove(field);
             // It was read from such a table, less a key that has a default.
@@ -142,7 +165,7 @@ impl Config {
     }
 
     /// Everything that is wrong, by ranges and relations: the dotted key, and the problem with its mend.
-    pub fn problems(&self) -> Vec<(&'static str, String)> {
+    pub fn problems(&self) -> Vec<(String, String)> {
         let ranges = check::ranges(self).into_iter();
         ranges.chain(check::relations(self)).collect()
     }
@@ -171,7 +194,7 @@ impl Config {
     /// Checks ranges and relations between keys. The error names the key, its value and the mend.
     pub fn validate(&self) -> Result<(), ConfigError> {
         match self.problems().into_iter().next() {
-            Some((key, problem)) => Err(self.problem("configuration", key, &problem)),
+            Some((key, problem)) => Err(self.problem("configuration", &key, &problem)),
             None => Ok(()),
         }
     }
@@ -195,55 +218,98 @@ impl Config {
         Ok(())
     }
 
+    fn unknown_key(&self, origin: &str, key: &str) -> ConfigError {
+        ConfigError::unknown_key(origin, key, self)
+    }
+
+    fn wrong_type(&self, origin: &str, key: &str, value: &Value, error: &toml::de::Error) -> ConfigError {
+        ConfigError::wrong_type(origin, key, value, error, self)
+    }
+
     fn problem(&self, origin: &str, key: &str, problem: &str) -> ConfigError {
         // A table can hold everything but numbers from 2^63 on.
         let table = Table::try_from(self).unwrap_or_default();
         let unknown = Value::String("too large".to_owned());
-        let value = key.split_once('.').and_then(|(section, field)| table.get(section)?.get(field));
-        ConfigError::value(origin, key, value.unwrap_or(&unknown), problem)
+        ConfigError::value(origin, key, lookup(&table, key).unwrap_or(&unknown), problem)
     }
 
     /// Puts a file's tables over `self`, one key after the other so that an error can name the key.
     fn merge(self, user: Table, origin: &str) -> Result<Self, ConfigError> {
-        let mut table = Table::try_from(&self).map_err(|e| ConfigError::Unwritable { problem: e.to_string() })?;
-        let keys = Self::keys();
         let mut config = self;
-        for (section, fields) in user {
-            let Some(Value::Table(target)) = table.get_mut(&section) else {
-                return Err(ConfigError::unknown_key(origin, &section));
-            };
-            let Value::Table(fields) = fields else {
-                return Err(ConfigError::value(
-                    origin,
-                    &section,
-                    &fields,
-                    &format!("a section: write [{section}] above its keys"),
-                ));
-            };
-            for (field, value) in fields {
-                let name = format!("{section}.{field}");
-                if !keys.iter().any(|key| key.name == name) {
-                    return Err(ConfigError::unknown_key(origin, &name));
-                }
-                target.insert(field, value.clone());
-                // A table for one section is enough: the sections have defaults, and the error is about this key alone.
-                let one = Table::from_iter([(section.clone(), Value::Table(target.clone()))]);
-                let read: Self = one.try_into().map_err(|e| ConfigError::wrong_type(origin, &name, &value, &e))?;
-                match section.as_str() {
-                    "data" => config.data = read.data,
-                    "augment" => config.augment = read.augment,
-                    "model" => config.model = read.model,
-                    "method" => config.method = read.method,
-                    "optim" => config.optim = read.optim,
-                    _ => config.run = read.run,
-                }
-                if let Some((_, problem)) = check::ranges(&config).into_iter().find(|(key, _)| *key == name) {
-                    return Err(ConfigError::value(origin, &name, &value, &problem));
-                }
-            }
+        for (section, value) in user {
+            config = config.merge_section(origin, &section, value)?;
         }
         Ok(config)
     }
+
+    fn merge_section(self, origin: &str, section: &str, value: Value) -> Result<Self, ConfigError> {
+        let mut table = Table::try_from(&self).map_err(|e| ConfigError::Unwritable { problem: e.to_string() })?;
+        if section_of(&mut table, section).is_none() {
+            return Err(self.unknown_key(origin, section));
+        }
+        let Value::Table(fields) = value else {
+            let problem = format!("a section: write [{section}] above its keys");
+            return Err(ConfigError::value(origin, section, &value, &problem));
+        };
+        let mut config = self;
+        // The method's keys follow from its name.
+        let (names, others): (Vec<_>, Vec<_>) =
+            fields.into_iter().partition(|(f, _)| section == "method" && f == "name");
+        for (field, value) in names.into_iter().chain(others) {
+            let name = format!("{section}.{field}");
+            config = match section_of(&mut table, &name) {
+                Some(_) => config.merge_section(origin, &name, value)?,
+                None => config.assigned(origin, section, &field, value)?,
+            };
+        }
+        Ok(config)
+    }
+
+    /// With one key set.
+    fn assigned(self, origin: &str, section: &str, field: &str, value: Value) -> Result<Self, ConfigError> {
+        let name = format!("{section}.{field}");
+        if !self.keys().iter().any(|key| key.name == name) {
+            return Err(self.unknown_key(origin, &name));
+        }
+        let mut table = Table::try_from(&self).map_err(|e| ConfigError::Unwritable { problem: e.to_string() })?;
+        if let Some(fields) = section_of(&mut table, section) {
+            if name == "method.name" && value.as_str() != Some(self.method.name()) {
+                // Another method has other keys.
+                fields.clear();
+            }
+            fields.insert(field.to_owned(), value.clone());
+        }
+        // One section is enough: the others have defaults, and the error is about this key alone.
+        let top = section.split('.').next().unwrap_or(section).to_owned();
+        let one = Table::from_iter(table.remove(&top).map(|fields| (top.clone(), fields)));
+        let read: Self = one.try_into().map_err(|e| self.wrong_type(origin, &name, &value, &e))?;
+        let mut config = self;
+        match top.as_str() {
+            "data" => config.data = read.data,
+            "augment" => config.augment = read.augment,
+            "model" => config.model = read.model,
+            "method" => config.method = read.method,
+            "optim" => config.optim = read.optim,
+            _ => config.run = read.run,
+        }
+        match check::ranges(&config).into_iter().find(|(key, _)| *key == name) {
+            Some((_, problem)) => Err(ConfigError::value(origin, &name, &value, &problem)),
+            None => Ok(config),
+        }
+    }
+}
+
+/// The value of a dotted key in the tables of a configuration.
+pub fn lookup<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
+    match key.split_once('.') {
+        None => table.get(key),
+        Some((section, rest)) => lookup(table.get(section)?.as_table()?, rest),
+    }
+}
+
+/// The table of a section, which may lie in another.
+fn section_of<'a>(table: &'a mut Table, section: &str) -> Option<&'a mut Table> {
+    section.split('.').try_fold(table, |table, name| table.get_mut(name)?.as_table_mut())
 }
 
 /// A flag's text as a TOML value. What is no TOML value is a string, so that `data.source=idx:DIR` needs no quotes, or a number

@@ -54,6 +54,7 @@ pub mod hash;
 pub mod method;
 pub mod model;
 pub mod ops;
+pub mod paths;
 pub mod picture;
 pub mod random;
 pub mod train;

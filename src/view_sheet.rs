@@ -4,6 +4,7 @@ use crate::augment::{Preview, PreviewError, Seen};
 use crate::config::Config;
 use crate::data::{DataError, Dataset};
 use crate::gpu::Gpu;
+use crate::method;
 use crate::picture::{View, ViewRow, ViewSheet, reduced, rgb};
 
 /// Of the first `count` images of an epoch, from 0, or of all where there are fewer.
@@ -15,30 +16,32 @@ pub fn view_sheet(
     count: usize,
 ) -> Result<ViewSheet, PreviewError> {
     let count = count.min(dataset.train.len());
-    let mut preview = Preview::new(gpu, config, count)?;
+    let groups = method::of(config).views(config);
+    let mut preview = Preview::new(gpu, config, &groups, count)?;
     let mut rows = Vec::new();
     for (image, views) in preview.epoch(&dataset.train, epoch)? {
         rows.extend(view_row(config, dataset, image, &views)?);
     }
-    let size = config.data.image_size;
+    let sizes: Vec<String> = groups
+        .iter()
+        .enumerate()
+        .map(|(i, group)| match i {
+            0 => format!("views of {0} × {0} pixels", group.size),
+            _ => format!("{} small crops of {1} × {1}", group.count(), group.size),
+        })
+        .collect();
     Ok(ViewSheet {
         title: "What the network sees".to_owned(),
-        subtitle: format!("{}, seed {}, epoch {epoch}, views of {size} × {size} pixels", dataset.name, config.run.seed),
+        subtitle: format!("{}, seed {}, epoch {epoch}, {}", dataset.name, config.run.seed, sizes.join(", ")),
         rows,
     })
 }
 
 /// Of an image of the training set with its views.
-pub fn view_row(
-    config: &Config,
-    dataset: &Dataset,
-    image: u32,
-    views: &[Seen; 2],
-) -> Result<Option<ViewRow>, DataError> {
+pub fn view_row(config: &Config, dataset: &Dataset, image: u32, views: &[Seen]) -> Result<Option<ViewRow>, DataError> {
     let original = dataset.train.read(image as usize)?;
     let pixels = rgb(original.width, original.height, original.channels, &original.pixels);
     let views: Option<Vec<View>> = views.iter().map(|seen| view(seen, config)).collect();
-    let views = views.and_then(|views| <[View; 2]>::try_from(views).ok());
     let (Some(pixels), Some(views)) = (pixels, views) else {
         return Ok(None); // cannot be: they are as long as they say
     };
@@ -56,6 +59,6 @@ pub fn view_row(
 }
 
 fn view(seen: &Seen, config: &Config) -> Option<View> {
-    let size = u32::try_from(config.data.image_size).ok()?;
+    let size = u32::try_from(seen.size).ok()?;
     Some(View { pixels: rgb(size, size, 3, &seen.pixels(config))?, draws: seen.draws })
 }

@@ -163,7 +163,7 @@ fn a_run_is_started_paused_stopped_continued_and_compared() {
     let (path, record) = window.app().front().expect("the run");
     assert!(path.ends_with("demo-002"));
     assert_eq!((record.step, &record.end), (18, &RunEnd::Done));
-    assert!(!record.config.method.stop_gradient);
+    assert_eq!(record.config.text("method.stop_gradient").as_deref(), Some("false"));
     let compare = window.harness.get_by_role_and_label(Role::CheckBox, "Compare demo-001");
     assert_eq!(compare.accesskit_node().toggled(), Some(Toggled::True));
     window.until("both runs in the legend", |w| {
@@ -363,7 +363,7 @@ fn what_is_dropped_is_images_or_a_run() {
 fn recorded(collapses: bool) -> Record {
     let mut config = Config::preset("demo").expect("a preset");
     config.model.dim = 64;
-    config.method.stop_gradient = !collapses;
+    config.set(&format!("method.stop_gradient={}", !collapses)).unwrap();
     let mut record = Record::new(&config);
     let mut line = |text: String| record.take(&Line::parse(&text).expect("a line"));
     line(r#"{"event":"start","adapter":"a device","steps":1000,"epochs":10}"#.to_owned());

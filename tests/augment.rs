@@ -10,7 +10,7 @@ use simsiam::augment::{Source, ViewDraws, ViewOptions, draws, table_rows, views}
 use simsiam::config::AugmentConfig;
 use simsiam::gpu::Gpu;
 use simsiam::graph::{Array, Graph, Layout, Op, Program, Shape, Store, interpret};
-use simsiam::ops::{AugmentParams, ColorJitter, Crop, GaussianBlur, JitterParams, KnnVote, Normalize};
+use simsiam::ops::{AugmentParams, ColorJitter, Crop, GaussianBlur, JitterParams, KnnVote, Normalize, Solarize};
 
 /// A file of the reference: dimensions and values by name.
 fn reference(name: &str) -> HashMap<String, (Vec<usize>, Vec<f32>)> {
@@ -92,19 +92,7 @@ fn assert_close(what: &str, results: &[Array; 2], expected: &Array, tolerance: f
 
 /// The whole of an image of that size, unchanged.
 fn plain(width: usize, height: usize) -> AugmentParams {
-    AugmentParams {
-        offset: 0,
-        width: width as u32,
-        channels: 3,
-        top: 0,
-        left: 0,
-        crop_height: height as u32,
-        crop_width: width as u32,
-        flip: false,
-        gray: false,
-        jitter: None,
-        sigma: 0.0,
-    }
+    AugmentParams::whole(width as u32, height as u32, 3)
 }
 
 const CIFAR: Normalize = Normalize { mean: [0.4914, 0.4822, 0.4465], std: [0.2023, 0.1994, 0.2010] };
@@ -196,6 +184,28 @@ fn blurs_match_torchvision() {
 }
 
 #[test]
+fn solarize_matches_torchvision() {
+    let gpu = gpu();
+    let row = AugmentParams { solarize: true, ..plain(16, 16) };
+    // torchvision's tensor form, `torch.where(img >= threshold, bound - img, img)`, written out.
+    let small = image(&reference("augment")["small"]);
+    let solarized = |v: &f64| if *v >= 128.0 / 255.0 { 1.0 - v } else { *v };
+    let expected = Array { dims: small.dims.clone(), data: small.data.iter().map(solarized).collect() };
+    assert_ne!(expected.data, small.data);
+    let results = both(&gpu, Solarize { normalize: None }, &[rows(&small), words(&row.words())]);
+    assert_close("solarize", &results, &expected, 1e-6);
+    // And PIL's of every byte, as the crop unpacks it.
+    let bytes: Vec<u8> = (0..=255).collect();
+    let crop = Crop { size: 16, float_source: false, normalize: None };
+    let gray = AugmentParams { channels: 1, ..row };
+    let [ramp, _] = both(&gpu, crop, &[words(&bytemuck::pod_collect_to_vec::<u8, u32>(&bytes)), words(&gray.words())]);
+    let expected = bytes.iter().flat_map(|&b| [if b < 128 { b } else { 255 - b }; 3]);
+    let expected = Array { dims: ramp.dims.clone(), data: expected.map(|b| f64::from(b) / 255.0).collect() };
+    let results = both(&gpu, Solarize { normalize: None }, &[rows(&ramp), words(&row.words())]);
+    assert_close("solarize of bytes", &results, &expected, 1e-6);
+}
+
+#[test]
 fn knn_votes_match_pytorch() {
     let gpu = gpu();
     let file = reference("knn");
@@ -255,7 +265,7 @@ fn make_views(gpu: &Gpu, draws: &[ViewDraws], size: usize, options: &ViewOptions
 #[test]
 fn drawn_views_of_mixed_images_match_the_references() {
     let gpu = gpu();
-    let config = AugmentConfig { blur_probability: 0.5, ..AugmentConfig::default() };
+    let config = AugmentConfig { blur_probability: 0.5, solarize: 0.5, ..AugmentConfig::default() };
     let draws: Vec<ViewDraws> = (0..40)
         .map(|image| {
             let at = source(&ViewDraws::evaluation(1, 1, image));

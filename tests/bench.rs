@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 use simsiam::config::Config;
 use simsiam::graph::{Graph, Shape};
-use simsiam::method::simsiam::training_step;
+use simsiam::method::training_step;
 use simsiam::model::Parameters;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
@@ -125,7 +125,7 @@ fn the_work_of_a_step_is_three_forward_passes() -> Result {
     let config = config.resolved();
     let mut graph = Graph::new();
     let views = graph.input("views", Shape::rows([2 * batch, size, size, 3]));
-    training_step(&mut graph, views, batch, &config, &mut Parameters::new())?;
+    training_step(&mut graph, &[views], batch, &config, &mut Parameters::new())?;
     let sum = |part: fn(&str) -> bool| -> u64 {
         let nodes = graph.nodes().iter().filter(|node| part(&node.label));
         nodes.map(|node| node.op.flops(&graph.io(node))).sum()

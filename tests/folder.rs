@@ -247,7 +247,7 @@ fn a_photo_that_breaks_later_is_skipped_and_named_once() -> Result {
     fs::write(folder.path().join("05.png"), "gone")?;
     let loader = |unreadable: f64| {
         let pace = Pace { threads: 2, ahead: 4 };
-        Loader::new(data.train.clone(), Views::Evaluation, 4, unreadable, pace, 0..20)
+        Loader::new(data.train.clone(), Views::Evaluation { size: 4 }, unreadable, pace, 0..20)
     };
     let mut patient = loader(0.05);
     let batch = patient.next_batch(20)?;

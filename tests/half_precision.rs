@@ -10,8 +10,7 @@ use simsiam::config::Config;
 use simsiam::data::{self, Limits, Spec};
 use simsiam::gpu::{Gpu, Tier};
 use simsiam::graph::{Array, Graph, Program, Shape, Store, Target, Tensor};
-use simsiam::method::LossScale;
-use simsiam::method::simsiam::{Step, training_step};
+use simsiam::method::{LossScale, Step, training_step};
 use simsiam::model::{Arena, Parameters};
 use simsiam::train::checkpoint::Checkpoint;
 use simsiam::train::{Blueprint, Command, Event, Outcome, TrainError, Trainer};
@@ -52,7 +51,7 @@ fn graph(precision: &str) -> Result<(Graph, Tensor, Step, Parameters)> {
     }
     let (mut parameters, mut graph) = (Parameters::new(), Graph::new());
     let views = graph.input("views", Shape::rows([2 * IMAGES, SIZE, SIZE, 3]));
-    let step = training_step(&mut graph, views, IMAGES, &config, &mut parameters)?;
+    let step = training_step(&mut graph, &[views], IMAGES, &config, &mut parameters)?;
     Ok((graph, views, step, parameters))
 }
 
@@ -114,7 +113,7 @@ fn gradients_are_near_those_in_f32() -> Result {
     let (expected, got) = (gradients(&full)?, gradients(&half)?);
     let mut worst = 0.0f64;
     let mut all = [Vec::new(), Vec::new()];
-    for (entry, (expected, got)) in full.parameters.of(Arena::Parameters).zip(expected.iter().zip(got)) {
+    for (entry, (expected, got)) in full.parameters.of(Arena::PARAMETERS).zip(expected.iter().zip(got)) {
         let got: Vec<f32> = got.iter().map(|g| g / 65_536.0).collect();
         let array = |values: &[f32]| Array::from_f32(entry.shape.dims(), values);
         let error = array(&got).relative_error(&array(expected));
@@ -149,7 +148,7 @@ fn an_overflow_skips_the_step_and_lowers_the_scale() -> Result {
     let trained = |checkpoint: &Checkpoint| -> Result<[Vec<Vec<f32>>; 2]> {
         let entries = parameters.entries().iter();
         let weights = entries.zip(checkpoint.weights(&parameters)?);
-        let trained = weights.filter(|(entry, _)| entry.arena == Arena::Parameters);
+        let trained = weights.filter(|(entry, _)| entry.arena == Arena::PARAMETERS);
         let momentum = checkpoint.momentum(&parameters)?;
         Ok([trained.map(|(_, values)| values).collect(), momentum])
     };

@@ -6,8 +6,7 @@ use simsiam::config::Config;
 use simsiam::data::{self, Limits, Spec};
 use simsiam::gpu::{Gpu, GpuOptions, Tier};
 use simsiam::graph::{Graph, Program, Recomputed, Shape, Store, Target, Tensor};
-use simsiam::method::LossScale;
-use simsiam::method::simsiam::{Step, training_step};
+use simsiam::method::{LossScale, Step, training_step};
 use simsiam::model::{Arena, Parameters};
 use simsiam::train::{Blueprint, Event, Trainer};
 
@@ -36,7 +35,7 @@ fn build(assignments: &[&str]) -> Built {
     let (mut graph, mut parameters) = (Graph::new(), Parameters::new());
     let (n, size) = (2 * config.optim.batch_size, config.data.image_size);
     let views = graph.input("views", Shape::rows([n, size, size, 3]));
-    let step = training_step(&mut graph, views, n / 2, &config, &mut parameters).unwrap();
+    let step = training_step(&mut graph, &[views], n / 2, &config, &mut parameters).unwrap();
     Built { graph, views, step, parameters }
 }
 
@@ -81,9 +80,9 @@ fn what_is_cheap_is_not_kept() {
 fn the_paper_s_cifar_step_needs_less_than_pytorch() {
     // 5.1 GB in a published run at batch 512.
     let built = build(&["optim.batch_size=512", "model.projector_hidden=2048"]);
-    let words = 3 * built.parameters.words(Arena::Parameters)
-        + built.parameters.words(Arena::Frozen)
-        + built.parameters.words(Arena::Running);
+    let words = 3 * built.parameters.words(Arena::PARAMETERS)
+        + built.parameters.words(Arena::FROZEN)
+        + built.parameters.words(Arena::RUNNING);
     let state = 4 * words as u64;
     let (cheap, _) = planned(&built.graph, None);
     let needs = (cheap.after + state) as f64;
@@ -142,8 +141,7 @@ fn trained(gpu: &Gpu, built: &Built, limit: Option<Option<u64>>) -> (Recomputed,
         program.run(None).unwrap();
         values.extend(program.read(built.step.loss).unwrap());
     }
-    let arenas = Arena::ALL.map(Arena::name);
-    for arena in arenas.into_iter().chain([Arena::GRADIENTS, Arena::MOMENTUM]) {
+    for Arena(arena) in built.parameters.arenas().chain([Arena::GRADIENTS, Arena::MOMENTUM]) {
         if let Some(buffer) = store.arena(arena) {
             values.extend(buffer.read::<f32>(gpu, 0, buffer.words()).unwrap());
         }

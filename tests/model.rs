@@ -6,7 +6,7 @@ mod common;
 use common::{Reference, gpu, permute};
 use simsiam::config::{Arch, Config, Stem};
 use simsiam::graph::{Array, Graph, Program, Shape, Store};
-use simsiam::method::simsiam::{evaluation, training_step};
+use simsiam::method::{evaluation, training_step};
 use simsiam::model::{Arena, Parameters};
 
 const TOLERANCE: f64 = 1e-4;
@@ -30,7 +30,8 @@ fn config(reference: &Reference) -> Config {
     config.model.dim = number("dim");
     config.model.output_affine = false;
     config.model.predictor_dim = Some(number("pred_dim"));
-    config.method.stop_gradient = case["stop_gradient"].as_bool().unwrap_or(true);
+    let stop = case["stop_gradient"].as_bool().unwrap_or(true);
+    config.set(&format!("method.stop_gradient={stop}")).unwrap();
     config.optim.momentum = reference.setting("momentum");
     config.optim.weight_decay = reference.setting("weight_decay");
     config
@@ -90,7 +91,7 @@ fn train_as_pytorch(file: &str) {
     let mut parameters = Parameters::new();
     let mut training = Graph::new();
     let views = training.input("views", Shape::rows([2 * batch, size, size, 3]));
-    let step = training_step(&mut training, views, batch, &config, &mut parameters).unwrap();
+    let step = training_step(&mut training, &[views], batch, &config, &mut parameters).unwrap();
     training.keep(step.z);
     training.keep(step.p);
     let mut evaluating = Graph::new();
@@ -142,7 +143,7 @@ fn train_as_pytorch(file: &str) {
             assert!((mean - told).abs() < 1e-6, "mean output std {told}, not {mean}");
 
             let gradients = parameters.read_twins(&store, Arena::GRADIENTS).unwrap();
-            for (entry, values) in parameters.of(Arena::Parameters).zip(&gradients) {
+            for (entry, values) in parameters.of(Arena::PARAMETERS).zip(&gradients) {
                 let name = format!("grad.{}", entry.name);
                 comparison.check(&name, &entry.to_pytorch(values), &reference.plain(&name));
             }

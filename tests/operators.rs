@@ -5,8 +5,8 @@ mod common;
 use common::{Reference, Setup, gpu, stack};
 use simsiam::graph::{Array, Graph, Io, Lowered, Op, Program, Shape, Store, Target, Tensor};
 use simsiam::ops::{
-    AddRelu, ColumnStd, CosineSimilarity, GlobalAvgPool, L2Normalize, MaxPool, Mean, Sgd, SoftCrossEntropy,
-    StopGradient, SwapViews, gradients,
+    AddRelu, ColumnStd, CosineSimilarity, Ema, GlobalAvgPool, Groups, L2Normalize, LarsScale, MaxPool, Mean, Segment,
+    Sgd, SoftCrossEntropy, StopGradient, SwapViews, gradients,
 };
 use std::sync::Arc;
 
@@ -137,6 +137,13 @@ fn output_std_of_each_view() {
     setup.check(TOLERANCE, &[("std_z1", std_z1, r.plain("std_z1")), ("std_z2", std_z2, r.plain("std_z2"))]);
 }
 
+/// A segment of rate 0 up to `split`, one of rate 1 after it.
+fn split_at(split: usize, n: usize) -> Groups {
+    let segment = |rate, end| Segment { end, rate, decay: true, lars: true };
+    let both = [segment(0, split), segment(1, n)];
+    Groups::Segments(both.into_iter().filter(|s| s.end > 0 && (s.rate == 0 || split < n)).collect())
+}
+
 /// An optimiser as it runs in training: everything it touches lies in arenas.
 struct Optimiser {
     program: Program,
@@ -145,14 +152,16 @@ struct Optimiser {
     parameters: Tensor,
 }
 
-fn optimiser(op: impl Op + 'static, parameters: &Array) -> Optimiser {
+fn optimiser(op: impl Op + 'static, lars: Option<LarsScale>, parameters: &Array) -> Optimiser {
     let shape = || Shape::rows(parameters.dims.clone());
     let mut graph = Graph::new();
     let gradients = graph.state("gradients", shape(), "gradients", 0);
     let rates = graph.input("rates", Shape::rows([2]));
     let updates =
         [graph.state("parameters", shape(), "parameters", 0), graph.state("momentum", shape(), "momentum", 0)];
-    graph.add_updating(Arc::new(op), &[gradients, rates], &updates).unwrap();
+    let mut inputs = vec![gradients, rates];
+    inputs.extend(lars.map(|lars| graph.add_one(lars, &[updates[0], gradients]).unwrap()));
+    graph.add_updating(Arc::new(op), &inputs, &updates).unwrap();
     let program = Program::compile(&graph, &mut Store::new(&gpu())).unwrap();
     program.write_array(updates[0], parameters);
     Optimiser { program, gradients, rates, parameters: updates[0] }
@@ -167,10 +176,11 @@ fn sgd() {
         let op = Sgd {
             momentum: r.setting("momentum") as f32,
             weight_decay: r.setting("weight_decay") as f32,
-            split,
+            groups: split_at(split, 50),
+            lars: false,
             scaled: false,
         };
-        let mut o = optimiser(op, &parameters);
+        let mut o = optimiser(op, None, &parameters);
         for step in 0..4 {
             let mut rates = [0.0; 2];
             let cosine = 0.5 * (1.0 + (std::f64::consts::PI * f64::from(step) / 4.0).cos());
@@ -185,6 +195,64 @@ fn sgd() {
             assert!(error <= TOLERANCE, "split {split}, step {step}: {error:.2e}");
         }
     }
+}
+
+#[test]
+fn lars() {
+    let r = Reference::read("methods/lars");
+    let parameters = r.plain("param");
+    let n = parameters.dims[0];
+    // Alone, and as the second tensor of an arena, after one without LARS and decay.
+    for before in [0, 64] {
+        let tensor = Segment { end: before + n, rate: 1, decay: true, lars: true };
+        let other = Segment { end: before, rate: 0, decay: false, lars: false };
+        let groups = Groups::Segments([other, tensor].into_iter().filter(|s| s.end > 0).collect());
+        let weight_decay = r.setting("weight_decay") as f32;
+        let scale = LarsScale {
+            groups: groups.clone(),
+            trust: r.setting("trust") as f32,
+            weight_decay,
+            eps: r.setting("epsilon") as f32,
+            scaled: false,
+        };
+        let op = Sgd { momentum: r.setting("momentum") as f32, weight_decay, groups, lars: true, scaled: false };
+        let within = |array: Array| Array { dims: vec![before + n], data: [vec![0.5; before], array.data].concat() };
+        let mut o = optimiser(op, Some(scale), &within(parameters.clone()));
+        o.program.write(o.rates, &[0.0, r.setting("lr") as f32]);
+        for step in 0..3 {
+            o.program.write_array(o.gradients, &within(r.plain(&format!("grad_{step}"))));
+            o.program.run(None).unwrap();
+            let expected = within(r.plain(&format!("param_after_{step}")));
+            let got = o.program.read_array(o.parameters).unwrap();
+            // Of the change: the parameters hardly move.
+            let moved = |array: &Array| Array {
+                dims: vec![n],
+                data: array.data[before..].iter().zip(&parameters.data).map(|(a, b)| a - b).collect(),
+            };
+            let error = moved(&got).relative_error(&moved(&expected));
+            println!("{before} words before, step {step}: {error:.1e}");
+            assert!(got.relative_error(&expected) <= TOLERANCE && error <= 1e-3, "{before}, step {step}: {error:.2e}");
+        }
+    }
+}
+
+#[test]
+fn ema() {
+    let r = Reference::read("methods/moco");
+    let (online, target) = (r.plain("param"), r.plain("key_param"));
+    let mut graph = Graph::new();
+    let shape = || Shape::rows(online.dims.clone());
+    let parameters = graph.state("parameters", shape(), "parameters", 0);
+    let momentum = graph.input("momentum", Shape::rows([1]));
+    let keys = graph.state("keys", shape(), "keys", 0);
+    graph.add_updating(Arc::new(Ema { scaled: false }), &[parameters, momentum], &[keys]).unwrap();
+    let mut program = Program::compile(&graph, &mut Store::new(&gpu())).unwrap();
+    program.write_array(parameters, &online);
+    program.write_array(keys, &target);
+    program.write(momentum, &[r.setting("momentum") as f32]);
+    program.run(None).unwrap();
+    let error = program.read_array(keys).unwrap().relative_error(&r.plain("key_param_after"));
+    assert!(error <= TOLERANCE, "{error:.2e}");
 }
 
 /// The optimiser on an adapter that binds only 128 words at once.
@@ -209,7 +277,7 @@ impl Op for SmallBindings {
 
 #[test]
 fn sgd_in_parts_is_the_same() {
-    let op = Sgd { momentum: 0.9, weight_decay: 0.01, split: 192, scaled: false };
+    let op = Sgd { momentum: 0.9, weight_decay: 0.01, groups: split_at(192, 331), lars: false, scaled: false };
     let values = |scale: f64| Array { dims: vec![331], data: (0..331).map(|i| (f64::from(i) * scale).sin()).collect() };
     let run = |mut o: Optimiser| {
         o.program.write(o.rates, &[0.25, 0.5]);
@@ -219,8 +287,8 @@ fn sgd_in_parts_is_the_same() {
         }
         (o.program.dispatches(), o.program.read(o.parameters).unwrap())
     };
-    let (one, whole) = run(optimiser(op.clone(), &values(0.3)));
-    let (three, parts) = run(optimiser(SmallBindings(op), &values(0.3)));
+    let (one, whole) = run(optimiser(op.clone(), None, &values(0.3)));
+    let (three, parts) = run(optimiser(SmallBindings(op), None, &values(0.3)));
     assert_eq!((one, three), (1, 3));
     assert_eq!(whole, parts);
 }

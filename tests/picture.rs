@@ -11,7 +11,7 @@ use simsiam::picture::{self, ContactRow, ContactSheet, View, ViewRow, ViewSheet}
 
 /// Crop and flip: colours and blur are the kernels' to make, and theirs to test.
 fn view(original: &RgbImage, draws: ViewDraws) -> View {
-    let draws = ViewDraws { jitter: None, gray: false, blur_sigma: None, ..draws };
+    let draws = ViewDraws { jitter: None, gray: false, blur_sigma: None, solarize: false, ..draws };
     let crop = imageops::crop_imm(original, draws.left, draws.top, draws.width, draws.height);
     let (width, height) = original.dimensions();
     let mut pixels = imageops::resize(&crop.to_image(), width, height, imageops::FilterType::Triangle);
@@ -40,7 +40,7 @@ fn sheets_of_the_demo_are_written() -> Result<(), Box<dyn Error>> {
         rows.push(ViewRow {
             name: format!("image {index} · {}", data.classes[label as usize]),
             size: [width, height],
-            views: [0, 1].map(|number| view(&original, draw(number))),
+            views: [0, 1].map(|number| view(&original, draw(number))).to_vec(),
             original,
         });
     }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use common::gpu;
 use simsiam::config::Config;
 use simsiam::graph::{Array, Graph, Place, Program, Shape, Store, Tensor, interpret};
-use simsiam::method::simsiam::{Step, training_step};
+use simsiam::method::{self, Step, training_step};
 use simsiam::model::{Arena, Parameters};
 use simsiam::train::checkpoint::Checkpoint;
 
@@ -37,9 +37,9 @@ impl Small {
             config.set(assignment).unwrap();
         }
         let (mut parameters, mut graph) = (Parameters::new(), Graph::new());
-        let rows = config.method.views() * IMAGES;
+        let rows = method::of(&config).views(&config)[0].count() * IMAGES;
         let views = graph.input("views", Shape::rows([rows, SIZE, SIZE, 3]));
-        let step = training_step(&mut graph, views, IMAGES, &config, &mut parameters).unwrap();
+        let step = training_step(&mut graph, &[views], IMAGES, &config, &mut parameters).unwrap();
         for tensor in [step.z, step.p] {
             graph.keep(tensor);
         }
@@ -68,7 +68,7 @@ impl Small {
                 given.insert(tensor, value.clone());
             } else if tensor == self.views {
                 given.insert(tensor, Array::from_f32(dims, &noise(info.shape.len(), 1)));
-            } else if Some(tensor) == self.step.target_rows {
+            } else if self.step.inputs.iter().any(|input| input.tensor == tensor) {
                 let rows = self.target_rows().map(f64::from).collect();
                 let dims = dims.to_vec();
                 given.insert(tensor, Array { dims, data: rows });
@@ -90,8 +90,8 @@ impl Small {
         let len = self.graph.shape(self.views).len();
         program.write(self.views, &noise(len, views));
         program.write(self.step.rates, &[0.0, 0.0]);
-        if let Some(rows) = self.step.target_rows {
-            program.write_words(rows, &self.target_rows().collect::<Vec<_>>());
+        for input in &self.step.inputs {
+            program.write_words(input.tensor, &self.target_rows().collect::<Vec<_>>());
         }
         program.run(None).unwrap();
         program.read_array(self.step.loss).unwrap().data[0]
@@ -115,7 +115,7 @@ impl Small {
     fn moved(&self, by: f64) -> Vec<Array> {
         let mut values = self.arrays();
         for (seed, (entry, array)) in self.parameters.entries().iter().zip(&mut values).enumerate() {
-            if entry.arena == Arena::Parameters {
+            if entry.arena == Arena::PARAMETERS {
                 let direction = noise(array.data.len(), seed);
                 for (value, d) in array.data.iter_mut().zip(direction) {
                     *value += by * f64::from(d);
@@ -167,7 +167,7 @@ fn variants_of_the_step_match_their_references() {
         let got = small.parameters.read_twins(&store, Arena::GRADIENTS).unwrap();
         let watched = &small.step.gradient_norms;
         let norms = program.read(watched.norms).unwrap();
-        let entries = || small.parameters.of(Arena::Parameters);
+        let entries = || small.parameters.of(Arena::PARAMETERS);
         for (stage, norm) in watched.stages.iter().zip(norms) {
             let of_stage = |name: &str| match stage.as_str() {
                 "stem" => name.contains("encoder.conv1") || name.contains("encoder.bn1"),
@@ -182,7 +182,7 @@ fn variants_of_the_step_match_their_references() {
         let mut got = got.iter();
         let mut zeros = 0;
         for (index, entry) in small.parameters.entries().iter().enumerate() {
-            if entry.arena != Arena::Parameters {
+            if entry.arena != Arena::PARAMETERS {
                 continue;
             }
             let got = Array::from_f32(entry.shape.dims(), got.next().unwrap());

@@ -305,10 +305,17 @@ fn knn_does_not_depend_on_the_batch() -> Result {
 /// Images that stay on the device and patches that come with their batch make the same views, whoever decodes them.
 #[test]
 fn both_ways_of_feeding_make_the_same_views() -> Result {
-    use simsiam::augment::{Feed, Loader, Pace, ViewOptions, Views, draws, views};
+    use simsiam::augment::{Feed, Loader, Pace, ViewGroup, Views};
     use simsiam::data::Sequence;
     use simsiam::graph::{Graph, Program};
-    let (gpu, config) = (gpu()?, config()?);
+    let (gpu, mut config) = (gpu()?, config()?);
+    // Views of two sizes, each with augmentations of its own.
+    for assignment in ["augment.second.blur_probability=1", "augment.second.solarize=1", "augment.small.count=3"] {
+        config.set(assignment)?;
+    }
+    config.data.image_size = 6;
+    config.augment.small.size = 4;
+    let groups = ViewGroup::multi_crop(&config);
     // An odd number of bytes an image, so that most begin inside a word.
     let pixels = (0..9 * 5 * 7u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8);
     let images = Images::new(5, 7, 1, pixels.collect(), None)?;
@@ -316,40 +323,39 @@ fn both_ways_of_feeding_make_the_same_views() -> Result {
     let made = |threads: Option<usize>| -> Result<Vec<f32>> {
         let mut graph = Graph::new();
         let feed = match threads {
-            None => Feed::resident(&mut graph, &images, 8),
-            Some(_) => Feed::streamed(&mut graph, Some((5, 7)), 8, 6),
+            None => Feed::resident(&mut graph, &images, &groups, 4),
+            Some(_) => Feed::streamed(&mut graph, Some((5, 7)), &groups, 4),
         };
-        let options = ViewOptions::training(&config.augment);
-        let y = views(&mut graph, feed.bytes, feed.table, 6, &options)?;
-        graph.keep(y);
+        let views = feed.views(&mut graph)?;
+        views.iter().for_each(|&views| graph.keep(views));
         let mut program = Program::compile(&graph, &mut Store::new(&gpu))?;
         feed.load(&program, &images);
         let mut made = Vec::new();
         let mut loader = threads.map(|threads| {
-            let views =
-                Views::Training { count: 2, sequence: sequence(), seed: 1, augment: Box::new(config.augment.clone()) };
+            let views = Views::Training { groups: groups.clone(), sequence: sequence(), seed: 1 };
             let pace = Pace { threads, ahead: 3 };
-            Loader::new(Arc::new(images.clone()), views, 6, 0.0, pace, 0..20)
+            Loader::new(Arc::new(images.clone()), views, 0.0, pace, 0..20)
         });
         for batch in 0..5 {
             match &mut loader {
                 Some(loader) => feed.write(&program, &loader.next_batch(4)?),
                 None => {
-                    let drawn = (0..2).flat_map(|view| (4 * batch..4 * batch + 4).map(move |n| (view, n)));
-                    let drawn = drawn.map(|(view, n)| {
-                        let (epoch, image) = sequence().at(n);
-                        draws::draw(&config.augment, 5, 7, 1, epoch, image, view)
-                    });
+                    let places = (4 * batch..4 * batch + 4).map(|n| sequence().at(n)).collect::<Vec<_>>();
+                    let sources = groups.iter().flat_map(|group| &group.views);
+                    let drawn =
+                        sources.flat_map(|view| places.iter().map(|&(epoch, image)| view.draw(5, 7, 1, epoch, image)));
                     feed.write_draws(&program, &images, drawn);
                 }
             }
             program.run(None)?;
-            made.extend(program.read(y)?);
+            for &views in &views {
+                made.extend(program.read(views)?);
+            }
         }
         Ok(made)
     };
     let resident = made(None)?;
-    assert_eq!(resident.len(), 5 * 8 * 6 * 6 * 3);
+    assert_eq!(resident.len(), 5 * (8 * 6 * 6 + 12 * 4 * 4) * 3);
     assert!(resident.iter().any(|v| *v != resident[0]));
     assert_eq!(made(Some(1))?, resident);
     assert_eq!(made(Some(5))?, resident);

@@ -9,6 +9,7 @@ use simsiam::config::Config;
 use simsiam::data::{self, Dataset, Image, Limits, Spec};
 use simsiam::gpu::{Gpu, GpuOptions};
 use simsiam::graph::{Array, Op};
+use simsiam::method;
 use simsiam::ops::{AugmentParams, Crop};
 use simsiam::train::{Blueprint, Trainer};
 use tempfile::TempDir;
@@ -25,6 +26,7 @@ fn config(images: usize) -> Result<Config> {
         "model.projector_hidden=16",
         "model.predictor_dim=4",
         "augment.blur_probability=0.5",
+        "augment.solarize=0.5",
         "optim.epochs=1",
         "run.knn_every=0",
         "run.seed=7",
@@ -46,7 +48,7 @@ fn same_bits(config: &Config, data: Dataset) -> Result {
     assert_eq!(trainer.steps_done(), 1);
     let trained = trainer.views()?.ok_or("f32 keeps them")?;
     // Fewer images than the batch has, so that the kernels run for another number of them.
-    let shown = Preview::new(&gpu, config, batch - 3)?.epoch(&data.train, 0)?;
+    let shown = Preview::new(&gpu, config, &method::of(config).views(config), batch - 3)?.epoch(&data.train, 0)?;
     let size = trained.len() / (2 * batch);
     let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
     for (i, (_, views)) in shown.iter().enumerate() {
@@ -92,7 +94,7 @@ fn any_step_and_any_image_can_be_seen_as_they_are_trained_on() -> Result {
     let trained = trainer.views()?.ok_or("f32 keeps them")?;
     let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
     let row = |row: usize| bits(&trained[row * trained.len() / 8..(row + 1) * trained.len() / 8]);
-    let mut preview = Preview::new(&gpu, &config, 4)?;
+    let mut preview = Preview::new(&gpu, &config, &method::of(&config).views(&config), 4)?;
     let seen = preview.step(&data.train, 2)?;
     assert_eq!(seen.len(), 4);
     assert_ne!(seen, preview.step(&data.train, 1)?);
@@ -109,19 +111,7 @@ fn any_step_and_any_image_can_be_seen_as_they_are_trained_on() -> Result {
 
 /// [`Crop`]'s CPU reference on a patch.
 fn crop(patch: &Patch, size: usize) -> Vec<f64> {
-    let row = AugmentParams {
-        offset: 0,
-        width: patch.width,
-        channels: patch.channels,
-        top: 0,
-        left: 0,
-        crop_height: patch.height,
-        crop_width: patch.width,
-        flip: false,
-        gray: false,
-        jitter: None,
-        sigma: 0.0,
-    };
+    let row = AugmentParams::whole(patch.width, patch.height, patch.channels);
     let words = |words: Vec<u32>| Array { dims: vec![words.len()], data: words.into_iter().map(f64::from).collect() };
     let bytes = patch.pixels.chunks(4).map(|four| four.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte)));
     let op = Crop { size, float_source: false, normalize: None };

@@ -1,4 +1,4 @@
-// One row of the view table, 16 words an image; `ViewRow` in src/ops/view_row.rs writes it.
+// One row of the view table, 16 words an image; `AugmentParams` in src/ops/augment/augment_params.rs writes it.
 
 struct ViewRow {
     // First byte of the source image.
@@ -19,6 +19,7 @@ struct ViewRow {
     factors: vec4f,
     // Standard deviation of the blur in pixels; 0 or less: no blur.
     sigma: f32,
+    solarize: bool,
 }
 
 const VIEW_ROW_VECTORS: u32 = 4u;
@@ -35,6 +36,7 @@ fn view_row(a: vec4u, b: vec4u, c: vec4u, d: vec4u) -> ViewRow {
     row.flip = (b.w & 1u) != 0u;
     row.gray = (b.w & 2u) != 0u;
     row.jitter = (b.w & 4u) != 0u;
+    row.solarize = (b.w & 8u) != 0u;
     row.order = b.w >> 8u;
     row.factors = bitcast<vec4f>(c);
     row.sigma = bitcast<f32>(d.x);

@@ -5,6 +5,7 @@
 // histogram of the keys that agree in the bytes before (integer atomics: the counts do not depend on their order). Each thread then
 // lists the chosen of its own stretch of the bank, where the stretches before it end; so the list is in bank order. Each class sums
 // the list from its start. Lists longer than TILE are written and summed TILE entries at a time.
+// Bytes and tiles are written out one after the other: FXC takes no barrier in a loop beside a loop whose length varies.
 // Workgroup THREADS; dispatch grid(QUERIES). Rows hold VECTORS vec4s, STRETCH of them a thread; votes hold STORED floats a row.
 //!include common/grid
 
@@ -45,29 +46,31 @@ fn main(
     var threshold = 0u;
     var mask = 0u;
     var wanted = K;
-    for (var byte = 0u; byte < 4u; byte++) {
-        let shift = 24u - byte * 8u;
+//!repeat BYTE 4
+    {
+        let shift = 24u - BYTE * 8u;
         for (var i = lane; i < VECTORS; i += THREADS) {
             let four = similarities[first + i];
             for (var c = 0u; c < 4u; c++) {
                 let k = key(four[c]);
                 if i * 4u + c < BANK && (k & mask) == threshold {
-                    atomicAdd(&histogram[byte * 256u + ((k >> shift) & 255u)], 1u);
+                    atomicAdd(&histogram[BYTE * 256u + ((k >> shift) & 255u)], 1u);
                 }
             }
         }
         workgroupBarrier();
         // Every thread looks for itself; the bins together hold at least `wanted`, so this ends at bin 0 at the latest.
         var bin = 255u;
-        var count = atomicLoad(&histogram[byte * 256u + bin]);
+        var count = atomicLoad(&histogram[BYTE * 256u + bin]);
         while bin > 0u && count < wanted {
             wanted -= count;
             bin--;
-            count = atomicLoad(&histogram[byte * 256u + bin]);
+            count = atomicLoad(&histogram[BYTE * 256u + bin]);
         }
         threshold |= bin << shift;
         mask |= 255u << shift;
     }
+//!end
 
     let start = lane * STRETCH;
     let end = min(start + STRETCH, VECTORS);
@@ -89,7 +92,9 @@ fn main(
     }
 
     // Of the keys on the threshold the first `wanted` are taken.
-    for (var tile = 0u; tile < K; tile += TILE) {
+//!repeat TILE_INDEX TILES
+    {
+        let tile = TILE_INDEX * TILE;
         var equal = before.y;
         var place = before.x + min(before.y, wanted);
         for (var i = start; i < end; i++) {
@@ -126,4 +131,5 @@ fn main(
         }
         workgroupBarrier();
     }
+//!end
 }

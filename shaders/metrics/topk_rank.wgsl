@@ -5,7 +5,7 @@
 //!include common/grid
 //!include common/finite
 
-@group(0) @binding(0) var<storage, read> logits: array<f32>;
+@group(0) @binding(0) var<storage, read> logits: array<u32>;
 @group(0) @binding(1) var<storage, read> labels: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
@@ -25,12 +25,13 @@ fn main(
     if group < GROUPS {
         let first = row * COLUMNS + group * CLASSES;
         let label = min(u32(labels[row]), CLASSES - 1u);
-        let own = logits[first + label];
+        let own_bits = logits[first + label];
+        let own = bitcast<f32>(own_bits);
         for (var c = 0u; c < CLASSES; c++) {
-            let other = logits[first + c];
+            let other = bitcast<f32>(logits[first + c]);
             rank += u32(other > own || (other == own && c < label));
         }
-        rank = select(CLASSES, rank, finite(vec4f(own)).x);
+        rank = select(CLASSES, rank, finite(vec4u(own_bits)).x);
     }
     y[i] = f32(rank);
 }

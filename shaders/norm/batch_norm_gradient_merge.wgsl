@@ -20,23 +20,25 @@ fn main(
     let c = me.c;
     var total_sum = vec4f();
     var total_product = vec4f();
-    for (var view = 0u; view < VIEWS; view++) {
+//!repeat VIEW VIEWS
+    {
         var sum = vec4f();
         var product = vec4f();
         for (var part = me.first; part < PARTS; part += STEP) {
-            let at = (view * PARTS + part) * 2u * C4 + c;
+            let at = (VIEW * PARTS + part) * 2u * C4 + c;
             sum += partial[at];
             product += partial[at + C4];
         }
         sum = over_parts(lane, sum);
         product = over_parts(lane, product);
         if me.stores {
-            sums[view * 2u * C4 + c] = sum;
-            sums[(view * 2u + 1u) * C4 + c] = product;
+            sums[VIEW * 2u * C4 + c] = sum;
+            sums[(VIEW * 2u + 1u) * C4 + c] = product;
         }
         total_sum += sum;
         total_product += product;
     }
+//!end
 //!if AFFINE
     if me.stores {
         dbias[c] = total_sum;

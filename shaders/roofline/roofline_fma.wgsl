@@ -6,9 +6,9 @@
 //
 // Constants CHAINS, UNROLL, LANES. Flag F16.
 //!if F16
-alias Real = f16;
+//!type Real f16
 //!else
-alias Real = f32;
+//!type Real f32
 //!end
 
 // Rounds, x, y.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Feed, Loader, Pace, Views, draws};
+use super::{Feed, Loader, Pace, Views};
 use crate::config::Config;
 use crate::data::{DataError, ImageSet, Sequence};
 use crate::graph::Program;
@@ -22,7 +22,7 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// For the `steps` steps of a training on `set`.
+    /// The views of `feed` for the `steps` steps of a training on `set`.
     pub fn new(config: &Config, set: Arc<dyn ImageSet>, feed: Feed, steps: u64) -> Batches {
         Batches {
             sequence: Self::sequence(config, &*set),
@@ -59,13 +59,11 @@ impl Batches {
         let batch = self.config.optim.batch_size;
         match (self.feed.is_resident(), self.set.in_memory()) {
             (true, Some(images)) => {
-                let (augment, seed) = (&self.config.augment, self.config.run.seed);
+                let seed = self.config.run.seed;
                 let (width, height) = (images.width, images.height);
                 let items: Vec<(u32, u32)> = self.places(step).collect();
-                let views = draws::in_a_batch(self.config.method.views()).flat_map(|view| {
-                    let draw = move |&(epoch, image): &(u32, u32)| {
-                        draws::draw(augment, width, height, seed, epoch, image, view)
-                    };
+                let views = self.feed.groups().iter().flat_map(|group| &group.views).flat_map(|view| {
+                    let draw = move |&(epoch, image): &(u32, u32)| view.draw(width, height, seed, epoch, image);
                     items.iter().map(draw)
                 });
                 self.feed.write_draws(program, images, views);
@@ -91,15 +89,13 @@ impl Batches {
     fn loader_from(&self, step: u64) -> Loader {
         let batch = self.config.optim.batch_size;
         let views = Views::Training {
-            count: self.config.method.views(),
+            groups: self.feed.groups().to_vec(),
             sequence: Self::sequence(&self.config, &*self.set),
             seed: self.config.run.seed,
-            augment: Box::new(self.config.augment.clone()),
         };
         Loader::new(
             self.set.clone(),
             views,
-            self.config.data.image_size,
             self.config.data.max_unreadable,
             Pace::new(&self.config, batch),
             step * batch as u64..self.steps * batch as u64,

@@ -1,6 +1,7 @@
 //! What is drawn at random for one view of one image, on the CPU: a pure function of (seed, epoch, image, view), so that it can be
 //! printed, tested and drawn again. The semantics are torchvision's (`RandomResizedCrop`, `RandomHorizontalFlip`, `ColorJitter`,
-//! `RandomGrayscale`, `GaussianBlur`), the order of application the authors': crop, jitter, gray, blur, flip, normalise.
+//! `RandomGrayscale`, `GaussianBlur`), the order of application the authors': crop, jitter, gray, blur, flip, normalise;
+//! BYOL's `RandomSolarize` comes after the blur.
 
 use std::fmt;
 
@@ -62,6 +63,8 @@ pub struct ViewDraws {
     pub gray: bool,
     /// Standard deviation of the Gaussian blur in pixels of the view, where there is one.
     pub blur_sigma: Option<f32>,
+    /// Whether light pixels are inverted.
+    pub solarize: bool,
 }
 
 impl ViewDraws {
@@ -80,20 +83,15 @@ impl ViewDraws {
             jitter: None,
             gray: false,
             blur_sigma: None,
+            solarize: false,
         }
     }
 }
 
-/// The views of a batch that holds `count` views an image: those that are first in their pair, then those that are second.
-pub fn in_a_batch(count: usize) -> impl Iterator<Item = u8> + Clone {
-    let count = count as u8;
-    (0..count).step_by(2).chain((1..count).step_by(2))
-}
-
 /// Draws a view of image number `image`, which is `source_width` x `source_height` pixels.
 ///
-/// The number of random words and what each is for is fixed (52, in the order of the code below), whatever the configuration: turning
-/// one augmentation off leaves the others as they were. Expects a configuration that passed its checks and an image of at least
+/// The number of random words and what each is for is fixed (53, in the order of the code below), whatever the configuration: turning
+/// one augmentation off leaves the others as they were. A new one takes its words after all others, so that seeds keep their meaning. Expects a configuration that passed its checks and an image of at least
 /// one pixel.
 pub fn draw(
     config: &AugmentConfig,
@@ -111,7 +109,9 @@ pub fn draw(
     let gray = draw.chance(config.grayscale);
     let blur = draw.chance(config.blur_probability);
     let sigma = draw.uniform(config.blur_sigma[0], config.blur_sigma[1]) as f32;
-    ViewDraws { image, view, top, left, height, width, flip, jitter, gray, blur_sigma: blur.then_some(sigma) }
+    let solarize = draw.chance(config.solarize);
+    let blur_sigma = blur.then_some(sigma);
+    ViewDraws { image, view, top, left, height, width, flip, jitter, gray, blur_sigma, solarize }
 }
 
 /// torchvision's `RandomResizedCrop.get_params`: top, left, height, width. 40 words: all tries are drawn, the first that fits counts.
@@ -186,6 +186,9 @@ impl fmt::Display for ViewDraws {
         }
         if let Some(sigma) = self.blur_sigma {
             write!(f, ", blur {sigma:.2}")?;
+        }
+        if self.solarize {
+            f.write_str(", solarized")?;
         }
         if self.flip {
             f.write_str(", flipped")?;

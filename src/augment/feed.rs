@@ -1,19 +1,20 @@
 //! How the bytes of images reach the kernels that make views: the whole data set stays on the device, or every step brings its patches.
 
-use super::{Batch, Patch, Source, ViewDraws, table_rows};
+use super::{Batch, Patch, Source, ViewDraws, ViewGroup, ViewOptions, table_rows, views};
 use crate::data::{ImageSet, Images};
-use crate::graph::{Graph, Program, Shape, Tensor};
+use crate::graph::{Graph, GraphError, Program, Shape, Tensor};
 use crate::ops::AugmentParams;
 
-/// The two tensors that the kernels read.
+/// The tensors that the kernels read.
 #[derive(Debug, Clone)]
 pub struct Feed {
     /// Packed bytes of images.
     pub bytes: Tensor,
-    /// A row of [`AugmentParams::WORDS`] words a view.
-    pub table: Tensor,
-    /// Views a run.
-    rows: usize,
+    /// For each group, a row of [`AugmentParams::WORDS`] words a view.
+    pub tables: Vec<Tensor>,
+    groups: Vec<ViewGroup>,
+    /// Images a run.
+    batch: usize,
     resident: bool,
 }
 
@@ -31,28 +32,34 @@ impl Feed {
         words(images.pixels.len())
     }
 
-    /// All images stay on the device, once for all graphs of a store; [`Feed::load`] brings them there. For `rows` views a run.
-    pub fn resident(graph: &mut Graph, images: &Images, rows: usize) -> Feed {
+    /// All images stay on the device, once for all graphs of a store; [`Feed::load`] brings them there. For the views of `groups` of `batch`
+    /// images a run.
+    pub fn resident(graph: &mut Graph, images: &Images, groups: &[ViewGroup], batch: usize) -> Feed {
         let shape = Shape::words(Self::resident_words(images));
-        Feed {
-            bytes: graph.state(IMAGES, shape, IMAGES, 0),
-            table: graph.input("views", Shape::words(rows * AugmentParams::WORDS)),
-            rows,
-            resident: true,
-        }
+        let bytes = graph.state(IMAGES, shape, IMAGES, 0);
+        Feed { bytes, tables: tables(graph, groups, batch), groups: groups.to_vec(), batch, resident: true }
     }
 
-    /// Every run brings a [`Patch`] for each of its `rows` views of `size` pixels, cut from images of width and height `one_size` where all
-    /// share it.
-    pub fn streamed(graph: &mut Graph, one_size: Option<(u32, u32)>, rows: usize, size: usize) -> Feed {
-        let patch = Patch::most_bytes(size, one_size);
-        let bytes = words(rows.saturating_mul(patch));
-        Feed {
-            bytes: graph.input("patches of a batch", Shape::words(bytes)),
-            table: graph.input("views", Shape::words(rows * AugmentParams::WORDS)),
-            rows,
-            resident: false,
-        }
+    /// Every run brings a [`Patch`] for each view of `groups` of its `batch` images, which have width and height `one_size` where all share
+    /// it.
+    pub fn streamed(graph: &mut Graph, one_size: Option<(u32, u32)>, groups: &[ViewGroup], batch: usize) -> Feed {
+        let patches = |group: &ViewGroup| Patch::most_bytes(group.size, one_size).saturating_mul(group.count() * batch);
+        let bytes = words(groups.iter().map(patches).fold(0, usize::saturating_add));
+        let bytes = graph.input("patches of a batch", Shape::words(bytes));
+        Feed { bytes, tables: tables(graph, groups, batch), groups: groups.to_vec(), batch, resident: false }
+    }
+
+    /// The groups of views that it feeds.
+    pub fn groups(&self) -> &[ViewGroup] {
+        &self.groups
+    }
+
+    /// Adds what makes the views of every group for training, `[count * batch, size, size, 3]` each.
+    pub fn views(&self, graph: &mut Graph) -> Result<Vec<Tensor>, GraphError> {
+        let groups = self.groups.iter().zip(&self.tables);
+        groups
+            .map(|(group, &table)| views(graph, self.bytes, table, group.size, &ViewOptions::of_group(group)))
+            .collect()
     }
 
     /// Whether all images stay on the device.
@@ -61,10 +68,10 @@ impl Feed {
     }
 
     /// Another feed of this kind, in another graph of the same store.
-    pub fn again(&self, graph: &mut Graph, set: &dyn ImageSet, size: usize) -> Feed {
+    pub fn again(&self, graph: &mut Graph, set: &dyn ImageSet) -> Feed {
         match set.in_memory().filter(|_| self.resident) {
-            Some(images) => Feed::resident(graph, images, self.rows),
-            None => Feed::streamed(graph, set.size(), self.rows, size),
+            Some(images) => Feed::resident(graph, images, &self.groups, self.batch),
+            None => Feed::streamed(graph, set.size(), &self.groups, self.batch),
         }
     }
 
@@ -83,34 +90,44 @@ impl Feed {
         }
     }
 
-    /// Writes which views of resident images the next run makes.
-    pub fn write_draws(&self, program: &Program, images: &Images, draws: impl Iterator<Item = ViewDraws>) {
+    /// Writes which views of resident images the next run makes: `draws` are those of the first group, then those of the next.
+    pub fn write_draws(&self, program: &Program, images: &Images, mut draws: impl Iterator<Item = ViewDraws>) {
         let size = images.image_bytes();
-        let table: Vec<u32> = draws
-            .take(self.rows)
-            .flat_map(|draw| {
-                table_rows(&[draw], |_| Source {
-                    // Below 2^32: a tensor has fewer bytes.
-                    offset: (draw.image as usize * size) as u32,
-                    width: images.width,
-                    height: images.height,
-                    channels: images.channels,
-                })
-            })
-            .collect();
-        program.write_words(self.table, &table);
+        let source = |draw: &ViewDraws| Source {
+            // Below 2^32: a tensor has fewer bytes.
+            offset: (draw.image as usize * size) as u32,
+            width: images.width,
+            height: images.height,
+            channels: images.channels,
+        };
+        for (&table, group) in self.tables.iter().zip(&self.groups) {
+            let draws = draws.by_ref().take(group.count() * self.batch);
+            let rows: Vec<u32> = draws.flat_map(|draw| table_rows(&[draw], source)).collect();
+            program.write_words(table, &rows);
+        }
     }
 
-    /// Writes what the next run reads. A batch of fewer views than a run makes repeats its last one.
+    /// Writes what the next run reads. In a batch of fewer images than a run takes the last view of a group is repeated.
     pub fn write(&self, program: &Program, batch: &Batch) {
         program.write_words(self.bytes, &packed(&batch.bytes));
-        let mut table = batch.table.clone();
-        let last = table.len().saturating_sub(AugmentParams::WORDS)..table.len();
-        while table.len() < self.rows * AugmentParams::WORDS && !last.is_empty() {
-            table.extend_from_within(last.clone());
+        let mut rest = batch.table.as_slice();
+        for (&table, group) in self.tables.iter().zip(&self.groups) {
+            let words = (group.count() * batch.images.len() * AugmentParams::WORDS).min(rest.len());
+            let (own, others) = rest.split_at(words);
+            rest = others;
+            let mut rows = own.to_vec();
+            let last = rows.len().saturating_sub(AugmentParams::WORDS)..rows.len();
+            while rows.len() < group.count() * self.batch * AugmentParams::WORDS && !last.is_empty() {
+                rows.extend_from_within(last.clone());
+            }
+            program.write_words(table, &rows);
         }
-        program.write_words(self.table, &table);
     }
+}
+
+fn tables(graph: &mut Graph, groups: &[ViewGroup], batch: usize) -> Vec<Tensor> {
+    let words = groups.iter().map(|group| group.count() * batch * AugmentParams::WORDS);
+    words.map(|words| graph.input("views", Shape::words(words))).collect()
 }
 
 /// Four bytes a word, the first lowest.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Patch, Source, ViewDraws, draws, table_rows};
-use crate::config::{AugmentConfig, Config};
+use super::{Patch, Source, ViewDraws, ViewGroup, table_rows};
+use crate::config::Config;
 use crate::data::{DataError, ImageSet, Prefetch, Sequence, Unreadable, allowed, threads, too_many};
 
 /// Which images are wanted, and which views of each.
@@ -12,25 +12,26 @@ use crate::data::{DataError, ImageSet, Prefetch, Sequence, Unreadable, allowed, 
 pub enum Views {
     /// Views of the images of a training, in the order of its epochs.
     Training {
-        /// How many of each: two and more for self-supervised training, one for a classifier.
-        count: usize,
+        /// Which of each: two and more for self-supervised training, one for a classifier.
+        groups: Vec<ViewGroup>,
         /// The order.
         sequence: Sequence,
         /// Seed of the draws.
         seed: u64,
-        /// What is drawn.
-        augment: Box<AugmentConfig>,
     },
     /// [`ViewDraws::evaluation`] of every image, in the order of the set.
-    Evaluation,
+    Evaluation {
+        /// Side of a view in pixels.
+        size: usize,
+    },
 }
 
 impl Views {
     /// Views of an image.
     fn count(&self) -> usize {
         match self {
-            Views::Training { count, .. } => *count,
-            Views::Evaluation => 1,
+            Views::Training { groups, .. } => groups.iter().map(ViewGroup::count).sum(),
+            Views::Evaluation { .. } => 1,
         }
     }
 
@@ -38,16 +39,21 @@ impl Views {
     fn at(&self, n: u64) -> (u32, u32) {
         match self {
             Views::Training { sequence, .. } => sequence.at(n),
-            Views::Evaluation => (0, n as u32),
+            Views::Evaluation { .. } => (0, n as u32),
         }
     }
 
-    fn draw(&self, width: u32, height: u32, epoch: u32, image: u32) -> Vec<ViewDraws> {
+    /// The views of an image, and the side of each.
+    fn draw(&self, width: u32, height: u32, epoch: u32, image: u32) -> Vec<(ViewDraws, usize)> {
         match self {
-            Views::Training { count, seed, augment, .. } => draws::in_a_batch(*count)
-                .map(|view| draws::draw(augment, width, height, *seed, epoch, image, view))
-                .collect(),
-            Views::Evaluation => vec![ViewDraws::evaluation(width, height, image)],
+            Views::Training { groups, seed, .. } => {
+                let of = |group: &ViewGroup| {
+                    let size = group.size;
+                    group.draw(width, height, *seed, epoch, image).into_iter().map(move |draws| (draws, size))
+                };
+                groups.iter().flat_map(of).collect()
+            }
+            Views::Evaluation { size } => vec![(ViewDraws::evaluation(width, height, image), *size)],
         }
     }
 }
@@ -73,7 +79,8 @@ impl Pace {
 pub struct Batch {
     /// Packed patches.
     pub bytes: Vec<u8>,
-    /// A row of [`AugmentParams::WORDS`](crate::ops::AugmentParams::WORDS) words a view: first views of all images, then second ones.
+    /// A row of [`AugmentParams::WORDS`](crate::ops::AugmentParams::WORDS) words a view: first views of all images, then second ones,
+    /// group by group.
     pub table: Vec<u32>,
     /// What was drawn, a view a row of the table.
     pub draws: Vec<ViewDraws>,
@@ -116,18 +123,17 @@ impl Unread {
 }
 
 impl Loader {
-    /// Places `range` of what is wanted, for views of `size` pixels. At most the part `unreadable` of the images may be so.
+    /// Places `range` of what is wanted. At most the part `unreadable` of the images may be so.
     pub fn new(
         set: Arc<dyn ImageSet>,
         views: Views,
-        size: usize,
         unreadable: f64,
         pace: Pace,
         range: std::ops::Range<u64>,
     ) -> Loader {
         let unreadable = Arc::new(Unread { most: unreadable, known: Mutex::default() });
         let (count, unread) = (views.count(), unreadable.clone());
-        let load = move |n| load(&*set, &views, size, n, &unread);
+        let load = move |n| load(&*set, &views, n, &unread);
         Loader { prefetch: Prefetch::new(pace.threads, pace.ahead, range, load), views: count, unreadable }
     }
 
@@ -166,14 +172,14 @@ impl Loader {
 }
 
 /// The image of place `n`, or the next of the set that can be read.
-fn load(set: &dyn ImageSet, views: &Views, size: usize, n: u64, unread: &Unread) -> Result<Loaded, DataError> {
+fn load(set: &dyn ImageSet, views: &Views, n: u64, unread: &Unread) -> Result<Loaded, DataError> {
     let (epoch, wanted) = views.at(n);
     let mut image = wanted;
     loop {
         match set.read(image as usize) {
             Ok(pixels) => {
                 let drawn = views.draw(pixels.width, pixels.height, epoch, image);
-                let patch = |draws: ViewDraws| (draws, Patch::new(&pixels, &draws, size));
+                let patch = |(draws, size): (ViewDraws, usize)| (draws, Patch::new(&pixels, &draws, size));
                 let views = drawn.into_iter().map(patch).collect();
                 return Ok(Loaded { image, views });
             }

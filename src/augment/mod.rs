@@ -4,6 +4,7 @@
 mod batches;
 pub mod draws;
 mod feed;
+mod group;
 mod loader;
 mod patch;
 mod preview;
@@ -12,6 +13,7 @@ mod views;
 pub use batches::Batches;
 pub use draws::{Jitter, JitterOp, ViewDraws};
 pub use feed::Feed;
+pub use group::{ViewGroup, ViewSource};
 pub use loader::{Batch, Loader, Pace, Views};
 pub use patch::Patch;
 pub use preview::{Preview, PreviewError, Seen};

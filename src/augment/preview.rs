@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Feed, Loader, Pace, ViewDraws, ViewOptions, Views, views};
+use super::{Feed, Loader, Pace, ViewDraws, ViewGroup, Views};
 use crate::config::Config;
 use crate::data::{DataError, ImageSet, Sequence};
 use crate::gpu::{Gpu, GpuError};
@@ -28,6 +28,8 @@ pub enum PreviewError {
 pub struct Seen {
     /// What was drawn for it.
     pub draws: ViewDraws,
+    /// Its side in pixels.
+    pub size: usize,
     /// What the network gets: `[size, size, 3]`, normalised.
     pub values: Vec<f32>,
 }
@@ -49,19 +51,19 @@ pub struct Preview {
     config: Config,
     feed: Feed,
     images: usize,
-    views: Tensor,
+    /// A tensor a group.
+    views: Vec<Tensor>,
     program: Program,
 }
 
 impl Preview {
-    /// For `images` images at once, at least 1, of a valid configuration.
-    pub fn new(gpu: &Gpu, config: &Config, images: usize) -> Result<Preview, PreviewError> {
-        let (images, size) = (images.max(1), config.data.image_size);
+    /// The views of `groups` of `images` images at once, at least 1, of a valid configuration.
+    pub fn new(gpu: &Gpu, config: &Config, groups: &[ViewGroup], images: usize) -> Result<Preview, PreviewError> {
+        let images = images.max(1);
         let mut graph = Graph::new();
-        let feed = Feed::streamed(&mut graph, None, 2 * images, size);
-        let options = ViewOptions::training(&config.augment);
-        let views = views(&mut graph, feed.bytes, feed.table, size, &options)?;
-        graph.keep(views);
+        let feed = Feed::streamed(&mut graph, None, groups, images);
+        let views = feed.views(&mut graph)?;
+        views.iter().for_each(|&views| graph.keep(views));
         Ok(Preview {
             config: config.clone(),
             feed,
@@ -71,9 +73,9 @@ impl Preview {
         })
     }
 
-    /// Both views of the first images of `epoch`, from 0: the first batch of a training with this configuration. With the number of each
+    /// The views of the first images of `epoch`, from 0: the first batch of a training with this configuration. With the number of each
     /// image in `set`.
-    pub fn epoch(&mut self, set: &Arc<dyn ImageSet>, epoch: u32) -> Result<Vec<(u32, [Seen; 2])>, PreviewError> {
+    pub fn epoch(&mut self, set: &Arc<dyn ImageSet>, epoch: u32) -> Result<Vec<(u32, Vec<Seen>)>, PreviewError> {
         // In batches of one no image of the epoch is left out.
         let sequence = Sequence::new(self.config.run.seed, set.len(), 1);
         let images = self.images.min(set.len()) as u64;
@@ -81,8 +83,8 @@ impl Preview {
         self.places(set, sequence, first..first + images)
     }
 
-    /// Both views of the first images of the batch of `step`, from 0, of a training with this configuration.
-    pub fn step(&mut self, set: &Arc<dyn ImageSet>, step: u64) -> Result<Vec<(u32, [Seen; 2])>, PreviewError> {
+    /// The views of the first images of the batch of `step`, from 0, of a training with this configuration.
+    pub fn step(&mut self, set: &Arc<dyn ImageSet>, step: u64) -> Result<Vec<(u32, Vec<Seen>)>, PreviewError> {
         let batch = self.config.optim.batch_size;
         let sequence = Sequence::new(self.config.run.seed, set.len(), batch);
         let images = self.images.min(batch).min(set.len()) as u64;
@@ -90,13 +92,13 @@ impl Preview {
         self.places(set, sequence, first..first + images)
     }
 
-    /// Both views that a training with this configuration sees of one image in `epoch`, from 0.
+    /// The views that a training with this configuration sees of one image in `epoch`, from 0.
     pub fn image(
         &mut self,
         set: &Arc<dyn ImageSet>,
         epoch: u32,
         image: u32,
-    ) -> Result<Option<[Seen; 2]>, PreviewError> {
+    ) -> Result<Option<Vec<Seen>>, PreviewError> {
         let sequence = Sequence::new(self.config.run.seed, set.len(), 1);
         let len = set.len() as u64;
         let first = u64::from(epoch) * len;
@@ -115,29 +117,27 @@ impl Preview {
         set: &Arc<dyn ImageSet>,
         sequence: Sequence,
         places: Range<u64>,
-    ) -> Result<Vec<(u32, [Seen; 2])>, PreviewError> {
+    ) -> Result<Vec<(u32, Vec<Seen>)>, PreviewError> {
         let images = (places.end - places.start) as usize;
-        let training = Views::Training {
-            count: 2,
-            sequence,
-            seed: self.config.run.seed,
-            augment: Box::new(self.config.augment.clone()),
-        };
-        let mut loader = Loader::new(
-            set.clone(),
-            training,
-            self.config.data.image_size,
-            self.config.data.max_unreadable,
-            Pace::new(&self.config, images),
-            places,
-        );
+        let training = Views::Training { groups: self.feed.groups().to_vec(), sequence, seed: self.config.run.seed };
+        let (unreadable, pace) = (self.config.data.max_unreadable, Pace::new(&self.config, images));
+        let mut loader = Loader::new(set.clone(), training, unreadable, pace, places);
         let batch = loader.next_batch(images)?;
         self.feed.write(&self.program, &batch);
         self.program.run(None)?;
-        let values = self.program.read(self.views)?;
-        let size = values.len() / (2 * self.images);
-        let seen = |row: usize| Seen { draws: batch.draws[row], values: values[row * size..(row + 1) * size].to_vec() };
-        let pairs = batch.images.iter().enumerate();
-        Ok(pairs.map(|(i, &image)| (image, [seen(i), seen(batch.images.len() + i)])).collect())
+        let all = batch.images.len();
+        let mut draws = batch.draws.iter();
+        let mut seen: Vec<Vec<Seen>> = vec![Vec::new(); all];
+        for (group, &views) in self.feed.groups().iter().zip(&self.views) {
+            let size = group.size;
+            let values = self.program.read(views)?;
+            let rows = values.chunks_exact(3 * size * size).zip(draws.by_ref().take(group.count() * all));
+            for (row, (values, &draws)) in rows.enumerate() {
+                seen[row % all].push(Seen { draws, size, values: values.to_vec() });
+            }
+        }
+        // Both views of a pair beside each other.
+        seen.iter_mut().for_each(|views| views.sort_by_key(|view| view.draws.view));
+        Ok(batch.images.into_iter().zip(seen).collect())
     }
 }

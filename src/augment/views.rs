@@ -1,9 +1,9 @@
 //! From packed bytes to normalised views on the device: the nodes, and the table that tells them what was drawn.
 
-use super::{Jitter, JitterOp, ViewDraws};
+use super::{Jitter, JitterOp, ViewDraws, ViewGroup};
 use crate::config::AugmentConfig;
 use crate::graph::{Graph, GraphError, Tensor};
-use crate::ops::{AugmentParams, ColorJitter, Crop, GaussianBlur, JitterParams, Normalize};
+use crate::ops::{AugmentParams, ColorJitter, Crop, GaussianBlur, JitterParams, Normalize, Solarize};
 
 /// Which of the augmentations can occur in a graph; one that cannot has no kernel there.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,6 +14,8 @@ pub struct ViewOptions {
     pub color: bool,
     /// Whether a view may be blurred.
     pub blur: bool,
+    /// Whether light pixels of a view may be inverted.
+    pub solarize: bool,
 }
 
 impl ViewOptions {
@@ -24,8 +26,21 @@ impl ViewOptions {
         ViewOptions {
             color: jitter || config.grayscale > 0.0,
             blur: config.blur_probability > 0.0,
+            solarize: config.solarize > 0.0,
             ..ViewOptions::evaluation(config)
         }
+    }
+
+    /// For the views of a group: what can occur in any of them.
+    pub fn of_group(group: &ViewGroup) -> ViewOptions {
+        let options = group.views.iter().map(|view| ViewOptions::training(&view.augment));
+        let both = |a: ViewOptions, b: ViewOptions| ViewOptions {
+            color: a.color || b.color,
+            blur: a.blur || b.blur,
+            solarize: a.solarize || b.solarize,
+            ..a
+        };
+        options.reduce(both).unwrap_or_else(|| ViewOptions::training(&AugmentConfig::default()))
     }
 
     /// For [`ViewDraws::evaluation`]: resized and normalised, nothing else.
@@ -34,6 +49,7 @@ impl ViewOptions {
             normalize: Normalize { mean: config.mean.map(|v| v as f32), std: config.std.map(|v| v as f32) },
             color: false,
             blur: false,
+            solarize: false,
         }
     }
 }
@@ -47,7 +63,7 @@ pub fn blur_kernel_size(size: usize) -> usize {
 /// Adds the nodes that make views [n, size, size, 3].
 ///
 /// `bytes` are [`Shape::words`](crate::graph::Shape::words) of packed images and `table` the words of [`table_rows`]; there are as many
-/// views as rows, in their order. Order of application: crop and flip, jitter, gray, blur, normalisation; mirroring commutes with the
+/// views as rows, in their order. Order of application: crop and flip, jitter, gray, blur, solarize, normalisation; mirroring commutes with the
 /// rest, so the flip may come first. The last kernel of the chain normalises.
 pub fn views(
     graph: &mut Graph,
@@ -58,15 +74,19 @@ pub fn views(
 ) -> Result<Tensor, GraphError> {
     graph.within("views", |graph| {
         let last = |last: bool| last.then_some(options.normalize);
-        let crop = Crop { size, float_source: false, normalize: last(!options.color && !options.blur) };
+        let ViewOptions { color, blur, solarize, .. } = *options;
+        let crop = Crop { size, float_source: false, normalize: last(!color && !blur && !solarize) };
         let mut x = graph.add_one(crop, &[bytes, table])?;
-        if options.color {
-            let normalize = last(!options.blur);
+        if color {
+            let normalize = last(!blur && !solarize);
             x = graph.add_one(ColorJitter { normalize }, &[x, table])?;
         }
-        if options.blur {
-            let blur = GaussianBlur { kernel_size: blur_kernel_size(size), normalize: last(true) };
+        if blur {
+            let blur = GaussianBlur { kernel_size: blur_kernel_size(size), normalize: last(!solarize) };
             x = graph.add_one(blur, &[x, table])?;
+        }
+        if solarize {
+            x = graph.add_one(Solarize { normalize: last(true) }, &[x, table])?;
         }
         Ok(x)
     })
@@ -114,6 +134,7 @@ fn augment_params(draw: &ViewDraws, source: Source) -> AugmentParams {
         gray: draw.gray,
         jitter: draw.jitter.map(jitter_params),
         sigma: draw.blur_sigma.unwrap_or(0.0),
+        solarize: draw.solarize,
     }
 }
 
@@ -150,8 +171,8 @@ mod tests {
             assert_eq!(made.map(|t| graph.shape(t).dims().to_vec()).ok(), Some(vec![2, 16, 16, 3]));
             graph.nodes().iter().map(|n| n.op.name()).collect::<Vec<_>>()
         };
-        let everything = AugmentConfig { blur_probability: 0.5, ..AugmentConfig::default() };
-        let all = ["crop", "color_jitter", "gaussian_blur"];
+        let everything = AugmentConfig { blur_probability: 0.5, solarize: 0.2, ..AugmentConfig::default() };
+        let all = ["crop", "color_jitter", "gaussian_blur", "solarize"];
         assert_eq!(nodes(&everything, ViewOptions::training), all);
         assert_eq!(nodes(&everything, ViewOptions::evaluation), ["crop"]);
         let plain = AugmentConfig { jitter_probability: 0.0, grayscale: 0.0, ..AugmentConfig::default() };
@@ -177,6 +198,7 @@ mod tests {
             }),
             gray: true,
             blur_sigma: Some(0.5),
+            solarize: true,
         };
         let source = Source { offset: 99, width: 6, height: 5, channels: 3 };
         let row = AugmentParams {
@@ -191,6 +213,7 @@ mod tests {
             gray: true,
             jitter: Some(JitterParams { factors: [1.1, 0.9, 1.3, -0.05], order: [3, 0, 2, 1] }),
             sigma: 0.5,
+            solarize: true,
         };
         assert_eq!(augment_params(&draw, source), row);
         let plain = ViewDraws { jitter: None, blur_sigma: None, ..draw };

@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use anyhow::Result;
 use simsiam::experiment::{Definition, ExperimentEvent, ExperimentPlan, Folder, Runner};
 use simsiam::format::duration;
+use simsiam::paths::native;
 use simsiam::train::{Event, Outcome};
 
 use super::device::DeviceArg;
@@ -61,6 +62,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         ("--batch-size", "optim.batch_size", &args.batch_size),
     ])?;
     let plan = ExperimentPlan::new(definitions, &configured.config, args.seeds)?;
+    let out = &native(out);
     let folder = Folder::open(out, &plan.base)?;
     let missing = plan.missing(&folder.runs()?).count();
     let gpu = args.device.open()?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use indicatif::ProgressBar;
-use simsiam::config::Config;
+use simsiam::config::{Config, MethodConfig};
 use simsiam::data::{self, Dataset, Limits, Spec};
 use simsiam::train;
 
@@ -17,6 +17,9 @@ pub struct Settings {
     /// Start from a preset: demo, fashion-mnist, cifar10, photos or imagenet.
     #[arg(long, value_name = "NAME", conflicts_with = "config")]
     pub preset: Option<String>,
+    /// The method and its defaults for the preset; its own keys are those of [method].
+    #[arg(long, value_name = "NAME", help = method_help())]
+    pub method: Option<String>,
     /// Start from a TOML file.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -35,6 +38,13 @@ pub struct Settings {
     /// Set any key of the configuration, such as optim.lr=0.1; may be given several times.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+}
+
+/// Every method with what it is.
+fn method_help() -> String {
+    let line = |(name, summary)| format!("{name}: {summary}");
+    let methods: Vec<String> = MethodConfig::summaries().map(line).collect();
+    format!("The method, with its defaults for the preset. {}", methods.join("; "))
 }
 
 /// A configuration and where it comes from.
@@ -65,7 +75,10 @@ impl Settings {
                 config.assign(flag, key, value)?;
             }
         }
-        for assignment in &self.set {
+        // The method's keys follow from its name.
+        let is_name = |assignment: &&String| assignment.trim_start().starts_with("method.name");
+        let (names, others): (Vec<_>, Vec<_>) = self.set.iter().partition(is_name);
+        for assignment in names.into_iter().chain(others) {
             config.set(assignment)?;
         }
         Ok(configured)
@@ -77,8 +90,12 @@ impl Settings {
             let text = fs::read_to_string(path)
                 .map_err(|e| UsageError(format!("{file} cannot be read: {e}; check the path")))?;
             let name = path.file_stem().map(|stem| stem.to_string_lossy());
+            let mut config = Config::from_toml(&text, &file)?;
+            if let Some(method) = &self.method {
+                config.take_method("--method", method, None)?;
+            }
             return Ok(Configured {
-                config: Config::from_toml(&text, &file)?,
+                config,
                 name: name.unwrap_or_else(|| "run".into()).into_owned(),
                 origin: format!("file {file}"),
             });
@@ -87,7 +104,13 @@ impl Settings {
             Some(name) => name.as_str(),
             None => train::preset_for(self.data.as_deref().unwrap_or("demo"))?,
         };
-        Ok(Configured { config: Config::preset(name)?, name: name.to_owned(), origin: format!("preset {name}") })
+        let mut config = Config::preset(name)?;
+        let mut origin = format!("preset {name}");
+        if let Some(method) = &self.method {
+            config.take_method("--method", method, Some(name))?;
+            origin += &format!(" for {method}");
+        }
+        Ok(Configured { config, name: name.to_owned(), origin })
     }
 }
 

@@ -13,6 +13,8 @@ use simsiam::format::{count, duration};
 use simsiam::gpu::Gpu;
 use simsiam::graph::Recomputed;
 use simsiam::graph::tune::Cache;
+use simsiam::method;
+use simsiam::paths::native;
 use simsiam::train::checkpoint::Checkpoint;
 use simsiam::train::{Blueprint, Command, Done, Event, Outcome, Run, RunFolder, Start};
 
@@ -40,7 +42,7 @@ pub struct Args {
     #[arg(
         long,
         value_name = "DIR",
-        conflicts_with_all = ["preset", "config", "out", "epochs", "batch_size", "seed", "limit_train", "limit_test", "set"]
+        conflicts_with_all = ["preset", "method", "config", "out", "epochs", "batch_size", "seed", "limit_train", "limit_test", "set"]
     )]
     resume: Option<PathBuf>,
     /// Passes over the training images.
@@ -152,7 +154,7 @@ fn new_job(args: &Args) -> Result<Job> {
         ("--memory", "run.memory", &args.memory),
     ])?;
     let path = match &args.out {
-        Some(path) => path.clone(),
+        Some(path) => native(path),
         None => RunFolder::next(Path::new(RUNS), &configured.name),
     };
     RunFolder::vacant(&path)?;
@@ -160,6 +162,7 @@ fn new_job(args: &Args) -> Result<Job> {
 }
 
 fn continued(path: &Path, args: &Args) -> Result<Job> {
+    let path = &native(path);
     let (folder, mut config, checkpoint) = RunFolder::open(path, args.settings.data.as_deref())?;
     if let Some(memory) = &args.memory {
         config.assign("--memory", "run.memory", memory)?;
@@ -263,8 +266,8 @@ fn summarize(done: Option<&Done>, config: &Config, start: &Start, folder: &RunFo
         false => format!("simsiam train --config {path}/config.toml"),
     };
     say!("next     longer:             {again} --epochs {}", 2 * start.epochs);
-    if config.method.stop_gradient {
-        say!("         to see it collapse: {again} --set method.stop_gradient=false");
+    if let Some(assignment) = method::of(config).health(config).collapses_with {
+        say!("         to see it collapse: {again} --set {assignment}");
     }
     if config.data.source == "demo" {
         say!("         on your images:     simsiam train --data FOLDER");

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use simsiam::method;
 use simsiam::picture;
 use simsiam::view_sheet::view_sheet;
 
@@ -43,6 +44,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         }
     };
     config.validate()?;
+    method::check(&config)?;
     picture::check_name(&args.out)?;
     let dataset = settings::open(&config)?;
     let gpu = args.device.open()?;

@@ -1,17 +1,15 @@
 //! Which values make sense: [`ranges`] looks at one key at a time, so that a file or flag can be blamed; [`relations`] at several.
 
-use super::{Arch, Config};
-
-/// A dotted key and what is wrong with its value, mend included.
-pub(super) type Problem = (&'static str, String);
+use super::{Arch, Config, Problem};
 
 /// Keys whose value is out of range by itself.
 pub(super) fn ranges(config: &Config) -> Vec<Problem> {
     let Config { data, augment, model, method, optim, run } = config;
-    let mut problems = Vec::new();
+    let mut problems = augment.problems();
+    problems.extend(method.ranges());
     let mut need = |key: &'static str, good: bool, problem: &str| {
         if !good {
-            problems.push((key, problem.to_owned()));
+            problems.push((key.to_owned(), problem.to_owned()));
         }
     };
 
@@ -19,39 +17,6 @@ pub(super) fn ranges(config: &Config) -> Vec<Problem> {
 
     need("data.max_unreadable", (0.0..=1.0).contains(&data.max_unreadable), "a part must be 0 to 1");
     need("data.threads", data.threads <= 1024, "use 0 (all cores but one) to 1024 threads");
-
-    let [low, high] = augment.crop_scale;
-    need("augment.crop_scale", 0.0 < low && low <= high && high <= 1.0, "write [low, high] with 0 < low <= high <= 1");
-    let [low, high] = augment.crop_ratio;
-    need("augment.crop_ratio", 0.0 < low && low <= high && high.is_finite(), "write [low, high] with 0 < low <= high");
-    for (key, value) in [
-        ("augment.flip", augment.flip),
-        ("augment.jitter_probability", augment.jitter_probability),
-        ("augment.grayscale", augment.grayscale),
-        ("augment.blur_probability", augment.blur_probability),
-    ] {
-        need(key, (0.0..=1.0).contains(&value), "a probability must be 0 to 1");
-    }
-    for (key, value) in [
-        ("augment.brightness", augment.brightness),
-        ("augment.contrast", augment.contrast),
-        ("augment.saturation", augment.saturation),
-    ] {
-        need(key, value.is_finite() && value >= 0.0, "a strength must be 0 (off) or more");
-    }
-    need("augment.hue", (0.0..=0.5).contains(&augment.hue), "a hue shift must be 0 (off) to 0.5 (any hue)");
-    let [low, high] = augment.blur_sigma;
-    need(
-        "augment.blur_sigma",
-        0.0 < low && low <= high && high <= 64.0,
-        "write [low, high] in pixels with 0 < low <= high <= 64",
-    );
-    need("augment.mean", augment.mean.iter().all(|v| v.is_finite()), "each mean must be a finite number");
-    need(
-        "augment.std",
-        augment.std.iter().all(|v| v.is_finite() && *v > 0.0),
-        "each standard deviation must be above 0",
-    );
 
     need(
         "model.blocks",
@@ -71,17 +36,6 @@ pub(super) fn ranges(config: &Config) -> Vec<Problem> {
         "model.predictor_dim",
         model.predictor_dim.is_none_or(|n| width.contains(&n)),
         "a layer must be 1 to 65536 wide; leave the key out for dim / 4",
-    );
-
-    need(
-        "method.alternation",
-        method.alternation <= 1_000_000,
-        "targets are computed 1 to 1000000 steps at once, or 0 for an epoch",
-    );
-    need(
-        "method.target_momentum",
-        (0.0..1.0).contains(&method.target_momentum),
-        "a moving average keeps 0 (off) to below 1",
     );
 
     need("optim.lr", optim.lr.is_finite() && optim.lr >= 0.0, "the learning rate must be a finite number, 0 or more");
@@ -118,30 +72,26 @@ pub(super) fn ranges(config: &Config) -> Vec<Problem> {
 
 /// Keys that do not fit together.
 pub(super) fn relations(config: &Config) -> Vec<Problem> {
-    let Config { model, method, optim, .. } = config;
+    let Config { data, augment, model, method, optim, .. } = config;
     let mut problems = Vec::new();
-    let averaged = method.target_momentum > 0.0;
-    if averaged && method.alternation != 1 {
-        problems.push((
-            "method.target_momentum",
-            "targets are averaged or computed ahead, not both; set it to 0 or method.alternation to 1".to_owned(),
-        ));
+    if augment.small.count > 0 && augment.small.size > data.image_size {
+        let problem = format!(
+            "small crops must not be larger than the views, {0} pixels; set it to {0} or less",
+            data.image_size
+        );
+        problems.push(("augment.small.size".to_owned(), problem));
     }
-    if (averaged || method.alternation != 1) && !method.stop_gradient {
-        problems.push((
-            "method.stop_gradient",
-            "no gradient flows through targets of other steps; set it to true, or method.target_momentum to 0 and method.alternation to 1".to_owned(),
-        ));
-    }
+    problems.extend(method.relations(config));
     if let Some(blocks) = model.arch.blocks()
         && !model.blocks.is_empty()
         && model.blocks != blocks
     {
         let mend = format!("{} has blocks {blocks:?}; write [] or use arch = \"{}\"", model.arch, Arch::ResnetTiny);
-        problems.push(("model.blocks", mend));
+        problems.push(("model.blocks".to_owned(), mend));
     }
     if optim.warmup_epochs >= optim.epochs && optim.warmup_epochs > 0 {
-        problems.push(("optim.warmup_epochs", format!("the warm-up must be shorter than the {} epochs", optim.epochs)));
+        let problem = format!("the warm-up must be shorter than the {} epochs", optim.epochs);
+        problems.push(("optim.warmup_epochs".to_owned(), problem));
     }
     problems
 }

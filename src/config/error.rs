@@ -3,7 +3,7 @@
 use thiserror::Error;
 use toml::Value;
 
-use super::Config;
+use super::{Config, MethodConfig};
 use crate::error::Classified;
 
 /// An error in a configuration file, a flag or their combination.
@@ -98,7 +98,7 @@ impl ConfigError {
     }
 
     /// Rewords serde's message: the value is shown anyway, so what it expects is enough, in a user's terms.
-    pub(super) fn wrong_type(origin: &str, key: &str, value: &Value, error: &toml::de::Error) -> Self {
+    pub(super) fn wrong_type(origin: &str, key: &str, value: &Value, error: &toml::de::Error, config: &Config) -> Self {
         let message = one_line(error.message());
         let expected = message.split_once("expected ").map_or(message.as_str(), |(_, expected)| expected);
         let expected = match expected {
@@ -115,7 +115,7 @@ impl ConfigError {
             other => other,
         };
         let help =
-            Config::keys().into_iter().find(|known| known.name == key).map(|known| known.help).unwrap_or_default();
+            config.keys().into_iter().find(|known| known.name == key).map(|known| known.help).unwrap_or_default();
         Self::value(
             origin,
             key,
@@ -124,11 +124,15 @@ impl ConfigError {
         )
     }
 
-    pub(super) fn unknown_key(origin: &str, key: &str) -> Self {
+    pub(super) fn unknown_key(origin: &str, key: &str, config: &Config) -> Self {
         let mend = if key == "preset" {
             "choose a preset with --preset, or with preset = \"NAME\" at the top of a file".to_owned()
+        } else if let others @ [_, ..] = &MethodConfig::methods_with(key)[..] {
+            let own = config.method.keys();
+            let own: Vec<&str> = own.iter().filter_map(|key| key.name.strip_prefix("method.")).collect();
+            format!("it is a key of {}; {} has {}", others.join(", "), config.method.name(), own.join(", "))
         } else {
-            match nearest(key) {
+            match nearest(key, config) {
                 Some(known) => format!("did you mean {known}?"),
                 None => "the sections are data, augment, model, method, optim, run".to_owned(),
             }
@@ -142,10 +146,11 @@ fn one_line(text: &str) -> String {
 }
 
 /// The known key that is closest to `key`, also where only the section is missing or wrong; `None` where none is close.
-fn nearest(key: &str) -> Option<String> {
+fn nearest(key: &str, config: &Config) -> Option<String> {
     let last = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
     let field = last(key);
-    Config::keys()
+    config
+        .keys()
         .into_iter()
         .map(|known| {
             let whole = 2 * distance(key, &known.name);

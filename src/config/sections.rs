@@ -1,8 +1,6 @@
 //! The sections of a configuration file. The doc comment of a field is also its help text on the command line and in a window, and
 //! its default stands beside it: one place to read and to change.
 
-use serde::{Deserialize, Serialize};
-
 use super::MemoryLimit;
 
 /// One configuration key and what it means.
@@ -29,8 +27,9 @@ pub enum Kind {
     Optional,
 }
 
-/// The kind of a field, from its type.
-trait Field {
+/// What may be the type of a key.
+pub trait Field {
+    /// What a form needs to know of it.
     const KIND: Kind = Kind::Text;
 }
 
@@ -48,11 +47,13 @@ impl Field for MemoryLimit {}
 impl<const N: usize> Field for [f64; N] {}
 impl Field for Vec<usize> {}
 
-/// Declares a section: the struct with its serde form, its defaults, and `keys()` from the doc comments.
+/// Declares a section: the struct with its serde form, its defaults, and `keys()` from the doc comments. A method declares its keys as
+/// a section called `method`.
+#[macro_export]
 macro_rules! section {
     ($(#[$outer:meta])* $name:ident = $section:literal { $( $(#[doc = $help:literal])+ $field:ident: $kind:ty = $default:expr, )+ }) => {
         $(#[$outer])*
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, ::serde::Serialize, ::serde::Deserialize)]
         #[serde(default, deny_unknown_fields)]
         pub struct $name { $( $(#[doc = $help])+ pub $field: $kind, )+ }
 
@@ -64,11 +65,11 @@ macro_rules! section {
 
         impl $name {
             /// The section's keys with their help texts.
-            pub fn keys() -> Vec<Key> {
-                vec![$( Key {
+            pub fn keys() -> Vec<$crate::config::Key> {
+                vec![$( $crate::config::Key {
                     name: concat!($section, ".", stringify!($field)).to_owned(),
                     help: [$( $help ),+].map(str::trim).join(" "),
-                    kind: <$kind as Field>::KIND,
+                    kind: <$kind as $crate::config::Field>::KIND,
                 } ),+]
             }
         }
@@ -76,10 +77,11 @@ macro_rules! section {
 }
 
 /// Declares an enumeration whose values have one spelling in files, flags and messages.
+#[macro_export]
 macro_rules! choices {
     ($(#[$outer:meta])* $name:ident { $( $(#[$inner:meta])* $variant:ident = $text:literal, )+ }) => {
         $(#[$outer])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ::serde::Serialize, ::serde::Deserialize)]
         pub enum $name { $( $(#[$inner])* #[serde(rename = $text)] $variant, )+ }
 
         impl $name {
@@ -97,8 +99,8 @@ macro_rules! choices {
             }
         }
 
-        impl Field for $name {
-            const KIND: Kind = Kind::Choice(&[$( $text ),+]);
+        impl $crate::config::Field for $name {
+            const KIND: $crate::config::Kind = $crate::config::Kind::Choice(&[$( $text ),+]);
         }
 
         impl std::fmt::Display for $name {
@@ -109,7 +111,7 @@ macro_rules! choices {
     };
 }
 
-choices! {
+crate::choices! {
     /// Backbone. Blocks as in "Deep Residual Learning" (He et al. 2015), in torchvision's arrangement.
     Arch {
         /// Basic blocks 2,2,2,2.
@@ -145,7 +147,7 @@ impl Arch {
     }
 }
 
-choices! {
+crate::choices! {
     /// The first layers of the backbone.
     Stem {
         /// 3x3 convolution with stride 1, no pooling: for images up to about 64 pixels.
@@ -155,63 +157,7 @@ choices! {
     }
 }
 
-choices! {
-    /// The self-supervised method.
-    Method {
-        /// SimSiam (Chen & He 2020).
-        Simsiam = "simsiam",
-    }
-}
-
-choices! {
-    /// The predictor h (paper §4.2, Table 1).
-    Predictor {
-        /// Two layers, trained.
-        Mlp = "mlp",
-        /// None: the loss compares the projections (Table 1a).
-        None = "none",
-        /// Two layers that keep their random initialisation (Table 1b).
-        Frozen = "frozen",
-    }
-}
-
-choices! {
-    /// What the loss compares with (paper §4.5).
-    Similarity {
-        /// Minus the cosine similarity.
-        Cosine = "cosine",
-        /// Cross-entropy of softmax(z) and softmax(p).
-        CrossEntropy = "cross_entropy",
-    }
-}
-
-choices! {
-    /// Which pairs of views enter the loss (paper §4.6).
-    Symmetry {
-        /// Both directions, half each.
-        Symmetric = "symmetric",
-        /// One direction.
-        Asymmetric = "asymmetric",
-        /// One direction on two pairs an image.
-        Asymmetric2x = "asymmetric_2x",
-    }
-}
-
-choices! {
-    /// Where the projector and predictor have batch normalisation (paper §4.4, Table 3).
-    BatchNormPlacement {
-        /// Nowhere (Table 3a).
-        None = "none",
-        /// On hidden layers (Table 3b).
-        Hidden = "hidden",
-        /// On hidden layers and the projector's output (Table 3c).
-        Default = "default",
-        /// On every layer, the predictor's output too (Table 3d).
-        All = "all",
-    }
-}
-
-choices! {
+crate::choices! {
     /// How often the cosine schedule moves the learning rate.
     Schedule {
         /// Every step.
@@ -221,7 +167,7 @@ choices! {
     }
 }
 
-choices! {
+crate::choices! {
     /// Number format of activations and their gradients on the GPU. Arithmetic and everything else is in f32.
     Precision {
         /// 32-bit floats.
@@ -231,7 +177,7 @@ choices! {
     }
 }
 
-section! {
+crate::section! {
     /// Section `[data]`.
     DataConfig = "data" {
         /// Where the images come from: demo, a folder, or KIND:PATH (folder, idx, cifar10, cifar100, stl10, pack, parquet).
@@ -249,39 +195,7 @@ section! {
     }
 }
 
-section! {
-    /// Section `[augment]`: torchvision's transforms with the authors' values (paper App. A) as defaults, without blur.
-    AugmentConfig = "augment" {
-        /// Smallest and largest part of the image's area that a random crop keeps, 0 < low <= high <= 1.
-        crop_scale: [f64; 2] = [0.2, 1.0],
-        /// Smallest and largest width/height of a crop before it is resized, log-uniform, 0 < low <= high.
-        crop_ratio: [f64; 2] = [3.0 / 4.0, 4.0 / 3.0],
-        /// Probability of a horizontal flip, 0 to 1.
-        flip: f64 = 0.5,
-        /// Probability that the colours are jittered at all, 0 to 1.
-        jitter_probability: f64 = 0.8,
-        /// Strength s of the brightness jitter: a factor from [max(0, 1 - s), 1 + s]; 0 is off.
-        brightness: f64 = 0.4,
-        /// Strength of the contrast jitter, as brightness.
-        contrast: f64 = 0.4,
-        /// Strength of the saturation jitter, as brightness.
-        saturation: f64 = 0.4,
-        /// Largest hue shift as a part of the colour circle, 0 to 0.5.
-        hue: f64 = 0.1,
-        /// Probability of turning the view gray, 0 to 1.
-        grayscale: f64 = 0.2,
-        /// Probability of a Gaussian blur, 0 to 1 (the authors: 0.5 on ImageNet, none on CIFAR).
-        blur_probability: f64 = 0.0,
-        /// Smallest and largest standard deviation of the blur in pixels of the view, 0 < low <= high <= 64.
-        blur_sigma: [f64; 2] = [0.1, 2.0],
-        /// Mean of red, green, blue to subtract, for pixels in 0 to 1 (default: ImageNet's).
-        mean: [f64; 3] = [0.485, 0.456, 0.406],
-        /// Standard deviation of red, green, blue to divide by, above 0 (default: ImageNet's).
-        std: [f64; 3] = [0.229, 0.224, 0.225],
-    }
-}
-
-section! {
+crate::section! {
     /// Section `[model]`.
     ModelConfig = "model" {
         /// Backbone: resnet18, resnet34, resnet50, resnet101 or resnet_tiny.
@@ -333,39 +247,7 @@ impl ModelConfig {
     }
 }
 
-section! {
-    /// Section `[method]`.
-    MethodConfig = "method" {
-        /// Method: simsiam.
-        name: Method = Method::Simsiam,
-        /// Whether the gradient stops at the target branch; without it the network collapses (paper §4.1).
-        stop_gradient: bool = true,
-        /// Predictor: mlp, none or frozen (paper Table 1).
-        predictor: Predictor = Predictor::Mlp,
-        /// Similarity in the loss: cosine or cross_entropy (paper §4.5).
-        similarity: Similarity = Similarity::Cosine,
-        /// Pairs of views in the loss: symmetric, asymmetric, or asymmetric_2x with two pairs an image (paper §4.6).
-        symmetry: Symmetry = Symmetry::Symmetric,
-        /// Batch normalisation in projector and predictor: none, hidden, default or all (paper Table 3).
-        batch_norm: BatchNormPlacement = BatchNormPlacement::Default,
-        /// Steps whose targets are computed at once, with the weights before the first of them (paper §5.2); 1 is SimSiam, 0 is an epoch.
-        alternation: usize = 1,
-        /// What a moving average of an image's targets keeps in a step, 0 to below 1 (paper §5.2: 0.8, without predictor); 0 is SimSiam.
-        target_momentum: f64 = 0.0,
-    }
-}
-
-impl MethodConfig {
-    /// Views of an image in a step.
-    pub fn views(&self) -> usize {
-        match self.symmetry {
-            Symmetry::Symmetric | Symmetry::Asymmetric => 2,
-            Symmetry::Asymmetric2x => 4,
-        }
-    }
-}
-
-section! {
+crate::section! {
     /// Section `[optim]`.
     OptimConfig = "optim" {
         /// Base learning rate, 0 or more; the rate used is this times batch_size / 256 (paper §3: 0.05).
@@ -387,7 +269,7 @@ section! {
     }
 }
 
-section! {
+crate::section! {
     /// Section `[run]`.
     RunConfig = "run" {
         /// Seed of every random number, 0 to 2^63 - 1.

@@ -21,11 +21,14 @@ fn keys_are_those_of_the_file() {
         .iter()
         .flat_map(|(section, fields)| fields.as_table().unwrap().keys().map(move |field| format!("{section}.{field}")))
         .collect();
-    let mut known: Vec<String> = Config::keys().into_iter().map(|key| key.name).collect();
+    let mut known: Vec<String> = Config::default().keys().into_iter().map(|key| key.name).collect();
     in_file.sort();
     known.sort();
+    // What differs from view to view is left out where nothing does.
+    known.retain(|key| !key.starts_with("augment.second.") && !key.starts_with("augment.small."));
+    in_file.retain(|key| !matches!(key.as_str(), "augment.second" | "augment.small"));
     assert_eq!(in_file, known);
-    assert!(Config::keys().iter().all(|key| key.help.len() > 8 && !key.help.contains('\n')));
+    assert!(Config::default().keys().iter().all(|key| key.help.len() > 8 && !key.help.contains('\n')));
 }
 
 #[test]
@@ -88,7 +91,8 @@ fn single_assignments() {
     assert_eq!((config.optim.lr, config.optim.weight_decay), (0.1, 0.5));
     assert_eq!(config.data.source, "idx:/some where/else");
     assert_eq!((config.model.blocks(), config.model.feature_width()), (vec![2, 1], 128));
-    assert_eq!((config.method.stop_gradient, config.method.predictor), (false, Predictor::None));
+    let text = |key| config.text(key).unwrap();
+    assert_eq!((text("method.stop_gradient").as_str(), text("method.predictor").as_str()), ("false", "none"));
     assert_eq!((config.optim.schedule, config.augment.crop_scale), (Schedule::Epoch, [0.08, 1.0]));
     config.validate().unwrap();
 
@@ -178,6 +182,7 @@ fn values_out_of_range() {
         ("augment.jitter_probability=-0.1", "a probability must be 0 to 1"),
         ("augment.grayscale=nan", "a probability must be 0 to 1"),
         ("augment.blur_probability=2", "a probability must be 0 to 1"),
+        ("augment.solarize=-1", "a probability must be 0 to 1"),
         ("augment.brightness=-1", "a strength must be 0 (off) or more"),
         ("augment.contrast=inf", "a strength must be 0 (off) or more"),
         ("augment.hue=0.6", "a hue shift must be 0 (off) to 0.5"),
@@ -228,4 +233,56 @@ fn the_data_must_fill_a_batch() {
         "data: optim.batch_size = 64: a batch is larger than the 63 training images; set it to 63 or less (--batch-size 63)"
     );
     assert!(text(config.check_against(1).unwrap_err()).contains("1 training images"));
+}
+
+#[test]
+fn the_second_view_and_small_crops_differ_where_they_say_so() {
+    let plain = Config::default().augment;
+    assert_eq!(plain.second_view(), plain.first_view());
+    let file = "[augment]\nflip = 0.25\n[augment.second]\nblur_probability = 0.1\nsolarize = 0.2\n[augment.small]\ncount = 6\nsize = 18\n";
+    let mut config = Config::from_toml(file, "my.toml").unwrap();
+    let (first, second, small) =
+        (config.augment.first_view(), config.augment.second_view(), config.augment.small_crop());
+    assert_eq!(first, AugmentConfig { flip: 0.25, ..AugmentConfig::default() });
+    assert_eq!(second, AugmentConfig { blur_probability: 0.1, solarize: 0.2, ..first.clone() });
+    assert_eq!(small, AugmentConfig { crop_scale: [0.05, 0.14], ..first });
+    let back = Config::from_toml(&config.to_toml().unwrap(), "back").unwrap();
+    assert_eq!(back, config.resolved());
+
+    config.set("augment.second.solarize=.3").unwrap();
+    config.set("augment.small.crop_scale=[0.08, 0.5]").unwrap();
+    config.set("augment.small.jitter_probability=1").unwrap();
+    assert_eq!(config.augment.second.solarize, Some(0.3));
+    assert_eq!(config.augment.small_crop().crop_scale, [0.08, 0.5]);
+    assert_eq!(config.text("augment.second.solarize").as_deref(), Some("0.3"));
+    assert_eq!(config.text("augment.second.flip").as_deref(), Some(""));
+    config.clear("augment.second.solarize");
+    config.clear("augment.small.crop_scale");
+    assert_eq!((config.augment.second.solarize, config.augment.small.crop_scale), (None, Some([0.05, 0.14])));
+    config.validate().unwrap();
+
+    config.set("data.image_size=16").unwrap();
+    assert_eq!(
+        text(config.validate().unwrap_err()),
+        "configuration: augment.small.size = 18: small crops must not be larger than the views, 16 pixels; set it to 16 or less"
+    );
+    for (assignment, message) in [
+        ("augment.second.flip=2", "--set: augment.second.flip = 2: a probability must be 0 to 1"),
+        ("augment.small.count=65", "--set: augment.small.count = 65: an image has 0 (none) to 64 small crops"),
+        ("augment.small.size=0", "must be 1 to 4096 pixels"),
+        ("augment.second.blur_sigma=[0, 2]", "augment.second.blur_sigma = [0, 2]: write [low, high] in pixels"),
+        ("augment.second.crop_scale=0.5", "expected a list of 2 numbers"),
+        ("augment.second.hue=wide", "augment.second.hue = \"wide\": expected a number (Second view: Largest hue shift"),
+        ("augment.second.mean=[0, 0, 0]", "unknown key augment.second.mean; did you mean augment.mean?"),
+        ("augment.third.flip=0", "unknown key augment.third.flip"),
+        ("augment.second=1", "unknown key augment.second"),
+    ] {
+        let error = set_error(assignment);
+        assert!(error.contains(message), "{assignment}: {error}");
+    }
+    assert!(file_error("[augment]\nsecond = 3\n").contains("augment.second = 3: a section: write [augment.second]"));
+    // A wrong value is blamed once, not on each view that inherits it.
+    let mut config = Config::default();
+    config.augment.flip = 2.0;
+    assert_eq!(config.problems().len(), 1);
 }

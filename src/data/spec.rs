@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use super::DataError;
 use super::format::{cifar, folder, idx, pack, parquet, stl10};
+use crate::paths::native;
 
 /// Which data set, as after `--data` and in `data.source`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,8 +43,8 @@ impl FromStr for Spec {
             return Ok(Self::Demo);
         }
         let (kind, folder) = match text.split_once(':') {
-            Some((kind, folder)) if kind.len() > 1 && !kind.contains(['/', '\\', '.']) => (kind, PathBuf::from(folder)),
-            _ => return Ok(Self::Folder(PathBuf::from(text))),
+            Some((kind, folder)) if kind.len() > 1 && !kind.contains(['/', '\\', '.']) => (kind, native(folder)),
+            _ => return Ok(Self::Folder(native(text))),
         };
         if folder.as_os_str().is_empty() {
             return Err(DataError::NoFolder { folder: PathBuf::from(text) });

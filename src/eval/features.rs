@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::EvalError;
-use crate::augment::{Feed, Loader, Pace, ViewOptions, Views, views};
+use crate::augment::{Feed, Loader, Pace, ViewGroup, ViewOptions, Views, views};
 use crate::config::Config;
 use crate::data::ImageSet;
 use crate::gpu::Gpu;
 use crate::graph::{Choices, Graph, Program, Store, Tensor};
-use crate::method::simsiam;
+use crate::method;
 use crate::model::Parameters;
 use crate::ops;
 
@@ -70,11 +70,11 @@ impl FeaturePlan {
         let batch = batch.max(1);
         let mut graph = Graph::new();
         let size = config.data.image_size;
-        let feed = Feed::streamed(&mut graph, one_size, batch, size);
+        let feed = Feed::streamed(&mut graph, one_size, &[ViewGroup::new(config, &[0])], batch);
         let options = ViewOptions::evaluation(&config.augment);
-        let images = views(&mut graph, feed.bytes, feed.table, size, &options)?;
+        let images = views(&mut graph, feed.bytes, feed.tables[0], size, &options)?;
         let projector = outputs.contains(&Output::Projector);
-        let network = simsiam::evaluation(&mut graph, images, config, parameters, projector)?;
+        let network = method::evaluation(&mut graph, images, config, parameters, projector)?;
         let mut tensors = Vec::new();
         for output in outputs {
             let mut tensor = match output {
@@ -175,13 +175,13 @@ impl Features {
 
     /// All images of a set, as they are evaluated.
     pub fn loader(&self, set: &Arc<dyn ImageSet>) -> Loader {
-        self.loader_of(set, Views::Evaluation, 0..set.len() as u64)
+        self.loader_of(set, Views::Evaluation { size: self.plan.size }, 0..set.len() as u64)
     }
 
     /// Places `range` of what is wanted of a set, one view an image, cropped and flipped at the most.
     pub fn loader_of(&self, set: &Arc<dyn ImageSet>, views: Views, range: Range<u64>) -> Loader {
-        let FeaturePlan { size, unreadable, pace, .. } = self.plan;
-        Loader::new(set.clone(), views, size, unreadable, pace, range)
+        let FeaturePlan { unreadable, pace, .. } = self.plan;
+        Loader::new(set.clone(), views, unreadable, pace, range)
     }
 
     /// Computes the features of the next images, and says which these are: none at the end. In the place of one that cannot be read is

@@ -10,7 +10,7 @@ use super::features::{FeaturePlan, FeatureTable, Features, Output};
 use super::knn::{classes, missing};
 use super::probe::{Probe, ProbeOptimizer, ProbePlan};
 use super::{EvalError, Scores};
-use crate::augment::{Loader, Views};
+use crate::augment::{Loader, ViewGroup, Views};
 use crate::config::{AugmentConfig, Config};
 use crate::data::{Dataset, ImageSet, Sequence, steps_per_epoch};
 use crate::graph::Store;
@@ -178,8 +178,8 @@ pub fn linear(
     let mut source = match cached {
         Some(table) => Source::Cached { labels: labels(&**set, &table.images), table, sequence },
         None => {
-            let views =
-                Views::Training { sequence, seed: options.seed, augment: Box::new(crops(&config.augment)), count: 1 };
+            let crops = Config { augment: crops(&config.augment), ..config.clone() };
+            let views = Views::Training { groups: vec![ViewGroup::new(&crops, &[0])], sequence, seed: options.seed };
             let places = 0..(options.epochs * steps * batch) as u64;
             Source::Made(features.loader_of(set, views, places))
         }
@@ -236,6 +236,7 @@ fn crops(config: &AugmentConfig) -> AugmentConfig {
         jitter_probability: 0.0,
         grayscale: 0.0,
         blur_probability: 0.0,
+        solarize: 0.0,
         ..config.clone()
     }
 }

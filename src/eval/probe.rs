@@ -113,12 +113,20 @@ impl ProbePlan {
         for ((parameter, momentum), gradient) in [w, b].into_iter().zip(momenta).zip(gradients) {
             let Some(gradient) = gradient else { continue };
             let mut inputs = vec![gradient, rates];
-            let trusted = self.optimizer == ProbeOptimizer::Lars;
-            if trusted {
-                let op = ops::TrustRatio { groups, trust: TRUST };
+            let groups = ops::Groups::Columns(groups);
+            let lars = self.optimizer == ProbeOptimizer::Lars;
+            if lars {
+                let op = ops::LarsScale {
+                    groups: groups.clone(),
+                    trust: TRUST,
+                    weight_decay: 0.0,
+                    eps: ops::LarsScale::EPS,
+                    scaled: false,
+                };
                 inputs.push(graph.add_one(op, &[parameter, gradient])?);
             }
-            let op: Arc<dyn Op> = Arc::new(ops::GroupSgd { groups, momentum: MOMENTUM, trusted });
+            let op: Arc<dyn Op> =
+                Arc::new(ops::Sgd { momentum: MOMENTUM, weight_decay: 0.0, groups, lars, scaled: false });
             graph.add_updating(op, &inputs, &[parameter, momentum])?;
         }
         Ok(Step { graph, features, labels, rates, losses })

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::ExperimentError;
-use crate::config::Config;
+use crate::config::{Config, lookup};
 
 /// Names and texts of the paper's experiments, in the paper's order.
 const BUILT_IN: [(&str, &str); 9] = [
@@ -155,7 +155,9 @@ impl Definition {
             })?;
             config.assign(&origin, key, &value)?;
         }
-        for (key, value) in &variant.set {
+        // A method's keys follow from its name.
+        let (names, others): (Vec<_>, Vec<_>) = variant.set.iter().partition(|(key, _)| *key == "method.name");
+        for (key, value) in names.into_iter().chain(others) {
             config.assign(&origin, key, &value.to_string())?;
         }
         config.validate()?;
@@ -166,7 +168,7 @@ impl Definition {
     pub fn label(variant: &Variant, config: &Config) -> String {
         let values = Table::try_from(config).unwrap_or_default();
         let mut label = variant.label.clone();
-        for key in Config::keys() {
+        for key in config.keys() {
             let place = format!("{{{}}}", key.name);
             if label.contains(&place) {
                 label = label.replace(&place, &value_text(&values, &key.name));
@@ -185,11 +187,6 @@ impl Claim {
         };
         [Some(one), two].into_iter().flatten().map(String::as_str)
     }
-}
-
-fn lookup<'a>(values: &'a Table, key: &str) -> Option<&'a Value> {
-    let (section, field) = key.split_once('.')?;
-    values.get(section)?.get(field)
 }
 
 /// A key's value as people write it: strings without quotes.

@@ -136,8 +136,14 @@ fn runs_in(folder: &Path) -> Result<Vec<History>, ExperimentError> {
 pub(super) fn differences(configs: &[&Config]) -> Vec<(String, Vec<String>)> {
     let tables: Vec<Table> =
         (configs.iter()).map(|config| Table::try_from(config.resolved()).unwrap_or_default()).collect();
-    let keys = Config::keys().into_iter().map(|key| key.name);
-    keys.filter(|key| !FREE.contains(&key.as_str()))
+    let mut keys: Vec<String> = Vec::new();
+    for key in configs.iter().flat_map(|config| config.keys()) {
+        if !keys.contains(&key.name) {
+            keys.push(key.name);
+        }
+    }
+    keys.into_iter()
+        .filter(|key| !FREE.contains(&key.as_str()))
         .map(|key| {
             let values: Vec<String> = tables.iter().map(|table| value_text(table, &key)).collect();
             (key, values)

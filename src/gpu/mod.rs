@@ -4,6 +4,7 @@
 //! compiled once. A [`Plan`] is a list of dispatches recorded once and replayed every step.
 
 mod adapter;
+mod compose;
 mod device;
 mod error;
 mod kernel;
@@ -16,7 +17,7 @@ mod roofline;
 pub mod shader;
 mod timestamps;
 
-pub use adapter::{AdapterReport, Coop, Tier, adapters, chosen, is_software};
+pub use adapter::{AdapterReport, Coop, DXC, FXC, Tier, adapters, chosen, is_software};
 pub use device::{Gpu, GpuOptions};
 pub use error::GpuError;
 pub use kernel::{Kernel, Value};

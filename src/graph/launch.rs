@@ -1,7 +1,7 @@
 //! How a node comes to the device: its kernels, what they bind, and the memory between them.
 
 use super::Shape;
-use crate::gpu::Kernel;
+use crate::gpu::{Binding, Buffer, Gpu, GpuError, Kernel};
 
 /// The shapes around a node.
 #[derive(Debug, Clone)]
@@ -27,6 +27,7 @@ pub(super) enum Role {
     Output(usize),
     Update(usize),
     Scratch(usize),
+    Table(usize),
 }
 
 /// Which tensor of its node a kernel binds.
@@ -69,12 +70,30 @@ pub struct Launch {
     pub slots: Vec<Slot>,
     /// How many workgroups.
     pub workgroups: [u32; 3],
+    /// Words that the kernel reads and nothing writes.
+    pub tables: Vec<Vec<u32>>,
 }
 
 impl Launch {
     /// A launch.
     pub fn new(kernel: Kernel, slots: impl Into<Vec<Slot>>, workgroups: [u32; 3]) -> Launch {
-        Launch { kernel, slots: slots.into(), workgroups }
+        Launch { kernel, slots: slots.into(), workgroups, tables: Vec::new() }
+    }
+
+    /// Binds `words`, not empty, after the other slots: what does not change from run to run and is too long for constants.
+    #[must_use]
+    pub fn table(mut self, words: Vec<u32>) -> Launch {
+        self.slots.push(Slot { role: Role::Table(self.tables.len()), part: None });
+        self.tables.push(words);
+        self
+    }
+
+    /// Table `i` on a device.
+    pub(super) fn bind_table(&self, gpu: &Gpu, i: usize) -> Result<Binding, GpuError> {
+        let words = self.tables[i].len().next_multiple_of(4);
+        let buffer = Buffer::new(gpu, self.kernel.shader, words)?;
+        buffer.write(gpu, 0, &self.tables[i]);
+        Ok(Binding { buffer, offset: 0, words })
     }
 }
 

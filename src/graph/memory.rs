@@ -278,6 +278,8 @@ impl Graph {
                 _ => {}
             }
         }
+        let tables = lowered.iter().flat_map(|node| &node.launches).flat_map(|launch| &launch.tables);
+        memory.fixed += tables.map(|words| words.len() as u64 * 4).sum::<u64>();
         let scratch = scratch_of(&lowered);
         memory.buffers = self.assign_with(&scratch).buffers;
         memory.pool = memory.buffers.iter().map(|&words| words as u64 * 4).sum();
@@ -287,15 +289,16 @@ impl Graph {
 }
 
 impl Slot {
-    /// The item of the pool, or the tensor, that this slot of a node binds.
-    pub(super) fn item(&self, graph: &Graph, index: usize) -> Item {
+    /// The item of the pool, or the tensor, that this slot of a node binds; an error with the index of a table of its launch.
+    pub(super) fn item(&self, graph: &Graph, index: usize) -> Result<Item, usize> {
         let node = &graph.nodes[index];
-        match self.role {
+        Ok(match self.role {
             Role::Input(i) => Item::Tensor(node.inputs[i]),
             Role::Output(i) => Item::Tensor(node.outputs[i]),
             Role::Update(i) => Item::Tensor(node.updates[i]),
             Role::Scratch(i) => Item::Scratch(index, i),
-        }
+            Role::Table(i) => return Err(i),
+        })
     }
 }
 

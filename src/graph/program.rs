@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::memory::Item;
-use super::{Array, Graph, GraphError, Layout, Memory, Place, Shape, Store, Target, Tensor};
+use super::{Array, Graph, GraphError, Layout, Memory, Place, Shape, Slot, Store, Target, Tensor};
 use crate::gpu::{Binding, Buffer, Dispatch, Gpu, GpuError, Plan, PlanBuilder, Readback};
 
 /// A compiled graph.
@@ -76,24 +76,21 @@ impl Program {
             let workers = lowered.launches.iter().filter(|l| working(l.kernel.shader));
             let flops = node.op.flops(&graph.io(node)) as f64 / workers.count().max(1) as f64;
             for launch in &lowered.launches {
-                let bindings: Vec<Binding> = launch
-                    .slots
-                    .iter()
-                    .map(|slot| {
-                        let item = slot.item(graph, index);
-                        let mut binding = match item {
-                            Item::Tensor(t) => bound[&t].0.clone(),
-                            Item::Scratch(_, i) => {
-                                let (buffer, offset) = assignment.of[&item];
-                                Binding { buffer: pool[buffer].clone(), offset, words: lowered.scratch[i].max(4) }
-                            }
-                        };
-                        if let Some((offset, words)) = slot.part {
-                            binding = Binding { offset: binding.offset + offset, words, ..binding };
+                let binding = |slot: &Slot| -> Result<Binding, GpuError> {
+                    let mut binding = match slot.item(graph, index) {
+                        Ok(Item::Tensor(t)) => bound[&t].0.clone(),
+                        Ok(item @ Item::Scratch(_, i)) => {
+                            let (buffer, offset) = assignment.of[&item];
+                            Binding { buffer: pool[buffer].clone(), offset, words: lowered.scratch[i].max(4) }
                         }
-                        binding
-                    })
-                    .collect();
+                        Err(i) => launch.bind_table(&gpu, i)?,
+                    };
+                    if let Some((offset, words)) = slot.part {
+                        binding = Binding { offset: binding.offset + offset, words, ..binding };
+                    }
+                    Ok(binding)
+                };
+                let bindings = launch.slots.iter().map(binding).collect::<Result<Vec<Binding>, GpuError>>()?;
                 builder.push(&Dispatch {
                     kernel: launch.kernel.clone(),
                     bindings,

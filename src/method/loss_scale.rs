@@ -57,8 +57,8 @@ impl LossScale {
 
     /// Adds the node that looks at the gradients and moves `scale`; what the optimiser multiplies the gradients with.
     pub(super) fn follow(graph: &mut Graph, scale: Tensor, parameters: &Parameters) -> Result<Tensor, GraphError> {
-        let words = Shape::rows([parameters.words(Arena::Parameters)]);
-        let gradients = graph.state(Arena::GRADIENTS, words, Arena::GRADIENTS, 0);
+        let words = Shape::rows([parameters.words(Arena::PARAMETERS)]);
+        let gradients = graph.state(Arena::GRADIENTS.0, words, Arena::GRADIENTS.0, 0);
         let good_steps = graph.state("good steps", Shape::rows([1]), ARENA, GOOD_STEPS);
         let op: Arc<dyn Op> =
             Arc::new(ops::LossScale { interval: LossScale::INTERVAL, least: LossScale::LEAST, most: LossScale::MOST });

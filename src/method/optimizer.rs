@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::config::OptimConfig;
 use crate::graph::{Graph, GraphError, Op, Place, Shape, Tensor};
-use crate::model::{Arena, Parameters};
+use crate::model::{Arena, Parameters, RateGroup};
 use crate::ops;
 
 /// Adds the gradients of `scale` (1 where there is none) times `loss` with respect to the trained tensors of a graph (indices of entries and their tensors), each
@@ -31,13 +31,13 @@ pub(super) fn gradients(
             let zero = graph.constant(0.0, entry.shape.clone());
             *gradient = graph.add_one(ops::Add, &[*gradient, zero])?;
         }
-        graph.place(*gradient, Arena::GRADIENTS, entry.offset);
+        graph.place(*gradient, Arena::GRADIENTS.0, entry.offset);
         placed.push(*gradient);
     }
     Ok(gradients)
 }
 
-/// Adds SGD over all trained parameters, with `rates` `[2]`: that of the encoder and that of the predictor. Gradients of a scaled
+/// Adds SGD over all trained parameters, with `rates` `[2]`, one a [`RateGroup`]. Gradients of a scaled
 /// loss are first multiplied by `inverse` `[1]`; where that is 0, the step is skipped.
 pub(super) fn sgd(
     graph: &mut Graph,
@@ -46,18 +46,25 @@ pub(super) fn sgd(
     config: &OptimConfig,
     parameters: &Parameters,
 ) -> Result<(), GraphError> {
-    let words = parameters.words(Arena::Parameters);
-    let mut arena = |name: &'static str| graph.state(name, Shape::rows([words]), name, 0);
+    let words = parameters.words(Arena::PARAMETERS);
+    let mut arena = |Arena(name)| graph.state(name, Shape::rows([words]), name, 0);
     let gradients = arena(Arena::GRADIENTS);
-    let updates = [arena(Arena::Parameters.name()), arena(Arena::MOMENTUM)];
+    let updates = [arena(Arena::PARAMETERS), arena(Arena::MOMENTUM)];
     let op: Arc<dyn Op> = Arc::new(ops::Sgd {
         momentum: config.momentum as f32,
         weight_decay: config.weight_decay as f32,
-        split: parameters.split(),
+        groups: groups(parameters),
+        lars: false,
         scaled: inverse.is_some(),
     });
     let mut inputs = vec![gradients, rates];
     inputs.extend(inverse);
     graph.add_updating(op, &inputs, &updates)?;
     Ok(())
+}
+
+/// Every part of the parameters with the rate of its group.
+fn groups(parameters: &Parameters) -> ops::Groups {
+    let segment = |(end, rate): (usize, RateGroup)| ops::Segment { end, rate: rate as usize, decay: true, lars: false };
+    ops::Groups::Segments(parameters.rate_groups().into_iter().map(segment).collect())
 }

@@ -1,235 +1,303 @@
 //! SimSiam (Chen & He, "Exploring Simple Siamese Representation Learning", 2020): two views through one encoder, a predictor
-//! on one side, no gradient on the other.
+//! on one side, no gradient on the other:
+//!
+//! L = D(p1, stopgrad(z2)) / 2 + D(p2, stopgrad(z1)) / 2
+//!
+//! (paper Eq. 4; only D(p1, stopgrad(z2)) where `method.symmetry` is `asymmetric`, and of two pairs of views where it is
+//! `asymmetric_2x`; other targets than z where [`Targets`] says so).
 
-use super::{LossScale, Targets, optimizer, watch};
-use crate::config::{self, Config, Similarity, Symmetry};
-use crate::graph::{Graph, GraphError, Precision, Shape, Tensor};
-use crate::model::{self, Builder, Mode, Parameters};
-use crate::ops;
+use super::targets::Targets;
+use super::{Advice, AlarmKind, Health, Method, Objective, StepBuilder};
+use crate::augment::ViewGroup;
+use crate::config::{Config, Key, MethodSettings, Problem};
+use crate::graph::{Graph, GraphError, Tensor};
+use crate::model::{Affine, Bias, Mlp, RateGroup};
+use crate::{choices, ops, section};
 
 /// `F.cosine_similarity`'s default.
 const COSINE_EPS: f32 = 1e-8;
-/// `F.normalize`'s default.
-const NORMALIZE_EPS: f32 = 1e-12;
 
-/// The tensors of a training step that others look at. `N` images make `2N` rows: view 1 of all, then view 2 of all. Where an image has
-/// two pairs of views they make `4N`: the first of both pairs, then the second.
-#[derive(Debug, Clone)]
-pub struct Step {
-    /// `[1]`, kept.
-    pub loss: Tensor,
-    /// Projections `[2N, dim]`.
-    pub z: Tensor,
-    /// Predictions `[2N, dim]`.
-    pub p: Tensor,
-    /// Backbone features `[2N, F]`.
-    pub features: Tensor,
-    /// z / |z| `[2N, dim]`.
-    pub normalized_z: Tensor,
-    /// Standard deviation of every channel of z / |z| over the images, view 1: `[dim]`, kept.
-    pub output_std: Tensor,
-    /// Its mean over the channels `[1]`, kept: about 1/sqrt(dim) when healthy, 0 when z is constant.
-    pub mean_output_std: Tensor,
-    /// Learning rates of encoder and predictor `[2]`, written by the host before every step.
-    pub rates: Tensor,
-    /// Rows of the table of targets that serve the step, in words, written by the host before every step: see [`Targets::index`].
-    /// `None` where there is no table.
-    pub target_rows: Option<Tensor>,
-    /// What the loss is multiplied with before the backward pass where the run is in f16, `[1]`: state, see [`LossScale`].
-    pub loss_scale: Option<Tensor>,
-    /// The gradient of every trained entry (its index in [`Parameters::entries`]) that the loss depends on, times the loss scale
-    /// of the step.
-    pub gradients: Vec<(usize, Tensor)>,
-    /// What is watched of z and p.
-    pub outputs: watch::Outputs,
-    /// What is watched of the gradients.
-    pub gradient_norms: watch::Gradients,
-}
-
-impl Step {
-    /// What the host reads after every step: loss, mean output std, lengths of z and p, cosine of the views, norms of the gradients
-    /// and, where the loss is scaled, the scale and the factor that undoes it.
-    pub fn told(&self) -> Vec<Tensor> {
-        let (outputs, gradients) = (&self.outputs, &self.gradient_norms);
-        let mut told =
-            vec![self.loss, self.mean_output_std, outputs.z_norm, outputs.p_norm, outputs.view_cosine, gradients.norms];
-        told.extend(self.loss_scale);
-        told.extend(gradients.factor);
-        told
+choices! {
+    /// The predictor h (paper §4.2, Table 1).
+    Predictor {
+        /// Two layers, trained.
+        Mlp = "mlp",
+        /// None: the loss compares the projections (Table 1a).
+        None = "none",
+        /// Two layers that keep their random initialisation (Table 1b).
+        Frozen = "frozen",
     }
 }
 
-/// Adds one training step to a graph: `views` `[2N, S, S, 3]` through encoder, projector and predictor, the loss
-///
-/// L = D(p1, stopgrad(z2)) / 2 + D(p2, stopgrad(z1)) / 2
-///
-/// (paper Eq. 4; only D(p1, stopgrad(z2)) where `method.symmetry` is `asymmetric`, and of two pairs of views where it is
-/// `asymmetric_2x`; other targets than z where [`Targets`] says so), its gradients, and SGD. `images` are those of the whole training.
-/// New parameters are added to `parameters`.
-///
-/// Where `run.precision` is f16, encoder, projector and predictor keep activations and their gradients in f16. Loss and what is
-/// watched are computed in f32 from z and p, which cost little.
-pub fn training_step(
-    graph: &mut Graph,
-    views: Tensor,
-    images: usize,
-    config: &Config,
-    parameters: &mut Parameters,
-) -> Result<Step, GraphError> {
-    let batch = images_of(graph, views, config)?;
-    let mut builder = training(graph, parameters, config);
-    let (features, z) = encode(&mut builder, views, config)?;
-    let p = model::predictor(&mut builder, z, &config.model, &config.method)?;
-    let trained = builder.trained();
-
-    let in_f32 = |graph: &mut Graph, tensor| ops::cast(graph, tensor, Precision::F32);
-    let (p, z) = match p == z {
-        true => [in_f32(graph, z)?; 2].into(),
-        false => (in_f32(graph, p)?, in_f32(graph, z)?),
-    };
-    let normalized_z = graph.add_one(ops::L2Normalize { eps: NORMALIZE_EPS }, &[z])?;
-    let targets = graph.within("targets", |graph| {
-        let targets = Targets::of(config, images);
-        targets.add(graph, [z, normalized_z], config, images, parameters)
-    })?;
-    let loss = graph.within("loss", |graph| loss(graph, p, targets.target, config))?;
-    let output_std = graph.add_one(ops::ColumnStd { rows: batch }, &[normalized_z])?;
-    let mean = ops::Mean { count: config.model.dim, scale: 1.0 };
-    let mean_output_std = graph.add_one(mean, &[output_std])?;
-    for tensor in [loss, output_std, mean_output_std] {
-        graph.keep(tensor);
-    }
-    let outputs = graph.within("watched", |graph| watch::outputs(graph, [z, p, normalized_z], batch))?;
-
-    let loss_scale = (config.run.precision == config::Precision::F16).then(|| LossScale::scale(graph));
-    let gradients = optimizer::gradients(graph, loss, loss_scale, &trained, parameters)?;
-    let gradients =
-        trained.iter().zip(gradients).filter_map(|(&(index, _), gradient)| Some((index, gradient?))).collect();
-    let rates = graph.input("learning rates", Shape::rows([2]));
-    let inverse = match loss_scale {
-        Some(scale) => Some(LossScale::follow(graph, scale, parameters)?),
-        None => None,
-    };
-    let gradient_norms = graph.within("watched", |graph| watch::gradients(graph, inverse, parameters))?;
-    optimizer::sgd(graph, rates, inverse, &config.optim, parameters)?;
-    Ok(Step {
-        loss,
-        z,
-        p,
-        features,
-        normalized_z,
-        output_std,
-        mean_output_std,
-        rates,
-        target_rows: targets.index,
-        loss_scale,
-        gradients,
-        outputs,
-        gradient_norms,
-    })
-}
-
-/// Adds what computes the targets of a step ahead, for [`Targets::Ahead`]: `views` through encoder and projector, as in a step (batch norm
-/// by batch, running statistics moved), and the result to the table. The rows of the table to write, an input; `None` where the
-/// configuration computes none ahead.
-pub fn targets_ahead(
-    graph: &mut Graph,
-    views: Tensor,
-    images: usize,
-    config: &Config,
-    parameters: &mut Parameters,
-) -> Result<Option<Tensor>, GraphError> {
-    images_of(graph, views, config)?;
-    let mut builder = training(graph, parameters, config);
-    let (_, z) = encode(&mut builder, views, config)?;
-    let z = ops::cast(graph, z, Precision::F32)?;
-    let targets = Targets::of(config, images);
-    graph.within("targets", |graph| targets.write(graph, z, config, images, parameters))
-}
-
-/// Images of a batch of views.
-fn images_of(graph: &Graph, views: Tensor, config: &Config) -> Result<usize, GraphError> {
-    let (rows, count) = (graph.shape(views).dims()[0], config.method.views());
-    match rows / count {
-        images if images >= 2 && rows.is_multiple_of(count) => Ok(images),
-        _ => {
-            let reason = format!("{count} views of at least two images are wanted");
-            Err(GraphError::Shape {
-                label: "simsiam".to_owned(),
-                op: "training_step",
-                inputs: format!("{:?}", graph.shape(views)),
-                reason,
-            })
-        }
+choices! {
+    /// What the loss compares with (paper §4.5).
+    Similarity {
+        /// Minus the cosine similarity.
+        Cosine = "cosine",
+        /// Cross-entropy of softmax(z) and softmax(p).
+        CrossEntropy = "cross_entropy",
     }
 }
 
-fn training<'a>(graph: &'a mut Graph, parameters: &'a mut Parameters, config: &Config) -> Builder<'a> {
-    let views = config.method.views();
-    Builder::new(graph, parameters, Mode::Train { views })
+choices! {
+    /// Which pairs of views enter the loss (paper §4.6).
+    Symmetry {
+        /// Both directions, half each.
+        Symmetric = "symmetric",
+        /// One direction.
+        Asymmetric = "asymmetric",
+        /// One direction on two pairs an image.
+        Asymmetric2x = "asymmetric_2x",
+    }
 }
 
-/// Backbone features and projections of images, in the precision of the run.
-fn encode(builder: &mut Builder, images: Tensor, config: &Config) -> Result<(Tensor, Tensor), GraphError> {
-    let precision = match config.run.precision {
-        config::Precision::F32 => Precision::F32,
-        config::Precision::F16 => Precision::F16,
-    };
-    builder.within("encoder", |builder| {
-        let images = ops::cast(builder.graph, images, precision)?;
-        let features = model::features(builder, images, &config.model)?;
-        let z = model::projector(builder, features, &config.model, &config.method)?;
-        Ok((features, z))
-    })
+choices! {
+    /// Where the projector and predictor have batch normalisation (paper §4.4, Table 3).
+    BatchNormPlacement {
+        /// Nowhere (Table 3a).
+        None = "none",
+        /// On hidden layers (Table 3b).
+        Hidden = "hidden",
+        /// On hidden layers and the projector's output (Table 3c).
+        Default = "default",
+        /// On every layer, the predictor's output too (Table 3d).
+        All = "all",
+    }
 }
 
-/// D is the mean over the rows that count.
-fn loss(graph: &mut Graph, p: Tensor, target: Tensor, config: &Config) -> Result<Tensor, GraphError> {
-    let all = graph.shape(p).row_count();
-    let (rows, scale) = match config.method.similarity {
-        Similarity::Cosine => {
-            let cosine = ops::CosineSimilarity { eps: COSINE_EPS };
-            (graph.add_one(cosine, &[p, target])?, -1.0)
-        }
-        Similarity::CrossEntropy => (graph.add_one(ops::SoftCrossEntropy, &[p, target])?, 1.0),
-    };
-    let count = match config.method.symmetry {
-        Symmetry::Symmetric => all,
-        Symmetry::Asymmetric | Symmetry::Asymmetric2x => all / 2,
-    };
-    graph.add_one(ops::Mean { count, scale }, &[rows])
+section! {
+    /// SimSiam's keys, and the method.
+    SimSiam = "method" {
+        /// Whether the gradient stops at the target branch; without it the network collapses (paper §4.1).
+        stop_gradient: bool = true,
+        /// Predictor: mlp, none or frozen (paper Table 1).
+        predictor: Predictor = Predictor::Mlp,
+        /// Similarity in the loss: cosine or cross_entropy (paper §4.5).
+        similarity: Similarity = Similarity::Cosine,
+        /// Pairs of views in the loss: symmetric, asymmetric, or asymmetric_2x with two pairs an image (paper §4.6).
+        symmetry: Symmetry = Symmetry::Symmetric,
+        /// Batch normalisation in projector and predictor: none, hidden, default or all (paper Table 3).
+        batch_norm: BatchNormPlacement = BatchNormPlacement::Default,
+        /// Steps whose targets are computed at once, with the weights before the first of them (paper §5.2); 1 is SimSiam, 0 is an epoch.
+        alternation: usize = 1,
+        /// What a moving average of an image's targets keeps in a step, 0 to below 1 (paper §5.2: 0.8, without predictor); 0 is SimSiam.
+        target_momentum: f64 = 0.0,
+    }
 }
 
-/// What evaluation reads, both kept.
-#[derive(Debug, Clone)]
-pub struct Evaluation {
-    /// Backbone features `[N, F]`, not normalised.
-    pub features: Tensor,
-    /// Projections `[N, dim]`, where they were asked for.
-    pub z: Option<Tensor>,
-}
+impl MethodSettings for SimSiam {
+    const NAME: &'static str = "simsiam";
+    const SUMMARY: &'static str =
+        "SimSiam (Chen & He 2020): a predictor and a stop-gradient, without negatives or a momentum encoder";
 
-/// Adds the network in evaluation mode to a graph: `images` `[N, S, S, 3]`, batch norm with the running statistics. In f32
-/// whatever the run's precision: it keeps no activation for a backward pass, so f16 would save little memory, and figures of runs
-/// in both precisions are measured alike.
-pub fn evaluation(
-    graph: &mut Graph,
-    images: Tensor,
-    config: &Config,
-    parameters: &mut Parameters,
-    with_projection: bool,
-) -> Result<Evaluation, GraphError> {
-    let mut builder = Builder::new(graph, parameters, Mode::Eval);
-    let (features, z) = builder.within("encoder", |builder| {
-        let features = model::features(builder, images, &config.model)?;
-        let z = match with_projection {
-            true => Some(model::projector(builder, features, &config.model, &config.method)?),
-            false => None,
+    fn settings() -> Vec<Key> {
+        Self::keys()
+    }
+
+    fn ranges(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut need = |key: &str, good: bool, problem: &str| {
+            if !good {
+                problems.push((format!("method.{key}"), problem.to_owned()));
+            }
         };
-        Ok::<_, GraphError>((features, z))
-    })?;
-    for tensor in std::iter::once(features).chain(z) {
-        graph.keep(tensor);
+        let good = self.alternation <= 1_000_000;
+        need("alternation", good, "targets are computed 1 to 1000000 steps at once, or 0 for an epoch");
+        let good = (0.0..1.0).contains(&self.target_momentum);
+        need("target_momentum", good, "a moving average keeps 0 (off) to below 1");
+        problems
     }
-    Ok(Evaluation { features, z })
+
+    fn relations(&self, _config: &Config) -> Vec<Problem> {
+        let averaged = self.target_momentum > 0.0;
+        let mut problems = Vec::new();
+        if averaged && self.alternation != 1 {
+            let problem = "targets are averaged or computed ahead, not both; set it to 0 or method.alternation to 1";
+            problems.push(("method.target_momentum".to_owned(), problem.to_owned()));
+        }
+        if (averaged || self.alternation != 1) && !self.stop_gradient {
+            let problem = "no gradient flows through targets of other steps; set it to true, or method.target_momentum to 0 and method.alternation to 1";
+            problems.push(("method.stop_gradient".to_owned(), problem.to_owned()));
+        }
+        problems
+    }
+}
+
+impl Method for SimSiam {
+    /// Of two pairs, the first views of both come first.
+    fn views(&self, config: &Config) -> Vec<ViewGroup> {
+        let indices: &[u8] = match self.symmetry {
+            Symmetry::Symmetric | Symmetry::Asymmetric => &[0, 1],
+            Symmetry::Asymmetric2x => &[0, 2, 1, 3],
+        };
+        vec![ViewGroup::new(config, indices)]
+    }
+
+    /// With 3 layers the bias of the last is frozen, as in the authors' code; with 2 (paper App. D) it has none.
+    fn projector(&self, config: &Config) -> Mlp {
+        use BatchNormPlacement as P;
+        let (model, placement) = (&config.model, self.batch_norm);
+        let norm = matches!(placement, P::Default | P::All);
+        Mlp {
+            name: "fc",
+            hidden_layers: model.projector_layers.saturating_sub(1),
+            hidden: model.projector_hidden(),
+            hidden_norm: placement != P::None,
+            output: model.dim,
+            output_bias: match (norm, model.projector_layers) {
+                (false, _) => Bias::Trained,
+                (true, 3) => Bias::Frozen,
+                (true, _) => Bias::None,
+            },
+            output_norm: norm.then_some(Affine(model.output_affine)),
+        }
+    }
+
+    fn objective(&self, step: &mut StepBuilder, views: &[Tensor]) -> Result<Objective, GraphError> {
+        let count = self.views(step.config)[0].count();
+        let (features, z) = step.encode(self, views[0], count)?;
+        let predictor = self.predictor(step.config);
+        let p = step.network(count, |builder| {
+            builder.rate(RateGroup::Predictor, |builder| match self.predictor {
+                Predictor::None => Ok(z),
+                Predictor::Mlp => predictor.add(builder, z),
+                Predictor::Frozen => builder.frozen(|builder| predictor.add(builder, z)),
+            })
+        })?;
+        let (p, z) = match p == z {
+            true => [step.in_f32(z)?; 2].into(),
+            false => (step.in_f32(p)?, step.in_f32(z)?),
+        };
+        let normalized_z = step.unit(z)?;
+        let target = self.targets(step.config, step.images).add(step, [z, normalized_z], self.stop_gradient)?;
+        let loss = step.graph.within("loss", |graph| self.loss(graph, p, target))?;
+        Ok(Objective { loss, z, p, normalized_z, features })
+    }
+
+    fn precomputes(&self, config: &Config, images: usize) -> Option<u64> {
+        match self.targets(config, images) {
+            Targets::Ahead { steps, .. } => Some(steps as u64),
+            _ => None,
+        }
+    }
+
+    /// `views` through encoder and projector, as in a step (batch norm by batch, running statistics moved), and the result to the table.
+    fn precompute(&self, step: &mut StepBuilder, views: &[Tensor]) -> Result<(), GraphError> {
+        let count = self.views(step.config)[0].count();
+        let (_, z) = step.encode(self, views[0], count)?;
+        let z = step.in_f32(z)?;
+        self.targets(step.config, step.images).write(step, z)
+    }
+
+    /// The cross-entropy of two softmaxes over d outputs of unit variance is about ln d + 1/2 where they have nothing in common, and ln d
+    /// where they are equal.
+    fn health(&self, config: &Config) -> Health {
+        let (loss, loss_range, least_loss) = match self.similarity {
+            Similarity::Cosine => ("cosine", 1.0, -1.0),
+            Similarity::CrossEntropy => ("cross-entropy", 0.5, 0.0),
+        };
+        Health {
+            loss,
+            loss_range,
+            least_loss,
+            output_std: 1.0 / (config.model.dim as f64).sqrt(),
+            collapses_with: self.stop_gradient.then_some("method.stop_gradient=false"),
+        }
+    }
+
+    fn advice(&self, kind: AlarmKind, advice: &mut Advice) {
+        let options = self;
+        let trained = options.predictor == Predictor::Mlp;
+        let placed = options.batch_norm != BatchNormPlacement::Default;
+        let fixed = advice.config.optim.fixed_predictor_lr;
+        if kind == AlarmKind::Collapse {
+            advice.when(!options.stop_gradient, "method.stop_gradient = true");
+        }
+        if kind != AlarmKind::Divergence {
+            advice.when(!trained, "method.predictor = mlp");
+        }
+        advice.when(placed, "method.batch_norm = default");
+        match kind {
+            AlarmKind::Collapse => {
+                advice.when(trained && !fixed, "optim.fixed_predictor_lr = true");
+                advice.rate("lower");
+                advice.crops();
+                advice.batch();
+            }
+            AlarmKind::Stagnation => {
+                advice.rate("higher");
+                advice.crops();
+            }
+            AlarmKind::Divergence => {
+                advice.rate("lower");
+                advice.warmup();
+                advice.batch();
+            }
+        }
+    }
+}
+
+impl SimSiam {
+    /// z `[N, dim]` → p `[N, dim]`, Linear-BN-ReLU-Linear with a bias on the last. It may be left out (paper Table 1a), or keep its first
+    /// values (Table 1b).
+    fn predictor(&self, config: &Config) -> Mlp {
+        let norm = self.batch_norm == BatchNormPlacement::All;
+        Mlp {
+            name: "predictor",
+            hidden_layers: 1,
+            hidden: config.model.predictor_dim(),
+            hidden_norm: self.batch_norm != BatchNormPlacement::None,
+            output: config.model.dim,
+            output_bias: if norm { Bias::None } else { Bias::Trained },
+            output_norm: norm.then_some(Affine(true)),
+        }
+    }
+
+    fn targets(&self, config: &Config, images: usize) -> Targets {
+        let options = self;
+        Targets::of(options.alternation, options.target_momentum, config, images)
+    }
+
+    /// D is the mean over the rows that count.
+    fn loss(&self, graph: &mut Graph, p: Tensor, target: Tensor) -> Result<Tensor, GraphError> {
+        let all = graph.shape(p).row_count();
+        let (rows, scale) = match self.similarity {
+            Similarity::Cosine => {
+                let cosine = ops::CosineSimilarity { eps: COSINE_EPS };
+                (graph.add_one(cosine, &[p, target])?, -1.0)
+            }
+            Similarity::CrossEntropy => (graph.add_one(ops::SoftCrossEntropy, &[p, target])?, 1.0),
+        };
+        let count = match self.symmetry {
+            Symmetry::Symmetric => all,
+            Symmetry::Asymmetric | Symmetry::Asymmetric2x => all / 2,
+        };
+        graph.add_one(ops::Mean { count, scale }, &[rows])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_already_so_is_not_advised() {
+        let mut config = Config::default();
+        let of = Advice::line;
+        let plain = of(AlarmKind::Collapse, &config);
+        assert_eq!(plain, "a lower optim.lr than 0.05 (times 256 / 256: 0.050)");
+        let set = |config: &mut Config, assignment| assert_eq!(config.set(assignment), Ok(()));
+        set(&mut config, "method.stop_gradient=false");
+        set(&mut config, "method.predictor=none");
+        config.optim.batch_size = 32;
+        let text = of(AlarmKind::Collapse, &config);
+        let expected = "method.stop_gradient = true; method.predictor = mlp; a lower optim.lr";
+        assert!(text.starts_with(expected) && text.ends_with("64 or more"), "{text}");
+        set(&mut config, "method.batch_norm=all");
+        let text = of(AlarmKind::Divergence, &config);
+        assert!(text.starts_with("method.batch_norm = default; a lower"), "{text}");
+        set(&mut config, "method.predictor=frozen");
+        let text = of(AlarmKind::Stagnation, &config);
+        assert!(text.starts_with("method.predictor = mlp"), "{text}");
+    }
 }

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
+use super::{HostValues, StepBuilder};
 use crate::config::Config;
 use crate::data::steps_per_epoch;
-use crate::graph::{Graph, GraphError, Op, Shape, Tensor};
-use crate::model::Parameters;
+use crate::graph::{GraphError, Op, Shape, Tensor};
+use crate::model::Init;
 use crate::ops;
 
 /// Where the targets of a step come from.
@@ -28,19 +29,11 @@ pub enum Targets {
     },
 }
 
-/// The targets of a step's rows in the graph.
-pub(super) struct Made {
-    /// `[V N, dim]`: row i is what row i of the predictions is compared with.
-    pub target: Tensor,
-    /// The rows of the table that serve this step, `[V N]` words: an input.
-    pub index: Option<Tensor>,
-}
-
 impl Targets {
-    /// As the configuration wants them for a training on so many images.
-    pub fn of(config: &Config, images: usize) -> Targets {
+    /// As `method.alternation` and `method.target_momentum` say for a training on so many images.
+    pub fn of(alternation: usize, momentum: f64, config: &Config, images: usize) -> Targets {
         let per_epoch = steps_per_epoch(images, config.optim.batch_size).max(1);
-        match (config.method.alternation, config.method.target_momentum) {
+        match (alternation, momentum) {
             (1, 0.0) => Targets::Step,
             (1, keep) => Targets::Average { keep: keep as f32 },
             (0, _) => Targets::Ahead { steps: per_epoch },
@@ -48,18 +41,17 @@ impl Targets {
         }
     }
 
-    /// Rows of the table, where there is one.
-    pub fn rows(self, config: &Config, images: usize) -> Option<usize> {
-        let views = config.method.views();
+    /// Rows of the table, where there is one, for batches of `rows` views of `batch` images, of `images` in all.
+    fn rows(self, rows: usize, batch: usize, images: usize) -> Option<usize> {
         match self {
             Targets::Step => None,
-            Targets::Ahead { steps } => Some(steps * views * config.optim.batch_size),
-            Targets::Average { .. } => Some(images * views),
+            Targets::Ahead { steps } => Some(steps * rows),
+            Targets::Average { .. } => Some(images * (rows / batch)),
         }
     }
 
     /// The rows of the table that serve step `step`, from 0, whose images are `images`, each once; empty where there is no table.
-    pub fn index(self, step: u64, images: &[u32], views: usize) -> Vec<u32> {
+    fn index(self, step: u64, images: &[u32], views: usize) -> Vec<u32> {
         let rows = (views * images.len()) as u32;
         match self {
             Targets::Step => Vec::new(),
@@ -74,72 +66,59 @@ impl Targets {
         }
     }
 
-    /// Adds the targets of a step whose projections are `z`, `unit` those scaled to unit length.
+    /// Adds the targets of a step whose projections are `z`, `unit` those scaled to unit length: `[V N, dim]`, row i is what row i of the
+    /// predictions is compared with.
     pub(super) fn add(
         self,
-        graph: &mut Graph,
+        step: &mut StepBuilder,
         [z, unit]: [Tensor; 2],
-        config: &Config,
-        images: usize,
-        parameters: &mut Parameters,
-    ) -> Result<Made, GraphError> {
-        let table = self.table(graph, z, config, images, parameters)?;
-        let (target, index) = match (self, table) {
-            (Targets::Ahead { .. }, Some([table, index])) => {
-                let target = graph.add_one(ops::IndexSelect, &[table, index])?;
-                (target, Some(index))
-            }
+        stop_gradient: bool,
+    ) -> Result<Tensor, GraphError> {
+        let table = self.table(step, z)?;
+        step.graph.within("targets", |graph| match (self, table) {
+            (Targets::Ahead { .. }, Some([table, index])) => graph.add_one(ops::IndexSelect, &[table, index]),
             (Targets::Average { keep }, Some([table, index])) => {
                 let other = graph.add_one(ops::SwapViews, &[unit])?;
                 let average: Arc<dyn Op> = Arc::new(ops::MovingAverage { keep });
-                let made = graph.add_updating(average, &[other, index], &[table])?;
-                (made[0], Some(index))
+                Ok(graph.add_updating(average, &[other, index], &[table])?[0])
             }
             _ => {
                 let other = graph.add_one(ops::SwapViews, &[z])?;
-                let target = match config.method.stop_gradient {
-                    true => graph.add_one(ops::StopGradient, &[other])?,
-                    false => other,
-                };
-                (target, None)
+                match stop_gradient {
+                    true => graph.add_one(ops::StopGradient, &[other]),
+                    false => Ok(other),
+                }
             }
-        };
-        Ok(Made { target, index })
+        })
     }
 
-    /// Adds what writes targets that are computed ahead: those of a step whose projections are `z`. The table's rows to write, an input.
-    pub(super) fn write(
-        self,
-        graph: &mut Graph,
-        z: Tensor,
-        config: &Config,
-        images: usize,
-        parameters: &mut Parameters,
-    ) -> Result<Option<Tensor>, GraphError> {
-        let Some([table, index]) = self.table(graph, z, config, images, parameters)? else {
-            return Ok(None);
+    /// Adds what writes targets that are computed ahead: those of a step whose projections are `z`.
+    pub(super) fn write(self, step: &mut StepBuilder, z: Tensor) -> Result<(), GraphError> {
+        let Some([table, index]) = self.table(step, z)? else {
+            return Ok(());
         };
-        let other = graph.add_one(ops::SwapViews, &[z])?;
-        let write: Arc<dyn Op> = Arc::new(ops::MovingAverage { keep: 0.0 });
-        graph.add_updating(write, &[other, index], &[table])?;
-        Ok(Some(index))
+        step.graph.within("targets", |graph| {
+            let other = graph.add_one(ops::SwapViews, &[z])?;
+            let write: Arc<dyn Op> = Arc::new(ops::MovingAverage { keep: 0.0 });
+            graph.add_updating(write, &[other, index], &[table])?;
+            Ok(())
+        })
     }
 
     /// The table and the index of a step's rows in it.
-    fn table(
-        self,
-        graph: &mut Graph,
-        z: Tensor,
-        config: &Config,
-        images: usize,
-        parameters: &mut Parameters,
-    ) -> Result<Option<[Tensor; 2]>, GraphError> {
-        let Some(rows) = self.rows(config, images) else {
+    fn table(self, step: &mut StepBuilder, z: Tensor) -> Result<Option<[Tensor; 2]>, GraphError> {
+        let shape = step.graph.shape(z);
+        let (batch, width) = (shape.row_count(), shape.channels());
+        let Some(rows) = self.rows(batch, step.batch, step.images) else {
             return Ok(None);
         };
-        let table = parameters.targets(graph, rows, config.model.dim)?;
-        let batch = graph.shape(z).row_count();
-        let index = graph.input("rows of the targets", Shape::words(batch));
+        // A random direction a row at first, of about unit length.
+        let init = Init::Normal(1.0 / (width as f64).sqrt());
+        let table = step.parameters.state(step.graph, "targets", &[rows, width], init)?;
+        let views = batch / step.batch;
+        let index = step.input("rows of the targets", Shape::words(batch), move |info| {
+            HostValues::Words(self.index(info.step, info.images, views))
+        });
         Ok(Some([table, index]))
     }
 }
@@ -163,17 +142,11 @@ mod tests {
     fn settings_say_where_targets_come_from() {
         let mut config = Config::default();
         config.optim.batch_size = 10;
-        assert_eq!(Targets::of(&config, 95), Targets::Step);
-        config.method.target_momentum = 0.8;
-        let average = Targets::of(&config, 95);
-        assert_eq!(average, Targets::Average { keep: 0.8 });
-        assert_eq!(average.rows(&config, 95), Some(190));
-        config.method.target_momentum = 0.0;
-        config.method.alternation = 0;
-        let epoch = Targets::of(&config, 95);
-        assert_eq!(epoch, Targets::Ahead { steps: 9 });
-        assert_eq!(epoch.rows(&config, 95), Some(180));
-        config.method.alternation = 4;
-        assert_eq!(Targets::of(&config, 95), Targets::Ahead { steps: 4 });
+        let of = |alternation, momentum| Targets::of(alternation, momentum, &config, 95);
+        let rows = |targets: Targets| targets.rows(20, 10, 95);
+        assert_eq!((of(1, 0.0), rows(of(1, 0.0))), (Targets::Step, None));
+        assert_eq!((of(1, 0.8), rows(of(1, 0.8))), (Targets::Average { keep: 0.8 }, Some(190)));
+        assert_eq!((of(0, 0.0), rows(of(0, 0.0))), (Targets::Ahead { steps: 9 }, Some(180)));
+        assert_eq!(of(4, 0.0), Targets::Ahead { steps: 4 });
     }
 }

@@ -80,9 +80,9 @@ pub(super) fn gradients(
     parameters: &Parameters,
 ) -> Result<Gradients, GraphError> {
     let (stages, ends) = stages(parameters);
-    let words = Shape::rows([parameters.words(Arena::Parameters)]);
-    let arena = graph.state(Arena::GRADIENTS, words, Arena::GRADIENTS, 0);
-    let op: Arc<dyn Op> = Arc::new(ops::RangeNorms { ends, scaled: factor.is_some() });
+    let words = Shape::rows([parameters.words(Arena::PARAMETERS)]);
+    let arena = graph.state(Arena::GRADIENTS.0, words, Arena::GRADIENTS.0, 0);
+    let op: Arc<dyn Op> = Arc::new(ops::SegmentNorms { ends, scaled: factor.is_some() });
     let mut inputs = vec![arena];
     inputs.extend(factor);
     let norms = graph.add_updating(op, &inputs, &[])?[0];
@@ -93,12 +93,12 @@ pub(super) fn gradients(
     Ok(Gradients { norms, stages, factor })
 }
 
-/// The stages of a network in the order of their parameters, and the word of [`Arena::Parameters`] where each ends: the entries of
+/// The stages of a network in the order of their parameters, and the word of [`Arena::PARAMETERS`] where each ends: the entries of
 /// a stage lie beside each other.
 fn stages(parameters: &Parameters) -> (Vec<String>, Vec<usize>) {
     let mut stages: Vec<String> = Vec::new();
     let mut ends: Vec<usize> = Vec::new();
-    for entry in parameters.of(Arena::Parameters) {
+    for entry in parameters.of(Arena::PARAMETERS) {
         let stage = stage(&entry.name);
         if stages.last().map(String::as_str) != Some(stage) {
             if !stages.is_empty() {
@@ -107,7 +107,7 @@ fn stages(parameters: &Parameters) -> (Vec<String>, Vec<usize>) {
             stages.push(stage.to_string());
         }
     }
-    ends.push(parameters.words(Arena::Parameters));
+    ends.push(parameters.words(Arena::PARAMETERS));
     (stages, ends)
 }
 

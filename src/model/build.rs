@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Arena, Format, Init, Parameters};
+use super::{Arena, Format, Init, Parameters, RateGroup};
 use crate::graph::{Graph, GraphError, Op, Tensor};
 use crate::ops;
 
@@ -65,6 +65,10 @@ pub struct Builder<'a> {
     path: Vec<String>,
     /// Whether weights added now are trained.
     frozen: bool,
+    /// The learning rate of weights added now.
+    rate: RateGroup,
+    /// Whether weights added now are averages: under the first name, of the module of the second.
+    averaged: Option<[&'static str; 2]>,
     /// Entries in this graph, so that a weight used twice is one tensor and its gradients are summed.
     tensors: Vec<(usize, Tensor)>,
 }
@@ -72,7 +76,8 @@ pub struct Builder<'a> {
 impl<'a> Builder<'a> {
     /// A builder on a graph. `parameters` may have served other graphs.
     pub fn new(graph: &'a mut Graph, parameters: &'a mut Parameters, mode: Mode) -> Builder<'a> {
-        Builder { graph, parameters, mode, path: Vec::new(), frozen: false, tensors: Vec::new() }
+        let (frozen, rate, averaged) = (false, RateGroup::default(), None);
+        Builder { graph, parameters, mode, path: Vec::new(), frozen, rate, averaged, tensors: Vec::new() }
     }
 
     /// Runs `build` inside the module `name`.
@@ -105,18 +110,32 @@ impl<'a> Builder<'a> {
         result
     }
 
-    /// What is added from here on belongs to the predictor: see [`Parameters::split`].
-    pub fn begin_predictor(&mut self) {
-        self.parameters.begin_predictor();
+    /// Runs `build` with weights that have the learning rate `rate`.
+    pub fn rate<T>(&mut self, rate: RateGroup, build: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.rate, rate);
+        let result = build(self);
+        self.rate = before;
+        result
     }
 
-    /// The trained entries that this graph uses (indices into [`Parameters::entries`]) and their tensors, in the order of
-    /// use.
-    pub fn trained(&self) -> Vec<(usize, Tensor)> {
-        let entries = self.parameters.entries();
-        let mut trained = self.tensors.clone();
-        trained.retain(|&(index, _)| entries[index].arena == Arena::Parameters);
-        trained
+    /// Runs `build`, whose layers in the module `name` have averages of the trained weights of the module `of`, and running statistics of
+    /// their own. Weights that keep their first values are shared. See [`Parameters::averaged`].
+    pub fn averaged<T>(&mut self, name: &'static str, of: &'static str, build: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.averaged.replace([name, of]);
+        let result = build(self);
+        self.averaged = before;
+        result
+    }
+
+    /// Takes entries (indices into [`Parameters::entries`]) and their tensors from an earlier builder on the same graph, so that a weight
+    /// that both use is one tensor.
+    pub fn reuse(&mut self, tensors: Vec<(usize, Tensor)>) {
+        self.tensors.extend(tensors);
+    }
+
+    /// The entries that this graph uses and their tensors, in the order of use.
+    pub fn into_tensors(self) -> Vec<(usize, Tensor)> {
+        self.tensors
     }
 
     /// `nn.Conv2d(.., bias=False)`: x `[N, H, W, IN]`.
@@ -147,7 +166,7 @@ impl<'a> Builder<'a> {
         let mut inputs = vec![x, weight];
         if bias != Bias::None {
             let arena = match bias {
-                Bias::Frozen => Arena::Frozen,
+                Bias::Frozen => Arena::FROZEN,
                 _ => arena,
             };
             inputs.push(self.parameter(name, "bias", &[output], Format::Vector, init, arena)?);
@@ -170,8 +189,8 @@ impl<'a> Builder<'a> {
             operands.push(vector(self, "bias", 0.0, arena)?);
         }
         operands.extend(norm.residual);
-        let mean = vector(self, "running_mean", 0.0, Arena::Running)?;
-        let variance = vector(self, "running_var", 1.0, Arena::Running)?;
+        let mean = vector(self, "running_mean", 0.0, Arena::RUNNING)?;
+        let variance = vector(self, "running_var", 1.0, Arena::RUNNING)?;
         let Norm { affine, relu, .. } = norm;
         let residual = norm.residual.is_some();
         let label = self.label(name);
@@ -201,8 +220,8 @@ impl<'a> Builder<'a> {
 
     fn arena(&self) -> Arena {
         match self.frozen {
-            true => Arena::Frozen,
-            false => Arena::Parameters,
+            true => Arena::FROZEN,
+            false => Arena::PARAMETERS,
         }
     }
 
@@ -212,6 +231,16 @@ impl<'a> Builder<'a> {
             label.push('.');
         }
         label + name
+    }
+
+    /// Name and arena of the weight `name`, and the weight that it is an average of.
+    fn place(&self, name: &str, arena: Arena) -> (String, Arena, Option<String>) {
+        let original = |[own, of]: [&str; 2]| name.strip_prefix(own).map(|rest| format!("{of}{rest}"));
+        match (self.averaged.and_then(original), arena) {
+            (Some(of), Arena::PARAMETERS) => (name.to_owned(), Arena::AVERAGED, Some(of)),
+            (Some(of), Arena::FROZEN) => (of, arena, None),
+            _ => (name.to_owned(), arena, None),
+        }
     }
 
     fn parameter(
@@ -224,12 +253,18 @@ impl<'a> Builder<'a> {
         arena: Arena,
     ) -> Result<Tensor, GraphError> {
         let name = format!("{}.{part}", self.label(layer));
-        let index = self.parameters.add(name, dims, format, init, arena)?;
+        let (own, arena, average_of) = self.place(&name, arena);
+        let index = self.parameters.add(own, dims, format, init, arena)?;
+        let entry = self.parameters.entry_mut(index);
+        (entry.rate, entry.average_of) = (self.rate, average_of);
+        if let (Arena::RUNNING, Mode::Train { views }) = (arena, self.mode) {
+            entry.moves += views as u64;
+        }
         if let Some(&(_, tensor)) = self.tensors.iter().find(|(known, _)| *known == index) {
             return Ok(tensor);
         }
         let entry = &self.parameters.entries()[index];
-        let tensor = self.graph.state(&entry.name, entry.shape.clone(), arena.name(), entry.offset);
+        let tensor = self.graph.state(&entry.name, entry.shape.clone(), arena.0, entry.offset);
         self.tensors.push((index, tensor));
         Ok(tensor)
     }

@@ -12,8 +12,8 @@ mod resnet;
 mod values;
 
 pub use build::{Bias, Builder, Mode, Norm};
-pub use heads::{predictor, projector};
-pub use parameters::{Arena, Entry, Init, Parameters};
+pub use heads::{Affine, Mlp};
+pub use parameters::{Arena, Entry, Init, Parameters, RateGroup};
 pub use pytorch::Format;
 pub use resnet::features;
 

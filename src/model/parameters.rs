@@ -1,4 +1,5 @@
-//! The table of every tensor that outlives a step: its name, shape, first value and place.
+//! The table of every tensor that outlives a step: its name, shape, first value and place. Weights, running statistics, and what a
+//! method keeps beside them: averages of weights, a queue, prototypes, targets.
 
 use std::collections::HashMap;
 
@@ -7,37 +8,34 @@ use crate::graph::{Graph, GraphError, Shape, Tensor};
 use crate::hash::Fnv;
 use crate::random::{Draw, Purpose};
 
-/// Where an entry lives. Trained parameters have two twins at the same offset: [`Arena::MOMENTUM`] and
-/// [`Arena::GRADIENTS`].
+/// Where an entry lives: a buffer of a [`crate::graph::Store`] of this name. A method's own state has an arena of its own, so that
+/// none grows beyond what a device binds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Arena {
-    /// Updated by the optimiser.
-    Parameters,
-    /// Keeps its first value: no gradient, no weight decay.
-    Frozen,
-    /// Running statistics, updated by batch normalisation.
-    Running,
-    /// A table of targets that outlives a step: [`Parameters::targets`].
-    Targets,
-}
+pub struct Arena(pub &'static str);
 
 impl Arena {
-    /// Every arena of entries.
-    pub const ALL: [Arena; 4] = [Arena::Parameters, Arena::Frozen, Arena::Running, Arena::Targets];
-    /// The arena of the optimiser's momentum, laid out as [`Arena::Parameters`].
-    pub const MOMENTUM: &'static str = "momentum";
-    /// The arena of the gradients, laid out as [`Arena::Parameters`].
-    pub const GRADIENTS: &'static str = "gradients";
+    /// Updated by the optimiser.
+    pub const PARAMETERS: Arena = Arena("parameters");
+    /// Keeps its first value: no gradient, no weight decay.
+    pub const FROZEN: Arena = Arena("frozen");
+    /// Running statistics, updated by batch normalisation.
+    pub const RUNNING: Arena = Arena("running");
+    /// Averages of trained parameters: see [`Builder::averaged`](super::Builder::averaged).
+    pub const AVERAGED: Arena = Arena("averaged");
+    /// The optimiser's momentum, laid out as [`Arena::PARAMETERS`]: no entry lives there.
+    pub const MOMENTUM: Arena = Arena("momentum");
+    /// The gradients, laid out as [`Arena::PARAMETERS`]: no entry lives there.
+    pub const GRADIENTS: Arena = Arena("gradients");
+}
 
-    /// Its name in a [`crate::graph::Store`].
-    pub fn name(self) -> &'static str {
-        match self {
-            Arena::Parameters => "parameters",
-            Arena::Frozen => "frozen",
-            Arena::Running => "running",
-            Arena::Targets => "targets",
-        }
-    }
+/// Whose learning rate a trained entry has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RateGroup {
+    /// The schedule's.
+    #[default]
+    Schedule,
+    /// The predictor's, which may stay where it is.
+    Predictor,
 }
 
 /// The first value of an entry.
@@ -79,6 +77,12 @@ pub struct Entry {
     pub arena: Arena,
     /// First word there, a multiple of 64.
     pub offset: usize,
+    /// Its learning rate, where it is trained.
+    pub rate: RateGroup,
+    /// The entry that it is an average of: it has the same first value.
+    pub average_of: Option<String>,
+    /// How often batch normalisation moves it in a step.
+    pub moves: u64,
 }
 
 impl Entry {
@@ -97,10 +101,11 @@ impl Entry {
         self.format.from_pytorch(self.shape.dims(), values)
     }
 
-    /// The first value under a seed, without padding. The stream is named by the entry's name alone, so a value does not
-    /// depend on what else is in the model.
+    /// The first value under a seed, without padding. The stream is named by the entry's name alone (or that of the entry it is an average
+    /// of), so a value does not depend on what else is in the model.
     fn first_value(&self, seed: u64) -> Vec<f32> {
-        let key = Fnv::of(self.name.bytes());
+        let name = self.average_of.as_ref().unwrap_or(&self.name);
+        let key = Fnv::of(name.bytes());
         let mut draw = Draw::new(seed, Purpose::Parameters, (key >> 32) as u32, key as u32, 0);
         (0..self.shape.len())
             .map(|_| match self.init {
@@ -120,8 +125,8 @@ const ALIGNMENT: usize = 64;
 pub struct Parameters {
     entries: Vec<Entry>,
     by_name: HashMap<String, usize>,
-    words: HashMap<Arena, usize>,
-    split: Option<usize>,
+    /// Words of every arena of entries, in the order of their first use.
+    words: Vec<(Arena, usize)>,
 }
 
 impl Parameters {
@@ -147,24 +152,59 @@ impl Parameters {
 
     /// Number of trained values, without padding.
     pub fn trained(&self) -> usize {
-        self.of(Arena::Parameters).map(|entry| entry.shape.len()).sum()
+        self.of(Arena::PARAMETERS).map(|entry| entry.shape.len()).sum()
+    }
+
+    /// Of entries (their indices) and their tensors in a graph, those that are trained.
+    pub fn trained_of(&self, tensors: &[(usize, Tensor)]) -> Vec<(usize, Tensor)> {
+        let trained = |&&(index, _): &&(usize, Tensor)| self.entries[index].arena == Arena::PARAMETERS;
+        tensors.iter().filter(trained).copied().collect()
+    }
+
+    /// Every arena of entries.
+    pub fn arenas(&self) -> impl Iterator<Item = Arena> {
+        self.words.iter().map(|&(arena, _)| arena)
     }
 
     /// Words of an arena, padding included.
     pub fn words(&self, arena: Arena) -> usize {
-        self.words.get(&arena).copied().unwrap_or(0)
+        self.words.iter().find(|(known, _)| *known == arena).map_or(0, |&(_, words)| words)
     }
 
-    /// The word of [`Arena::Parameters`] from which on the predictor's parameters lie: they may have a learning rate of
-    /// their own. The arena's end where there are none.
-    pub fn split(&self) -> usize {
-        self.split.unwrap_or_else(|| self.words(Arena::Parameters))
+    /// Parts of [`Arena::PARAMETERS`] that follow each other and hold all of it, and the learning rate of each.
+    pub fn rate_groups(&self) -> Vec<(usize, RateGroup)> {
+        let mut groups: Vec<(usize, RateGroup)> = Vec::new();
+        for entry in self.of(Arena::PARAMETERS) {
+            match groups.last_mut() {
+                Some((_, rate)) if *rate == entry.rate => {}
+                last => {
+                    if let Some((end, _)) = last {
+                        *end = entry.offset;
+                    }
+                    groups.push((0, entry.rate));
+                }
+            }
+        }
+        if let Some((end, _)) = groups.last_mut() {
+            *end = self.words(Arena::PARAMETERS);
+        }
+        groups
     }
 
-    /// What is added from here on belongs to the predictor. Only the first call counts, so that a graph can be built again.
-    pub(super) fn begin_predictor(&mut self) {
-        let end = self.words(Arena::Parameters);
-        self.split.get_or_insert(end);
+    /// Ranges of words of [`Arena::PARAMETERS`] and where each begins in [`Arena::AVERAGED`], which holds averages of them.
+    pub fn averaged(&self) -> Vec<(std::ops::Range<usize>, usize)> {
+        let mut ranges: Vec<(std::ops::Range<usize>, usize)> = Vec::new();
+        for entry in self.of(Arena::AVERAGED) {
+            let Some(online) = entry.average_of.as_ref().and_then(|name| self.get(name)) else { continue };
+            let words = entry.shape.stored_len().next_multiple_of(ALIGNMENT);
+            match ranges.last_mut() {
+                Some((range, at)) if range.end == online.offset && *at + range.len() == entry.offset => {
+                    range.end += words
+                }
+                _ => ranges.push((online.offset..online.offset + words, entry.offset)),
+            }
+        }
+        ranges
     }
 
     /// The index of the entry of that name, added where there is none. An error where there is one of another shape or
@@ -177,6 +217,7 @@ impl Parameters {
         init: Init,
         arena: Arena,
     ) -> Result<usize, GraphError> {
+        let Arena(arena_name) = arena;
         let shape = format.shape(dims);
         if let Some(&index) = self.by_name.get(&name) {
             let there = &self.entries[index];
@@ -186,28 +227,39 @@ impl Parameters {
             return Err(GraphError::Shape {
                 label: name,
                 op: "parameter",
-                inputs: format!("{shape:?} ({})", arena.name()),
-                reason: format!("it is already {:?} ({})", there.shape, there.arena.name()),
+                inputs: format!("{shape:?} ({arena_name})"),
+                reason: format!("it is already {:?} ({})", there.shape, there.arena.0),
             });
         }
-        let end = self.words.entry(arena).or_default();
-        let offset = *end;
-        *end = (offset + shape.stored_len()).next_multiple_of(ALIGNMENT);
+        let offset = self.words(arena);
+        let end = (offset + shape.stored_len()).next_multiple_of(ALIGNMENT);
+        match self.words.iter_mut().find(|(known, _)| *known == arena) {
+            Some((_, words)) => *words = end,
+            None => self.words.push((arena, end)),
+        }
         self.by_name.insert(name.clone(), self.entries.len());
-        self.entries.push(Entry { name, shape, format, init, arena, offset });
+        let (rate, average_of, moves) = (RateGroup::default(), None, 0);
+        self.entries.push(Entry { name, shape, format, init, arena, offset, rate, average_of, moves });
         Ok(self.entries.len() - 1)
     }
 
-    /// The table of targets `[rows, width]` in a graph, a random direction a row at first. It is part of a run's state as running
-    /// statistics are, and of its checkpoints as `targets`, which PyTorch has no place for.
-    pub fn targets(&mut self, graph: &mut Graph, rows: usize, width: usize) -> Result<Tensor, GraphError> {
-        let (name, arena) = (Arena::Targets.name(), Arena::Targets);
-        let dims = [rows, width];
-        // Of about unit length.
-        let init = Init::Normal(1.0 / (width as f64).sqrt());
-        let index = self.add(name.to_owned(), &dims, Format::Vector, init, arena)?;
+    /// The entry with this index, to say more of it.
+    pub(super) fn entry_mut(&mut self, index: usize) -> &mut Entry {
+        &mut self.entries[index]
+    }
+
+    /// A method's own state in a graph: `[rows, width]` or `[n]` numbers, which outlive a step as running statistics do, and lie in the
+    /// run's checkpoints as `name`.
+    pub fn state(
+        &mut self,
+        graph: &mut Graph,
+        name: &'static str,
+        dims: &[usize],
+        init: Init,
+    ) -> Result<Tensor, GraphError> {
+        let index = self.add(name.to_owned(), dims, Format::Vector, init, Arena(name))?;
         let entry = &self.entries[index];
-        Ok(graph.state(&entry.name, entry.shape.clone(), arena.name(), entry.offset))
+        Ok(graph.state(&entry.name, entry.shape.clone(), name, entry.offset))
     }
 
     /// The first values of all entries under a seed, in their order, without padding.
@@ -224,7 +276,7 @@ mod tests {
         let mut table = Parameters::new();
         for name in names {
             let init = Init::convolution(3, 10);
-            let added = table.add(name.to_string(), &[3, 3, 5, 10], Format::Convolution, init, Arena::Parameters);
+            let added = table.add(name.to_string(), &[3, 3, 5, 10], Format::Convolution, init, Arena::PARAMETERS);
             assert!(added.is_ok());
         }
         table
@@ -236,13 +288,12 @@ mod tests {
         assert_eq!(table.entries().len(), 2);
         // 3 x 3 x 8 x 12 words are 864, the next multiple of 64 is 896.
         assert_eq!(table.get("b").map(|e| e.offset), Some(896));
-        assert_eq!(table.words(Arena::Parameters), 1792);
-        assert_eq!(table.split(), 1792);
-        table.begin_predictor();
-        let vector = (&[10][..], Format::Vector, Init::Constant(1.0), Arena::Parameters);
+        assert_eq!(table.words(Arena::PARAMETERS), 1792);
+        let vector = (&[10][..], Format::Vector, Init::Constant(1.0), Arena::PARAMETERS);
         assert_eq!(table.add("c".into(), vector.0, vector.1, vector.2, vector.3).ok(), Some(2));
-        table.begin_predictor();
-        assert_eq!(table.split(), 1792);
+        assert_eq!(table.rate_groups(), [(1856, RateGroup::Schedule)]);
+        table.entry_mut(2).rate = RateGroup::Predictor;
+        assert_eq!(table.rate_groups(), [(1792, RateGroup::Schedule), (1856, RateGroup::Predictor)]);
         assert_eq!(table.trained(), 2 * 450 + 10);
         let error = table.add("a".into(), vector.0, vector.1, vector.2, vector.3);
         assert_eq!(

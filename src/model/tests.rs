@@ -1,7 +1,7 @@
 use super::*;
-use crate::config::{Config, Predictor};
+use crate::config::Config;
 use crate::graph::{Graph, Shape};
-use crate::method::simsiam;
+use crate::method::{Step, evaluation, training_step};
 
 fn config(assignments: &[&str]) -> Config {
     let mut config = Config::default();
@@ -16,18 +16,18 @@ fn backbone(arch: &str) -> Parameters {
     let config = config(&[&format!("model.arch={arch}"), "model.stem=imagenet"]);
     let (mut parameters, mut graph) = (Parameters::new(), Graph::new());
     let images = graph.input("images", Shape::rows([1, 64, 64, 3]));
-    simsiam::evaluation(&mut graph, images, &config, &mut parameters, false).unwrap();
+    evaluation(&mut graph, images, &config, &mut parameters, false).unwrap();
     parameters
 }
 
 /// The table of a training step of the smallest network.
-fn small(assignments: &[&str]) -> (Parameters, simsiam::Step, Graph) {
+fn small(assignments: &[&str]) -> (Parameters, Step, Graph) {
     let small =
         ["model.arch=resnet_tiny", "model.blocks=[1,1]", "model.width=4", "model.dim=12", "model.predictor_dim=3"];
     let config = config(&[&small[..], assignments].concat());
     let (mut parameters, mut graph) = (Parameters::new(), Graph::new());
     let views = graph.input("views", Shape::rows([4, 8, 8, 3]));
-    let step = simsiam::training_step(&mut graph, views, 2, &config, &mut parameters).unwrap();
+    let step = training_step(&mut graph, &[views], 2, &config, &mut parameters).unwrap();
     (parameters, step, graph)
 }
 
@@ -45,7 +45,7 @@ fn backbones_are_as_large_as_torchvisions() {
     {
         let parameters = backbone(arch);
         assert_eq!(parameters.trained(), trained, "{arch}");
-        assert_eq!(parameters.words(Arena::Frozen), 0);
+        assert_eq!(parameters.words(Arena::FROZEN), 0);
     }
     let resnet50 = backbone("resnet50");
     let weight = resnet50.get("encoder.layer2.0.conv2.weight").unwrap();
@@ -85,25 +85,25 @@ fn first_values_follow_pytorch() {
 fn heads_carry_the_authors_names() {
     let (parameters, step, _) = small(&["model.output_affine=false"]);
     assert_eq!(
-        names(&parameters, Arena::Parameters, "encoder.fc."),
+        names(&parameters, Arena::PARAMETERS, "encoder.fc."),
         ["0.weight", "1.weight", "1.bias", "3.weight", "4.weight", "4.bias", "6.weight"]
     );
-    assert_eq!(names(&parameters, Arena::Frozen, ""), ["encoder.fc.6.bias"]);
+    assert_eq!(names(&parameters, Arena::FROZEN, ""), ["encoder.fc.6.bias"]);
     let predictor = ["0.weight", "1.weight", "1.bias", "3.weight", "3.bias"];
-    assert_eq!(names(&parameters, Arena::Parameters, "predictor."), predictor);
+    assert_eq!(names(&parameters, Arena::PARAMETERS, "predictor."), predictor);
     let first = parameters.get("predictor.0.weight").map(|e| e.offset);
-    assert_eq!(first, Some(parameters.split()));
-    assert_eq!(step.gradients.len(), parameters.of(Arena::Parameters).count());
+    assert_eq!(first, parameters.rate_groups().first().map(|&(end, _)| end));
+    assert_eq!(step.gradients.len(), parameters.of(Arena::PARAMETERS).count());
     assert!(parameters.entries().iter().all(|e| e.offset % 64 == 0));
 
     let (two, ..) = small(&["model.projector_layers=2", "model.projector_hidden=20"]);
     assert_eq!(
-        names(&two, Arena::Parameters, "encoder.fc."),
+        names(&two, Arena::PARAMETERS, "encoder.fc."),
         ["0.weight", "1.weight", "1.bias", "3.weight", "4.weight", "4.bias"]
     );
     let hidden = two.get("encoder.fc.3.weight").map(Entry::pytorch_dims);
     assert_eq!(hidden, Some(vec![12, 20]));
-    assert_eq!(two.words(Arena::Frozen), 0);
+    assert_eq!(two.words(Arena::FROZEN), 0);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_layer_without_batch_norm_has_a_bias() {
         ),
     ] {
         let (parameters, ..) = small(&[&format!("method.batch_norm={placement}")]);
-        let names = |prefix| names(&parameters, Arena::Parameters, prefix).join(" ");
+        let names = |prefix| names(&parameters, Arena::PARAMETERS, prefix).join(" ");
         assert_eq!(names("encoder.fc."), projector, "{placement}");
         assert_eq!(names("predictor."), predictor, "{placement}");
     }
@@ -130,13 +130,13 @@ fn a_layer_without_batch_norm_has_a_bias() {
 
 #[test]
 fn a_predictor_can_be_frozen_or_left_out() {
-    for predictor in [Predictor::Frozen, Predictor::None] {
+    for predictor in ["frozen", "none"] {
         let (parameters, step, _) = small(&[&format!("method.predictor={predictor}")]);
-        assert!(names(&parameters, Arena::Parameters, "predictor.").is_empty());
-        assert_eq!(parameters.split(), parameters.words(Arena::Parameters));
-        let frozen = names(&parameters, Arena::Frozen, "predictor.").len();
-        assert_eq!(frozen, if predictor == Predictor::Frozen { 5 } else { 0 });
-        assert_eq!(step.p == step.z, predictor == Predictor::None);
+        assert!(names(&parameters, Arena::PARAMETERS, "predictor.").is_empty());
+        assert_eq!(parameters.rate_groups(), [(parameters.words(Arena::PARAMETERS), RateGroup::Schedule)]);
+        let frozen = names(&parameters, Arena::FROZEN, "predictor.").len();
+        assert_eq!(frozen, if predictor == "frozen" { 5 } else { 0 });
+        assert_eq!(step.p == step.z, predictor == "none");
     }
 }
 
@@ -147,7 +147,7 @@ fn evaluation_finds_the_entries_of_training() {
     let config = config(&["model.arch=resnet_tiny", "model.blocks=[1,1]", "model.width=4", "model.dim=12"]);
     let mut graph = Graph::new();
     let images = graph.input("images", Shape::rows([7, 8, 8, 3]));
-    let built = simsiam::evaluation(&mut graph, images, &config, &mut parameters, true).unwrap();
+    let built = evaluation(&mut graph, images, &config, &mut parameters, true).unwrap();
     assert_eq!(parameters.entries(), before);
     assert_eq!(graph.shape(built.features).dims(), [7, 8]);
     assert_eq!(built.z.map(|z| graph.shape(z).dims().to_vec()), Some(vec![7, 12]));
@@ -160,7 +160,7 @@ fn another_model_is_refused_by_name() {
     let config = config(&["model.arch=resnet_tiny", "model.width=5"]);
     let mut graph = Graph::new();
     let images = graph.input("images", Shape::rows([7, 8, 8, 3]));
-    let error = simsiam::evaluation(&mut graph, images, &config, &mut parameters, false);
+    let error = evaluation(&mut graph, images, &config, &mut parameters, false);
     assert_eq!(
         error.err().map(|e| e.to_string()),
         Some(
@@ -180,7 +180,7 @@ fn presets_build_the_papers_networks() {
         let size = config.data.image_size;
         let (mut parameters, mut graph) = (Parameters::new(), Graph::new());
         let views = graph.input("views", Shape::rows([4, size, size, 3]));
-        simsiam::training_step(&mut graph, views, 2, &config, &mut parameters).unwrap();
+        training_step(&mut graph, &[views], 2, &config, &mut parameters).unwrap();
         assert_eq!(parameters.trained(), trained, "{preset}");
     }
 }

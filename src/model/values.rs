@@ -1,5 +1,7 @@
 //! The table's values on a device: written once, read for checkpoints.
 
+use std::collections::HashMap;
+
 use super::{Arena, Entry, Parameters};
 use crate::gpu::GpuError;
 use crate::graph::Store;
@@ -9,15 +11,15 @@ impl Parameters {
     /// compiled, so that every graph finds them in their full size.
     pub fn allocate(&self, store: &mut Store) -> Result<(), GpuError> {
         self.allocate_frozen(store)?;
-        let words = self.words(Arena::Parameters);
-        store.create(Arena::MOMENTUM, words)?;
-        store.create(Arena::GRADIENTS, words)
+        let words = self.words(Arena::PARAMETERS);
+        store.create(Arena::MOMENTUM.0, words)?;
+        store.create(Arena::GRADIENTS.0, words)
     }
 
     /// The same without momentum and gradients, for a network that is not trained.
     pub fn allocate_frozen(&self, store: &mut Store) -> Result<(), GpuError> {
-        for arena in Arena::ALL {
-            store.create(arena.name(), self.words(arena))?;
+        for arena in self.arenas() {
+            store.create(arena.0, self.words(arena))?;
         }
         Ok(())
     }
@@ -26,41 +28,41 @@ impl Parameters {
     /// arenas are missing ([`Parameters::allocate`]).
     pub fn write(&self, store: &Store, values: &[Vec<f32>]) {
         assert_eq!(values.len(), self.entries().len(), "one value per entry");
-        for arena in Arena::ALL {
+        for arena in self.arenas() {
             let pairs = self.entries().iter().zip(values);
             let pairs = pairs.filter(|(entry, _)| entry.arena == arena);
-            self.write_arena(store, arena.name(), self.words(arena), pairs);
+            self.write_arena(store, arena, self.words(arena), pairs);
         }
     }
 
     /// Writes the twin of every trained entry (in the order of [`Parameters::of`]) in [`Arena::MOMENTUM`] or
     /// [`Arena::GRADIENTS`]. Panics as [`Parameters::write`] does.
-    pub fn write_twins(&self, store: &Store, arena: &'static str, values: &[Vec<f32>]) {
-        let words = self.words(Arena::Parameters);
-        self.write_arena(store, arena, words, self.of(Arena::Parameters).zip(values));
+    pub fn write_twins(&self, store: &Store, arena: Arena, values: &[Vec<f32>]) {
+        let words = self.words(Arena::PARAMETERS);
+        self.write_arena(store, arena, words, self.of(Arena::PARAMETERS).zip(values));
     }
 
     /// The values of all entries, in their order, without padding. Waits for the device.
     pub fn read(&self, store: &Store) -> Result<Vec<Vec<f32>>, GpuError> {
-        let mut stored: Vec<Vec<f32>> = Vec::new();
-        for arena in Arena::ALL {
-            stored.push(read_arena(store, arena.name())?);
+        let mut stored: HashMap<Arena, Vec<f32>> = HashMap::new();
+        for arena in self.arenas() {
+            stored.insert(arena, read_arena(store, arena)?);
         }
-        Ok(self.entries().iter().map(|entry| slice(entry, &stored[entry.arena as usize])).collect())
+        Ok(self.entries().iter().map(|entry| slice(entry, &stored[&entry.arena])).collect())
     }
 
     /// The twin of every trained entry, in the order of [`Parameters::of`], from [`Arena::MOMENTUM`] or
     /// [`Arena::GRADIENTS`]. Waits for the device.
-    pub fn read_twins(&self, store: &Store, arena: &'static str) -> Result<Vec<Vec<f32>>, GpuError> {
+    pub fn read_twins(&self, store: &Store, arena: Arena) -> Result<Vec<Vec<f32>>, GpuError> {
         let stored = read_arena(store, arena)?;
-        Ok(self.of(Arena::Parameters).map(|entry| slice(entry, &stored)).collect())
+        Ok(self.of(Arena::PARAMETERS).map(|entry| slice(entry, &stored)).collect())
     }
 
     /// One write for a whole arena: thousands of small ones would each cost a staging buffer.
     fn write_arena<'a>(
         &self,
         store: &Store,
-        arena: &str,
+        arena: Arena,
         words: usize,
         values: impl Iterator<Item = (&'a Entry, &'a Vec<f32>)>,
     ) {
@@ -69,15 +71,15 @@ impl Parameters {
             let packed = entry.shape.pack(values);
             stored[entry.offset..entry.offset + packed.len()].copy_from_slice(&packed);
         }
-        match store.arena(arena) {
+        match store.arena(arena.0) {
             Some(buffer) => buffer.write(store.gpu(), 0, &stored),
-            None => assert_eq!(words, 0, "arena `{arena}` has not been allocated"),
+            None => assert_eq!(words, 0, "arena `{}` has not been allocated", arena.0),
         }
     }
 }
 
-fn read_arena(store: &Store, arena: &str) -> Result<Vec<f32>, GpuError> {
-    match store.arena(arena) {
+fn read_arena(store: &Store, arena: Arena) -> Result<Vec<f32>, GpuError> {
+    match store.arena(arena.0) {
         Some(buffer) => buffer.read(store.gpu(), 0, buffer.words()),
         None => Ok(Vec::new()),
     }

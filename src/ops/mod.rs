@@ -9,19 +9,15 @@ pub mod check;
 mod conv;
 mod elementwise;
 mod expect;
-mod group_sgd;
 mod linear;
 mod loss;
-mod loss_scale;
 mod metrics;
 mod norm;
+mod optim;
 mod pool;
-mod range_norms;
 mod rows;
-mod sgd;
 mod sum_parts;
 mod table;
-mod trust_ratio;
 mod views;
 
 use std::sync::Arc;
@@ -29,17 +25,13 @@ use std::sync::Arc;
 pub use augment::*;
 pub use conv::*;
 pub use elementwise::*;
-pub use group_sgd::GroupSgd;
 pub use linear::{Linear, LinearGradInput, LinearGradWeight, MatmulTransposed, SumRows};
 pub use loss::*;
-pub use loss_scale::LossScale;
 pub use metrics::*;
 pub use norm::*;
+pub use optim::*;
 pub use pool::*;
-pub use range_norms::RangeNorms;
-pub use sgd::Sgd;
 pub use table::{IndexSelect, MovingAverage};
-pub use trust_ratio::TrustRatio;
 pub use views::{StopGradient, SwapViews};
 
 use crate::graph::{Graph, GraphError, Op, Tensor};
@@ -54,14 +46,10 @@ pub fn cases() -> Vec<Case> {
         loss::cases(),
         metrics::cases(),
         norm::cases(),
+        optim::cases(),
         pool::cases(),
-        group_sgd::cases(),
         with_f16(linear::cases()),
-        loss_scale::cases(),
-        range_norms::cases(),
-        sgd::cases(),
         table::cases(),
-        trust_ratio::cases(),
         views::cases(),
     ]
     .into_iter()

@@ -4,7 +4,7 @@ use crate::augment::{Jitter, JitterOp, ViewDraws};
 use crate::format;
 
 /// How many [`lines`] there are.
-pub const LINES: usize = 10;
+pub const LINES: usize = 11;
 
 /// One thing that was drawn.
 pub struct DrawLine {
@@ -43,6 +43,7 @@ pub fn lines(draws: &ViewDraws, size: [u32; 2]) -> [DrawLine; LINES] {
         fourth,
         line("gray", yes(draws.gray), ""),
         line("blur", sigma, " px"),
+        line("solarized", yes(draws.solarize), ""),
     ]
 }
 

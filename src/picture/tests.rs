@@ -24,7 +24,7 @@ fn draws(width: u32, height: u32) -> ViewDraws {
 fn row(name: &str, original: RgbImage, side: u32) -> ViewRow {
     let (width, height) = original.dimensions();
     let view = |_| View { pixels: noise(side, side), draws: draws(width, height) };
-    ViewRow { name: name.to_owned(), size: [width, height], original, views: [0, 1].map(view) }
+    ViewRow { name: name.to_owned(), size: [width, height], original, views: [0, 1].map(view).to_vec() }
 }
 
 fn views(rows: Vec<ViewRow>) -> String {
@@ -132,17 +132,18 @@ fn what_was_drawn_is_written_in_its_order() {
         }),
         gray: false,
         blur_sigma: Some(1.314),
+        solarize: false,
     };
     let texts = texts(&views(vec![row]));
     let start = texts.iter().position(|text| text == "crop").expect("the draws");
     let expected = "crop| px|20 × 10|left, top| px|5, 2|area| %|25.0|flip||yes|hue|°|\u{2212}18.0|saturation||× 1.33|contrast|–|\
-        brightness||× 0.75|gray|–|blur| px|σ 1.31";
+        brightness||× 0.75|gray|–|blur| px|σ 1.31|solarized|–";
     let expected: Vec<&str> = expected.split('|').collect();
     assert_eq!(texts[start..start + expected.len()], expected);
     // View 2: the whole image, and nothing else.
     let rest = texts[start + expected.len()..].join("|");
     assert!(
-        rest.starts_with("crop| px|40 × 20|left, top| px|0, 0|area| %|100.0|flip|–|brightness|–|contrast|–|saturation|–|hue|–|gray|–|blur|–|"),
+        rest.starts_with("crop| px|40 × 20|left, top| px|0, 0|area| %|100.0|flip|–|brightness|–|contrast|–|saturation|–|hue|–|gray|–|blur|–|solarized|–|"),
         "{rest}"
     );
 }

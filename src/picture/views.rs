@@ -1,4 +1,6 @@
-//! What the network sees: each image with its two crops, and the two views made of it, with what was drawn for them.
+//! What the network sees: each image with its crops, and the views made of it, with what was drawn for them.
+
+use std::ops::Range;
 
 use image::RgbImage;
 
@@ -10,13 +12,13 @@ use crate::augment::ViewDraws;
 /// A view as the network gets it, before the normalisation.
 #[derive(Clone, Debug)]
 pub struct View {
-    /// Its pixels; all views of a sheet have one size.
+    /// Its pixels.
     pub pixels: RgbImage,
     /// What made it from the original.
     pub draws: ViewDraws,
 }
 
-/// An image and its two views.
+/// An image and its views.
 #[derive(Clone, Debug)]
 pub struct ViewRow {
     /// The file's name or the image's number, and its class.
@@ -25,8 +27,8 @@ pub struct ViewRow {
     pub size: [u32; 2],
     /// The original, or what [`reduced`](super::reduced) made of it ([`ViewSheet::ORIGINAL_SIDE`]).
     pub original: RgbImage,
-    /// View 1 and view 2.
-    pub views: [View; 2],
+    /// View 1, view 2, then small crops.
+    pub views: Vec<View>,
 }
 
 /// A sheet of views.
@@ -40,8 +42,10 @@ pub struct ViewSheet {
     pub rows: Vec<ViewRow>,
 }
 
-/// Of view 1 and view 2: blue and vermilion of Okabe and Ito's palette, which the colour-blind tell apart.
-const COLORS: [&str; 2] = ["#0072b2", "#d55e00"];
+/// Of view 1, view 2 and so on: blue and vermilion first, of Okabe and Ito's palette, which the colour-blind tell apart.
+const COLORS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8060c0"];
+/// Views beside each other; further ones stand below.
+const COLUMNS: usize = 2;
 /// Width of the originals' column.
 const ORIGINAL: f64 = 250.0;
 /// Width of a view's column of draws.
@@ -59,7 +63,7 @@ const VIEW_SIDE: u32 = 420;
 const TAG: f64 = 17.0;
 const NOTES: [&str; 2] = [
     "The views are the very tensors that the network is trained on, before they are normalised. Small images are enlarged without smoothing: a block is a pixel.",
-    "Order of application: crop and flip, the colour changes as listed from top to bottom, gray, blur, normalise. A dash marks what was not applied to this view.",
+    "Order of application: crop and flip, the colour changes as listed from top to bottom, gray, blur, solarize, normalise. A dash marks what was not applied to this view.",
 ];
 
 impl ViewSheet {
@@ -101,10 +105,10 @@ struct SheetLayout {
 
 impl SheetLayout {
     fn width(&self) -> f64 {
-        self.column(2) - GAP + page::MARGIN
+        self.column(COLUMNS) - GAP + page::MARGIN
     }
 
-    /// Left edge of view 0 or 1.
+    /// Left edge of view 0 or 1 of a line.
     fn column(&self, view: usize) -> f64 {
         let each = self.framed() + SMALL_GAP + DRAWS + GAP;
         page::MARGIN + ORIGINAL + GAP + view as f64 * each
@@ -131,14 +135,19 @@ impl SheetLayout {
         page.y += 40.0;
         let style = Style::new(page::BODY, page::INK).strong();
         page.text(page::MARGIN, page.y, style, Anchor::Start, "Original");
-        for (view, number) in ["1", "2"].into_iter().enumerate() {
-            let x = self.column(view);
+        self.numbers(page, 0..COLUMNS);
+        page.y += 14.0;
+    }
+
+    /// The heads of a line of views.
+    fn numbers(&self, page: &mut Page, views: Range<usize>) {
+        let style = Style::new(page::BODY, page::INK).strong();
+        for view in views {
+            let x = self.column(view % COLUMNS);
             let top = page.y - (page::BODY * text::CAP_HEIGHT + TAG) / 2.0;
             tag(page, [x, top], view);
-            let head = format!("View {number}");
-            page.text(x + TAG + 8.0, page.y, style, Anchor::Start, &head);
+            page.text(x + TAG + 8.0, page.y, style, Anchor::Start, &format!("View {}", view + 1));
         }
-        page.y += 14.0;
     }
 
     fn row(&self, page: &mut Page, row: &ViewRow) -> Result<(), PictureError> {
@@ -155,13 +164,18 @@ impl SheetLayout {
         page.y += 13.0 + FRAME;
         self.original(page, row)?;
         for (number, view) in row.views.iter().enumerate() {
+            if number > 0 && number.is_multiple_of(COLUMNS) {
+                page.y += self.height() + FRAME + 30.0;
+                self.numbers(page, number..row.views.len().min(number + COLUMNS));
+                page.y += 14.0;
+            }
             self.view(page, row.size, number, view)?;
         }
         page.y += self.height() + FRAME + 26.0;
         Ok(())
     }
 
-    /// The original with the crops of both views.
+    /// The original with the crops of all views.
     fn original(&self, page: &mut Page, row: &ViewRow) -> Result<(), PictureError> {
         let scale = f64::from(SCALE);
         let cell = [ORIGINAL, self.height()];
@@ -174,37 +188,38 @@ impl SheetLayout {
         let edge = [left - 0.5, top - 0.5, shown[0] + 1.0, shown[1] + 1.0];
         page.outline(edge, page::RULE, 1.0, "");
         let unit = [0, 1].map(|axis| shown[axis] / f64::from(row.size[axis].max(1)));
-        let boxes = [0, 1].map(|view| {
-            let draws = &row.views[view].draws;
+        let crop = |View { draws, .. }: &View| {
             [
                 left + f64::from(draws.left) * unit[0],
                 top + f64::from(draws.top) * unit[1],
                 f64::from(draws.width) * unit[0],
                 f64::from(draws.height) * unit[1],
             ]
-        });
-        // Legible on any image: a white halo below both lines; the second is dashed, so that equal boxes show both.
-        for crop in boxes {
+        };
+        let boxes: Vec<[f64; 4]> = row.views.iter().map(crop).collect();
+        // Legible on any image: a white halo below all lines; every second is dashed, so that equal boxes show both.
+        for &crop in &boxes {
             page.outline(crop, "#ffffff", 4.5, " stroke-opacity=\"0.9\"");
         }
-        page.outline(boxes[0], COLORS[0], 2.25, "");
-        page.outline(boxes[1], COLORS[1], 2.25, " stroke-dasharray=\"9 5\"");
-        let mut taken = None;
+        for (view, &crop) in boxes.iter().enumerate() {
+            page.outline(crop, color(view), 2.25, ["", " stroke-dasharray=\"9 5\""][view % 2]);
+        }
+        let mut taken = Vec::new();
         for (view, crop) in boxes.into_iter().enumerate() {
-            let place = tag_place(crop, [left, top, cell[0], cell[1]], view, taken);
+            let place = tag_place(crop, [left, top, cell[0], cell[1]], view, &taken);
             tag(page, place, view);
-            taken = Some(place);
+            taken.push(place);
         }
         Ok(())
     }
 
     /// A view in a frame of its colour, and what was drawn for it.
     fn view(&self, page: &mut Page, size: [u32; 2], number: usize, view: &View) -> Result<(), PictureError> {
-        let (x, y) = (self.column(number), page.y);
-        let side = self.view + FRAME;
-        let frame = [x + FRAME / 2.0, y - FRAME / 2.0, side, side];
-        page.outline(frame, COLORS[number], FRAME, "");
-        page.image(x + FRAME, y, &raster::fit(&view.pixels, [self.room; 2]))?;
+        let (x, y) = (self.column(number % COLUMNS), page.y);
+        let shown = raster::fit(&view.pixels, [self.room; 2]);
+        let sides = [shown.width(), shown.height()].map(|side| f64::from(side) / f64::from(SCALE) + FRAME);
+        page.outline([x + FRAME / 2.0, y - FRAME / 2.0, sides[0], sides[1]], color(number), FRAME, "");
+        page.image(x + FRAME, y, &shown)?;
         let left = x + self.framed() + SMALL_GAP;
         let right = left + DRAWS - UNITS;
         let mut baseline = y + page::BODY * text::CAP_HEIGHT;
@@ -227,32 +242,36 @@ impl SheetLayout {
     }
 }
 
-/// A view's number on its colour.
-fn tag(page: &mut Page, [x, y]: [f64; 2], view: usize) {
-    page.fill([x, y, TAG, TAG], 2.5, COLORS[view]);
-    let size = 12.5;
-    let baseline = y + (TAG + size * text::CAP_HEIGHT) / 2.0;
-    let style = Style::new(size, "#ffffff").strong();
-    let number = if view == 0 { "1" } else { "2" };
-    page.text(x + TAG / 2.0, baseline, style, Anchor::Middle, number);
+/// The colour of a view.
+fn color(view: usize) -> &'static str {
+    COLORS[view % COLORS.len()]
 }
 
-/// The first corner of a crop where a view's number hides no other number: left for view 1, right for view 2, top before bottom. A crop
+/// A view's number on its colour.
+fn tag(page: &mut Page, [x, y]: [f64; 2], view: usize) {
+    page.fill([x, y, TAG, TAG], 2.5, color(view));
+    let size = if view < 9 { 12.5 } else { 10.5 };
+    let baseline = y + (TAG + size * text::CAP_HEIGHT) / 2.0;
+    let style = Style::new(size, "#ffffff").strong();
+    page.text(x + TAG / 2.0, baseline, style, Anchor::Middle, &(view + 1).to_string());
+}
+
+/// The first corner of a crop where a view's number hides no other number: left for view 1, right for view 2 and so on, top before bottom. A crop
 /// that its number would fill bears it outside. The number stays within the `cell` of the original.
-fn tag_place([x, y, width, height]: [f64; 4], cell: [f64; 4], view: usize, taken: Option<[f64; 2]>) -> [f64; 2] {
+fn tag_place([x, y, width, height]: [f64; 4], cell: [f64; 4], view: usize, taken: &[[f64; 2]]) -> [f64; 2] {
     let out = if width.min(height) < 2.0 * TAG { TAG + 2.0 } else { 0.0 };
     let within = |at: f64, axis: usize| at.min(cell[axis] + cell[axis + 2] - TAG).max(cell[axis]);
     let (left, right) = (within(x - out, 0), within(x + width - TAG + out, 0));
     let (top, bottom) = (within(y - out, 1), within(y + height - TAG + out, 1));
-    let corners = if view == 0 {
+    let corners = if view.is_multiple_of(2) {
         [[left, top], [right, top], [left, bottom], [right, bottom]]
     } else {
         [[right, top], [right, bottom], [left, bottom], [left, top]]
     };
-    let free = |corner: &[f64; 2]| taken.is_none_or(|other| [0, 1].iter().any(|&i| (corner[i] - other[i]).abs() > TAG));
+    let apart = |corner: &[f64; 2], other: &[f64; 2]| [0, 1].iter().any(|&i| (corner[i] - other[i]).abs() > TAG);
+    let free = |corner: &[f64; 2]| taken.iter().all(|other| apart(corner, other));
     // In a corner of the cell all of them may be taken: beside the other number there is room.
-    let beside = taken.map(|[x, y]| [TAG + 2.0, -TAG - 2.0].map(|by| [within(x + by, 0), y]));
-    let beside = beside.into_iter().flatten();
+    let beside = taken.iter().flat_map(|&[x, y]| [TAG + 2.0, -TAG - 2.0].map(|by| [within(x + by, 0), y]));
     let mut places = corners.into_iter().chain(beside);
     places.find(free).unwrap_or(corners[0])
 }
@@ -275,8 +294,8 @@ mod tests {
         ];
         for first in crops {
             for second in crops {
-                let one = tag_place(first, cell, 0, None);
-                let two = tag_place(second, cell, 1, Some(one));
+                let one = tag_place(first, cell, 0, &[]);
+                let two = tag_place(second, cell, 1, &[one]);
                 let apart = [0, 1].iter().any(|&i| (one[i] - two[i]).abs() > TAG);
                 assert!(apart, "{first:?} {second:?}: {one:?} {two:?}");
                 for place in [one, two] {

@@ -3,10 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::advice::advice;
 use super::checkpoint::Checkpoint;
-use super::event::{Alarm, AlarmKind, Epoch, Event, Step, Watch};
-use crate::config::{Config, Similarity};
+use super::event::{Alarm, Epoch, Event, Step, Watch};
+use crate::config::Config;
+use crate::method::{self, Advice, AlarmKind, Health};
 
 // The thresholds lie between what runs of the demo preset showed (1,000 images, 90 steps; tests/data/alarms.jsonl holds the numbers
 // of eleven, which a test replays). "Healthy" are two seeds, asymmetric, cross_entropy, batch_norm all, output_affine false, batch 32
@@ -36,6 +36,7 @@ const RISE: f64 = 0.25;
 #[derive(Debug, Clone)]
 pub struct Watchman {
     config: Config,
+    health: Health,
     steps_per_epoch: u64,
     state: State,
 }
@@ -69,7 +70,8 @@ const STATE: &str = "alarm.state";
 impl Watchman {
     /// Of a run with this configuration.
     pub fn new(config: &Config, steps_per_epoch: u64) -> Watchman {
-        Watchman { config: config.clone(), steps_per_epoch: steps_per_epoch.max(1), state: State::default() }
+        let health = method::of(config).health(config);
+        Watchman { config: config.clone(), health, steps_per_epoch: steps_per_epoch.max(1), state: State::default() }
     }
 
     /// Takes an event of the run, all of them in their order; the alarm that follows from it, if one does.
@@ -96,17 +98,8 @@ impl Watchman {
         };
     }
 
-    /// How far a loss can fall: from no similarity to all of it. The cross-entropy of two softmaxes over d outputs of unit variance
-    /// is about ln d + 1/2 where they have nothing in common, and ln d where they are equal.
-    fn range(&self) -> f64 {
-        match self.config.method.similarity {
-            Similarity::Cosine => 1.0,
-            Similarity::CrossEntropy => 0.5,
-        }
-    }
-
     fn step(&mut self, step: &Step) -> Option<Alarm> {
-        let range = self.range();
+        let range = self.health.loss_range;
         let state = &mut self.state;
         state.loss += (f64::from(step.loss) - state.loss) / SMOOTHING;
         state.std += (f64::from(step.output_std) - state.std) / SMOOTHING;
@@ -134,7 +127,7 @@ impl Watchman {
         if steps == 0 || !steps.is_multiple_of(half) {
             return None;
         }
-        let range = self.range();
+        let range = self.health.loss_range;
         let state = &mut self.state;
         let moved = state.first_loss - state.least_loss;
         let lately = state.asked_loss - state.least_loss;
@@ -151,7 +144,7 @@ impl Watchman {
     }
 
     fn watch(&mut self, watch: &Watch) -> Option<Alarm> {
-        let healthy = 1.0 / (self.config.model.dim as f64).sqrt();
+        let healthy = self.health.output_std;
         let state = &mut self.state;
         let rank = watch.effective_rank;
         let point = state.std < POINT * state.most_std;
@@ -186,7 +179,7 @@ impl Watchman {
         if std::mem::replace(told, true) {
             return None;
         }
-        Some(Alarm { step, epoch, kind, message, advice: advice(kind, &self.config) })
+        Some(Alarm { step, epoch, kind, message, advice: Advice::line(kind, &self.config) })
     }
 
     /// Puts what is remembered into a checkpoint, to the last bit.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ahead::AheadPlan;
 use super::event::{Event, Start, Tuning};
 use super::kernels::Kernels;
+use super::precomputed_targets::PrecomputePlan;
 use super::{RunFolder, TrainError};
-use crate::augment::{Feed, ViewOptions, views};
+use crate::augment::{Feed, ViewGroup};
 use crate::config::{Config, Precision};
 use crate::data::{Dataset, Images, steps_per_epoch};
 use crate::eval::{self, KnnPlan};
@@ -15,7 +15,7 @@ use crate::gpu::{Gpu, Plan};
 use crate::graph::tune::{self, Budget, Cache, Tuned, Work};
 use crate::graph::{Choices, Graph, GraphError, Memory, Recomputed, Target, Tensor, refuse_above};
 use crate::hash::Fnv;
-use crate::method::simsiam;
+use crate::method::{self, Step};
 use crate::model::{Arena, Parameters};
 
 /// Part of the device's memory, one in so many, that resident images may take.
@@ -32,10 +32,10 @@ pub struct Blueprint {
     /// The same with its kernels, and with what is computed twice to need less memory.
     pub(super) graph: Graph,
     pub(super) feed: Feed,
-    /// The views of a step, kept until its end in f32.
-    pub(super) views: Tensor,
-    pub(super) step: simsiam::Step,
-    pub(super) ahead: Option<AheadPlan>,
+    /// The views of a step, a tensor a group, kept until its end in f32.
+    pub(super) views: Vec<Tensor>,
+    pub(super) step: Step,
+    pub(super) precompute: Option<PrecomputePlan>,
     pub(super) knn: Option<KnnPlan>,
     pub(super) remarks: Vec<String>,
     pub(super) start: Start,
@@ -50,11 +50,12 @@ impl Blueprint {
     /// first candidate until [`Blueprint::tune`] or [`Blueprint::continue_with`].
     pub fn new(gpu: &Gpu, config: &Config, data: Arc<Dataset>) -> Result<Blueprint, TrainError> {
         config.validate()?;
+        method::check(config)?;
         config.check_against(data.train.len())?;
         let target = Target::of(gpu);
         let report = gpu.report();
         let batch = config.optim.batch_size;
-        let rows = config.method.views() * batch;
+        let groups = method::of(config).views(config);
 
         let mut parameters = Parameters::new();
         let mut graph = Graph::new();
@@ -63,26 +64,25 @@ impl Blueprint {
             let words = Feed::resident_words(images);
             words <= target.max_words && words as u64 * 4 <= share
         };
-        let size = config.data.image_size;
         let feed = match data.train.in_memory().filter(fits) {
-            Some(images) => Feed::resident(&mut graph, images, rows),
-            None => Feed::streamed(&mut graph, data.train.size(), rows, size),
+            Some(images) => Feed::resident(&mut graph, images, &groups, batch),
+            None => Feed::streamed(&mut graph, data.train.size(), &groups, batch),
         };
-        let options = ViewOptions::training(&config.augment);
-        let images = views(&mut graph, feed.bytes, feed.table, size, &options)?;
+        let views = feed.views(&mut graph)?;
         // The first convolution's gradient, the last of the step, reads them: kept for people they cost nothing. In f16 it reads a copy.
         if config.run.precision == Precision::F32 {
-            graph.keep(images);
+            views.iter().for_each(|&views| graph.keep(views));
         }
         let train = &*data.train;
-        let step = simsiam::training_step(&mut graph, images, train.len(), config, &mut parameters)?;
-        let ahead = AheadPlan::new(config, &feed, train, &mut parameters)?;
+        let step = method::training_step(&mut graph, &views, train.len(), config, &mut parameters)?;
+        let precompute = PrecomputePlan::new(config, &feed, train, &mut parameters)?;
 
         let mut remarks = data.remarks.clone();
         let knn = match config.run.knn_every {
             0 => None,
             // As many images at once as training has views, so that evaluation needs no more memory.
             _ => {
+                let rows = groups.first().map_or(1, ViewGroup::count) * batch;
                 let plan = KnnPlan::new(config, &data, &mut parameters, &target, rows)?;
                 if let Some(missing) = eval::missing(&data) {
                     remarks.push(format!("the data has no {missing}: kNN is off"));
@@ -115,9 +115,9 @@ impl Blueprint {
             plain: graph.clone(),
             graph,
             feed,
-            views: images,
+            views,
             step,
-            ahead,
+            precompute,
             knn,
             remarks,
             start,
@@ -133,7 +133,7 @@ impl Blueprint {
     fn work(&self) -> Vec<Work<'_>> {
         let (epochs, every) = (self.start.epochs, self.config.run.knn_every as u64);
         let mut work = vec![Work { graph: &self.graph, runs: self.start.steps }];
-        work.extend(self.ahead.as_ref().map(|ahead| Work { graph: &ahead.graph, runs: self.start.steps }));
+        work.extend(self.precompute.as_ref().map(|pass| Work { graph: &pass.graph, runs: self.start.steps }));
         if let (Some(knn), Some(between)) = (&self.knn, epochs.checked_div(every)) {
             // The untrained network is classified too.
             work.extend(knn.work(&self.data, between + 1));
@@ -150,19 +150,20 @@ impl Blueprint {
         if let Some(knn) = &mut self.knn {
             knn.choose(&choices);
         }
-        if let Some(ahead) = &mut self.ahead {
-            ahead.choose(&choices);
+        if let Some(pass) = &mut self.precompute {
+            pass.choose(&choices);
         }
         let words = |arena| self.parameters.words(arena) as u64;
         // Parameters, their gradients and their momentum.
-        let others = words(Arena::Frozen) + words(Arena::Running) + words(Arena::Targets);
+        let others: u64 = self.parameters.arenas().filter(|&arena| arena != Arena::PARAMETERS).map(words).sum();
+        let own = others - words(Arena::FROZEN) - words(Arena::RUNNING);
         let images = self.feed.resident_bytes(self.data.train.in_memory());
-        let state = 4 * (3 * words(Arena::Parameters) + others) + images;
+        let state = 4 * (3 * words(Arena::PARAMETERS) + others) + images;
         // What is written before the first step waits beside its destination.
-        let uploads = 4 * (words(Arena::Parameters) + words(Arena::Targets)) + images;
+        let uploads = 4 * (words(Arena::PARAMETERS) + own) + images;
         // What takes turns with training, and what does not.
         let mut turns = Vec::new();
-        turns.extend(self.ahead.as_ref().map(|ahead| ahead.memory(&target)).transpose()?);
+        turns.extend(self.precompute.as_ref().map(|pass| pass.memory(&target)).transpose()?);
         let mut vote = 0;
         if let Some(knn) = &self.knn {
             let [features, votes] = knn.memory(&target)?;

@@ -41,19 +41,24 @@ pub struct Checkpoint {
     /// What else the trainer wants to find again. `config`, `step`, `epoch` and `simsiam.version` are taken.
     pub extra: BTreeMap<String, String>,
     tensors: BTreeMap<String, Stored>,
+    /// How often every batch norm (its module's name) moves its running statistics in a step.
+    moves: BTreeMap<String, u64>,
     /// The file it came from, for errors.
     origin: PathBuf,
 }
 
 impl Checkpoint {
     /// A checkpoint of these values, in the order of [`Parameters::entries`] and, for the momentum, of
-    /// [`Parameters::of`] [`Arena::Parameters`]. Position and metadata are left for the caller to fill.
+    /// [`Parameters::of`] [`Arena::PARAMETERS`]. Position and metadata are left for the caller to fill.
     pub fn new(parameters: &Parameters, weights: &[Vec<f32>], momentum: Option<&[Vec<f32>]>) -> Checkpoint {
         let mut checkpoint = Checkpoint::default();
         for (entry, values) in parameters.entries().iter().zip(weights) {
             checkpoint.insert(entry.name.clone(), entry, values);
+            if let Some(norm) = entry.name.strip_suffix(RUNNING_MEAN) {
+                checkpoint.moves.insert(norm.to_owned(), entry.moves);
+            }
         }
-        let trained = parameters.of(Arena::Parameters);
+        let trained = parameters.of(Arena::PARAMETERS);
         for (entry, values) in trained.zip(momentum.unwrap_or_default()) {
             checkpoint.insert(momentum_name(entry), entry, values);
         }
@@ -84,7 +89,7 @@ impl Checkpoint {
 
     /// The momentum of every trained entry, as [`Parameters::write_twins`] takes them.
     pub fn momentum(&self, parameters: &Parameters) -> Result<Vec<Vec<f32>>, CheckpointError> {
-        let entries = parameters.of(Arena::Parameters);
+        let entries = parameters.of(Arena::PARAMETERS);
         entries.map(|e| self.value(&momentum_name(e), e)).collect()
     }
 
@@ -133,6 +138,8 @@ impl Checkpoint {
     }
 }
 
+const RUNNING_MEAN: &str = ".running_mean";
+const NUM_BATCHES: &str = ".num_batches_tracked";
 const MOMENTUM_PREFIX: &str = "optimizer.";
 
 fn momentum_name(entry: &Entry) -> String {

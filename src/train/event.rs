@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Serialize, Serializer};
 
 use crate::graph::Recomputed;
+use crate::method::AlarmKind;
 
 /// Something that happened. As JSON it has the field `event` with the kind's name.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -123,18 +124,6 @@ pub struct Watch {
 
 fn as_object<S: Serializer>(pairs: &[(String, f32)], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
-}
-
-/// How a run can go wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AlarmKind {
-    /// The outputs of all images become one point or a few directions.
-    Collapse,
-    /// Nothing is learnt.
-    Stagnation,
-    /// The loss leaves what was learnt.
-    Divergence,
 }
 
 /// What was seen of a run that goes wrong, and what usually helps.

@@ -4,8 +4,6 @@
 //! [`Command`]s, and knows nobody who listens: [`MetricsFile`] is one listener, a progress bar and a window are others.
 //! [`RunFolder`] is where a run lies, [`Run`] a training in one, and [`History`] reads it back.
 
-mod advice;
-mod ahead;
 mod alarm;
 mod blueprint;
 pub mod checkpoint;
@@ -18,16 +16,18 @@ mod meter;
 mod metrics;
 mod numbers;
 mod position;
+mod precomputed_targets;
 mod preset;
 mod rank;
 mod run;
 mod schedule;
 mod trainer;
 
+pub use crate::method::AlarmKind;
 pub use alarm::Watchman;
 pub use blueprint::{Blueprint, RESIDENT_SHARE};
 pub use error::{FolderError, TrainError};
-pub use event::{Alarm, AlarmKind, Command, Done, Epoch, Event, Failed, Saved, Start, Step, Tuning, Warning, Watch};
+pub use event::{Alarm, Command, Done, Epoch, Event, Failed, Saved, Start, Step, Tuning, Warning, Watch};
 pub use folder::RunFolder;
 pub use history::{AlarmLine, DoneLine, EpochLine, FailedLine, History, Line, StartLine, StepLine, WatchLine};
 pub use kernels::Kernels;

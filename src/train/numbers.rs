@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::rank::rank_of_gram;
 use crate::gpu::{GpuError, Readback};
 use crate::graph::Program;
-use crate::method::simsiam;
+use crate::method::Step;
 use crate::method::watch::RANK_ROWS;
 
 /// Watched so often an epoch, beside its last step.
@@ -69,9 +69,9 @@ pub(super) struct Inbox {
 
 impl Inbox {
     /// Of the steps of a program whose batches have `images` images and whose outputs `dim` channels.
-    pub fn new(program: &Program, nodes: &simsiam::Step, images: usize, dim: usize) -> Inbox {
+    pub fn new(program: &Program, nodes: &Step, images: usize, dim: usize) -> Inbox {
         let (outputs, gradients) = (&nodes.outputs, &nodes.gradient_norms);
-        let few = nodes.told();
+        let few = nodes.readback_tensors();
         let many = [&few[..], &[nodes.output_std, outputs.gram]].concat();
         Inbox {
             few: program.readback(&few),
@@ -120,7 +120,7 @@ impl Inbox {
         Ok(Some(self.read(step, &values)))
     }
 
-    /// In the order of [`simsiam::Step::told`].
+    /// In the order of [`Step::readback_tensors`].
     fn read(&self, step: u64, values: &[Vec<f32>]) -> Numbers {
         let mut values = values.iter().map(Vec::as_slice);
         let mut next = || values.next().unwrap_or_default();

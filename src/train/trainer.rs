@@ -12,7 +12,6 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use super::TrainError;
-use super::ahead::Ahead;
 use super::alarm::Watchman;
 use super::blueprint::Blueprint;
 use super::event::{Command, Done, Event, Failed, Start, Warning};
@@ -20,13 +19,14 @@ use super::folder::LAST;
 use super::meter::Meter;
 use super::numbers::{Inbox, is_watched};
 use super::position::Position;
+use super::precomputed_targets::PrecomputedTargets;
 use super::schedule::LearningRates;
 use crate::augment::Batches;
 use crate::config::{Config, Precision};
 use crate::data::Dataset;
 use crate::eval::{EvalError, Knn};
 use crate::graph::{Program, Store, Tensor};
-use crate::method::{LossScale, Targets, simsiam};
+use crate::method::{LossScale, Step};
 use crate::model::Parameters;
 
 /// The newest checkpoint is never older, also where an epoch takes hours.
@@ -52,10 +52,9 @@ pub struct Trainer {
     store: Store,
     program: Program,
     batches: Batches,
-    views: Tensor,
-    nodes: simsiam::Step,
-    targets: Targets,
-    ahead: Option<Ahead>,
+    views: Vec<Tensor>,
+    nodes: Step,
+    precomputed: Option<PrecomputedTargets>,
     knn: Option<Knn>,
     rates: LearningRates,
     start: Start,
@@ -94,7 +93,7 @@ impl Trainer {
             feed,
             views,
             step: nodes,
-            ahead,
+            precompute,
             knn,
             remarks,
             start,
@@ -110,14 +109,15 @@ impl Trainer {
         if let Some(images) = data.train.in_memory() {
             feed.load(&program, images);
         }
-        let ahead = match ahead {
+        let steps_per_epoch = start.steps as usize / config.optim.epochs.max(1);
+        let precomputed = match precompute {
             Some(plan) => {
-                let set = data.train.clone();
-                let mut ahead = plan.compile(&config, set, start.steps, &mut store)?;
+                let (set, per_epoch) = (data.train.clone(), steps_per_epoch as u64);
+                let mut pass = plan.compile(&config, set, start.steps, per_epoch, &mut store)?;
                 if !gpu.is_software() {
-                    ahead.program.plan().bound_submits(submit);
+                    pass.program.plan().bound_submits(submit);
                 }
-                Some(ahead)
+                Some(pass)
             }
             None => None,
         };
@@ -134,8 +134,6 @@ impl Trainer {
         };
         parameters.write(&store, &parameters.initialize(config.run.seed));
         LossScale::INITIAL.write(&store);
-        let targets = Targets::of(&config, data.train.len());
-        let steps_per_epoch = start.steps as usize / config.optim.epochs.max(1);
         let watchman = Watchman::new(&config, steps_per_epoch as u64);
         Ok(Trainer {
             inbox: Inbox::new(&program, &nodes, start.batch_size, start.dim),
@@ -148,8 +146,7 @@ impl Trainer {
             batches,
             views,
             nodes,
-            targets,
-            ahead,
+            precomputed,
             knn,
             start,
             remarks,
@@ -169,13 +166,11 @@ impl Trainer {
         self.position.step
     }
 
-    /// The views of the step that ran last, the first views of all its images before the second ones: `[2 * batch, size, size, 3]`,
-    /// normalised, as the network got them. `None` in f16, where their memory serves other tensors by the end of the step.
+    /// The first group of views of the step that ran last, the first views of all its images before the second ones:
+    /// `[2 * batch, size, size, 3]`, normalised, as the network got them. `None` in f16, where their memory serves other tensors by the end of the step.
     pub fn views(&self) -> Result<Option<Vec<f32>>, TrainError> {
-        Ok(match self.config.run.precision {
-            Precision::F32 => Some(self.program.read(self.views)?),
-            Precision::F16 => None,
-        })
+        let first = self.views.first().filter(|_| self.config.run.precision == Precision::F32);
+        Ok(first.map(|&views| self.program.read(views)).transpose()?)
     }
 
     /// The table of parameters and the store that holds them.
@@ -227,8 +222,8 @@ impl Trainer {
             let rates = self.rates.at(self.sent);
             self.send(rates, is_watched(self.sent + 1, per_epoch))?;
             warn(self.batches.remarks(), listener);
-            if let Some(ahead) = &self.ahead {
-                warn(ahead.remarks(), listener);
+            if let Some(pass) = &self.precomputed {
+                warn(pass.remarks(), listener);
             }
             while let Some(numbers) = self.inbox.poll()? {
                 self.arrived(numbers, listener)?;

@@ -1,4 +1,4 @@
-//! What the network sees: the images of a batch, or any image in any epoch, with both views and what was drawn for them; and what other
+//! What the network sees: the images of a batch, or any image in any epoch, with its views and what was drawn for them; and what other
 //! settings of the augmentations would make of them.
 
 use egui::{RichText, ScrollArea, Ui};
@@ -22,6 +22,8 @@ const MOST: f32 = 190.0;
 /// Between the pictures of an image, and between images.
 const GAP: f32 = 9.0;
 const BETWEEN: f32 = 34.0;
+/// Pictures of an image beside each other: the original and two views; small crops stand below.
+const PICTURES: usize = 3;
 /// Width of the sliders.
 const RIGHT: f32 = 316.0;
 
@@ -225,7 +227,9 @@ impl ViewsPane {
             let side = (room / columns as f32 - width(0.0)) / 3.0;
             let side = side.clamp(48.0, MOST);
             if !self.more {
-                let rows = (ui.available_height() / (side + 32.0)) as usize;
+                let views = self.rows.first().map_or(2, |row| row.views.len());
+                let lines = (1 + views).div_ceil(PICTURES) as f32;
+                let rows = (ui.available_height() / (lines * (side + GAP) + 32.0 - GAP)) as usize;
                 self.count = (columns * rows).clamp(COUNT, 4 * COUNT);
             }
             for rows in self.rows.chunks(columns) {
@@ -236,13 +240,18 @@ impl ViewsPane {
                             let size = format!("{} × {} px", row.size[0], row.size[1]);
                             let name = RichText::new(&row.name).size(12.5);
                             ui.add(egui::Label::new(name).truncate()).on_hover_text(size);
-                            ui.horizontal(|ui| {
-                                ui.spacing_mut().item_spacing.x = GAP;
-                                original(ui, row, side);
-                                for (number, (texture, draws)) in row.views.iter().enumerate() {
-                                    view(ui, row, side, number, texture, draws);
-                                }
-                            });
+                            let pictures: Vec<usize> = (0..=row.views.len()).collect();
+                            for line in pictures.chunks(PICTURES) {
+                                ui.horizontal(|ui| {
+                                    ui.spacing_mut().item_spacing.x = GAP;
+                                    for &picture in line {
+                                        match picture.checked_sub(1) {
+                                            None => original(ui, row, side),
+                                            Some(number) => view(ui, row, side, number),
+                                        }
+                                    }
+                                });
+                            }
                         });
                         ui.add_space(BETWEEN - 16.0);
                     }

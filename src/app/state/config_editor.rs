@@ -56,7 +56,7 @@ impl ConfigEditor {
 
     /// Takes a preset, and keeps the data. `by_user` ends that the preset follows the data.
     pub fn take_preset(&mut self, name: &str, by_user: bool) -> Result<(), ConfigError> {
-        let base = Config::preset(name)?;
+        let base = Config::preset_for(name, self.config.method.name())?;
         let source = self.config.data.source.clone();
         self.preset = name.to_owned();
         self.base = base.clone();
@@ -82,9 +82,23 @@ impl ConfigEditor {
         }
     }
 
+    /// Takes another method, and what that changes of the preset.
+    fn set_method(&mut self, name: &str) {
+        let mut base = self.base.clone();
+        let taken = base.take_method("method", name, Some(&self.preset));
+        if taken.is_ok() && self.config.take_method("method", name, Some(&self.preset)).is_ok() {
+            self.base = base;
+            self.wrong.retain(|key, _| !key.starts_with("method."));
+        }
+    }
+
     /// Assigns what was typed; where it is no value of the key the old one stays and the error stands beside the field.
     pub fn set(&mut self, key: &str, text: &str) {
         let text = text.trim();
+        if key == "method.name" {
+            self.set_method(text);
+            return;
+        }
         if text.is_empty() && self.config.text(key).is_some() && key != "data.source" {
             let mut cleared = self.config.clone();
             cleared.clear(key);
@@ -126,7 +140,7 @@ impl ConfigEditor {
 
     /// How many keys differ, the data left out.
     pub fn differences(&self) -> usize {
-        let keys = Config::keys().into_iter();
+        let keys = self.config.keys().into_iter();
         keys.filter(|key| key.name != "data.source" && self.differs(&key.name)).count()
     }
 
@@ -135,7 +149,7 @@ impl ConfigEditor {
         let typed = self.wrong.iter();
         let typed = typed.map(|(key, (_, problem))| (key.clone(), problem.clone()));
         let others = self.config.problems().into_iter();
-        typed.chain(others.map(|(key, problem)| (key.to_owned(), problem))).collect()
+        typed.chain(others).collect()
     }
 }
 

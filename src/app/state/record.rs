@@ -4,6 +4,7 @@
 use super::channels::Channels;
 use super::series::Series;
 use crate::config::Config;
+use crate::method;
 use crate::train::{AlarmLine, Event, Line, StartLine};
 
 /// What is drawn over the steps of a run.
@@ -163,9 +164,9 @@ impl Record {
         self.config.model.dim
     }
 
-    /// The std of channels that share nothing: 1/sqrt(d).
+    /// The output std of a healthy run.
     pub fn healthy_std(&self) -> f64 {
-        1.0 / (self.dim() as f64).sqrt()
+        method::of(&self.config).health(&self.config).output_std
     }
 }
 

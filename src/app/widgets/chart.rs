@@ -7,6 +7,7 @@ use crate::app::state::OpenRun;
 use crate::app::state::record::{Curve, Record};
 use crate::app::widgets::axis::{PlotAxis, round};
 use crate::app::widgets::theme;
+use crate::method;
 
 /// How curves are drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,10 +30,10 @@ impl Looks {
         PlotAxis { unit: if self.epochs { record.steps_per_epoch() } else { 1.0 }, log: self.log_x, ..PlotAxis::PLAIN }
     }
 
-    fn y(self, curve: Curve) -> PlotAxis {
+    /// A logarithm is of what the loss is above the least that it can be.
+    fn y(self, curve: Curve, least_loss: f64) -> PlotAxis {
         PlotAxis {
-            // The loss cannot be below -1.
-            offset: if self.log_y && curve == Curve::Loss { 1.0 } else { 0.0 },
+            offset: if self.log_y && curve == Curve::Loss { -least_loss } else { 0.0 },
             log: self.log_y,
             ..PlotAxis::PLAIN
         }
@@ -57,8 +58,9 @@ pub(in crate::app) fn ui(
         ui.horizontal(|ui| {
             ui.add_space(NUMBERS + 4.0);
             let mut title = curve.name().to_owned();
-            if looks.log_y && curve == Curve::Loss {
-                title += " + 1";
+            let least = least_loss(in_front);
+            if looks.log_y && curve == Curve::Loss && least != 0.0 {
+                title += &format!(" + {}", -least);
             }
             ui.label(RichText::new(title).strong());
             match in_front.map(|run| run.record.curve(curve).last()) {
@@ -74,6 +76,11 @@ pub(in crate::app) fn ui(
     });
 }
 
+/// The least that the loss of a run can be; of all in a chart the one in front decides.
+fn least_loss(front: Option<&OpenRun>) -> f64 {
+    front.map_or(0.0, |run| method::of(&run.record.config).health(&run.record.config).least_loss)
+}
+
 /// What a curve is held against, with its name.
 fn level(curve: Curve, record: &Record) -> Option<(f64, &'static str)> {
     match curve {
@@ -84,7 +91,7 @@ fn level(curve: Curve, record: &Record) -> Option<(f64, &'static str)> {
 }
 
 fn plot(ui: &mut Ui, curve: Curve, runs: &[OpenRun], front: Option<&OpenRun>, looks: Looks, fit: bool) {
-    let y = looks.y(curve);
+    let y = looks.y(curve, least_loss(front));
     let x = PlotAxis { log: looks.log_x, ..PlotAxis::PLAIN };
     let unit = if looks.epochs { "epoch" } else { "step" };
     let color = ui.visuals().text_color();
@@ -134,7 +141,7 @@ fn plot(ui: &mut Ui, curve: Curve, runs: &[OpenRun], front: Option<&OpenRun>, lo
         // The run in front is drawn last, over the others.
         let others = runs.iter().filter(|run| front.is_none_or(|f| f.folder != run.folder));
         for run in others.chain(front).filter(|run| run.visible) {
-            draw(ui, curve, run, looks, seen, pixels);
+            draw(ui, curve, run, (looks, y), seen, pixels);
         }
         if let Some((level, name)) = front.and_then(|run| level(curve, &run.record)) {
             let line = HLine::new(name, y.place(level)).color(quiet).width(1.0);
@@ -163,12 +170,12 @@ fn draw<'a>(
     ui: &mut egui_plot::PlotUi<'a>,
     curve: Curve,
     run: &'a OpenRun,
-    looks: Looks,
+    (looks, y): (Looks, PlotAxis),
     seen: Option<PlotBounds>,
     pixels: usize,
 ) {
     let series = run.record.curve(curve);
-    let (x, y) = (looks.x(&run.record), looks.y(curve));
+    let x = looks.x(&run.record);
     let Some(all) = series.extent() else { return };
     // Back to steps, in which the points are kept.
     let steps = |place: f64| x.value(place) * x.unit;

@@ -6,30 +6,33 @@ use egui::{Align, ComboBox, FontId, Layout, Response, RichText, TextEdit, Ui};
 use super::theme;
 use crate::app::state::config_editor::ConfigEditor;
 use crate::app::state::notices::Grade;
-use crate::config::{Config, Key, Kind};
+use crate::config::{Key, Kind};
 
 /// Titles of the sections, with what they are about.
-const SECTIONS: [(&str, &str); 6] = [
+const SECTIONS: [(&str, &str); 8] = [
     ("data", "Data"),
     ("augment", "Augmentation"),
     ("model", "Model"),
     ("method", "Method"),
     ("optim", "Optimiser"),
     ("run", "Run"),
+    ("augment.second", "Second view"),
+    ("augment.small", "Small crops"),
 ];
 
 const NAME: f32 = 130.0;
 const FIELD: f32 = 122.0;
 
 /// How the sections lie beside each other, by how many columns there is room for.
-const COLUMNS: [&[&[usize]]; 3] = [&[&[0, 4, 5, 2, 3, 1]], &[&[0, 4, 5], &[2, 3, 1]], &[&[0, 4, 5], &[2, 3], &[1]]];
+const COLUMNS: [&[&[usize]]; 3] =
+    [&[&[0, 4, 5, 2, 3, 1, 6, 7]], &[&[0, 4, 5], &[2, 3, 1, 6, 7]], &[&[0, 4, 5], &[2, 3], &[1, 6, 7]]];
 /// Width of a column: name, field and the button beside it.
 const COLUMN: f32 = NAME + FIELD + 84.0;
 
 /// Draws the form. `blamed` is a key that only the data or the device find wrong, and why.
 pub(in crate::app) fn ui(ui: &mut Ui, editor: &mut ConfigEditor, blamed: Option<(&str, &str)>) {
     let problems = editor.problems();
-    let keys = Config::keys();
+    let keys = editor.config().keys();
     let room = (ui.available_width() / COLUMN) as usize;
     let columns = COLUMNS[room.clamp(1, COLUMNS.len()) - 1];
     ui.horizontal_top(|ui| {
@@ -55,7 +58,7 @@ fn section(
 ) {
     let keys: Vec<&Key> = keys
         .iter()
-        .filter(|key| key.name.split_once('.').is_some_and(|(of, _)| of == section))
+        .filter(|key| key.name.rsplit_once('.').is_some_and(|(of, _)| of == section))
         // The pane has its own field for the data.
         .filter(|key| key.name != "data.source")
         .collect();
@@ -72,7 +75,8 @@ fn section(
     let wrong = keys.iter().any(|key| problem(key).is_some());
     egui::CollapsingHeader::new(RichText::new(title).strong().size(15.0))
         .id_salt(("section", section))
-        .default_open(true)
+        // What few runs have stays folded.
+        .default_open(!section.contains('.') || changed > 0)
         // An error must not hide in a folded section.
         .open(wrong.then_some(true))
         .show_unindented(ui, |ui| {
@@ -85,7 +89,7 @@ fn section(
 fn row(ui: &mut Ui, editor: &mut ConfigEditor, key: &Key, problem: Option<&str>) {
     let differs = editor.differs(&key.name);
     ui.horizontal(|ui| {
-        let field = key.name.split_once('.').map_or("", |(_, field)| field);
+        let field = key.name.rsplit_once('.').map_or("", |(_, field)| field);
         let label = field.replace('_', " ");
         let mut text = RichText::new(label);
         if differs {
@@ -164,7 +168,7 @@ fn field_ui(ui: &mut Ui, editor: &mut ConfigEditor, key: &Key, wrong: bool) -> R
                 .font(FontId::monospace(13.0))
                 .desired_width(FIELD);
             if key.kind == Kind::Optional {
-                edit = edit.hint_text("by the model");
+                edit = edit.hint_text(if name.starts_with("augment.") { "as the first view" } else { "by the model" });
             }
             if wrong {
                 edit = edit.text_color(theme::grade(ui, Grade::Error));

@@ -14,7 +14,7 @@ type Number = (&'static str, &'static str, [f64; 2], bool, fn(&mut AugmentConfig
 const NAME: f32 = 124.0;
 
 /// In the order of the configuration. Mean and std describe the data, and change no picture.
-const NUMBERS: [Number; 13] = [
+const NUMBERS: [Number; 14] = [
     ("Crop, least area", "augment.crop_scale", [0.01, 1.0], false, |a| &mut a.crop_scale[0]),
     ("Crop, most area", "augment.crop_scale", [0.01, 1.0], false, |a| &mut a.crop_scale[1]),
     ("Crop, least ratio", "augment.crop_ratio", [0.25, 4.0], true, |a| &mut a.crop_ratio[0]),
@@ -28,6 +28,7 @@ const NUMBERS: [Number; 13] = [
     ("Gray", "augment.grayscale", [0.0, 1.0], false, |a| &mut a.grayscale),
     ("Blur, probability", "augment.blur_probability", [0.0, 1.0], false, |a| &mut a.blur_probability),
     ("Blur, most σ", "augment.blur_sigma", [0.1, 8.0], false, |a| &mut a.blur_sigma[1]),
+    ("Solarize", "augment.solarize", [0.0, 1.0], false, |a| &mut a.solarize),
 ];
 
 /// Draws them; whether one was moved. What differs from `base` is coloured.

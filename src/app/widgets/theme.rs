@@ -20,6 +20,11 @@ const RUNS: [Color32; 7] = [
 pub(in crate::app) const VIEWS: [Color32; 2] =
     [Color32::from_rgb(0x1f, 0x8a, 0xd0), Color32::from_rgb(0xe0, 0x6c, 0x10)];
 
+/// The colour of a view, from 0: those after the first two are as runs are coloured.
+pub(super) fn view(index: usize) -> Color32 {
+    VIEWS.get(index).copied().unwrap_or_else(|| run(index))
+}
+
 /// The colour of a run.
 pub(in crate::app) fn run(index: usize) -> Color32 {
     RUNS[index % RUNS.len()]

@@ -1,4 +1,4 @@
-//! An image with both its views, on the screen.
+//! An image with its views, on the screen.
 
 use egui::{Color32, RichText, Sense, Stroke, TextureHandle, Ui, Vec2};
 
@@ -12,29 +12,25 @@ pub(in crate::app) struct RowTextures {
     pub name: String,
     pub size: [u32; 2],
     original: TextureHandle,
-    pub views: [(TextureHandle, ViewDraws); 2],
+    pub views: Vec<(TextureHandle, ViewDraws)>,
 }
 
 /// Puts a row on the screen, in the textures of one that goes.
 pub(in crate::app) fn on_screen(ui: &Ui, row: ViewRow, old: Option<RowTextures>) -> RowTextures {
     let (original, views) = match old {
-        Some(old) => {
-            let [(a, _), (b, _)] = old.views;
-            (Some(old.original), [Some(a), Some(b)])
-        }
-        None => (None, [None, None]),
+        Some(old) => (Some(old.original), old.views),
+        None => (None, Vec::new()),
     };
-    let [first, second] = views;
-    let [a, b] = row.views;
+    let mut old = views.into_iter().map(|(texture, _)| texture);
     RowTextures {
         name: row.name,
         size: row.size,
         original: texture(ui, &row.original, original),
-        views: [(texture(ui, &a.pixels, first), a.draws), (texture(ui, &b.pixels, second), b.draws)],
+        views: row.views.iter().map(|view| (texture(ui, &view.pixels, old.next()), view.draws)).collect(),
     }
 }
 
-/// The original with the crops of both views.
+/// The original with the crops of all views.
 pub(in crate::app) fn original(ui: &mut Ui, row: &RowTextures, side: f32) {
     let (rect, response) = ui.allocate_exact_size(Vec2::splat(side), Sense::hover());
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, format!("original of {}", row.name)));
@@ -49,19 +45,13 @@ pub(in crate::app) fn original(ui: &mut Ui, row: &RowTextures, side: f32) {
         let crop = egui::Rect::from_min_size(shown.min + min, crop);
         let inside = egui::StrokeKind::Inside;
         ui.painter().rect_stroke(crop, 0.0, Stroke::new(3.0, Color32::from_white_alpha(150)), inside);
-        ui.painter().rect_stroke(crop, 0.0, Stroke::new(1.6, theme::VIEWS[number]), inside);
+        ui.painter().rect_stroke(crop, 0.0, Stroke::new(1.6, theme::view(number)), inside);
     }
 }
 
 /// A view; what was drawn for it shows where the pointer rests on it.
-pub(in crate::app) fn view(
-    ui: &mut Ui,
-    row: &RowTextures,
-    side: f32,
-    number: usize,
-    texture: &TextureHandle,
-    draws: &ViewDraws,
-) {
+pub(in crate::app) fn view(ui: &mut Ui, row: &RowTextures, side: f32, number: usize) {
+    let (texture, draws) = &row.views[number];
     let (rect, response) = ui.allocate_exact_size(Vec2::splat(side), Sense::hover());
     response.widget_info(|| {
         let name = format!("view {} of {}", number + 1, row.name);
@@ -69,7 +59,7 @@ pub(in crate::app) fn view(
     });
     let all = egui::Rect::from_min_max(egui::pos2(0.0, 0.0), egui::pos2(1.0, 1.0));
     ui.painter().image(texture.id(), rect, all, Color32::WHITE);
-    let stroke = Stroke::new(2.0, theme::VIEWS[number]);
+    let stroke = Stroke::new(2.0, theme::view(number));
     ui.painter().rect_stroke(rect, 0.0, stroke, egui::StrokeKind::Outside);
     response.on_hover_ui(|ui| {
         ui.label(RichText::new(format!("View {}", number + 1)).strong());

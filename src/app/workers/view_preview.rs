@@ -4,6 +4,7 @@ use super::resource_cache::ResourceCache;
 use super::worker::{Wake, Worker};
 use crate::augment::Preview;
 use crate::config::Config;
+use crate::method;
 use crate::picture::ViewRow;
 use crate::view_sheet::view_row;
 
@@ -24,7 +25,7 @@ pub(in crate::app) struct ViewQuestion {
     pub sight: Sight,
 }
 
-/// Images with both views.
+/// Images with their views.
 pub(in crate::app) struct PreviewedImages {
     pub rows: Vec<ViewRow>,
     /// Images that there are to choose from.
@@ -54,6 +55,7 @@ fn look(
 ) -> anyhow::Result<PreviewedImages> {
     let ViewQuestion { config, device, sight } = question;
     config.validate()?;
+    method::check(config)?;
     let dataset = resources.dataset(config)?;
     let set = &dataset.train;
     let batch = config.optim.batch_size.min(set.len());
@@ -68,7 +70,7 @@ fn look(
     let fits = |(known, images, _): &(Config, usize, Preview)| known == config && *images == wanted;
     let mut preview = match kept.take().filter(fits) {
         Some((_, _, preview)) => preview,
-        None => Preview::new(&resources.gpu(device.as_deref())?, config, wanted)?,
+        None => Preview::new(&resources.gpu(device.as_deref())?, config, &method::of(config).views(config), wanted)?,
     };
     let seen = match *sight {
         Sight::Batch { step, .. } => preview.step(set, step)?,

@@ -6,13 +6,12 @@ use std::time::Instant;
 
 use anyhow::Result;
 use serde_json::json;
-use simsiam::augment::{Batches, Feed, Loader, Pace, ViewOptions, Views, views};
+use simsiam::augment::{Batches, Feed, Loader, Pace, Views};
 use simsiam::config::Config;
 use simsiam::data::{self, Dataset, ImageSet, Limits, Sequence, Spec, steps_per_epoch};
 use simsiam::gpu::Plan;
 use simsiam::graph::{Graph, Program, Store, Target};
-use simsiam::method::LossScale;
-use simsiam::method::simsiam::training_step;
+use simsiam::method::{self, LossScale, StepInfo, training_step};
 use simsiam::model::Parameters;
 
 use super::network::Network;
@@ -116,10 +115,9 @@ struct Pass {
 
 fn training(config: &Config, len: usize) -> Views {
     Views::Training {
-        count: 2,
+        groups: method::of(config).views(config),
         sequence: Sequence::new(config.run.seed, len, config.optim.batch_size),
         seed: config.run.seed,
-        augment: Box::new(config.augment.clone()),
     }
 }
 
@@ -131,7 +129,6 @@ fn alone(config: &Config, dataset: &Dataset, per_epoch: usize) -> Result<Vec<Pas
     let mut loader = Loader::new(
         set.clone(),
         training(config, set.len()),
-        config.data.image_size,
         config.data.max_unreadable,
         Pace::new(config, batch),
         0..images * config.optim.epochs as u64,
@@ -164,13 +161,12 @@ fn resident_memory() -> Option<u64> {
 /// Seconds of a whole training step, views included, fed by the loader and on the batch that the device holds: means.
 fn against_resident(args: &Args, config: &Config, dataset: &Dataset, steps: usize) -> Result<[f64; 2]> {
     let gpu = args.device.open()?;
-    let (batch, size) = (config.optim.batch_size, config.data.image_size);
+    let (batch, groups) = (config.optim.batch_size, method::of(config).views(config));
     let mut graph = Graph::new();
     let mut parameters = Parameters::new();
-    let feed = Feed::streamed(&mut graph, dataset.train.size(), 2 * batch, size);
-    let options = ViewOptions::training(&config.augment);
-    let images = views(&mut graph, feed.bytes, feed.table, size, &options)?;
-    let nodes = training_step(&mut graph, images, dataset.train.len(), config, &mut parameters)?;
+    let feed = Feed::streamed(&mut graph, dataset.train.size(), &groups, batch);
+    let views = feed.views(&mut graph)?;
+    let nodes = training_step(&mut graph, &views, dataset.train.len(), config, &mut parameters)?;
     let mut store = Store::new(&gpu);
     parameters.allocate(&mut store)?;
     graph.recompute(&Target::of(&gpu), None)?;
@@ -181,6 +177,9 @@ fn against_resident(args: &Args, config: &Config, dataset: &Dataset, steps: usiz
         program.plan().bound_submits(Plan::HEADLESS);
     }
     program.write(nodes.rates, &[0.0, 0.0]);
+    let first: Vec<u32> = (0..batch as u32).collect();
+    let info = StepInfo { step: 0, steps: 1, steps_per_epoch: 1, images: &first };
+    nodes.inputs.iter().for_each(|input| input.write(&program, &info));
     let mut readback = program.readback(&[nodes.loss]);
     // More than are asked for, so that the loader is never at its end.
     let mut batches = Batches::new(config, dataset.train.clone(), feed, u64::MAX / batch as u64);

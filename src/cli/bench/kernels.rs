@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use anyhow::Result;
 use serde_json::{Value, json};
+use simsiam::augment::ViewGroup;
 use simsiam::config::Precision;
 use simsiam::gpu::{Gpu, Roofline};
 use simsiam::graph::tune::{Measured, OpSignature, Trial, TrialOutcome, Work, measure, signatures};
-use simsiam::graph::{self, Graph, Shape, Target};
-use simsiam::method::simsiam::training_step;
+use simsiam::graph::{self, Graph, Shape, Target, Tensor};
+use simsiam::method::{self, training_step};
 use simsiam::model::Parameters;
 
 use super::gemm;
@@ -84,10 +85,12 @@ impl Row {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let config = args.network.config()?;
     let gpu = args.device.open()?;
-    let (batch, size) = (config.optim.batch_size, config.data.image_size);
+    let batch = config.optim.batch_size;
     let mut graph = Graph::new();
-    let views = graph.input("views", Shape::rows([2 * batch, size, size, 3]));
-    training_step(&mut graph, views, batch, &config, &mut Parameters::new())?;
+    let groups = method::of(&config).views(&config);
+    let view = |group: &ViewGroup| Shape::rows([group.count() * batch, group.size, group.size, 3]);
+    let views: Vec<Tensor> = groups.iter().map(|group| graph.input("views", view(group))).collect();
+    training_step(&mut graph, &views, batch, &config, &mut Parameters::new())?;
     let bytes = graph.memory(&Target::of(&gpu))?.total();
     let began = Instant::now();
     let mut left = args.budget;

@@ -3,14 +3,13 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use simsiam::augment::{Feed, draws};
+use simsiam::augment::{Feed, ViewGroup};
 use simsiam::config::Config;
 use simsiam::data::Images;
 use simsiam::gpu::{Gpu, Plan, Readback};
 use simsiam::graph::tune::{Budget, Cache, Tuned, Work, tune};
-use simsiam::graph::{Graph, Program, Recomputed, Shape, Store, Target, refuse_above};
-use simsiam::method::LossScale;
-use simsiam::method::simsiam::{Step, training_step};
+use simsiam::graph::{Graph, Program, Recomputed, Shape, Store, Target, Tensor, refuse_above};
+use simsiam::method::{self, LossScale, Step, StepInfo, training_step};
 use simsiam::model::Parameters;
 use simsiam::random::{Draw, Purpose};
 
@@ -60,16 +59,18 @@ pub struct StepTimes {
 impl Subject {
     /// With the kernels that a long training would choose, where `tuned`.
     pub fn new(gpu: &Gpu, config: &Config, tuned: bool) -> Result<Subject> {
-        let (batch, size) = (config.optim.batch_size, config.data.image_size);
+        let batch = config.optim.batch_size;
+        let groups = method::of(config).views(config);
         let mut graph = Graph::new();
         let mut parameters = Parameters::new();
-        let views = graph.input("views", Shape::rows([2 * batch, size, size, 3]));
-        let nodes = training_step(&mut graph, views, batch, config, &mut parameters)?;
+        let shape = |group: &ViewGroup| Shape::rows([group.count() * batch, group.size, group.size, 3]);
+        let views: Vec<Tensor> = groups.iter().map(|group| graph.input("views", shape(group))).collect();
+        let nodes = training_step(&mut graph, &views, batch, config, &mut parameters)?;
         let flops = graph.flops();
         // What the host draws and uploads for a step of training is drawn and uploaded here too, though no kernel reads it.
-        let side = size as u32;
-        let image = Images::new(side, side, 3, vec![0; size * size * 3], None)?;
-        let feed = Feed::resident(&mut graph, &image, 2 * batch);
+        let side = config.data.image_size as u32;
+        let image = Images::new(side, side, 3, vec![0; (side * side * 3) as usize], None)?;
+        let feed = Feed::resident(&mut graph, &image, &groups, batch);
         let tuned = match tuned {
             true => Some(choose(gpu, &mut graph)?),
             false => None,
@@ -89,15 +90,17 @@ impl Subject {
             program.plan().bound_submits(Plan::HEADLESS);
         }
         let mut draw = Draw::new(0, Purpose::Benchmark, 0, 0, 0);
-        let pixels: Vec<f32> = (0..graph.shape(views).len()).map(|_| draw.normal() as f32).collect();
-        program.write(views, &pixels);
+        for views in views {
+            let pixels: Vec<f32> = (0..graph.shape(views).len()).map(|_| draw.normal() as f32).collect();
+            program.write(views, &pixels);
+        }
         feed.load(&program, &image);
         Ok(Subject {
             parameters: parameters.trained(),
             flops,
             memory: program.memory().total() + store.bytes(),
             recomputed,
-            readback: program.readback(&nodes.told()),
+            readback: program.readback(&nodes.readback_tensors()),
             tuned,
             software: gpu.is_software(),
             config: config.clone(),
@@ -111,16 +114,21 @@ impl Subject {
     /// Sends one step to the device, with all that the trainer does for one.
     fn send(&mut self, tag: usize) -> Result<()> {
         let batch = self.config.optim.batch_size;
-        let augment = &self.config.augment;
         let side = self.config.data.image_size as u32;
-        let views = (0..2u8).flat_map(|view| (0..batch as u32).map(move |image| (image, view)));
-        let drawn = views.map(|(image, view)| {
-            let mut draws = draws::draw(augment, side, side, 0, tag as u32, image, view);
-            // All draws are of the one image that is there.
-            draws.image = 0;
-            draws
+        let images: Vec<u32> = (0..batch as u32).collect();
+        let drawn = self.feed.groups().iter().flat_map(|group| &group.views).flat_map(|view| {
+            images.iter().map(move |&image| {
+                let mut draws = view.draw(side, side, 0, tag as u32, image);
+                // All draws are of the one image that is there.
+                draws.image = 0;
+                draws
+            })
         });
         self.feed.write_draws(&self.program, &self.image, drawn);
+        let info = StepInfo { step: tag as u64, steps: STEPS, steps_per_epoch: STEPS, images: &images };
+        for input in &self.nodes.inputs {
+            input.write(&self.program, &info);
+        }
         self.program.write(self.nodes.rates, &[0.03, 0.03]);
         self.program.run(Some((&mut self.readback, tag as u64)))?;
         while self.readback.poll()?.is_some() {}

@@ -1,11 +1,11 @@
 //! A survey as lines for people, and as one JSON object for programs.
 
 use serde_json::{Value, json};
-use simsiam::augment::Patch;
+use simsiam::augment::{Patch, ViewGroup};
 use simsiam::config::Config;
 use simsiam::data::Dataset;
 use simsiam::data::survey::{Class, SetSurvey, Sizes, Survey};
-use simsiam::{eval, train};
+use simsiam::{eval, method, train};
 
 use super::quoted;
 use crate::cli::devices::size;
@@ -67,10 +67,8 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Bytes of the patches of a step: two views an image.
     fn patches(&self) -> u64 {
-        let patch = Patch::most_bytes(self.config.data.image_size, self.data.train.size());
-        2 * self.config.optim.batch_size as u64 * patch as u64
+        patches(self.config, self.data.train.size())
     }
 
     /// Why `simsiam train --data SPEC` would end before its first epoch does, with the fix; `None` where it would not.
@@ -246,6 +244,13 @@ impl<'a> Report<'a> {
     }
 }
 
+/// Bytes of the patches of a step, of every view of its images, where these are of width and height `one_size` or of any.
+fn patches(config: &Config, one_size: Option<(u32, u32)>) -> u64 {
+    let of_image = |group: &ViewGroup| group.count() as u64 * Patch::most_bytes(group.size, one_size) as u64;
+    let groups = method::of(config).views(config);
+    config.optim.batch_size as u64 * groups.iter().map(of_image).sum::<u64>()
+}
+
 /// Sizes and colours of the images of a part, with a sign between width and height.
 fn looks(part: &SetSurvey, times: &str) -> String {
     let text = |[width, height]: [u32; 2]| format!("{width}{times}{height}");
@@ -314,4 +319,19 @@ fn table(survey: &Survey, classes: &[Class]) -> Vec<String> {
         lines.push(format!("and {} more; smallest {}, largest {}", count(more), extreme(smallest), extreme(largest)));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_takes_memory_for_every_view() -> Result<(), Box<dyn std::error::Error>> {
+        let mut config = Config::preset("demo")?;
+        let two = patches(&config, Some((28, 28)));
+        assert_eq!(two, 2 * config.optim.batch_size as u64 * Patch::most_bytes(28, Some((28, 28))) as u64);
+        config.set("method.symmetry=asymmetric_2x")?;
+        assert_eq!(patches(&config, Some((28, 28))), 2 * two);
+        Ok(())
+    }
 }

@@ -1,9 +1,11 @@
 //! Charts of groups of runs.
 
+use std::collections::BTreeMap;
+
 use super::group::SeedGroup;
-use crate::config::Similarity;
 use crate::experiment::Figures;
 use crate::format::number;
+use crate::method;
 use crate::picture::{Chart, ChartLine, Curve, Reference};
 use crate::train::{History, StepLine};
 
@@ -69,24 +71,23 @@ fn steps(run: &History, number: impl Fn(&StepLine) -> Option<f64>) -> Curve {
     if curve.iter().any(|point| point[1].is_finite()) { curve } else { Curve::new() }
 }
 
-/// One chart for every similarity: their losses have other scales.
+/// One chart for every kind of loss: they have other scales.
 fn losses(groups: &[SeedGroup]) -> Vec<Chart> {
-    let of = |similarity: Similarity| {
-        let of_kind = |group: &&SeedGroup| group.runs.iter().all(|run| run.config.method.similarity == similarity);
-        groups.iter().filter(of_kind).cloned().collect::<Vec<_>>()
-    };
-    let kinds: Vec<(Similarity, Vec<SeedGroup>)> = (Similarity::ALL.iter())
-        .map(|&similarity| (similarity, of(similarity)))
-        .filter(|(_, groups)| !groups.is_empty())
-        .collect();
+    let loss = |run: &History| method::of(&run.config).health(&run.config).loss;
+    let mut kinds: BTreeMap<&str, Vec<SeedGroup>> = BTreeMap::new();
+    for group in groups {
+        let mut of_runs = group.runs.iter().map(|run| loss(run));
+        if let Some(kind) = of_runs.next().filter(|kind| of_runs.all(|other| other == *kind)) {
+            kinds.entry(kind).or_default().push(group.clone());
+        }
+    }
     let several = kinds.len() > 1;
     kinds
         .into_iter()
-        .map(|(similarity, groups)| Chart {
-            title: match (similarity, several) {
-                (_, false) => "Loss".to_owned(),
-                (Similarity::Cosine, true) => "Loss, cosine".to_owned(),
-                (Similarity::CrossEntropy, true) => "Loss, cross-entropy".to_owned(),
+        .map(|(loss, groups)| Chart {
+            title: match several {
+                false => "Loss".to_owned(),
+                true => format!("Loss, {loss}"),
             },
             lines: lines(&groups, |run| {
                 from_epoch_zero(run, run.epochs.first().and_then(|e| e.loss), steps(run, |step| step.loss))

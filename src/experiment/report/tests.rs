@@ -130,9 +130,10 @@ fn a_report_shows_every_variant_however_it_ended() -> Result {
         definitions.iter().map(|name| Definition::built_in(name)).collect();
     let plan = ExperimentPlan::new(definitions?, &base, 3)?;
     for (i, run) in plan.runs.iter().enumerate() {
-        let method = &run.config.method;
-        let end = match (method.stop_gradient, method.predictor.name(), run.config.run.seed) {
-            (false, ..) | (_, "none", _) => End::Collapsed,
+        let text = |key| run.config.text(key).unwrap_or_default();
+        let (stop, predictor) = (text("method.stop_gradient"), text("method.predictor"));
+        let end = match (stop.as_str(), predictor.as_str(), run.config.run.seed) {
+            ("false", ..) | (_, "none", _) => End::Collapsed,
             (_, "frozen", 2) => End::Diverged,
             (_, "frozen", 1) => End::Unfinished,
             _ => End::Healthy,

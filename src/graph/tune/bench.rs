@@ -78,19 +78,20 @@ impl<'a> Bench<'a> {
         let (io, lowered) = (&self.kind.io, &candidate.lowered);
         let mut builder = PlanBuilder::new(self.gpu);
         for launch in &lowered.launches {
-            let binding = |slot: &Slot| {
+            let binding = |slot: &Slot| -> Result<Binding, GpuError> {
                 let (buffer, words) = match slot.role {
                     Role::Input(i) => (&self.inputs[i], io.inputs[i].stored_len()),
                     Role::Output(i) => (&self.outputs[i], io.outputs[i].stored_len()),
                     Role::Update(i) => (&self.updates[i], io.updates[i].stored_len()),
                     Role::Scratch(i) => (&self.scratch[i], lowered.scratch[i]),
+                    Role::Table(i) => return launch.bind_table(self.gpu, i),
                 };
                 let (offset, words) = slot.part.unwrap_or((0, words.max(4)));
-                Binding { buffer: buffer.clone(), offset, words }
+                Ok(Binding { buffer: buffer.clone(), offset, words })
             };
             builder.push(&Dispatch {
                 kernel: launch.kernel.clone(),
-                bindings: launch.slots.iter().map(binding).collect(),
+                bindings: launch.slots.iter().map(binding).collect::<Result<_, _>>()?,
                 workgroups: launch.workgroups,
                 label: format!("measuring `{}` of {}", candidate.name, self.kind.label),
                 flops: 0.0,

@@ -13,8 +13,8 @@ pub struct JitterParams {
     pub order: [u8; 4],
 }
 
-/// What is done to one image: a row of the table that [`Crop`](crate::ops::Crop), [`ColorJitter`](crate::ops::ColorJitter) and
-/// [`GaussianBlur`](crate::ops::GaussianBlur) read.
+/// What is done to one image: a row of the table that [`Crop`](crate::ops::Crop),
+/// [`ColorJitter`](crate::ops::ColorJitter), [`GaussianBlur`](crate::ops::GaussianBlur) and [`Solarize`](crate::ops::Solarize) read.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AugmentParams {
     /// First byte of the source image in the packed bytes.
@@ -39,18 +39,38 @@ pub struct AugmentParams {
     pub jitter: Option<JitterParams>,
     /// Standard deviation of the blur in pixels of the view; 0 for none.
     pub sigma: f32,
+    /// Light pixels inverted after the blur.
+    pub solarize: bool,
 }
 
 impl AugmentParams {
     /// Words a row of the table; the last three are unused.
     pub const WORDS: usize = 16;
 
+    /// The whole of an image of so many pixels a row and rows, unchanged.
+    pub fn whole(width: u32, height: u32, channels: u32) -> AugmentParams {
+        AugmentParams {
+            offset: 0,
+            width,
+            channels,
+            top: 0,
+            left: 0,
+            crop_height: height,
+            crop_width: width,
+            flip: false,
+            gray: false,
+            jitter: None,
+            sigma: 0.0,
+            solarize: false,
+        }
+    }
+
     /// As the kernels read it (`shaders/common/augment_params.wgsl`).
     pub fn words(&self) -> [u32; Self::WORDS] {
         let jitter = self.jitter.unwrap_or(JitterParams { factors: [1.0, 1.0, 1.0, 0.0], order: [0, 1, 2, 3] });
         let order = (0..4).fold(0, |word, i| word | u32::from(jitter.order[i]) << (2 * i));
-        let flags =
-            u32::from(self.flip) | u32::from(self.gray) << 1 | u32::from(self.jitter.is_some()) << 2 | order << 8;
+        let switches = [self.flip, self.gray, self.jitter.is_some(), self.solarize];
+        let flags = (0..4).fold(order << 8, |word, i| word | u32::from(switches[i]) << i);
         let [brightness, contrast, saturation, hue] = jitter.factors.map(f32::to_bits);
         [
             self.offset,
@@ -92,6 +112,7 @@ impl AugmentParams {
                     order: [0, 1, 2, 3].map(|i| (w[7] >> (8 + 2 * i) & 3) as u8),
                 }),
                 sigma: f32::from_bits(w[12]),
+                solarize: w[7] & 8 != 0,
             })
             .collect()
     }
@@ -175,8 +196,9 @@ mod tests {
             gray: false,
             jitter: Some(JitterParams { factors: [1.25, 0.5, 1.5, -0.1], order: [2, 0, 3, 1] }),
             sigma: 1.3,
+            solarize: false,
         };
-        let plain = AugmentParams { flip: false, gray: true, jitter: None, sigma: 0.0, ..row };
+        let plain = AugmentParams { flip: false, gray: true, jitter: None, sigma: 0.0, solarize: true, ..row };
         let data: Vec<f64> = [row, plain].iter().flat_map(AugmentParams::words).map(f64::from).collect();
         let table = Array { dims: vec![data.len()], data };
         assert_eq!(AugmentParams::of_table(&table), [row, plain]);

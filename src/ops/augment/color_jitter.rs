@@ -116,19 +116,8 @@ fn turned([r, g, b]: [f64; 3], turn: f64) -> [f64; 3] {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    let row = |gray: bool, jitter: Option<JitterParams>| AugmentParams {
-        offset: 0,
-        width: 1,
-        channels: 3,
-        top: 0,
-        left: 0,
-        crop_height: 1,
-        crop_width: 1,
-        flip: false,
-        gray,
-        jitter,
-        sigma: 0.0,
-    };
+    let row =
+        |gray: bool, jitter: Option<JitterParams>| AugmentParams { gray, jitter, ..AugmentParams::whole(1, 1, 3) };
     let jitter = |factors: [f32; 4], order: [u8; 4]| Some(JitterParams { factors, order });
     let rows = [
         row(false, None),

@@ -130,20 +130,9 @@ pub(super) fn cases() -> Vec<Case> {
     let rows: Vec<AugmentParams> = crops
         .iter()
         .map(|&(source, [top, left, crop_height, crop_width], flip)| {
-            let (offset, width, _, channels) = SOURCES[source];
-            AugmentParams {
-                offset,
-                width,
-                channels,
-                top,
-                left,
-                crop_height,
-                crop_width,
-                flip,
-                gray: false,
-                jitter: None,
-                sigma: 0.0,
-            }
+            let (offset, width, height, channels) = SOURCES[source];
+            let whole = AugmentParams::whole(width, height, channels);
+            AugmentParams { offset, top, left, crop_height, crop_width, flip, ..whole }
         })
         .collect();
     let table: Vec<u32> = rows.iter().flat_map(AugmentParams::words).collect();

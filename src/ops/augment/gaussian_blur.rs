@@ -107,25 +107,8 @@ impl Op for GaussianBlur {
 
 pub(super) fn cases() -> Vec<Case> {
     let sigmas = [0.1, 0.0, 0.7, 2.0, 30.0];
-    let table: Vec<u32> = sigmas
-        .iter()
-        .flat_map(|&sigma| {
-            AugmentParams {
-                offset: 0,
-                width: 1,
-                channels: 3,
-                top: 0,
-                left: 0,
-                crop_height: 1,
-                crop_width: 1,
-                flip: false,
-                gray: false,
-                jitter: None,
-                sigma,
-            }
-            .words()
-        })
-        .collect();
+    let row = |&sigma: &f32| AugmentParams { sigma, ..AugmentParams::whole(1, 1, 3) }.words();
+    let table: Vec<u32> = sigmas.iter().flat_map(row).collect();
     let normalize = Normalize { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
     [(9, 7, 3, None), (6, 8, 11, Some(normalize)), (1, 1, 1, None), (25, 25, 5, Some(normalize))]
         .into_iter()

@@ -67,6 +67,7 @@ impl Op for KnnVote {
             .with("STRETCH", vectors.div_ceil(threads))
             .with("K", self.neighbours())
             .with("TILE", self.neighbours().min(TILE))
+            .with("TILES", self.neighbours().div_ceil(TILE))
             .with("CLASSES", self.classes)
             .with("STORED", io.outputs[0].stored_channels())
             .with("TEMPERATURE", self.temperature)

@@ -8,12 +8,10 @@ use std::path::{Path, PathBuf};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value, json};
 
-use super::{Checkpoint, CheckpointError, Stored, VERSION};
+use super::{Checkpoint, CheckpointError, NUM_BATCHES, Stored, VERSION};
 use crate::atomic;
 
 const VERSION_KEY: &str = "simsiam.version";
-/// Calls of a batch norm in a step: one per view.
-const VIEWS: u64 = 2;
 
 pub(super) fn write(checkpoint: &Checkpoint, path: &Path) -> Result<(), CheckpointError> {
     atomic::write(path, |file| write_to(checkpoint, file))
@@ -22,12 +20,6 @@ pub(super) fn write(checkpoint: &Checkpoint, path: &Path) -> Result<(), Checkpoi
 
 /// The safetensors crate's own writer orders the metadata at random; this one writes the same bytes every time.
 fn write_to(checkpoint: &Checkpoint, file: &mut dyn Write) -> io::Result<()> {
-    let calls: Vec<String> = checkpoint
-        .tensors
-        .keys()
-        .filter_map(|name| name.strip_suffix("running_mean"))
-        .map(|norm| format!("{norm}num_batches_tracked"))
-        .collect();
     let mut header = Map::new();
     header.insert("__metadata__".to_string(), metadata(checkpoint));
     let mut end = 0;
@@ -37,8 +29,8 @@ fn write_to(checkpoint: &Checkpoint, file: &mut dyn Write) -> io::Result<()> {
         let info = json!({ "dtype": dtype, "shape": dims, "data_offsets": offsets });
         header.insert(name.to_string(), info);
     };
-    for name in &calls {
-        describe(name, "I64", &[], 8);
+    for norm in checkpoint.moves.keys() {
+        describe(&format!("{norm}{NUM_BATCHES}"), "I64", &[], 8);
     }
     for (name, tensor) in &checkpoint.tensors {
         describe(name, "F32", &tensor.dims, tensor.values.len() * 4);
@@ -48,8 +40,8 @@ fn write_to(checkpoint: &Checkpoint, file: &mut dyn Write) -> io::Result<()> {
     header.resize(header.len().next_multiple_of(8), b' ');
     file.write_all(&(header.len() as u64).to_le_bytes())?;
     file.write_all(&header)?;
-    for _ in &calls {
-        file.write_all(&((VIEWS * checkpoint.step) as i64).to_le_bytes())?;
+    for moves in checkpoint.moves.values() {
+        file.write_all(&((moves * checkpoint.step) as i64).to_le_bytes())?;
     }
     for tensor in checkpoint.tensors.values() {
         for value in &tensor.values {
@@ -80,8 +72,10 @@ pub(super) fn read(path: &Path) -> Result<Checkpoint, CheckpointError> {
     let metadata = header.metadata().clone().unwrap_or_default();
     fill(&mut checkpoint, metadata.into_iter().collect(), path)?;
     for (name, view) in SafeTensors::deserialize(&bytes).map_err(format)?.iter() {
-        // Derived from the step when written.
-        if name.ends_with(".num_batches_tracked") {
+        if let Some(norm) = name.strip_suffix(NUM_BATCHES) {
+            let all = view.data().try_into().map(i64::from_le_bytes).unwrap_or(0);
+            let moves = u64::try_from(all).unwrap_or(0).checked_div(checkpoint.step).unwrap_or(0);
+            checkpoint.moves.insert(norm.to_owned(), moves);
             continue;
         }
         let is_f32 = view.dtype() == Dtype::F32;

@@ -1,25 +1,30 @@
 use super::*;
 use crate::config::Config;
 use crate::graph::{Graph, Shape};
-use crate::method::simsiam;
+use crate::method::training_step;
 
 /// A small model's table.
 fn table(width: usize) -> Parameters {
+    table_of(2, &[&format!("model.width={width}")])
+}
+
+/// That of a step that looks at so many views of an image.
+fn table_of(views: usize, assignments: &[&str]) -> Parameters {
     let mut config = Config::default();
-    for assignment in ["model.arch=resnet_tiny", "model.blocks=[1,1]", &format!("model.width={width}"), "model.dim=6"] {
+    for assignment in ["model.arch=resnet_tiny", "model.blocks=[1,1]", "model.dim=6"].iter().chain(assignments) {
         config.set(assignment).unwrap();
     }
     let mut parameters = Parameters::new();
     let mut graph = Graph::new();
-    let views = graph.input("views", Shape::rows([4, 8, 8, 3]));
-    simsiam::training_step(&mut graph, views, 2, &config, &mut parameters).unwrap();
+    let views = graph.input("views", Shape::rows([2 * views, 8, 8, 3]));
+    training_step(&mut graph, &[views], 2, &config, &mut parameters).unwrap();
     parameters
 }
 
 fn example(parameters: &Parameters) -> Checkpoint {
     let weights = parameters.initialize(1);
     let momentum: Vec<Vec<f32>> =
-        parameters.of(Arena::Parameters).zip(1..).map(|(entry, i)| vec![i as f32; entry.shape.len()]).collect();
+        parameters.of(Arena::PARAMETERS).zip(1..).map(|(entry, i)| vec![i as f32; entry.shape.len()]).collect();
     let mut checkpoint = Checkpoint::new(parameters, &weights, Some(&momentum));
     checkpoint.config = Some("[run]\nseed = 1\n".to_string());
     (checkpoint.step, checkpoint.epoch) = (17, 3);
@@ -71,6 +76,24 @@ fn pytorch_finds_its_names_and_layouts() {
     assert_eq!(calls.dtype(), safetensors::Dtype::I64);
     assert!(calls.shape().is_empty());
     assert_eq!(calls.data(), 34_i64.to_le_bytes());
+}
+
+#[test]
+fn batch_norms_count_every_view() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("last.safetensors");
+    let parameters = table_of(4, &["model.width=5", "method.symmetry=asymmetric_2x"]);
+    example(&parameters).save(&path).unwrap();
+    let calls = |path: &Path| {
+        let bytes = std::fs::read(path).unwrap();
+        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let calls = file.tensor("predictor.1.num_batches_tracked").unwrap();
+        i64::from_le_bytes(calls.data().try_into().unwrap())
+    };
+    assert_eq!(calls(&path), 4 * 17);
+    // And where a file is read and written again.
+    Checkpoint::load(&path).unwrap().save(&path).unwrap();
+    assert_eq!(calls(&path), 4 * 17);
 }
 
 /// The error's one line, with the folder cut off.

@@ -4,6 +4,7 @@ use super::*;
 use crate::config::Config;
 use crate::gpu::{Gpu, GpuOptions};
 use crate::graph::{Graph, Shape, Store};
+use crate::method::training_step;
 use crate::model::{Arena, Parameters};
 use crate::train::effective_rank;
 
@@ -35,7 +36,7 @@ fn numbers_arrive_by_step_and_are_those_of_the_tensors() -> Result<(), Box<dyn E
         config.model.dim = dim;
         let (mut parameters, mut graph) = (Parameters::new(), Graph::new());
         let views = graph.input("views", Shape::rows([2 * IMAGES, 5, 5, 3]));
-        let nodes = simsiam::training_step(&mut graph, views, IMAGES, &config, &mut parameters)?;
+        let nodes = training_step(&mut graph, &[views], IMAGES, &config, &mut parameters)?;
         graph.keep(nodes.normalized_z);
         let mut store = Store::new(&gpu);
         parameters.allocate(&mut store)?;

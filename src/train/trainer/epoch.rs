@@ -27,7 +27,7 @@ impl Trainer {
         self.parameters.write(&self.store, &first);
         LossScale::INITIAL.write(&self.store);
         let zeros: Vec<Vec<f32>> =
-            self.parameters.of(Arena::Parameters).map(|entry| vec![0.0; entry.shape.len()]).collect();
+            self.parameters.of(Arena::PARAMETERS).map(|entry| vec![0.0; entry.shape.len()]).collect();
         self.parameters.write_twins(&self.store, Arena::MOMENTUM, &zeros);
         Ok(())
     }

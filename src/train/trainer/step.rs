@@ -1,23 +1,24 @@
 //! One step: out to the device, and its numbers back some steps later.
 
 use super::{LAST, Listener, Trainer};
-use crate::method::LossScale;
+use crate::method::{Advice, AlarmKind, LossScale, StepInfo};
 use crate::train::TrainError;
-use crate::train::advice::advice;
-use crate::train::event::{AlarmKind, Event, Step, Warning, Watch};
+use crate::train::event::{Event, Step, Warning, Watch};
 use crate::train::numbers::Numbers;
 
 impl Trainer {
     /// Sends the next step to the device; more of its numbers come back where it is watched.
     pub(super) fn send(&mut self, rates: [f64; 2], watched: bool) -> Result<(), TrainError> {
-        if let Some(ahead) = &mut self.ahead {
-            ahead.before(self.sent)?;
+        if let Some(pass) = &mut self.precomputed {
+            pass.before(self.sent)?;
         }
-        if let Some(rows) = self.nodes.target_rows {
+        if !self.nodes.inputs.is_empty() {
             let images = self.batches.images(self.sent);
-            let views = self.config.method.views();
-            let index = self.targets.index(self.sent, &images, views);
-            self.program.write_words(rows, &index);
+            let (steps, steps_per_epoch) = (self.start.steps, self.steps_per_epoch());
+            let info = StepInfo { step: self.sent, steps, steps_per_epoch, images: &images };
+            for input in &self.nodes.inputs {
+                input.write(&self.program, &info);
+            }
         }
         self.batches.write(&self.program, self.sent)?;
         let rates = rates.map(|rate| rate as f32);
@@ -94,7 +95,12 @@ impl Trainer {
     }
 
     pub(super) fn diverged(&self, step: u64, loss: f32) -> TrainError {
-        TrainError::Diverged { step, loss, advice: advice(AlarmKind::Divergence, &self.config), resume: self.resume() }
+        TrainError::Diverged {
+            step,
+            loss,
+            advice: Advice::line(AlarmKind::Divergence, &self.config),
+            resume: self.resume(),
+        }
     }
 
     /// Where the last good weights are, as errors say it.

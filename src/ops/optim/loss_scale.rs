@@ -1,8 +1,8 @@
 //! Dynamic loss scaling: gradients in f16 are kept in its range by a factor on the loss that follows them.
 
-use super::check::{Case, Fill};
 use crate::gpu::Kernel;
 use crate::graph::{Array, Io, Launch, Lowered, Op, Shape, Slot, Target, grid};
+use crate::ops::check::{Case, Fill};
 
 /// Inputs the gradients `[n]` of a loss times a scale; updates the scale `[1]` and the good steps since it moved `[1]`; output
 /// `[1]`: what the optimiser multiplies the gradients with, 1 / scale, or 0 where one is not finite and the step is skipped.

@@ -1,6 +1,6 @@
-// y[r] = the root of the sum of the r-th GROUPS parts of square_parts, for each of RANGES ranges.
-// A workgroup makes a range, those past RANGES the padding of y up to STORED_RANGES.
-// Workgroup 64; dispatch grid(STORED_RANGES).
+// y[s] = the root of the sum of the s-th GROUPS parts of square_parts, for each of SEGMENTS segments.
+// A workgroup makes a segment, those past SEGMENTS the padding of y up to STORED_SEGMENTS.
+// Workgroup 64; dispatch grid(STORED_SEGMENTS).
 //!include common/grid
 //!include common/reduce
 
@@ -14,13 +14,13 @@ fn main(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let index = flat_workgroup(workgroup, workgroups);
-    let range = min(index, RANGES - 1u); // every workgroup must reach the barriers
+    let segment = min(index, SEGMENTS - 1u); // every workgroup must reach the barriers
     var sum = 0.0;
     for (var g = lane; g < GROUPS; g += 64u) {
-        sum += parts[range * GROUPS + g];
+        sum += parts[segment * GROUPS + g];
     }
     let norm = sqrt(workgroup_sum(lane, vec4f(sum, 0.0, 0.0, 0.0)).x);
-    if lane == 0u && index < STORED_RANGES {
-        y[index] = select(0.0, norm, index < RANGES);
+    if lane == 0u && index < STORED_SEGMENTS {
+        y[index] = select(0.0, norm, index < SEGMENTS);
     }
 }

@@ -1,46 +1,25 @@
 //! Lengths of the parts of a flat arena: how large the gradient of each part of a network is.
 
-use super::check::{Case, Fill};
+use super::groups::{covers, most_words, ranges};
 use crate::gpu::Kernel;
 use crate::graph::{Array, Io, Launch, Lowered, Op, Shape, Slot, Target, grid};
+use crate::ops::check::{Case, Fill};
 
 /// Inputs gradients `[n]` and, where they are those of a scaled loss, the factor `[1]` that undoes it
-/// ([`LossScale`](super::LossScale)); output `[ranges]`: the L2 norm of every range, as `torch.nn.utils.get_total_norm` of its
-/// tensors. Padding inside a range must be zero. Meaningless where the factor is 0: such a step is skipped.
+/// ([`LossScale`](crate::ops::LossScale)); output `[segments]`: the L2 norm of every segment, as `torch.nn.utils.get_total_norm` of its
+/// tensors. Padding inside a segment must be zero. Meaningless where the factor is 0: such a step is skipped.
 #[derive(Debug, Clone)]
-pub struct RangeNorms {
-    /// Where the ranges end, ascending; each begins where the one before ends, the first at 0. All but the last are multiples of
+pub struct SegmentNorms {
+    /// Where the segments end, ascending; each begins where the one before ends, the first at 0. All but the last are multiples of
     /// 64; the last is n or more.
     pub ends: Vec<usize>,
     /// Whether there is a factor on the gradients.
     pub scaled: bool,
 }
 
-/// Bindings start at multiples of this many words.
-const ALIGNMENT: usize = 64;
-
-impl RangeNorms {
-    /// First word and end of every range among `n` words, the last of which is the last range's, padding or not.
-    fn ranges(&self, n: usize) -> impl Iterator<Item = (usize, usize)> {
-        let begins = std::iter::once(0).chain(self.ends.iter().copied());
-        let inner = &self.ends[..self.ends.len().saturating_sub(1)];
-        begins.zip(inner.iter().copied().chain([n]))
-    }
-
-    /// Whether the ranges hold every one of `n` words, and none is empty.
-    fn covers(&self, n: usize) -> bool {
-        let Some((&last, inner)) = self.ends.split_last() else {
-            return false;
-        };
-        inner.iter().all(|end| end.is_multiple_of(ALIGNMENT))
-            && self.ranges(n).all(|(begin, end)| begin < end)
-            && last >= n
-    }
-}
-
-impl Op for RangeNorms {
+impl Op for SegmentNorms {
     fn name(&self) -> &'static str {
-        "range_norms"
+        "segment_norms"
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
@@ -50,32 +29,27 @@ impl Op for RangeNorms {
                     && factor.len() == usize::from(self.scaled)
                     && factor.iter().all(|f| f.dims() == [1]) =>
             {
-                match self.covers(gradients.len()) {
-                    true => Ok(vec![Shape::rows([self.ends.len()])]),
-                    false => Err(format!(
-                        "ranges must end at ascending multiples of {ALIGNMENT}, the last at the arena's end, not at {:?}",
-                        self.ends
-                    )),
-                }
+                covers(&self.ends, gradients.len())?;
+                Ok(vec![Shape::rows([self.ends.len()])])
             }
-            _ => Err("gradients [n] and perhaps a factor [1] are wanted".to_string()),
+            _ => Err("gradients [n] and perhaps a factor [1] are needed".to_string()),
         }
     }
 
     fn lower(&self, io: &Io, target: &Target) -> Lowered {
         let all = io.inputs[0].stored_len();
-        // A range may be larger than the device binds at once: its pieces are added up in the same parts.
-        let most = (target.max_words / ALIGNMENT * ALIGNMENT).max(ALIGNMENT);
+        // A segment may be larger than the device binds at once: its pieces are added up in the same parts.
+        let most = most_words(target);
         let groups = if target.software { 8 } else { 512 };
         let groups = groups.min(all.div_ceil(4 * 64)).max(1);
         let mut launches = Vec::new();
-        for (range, (begin, end)) in self.ranges(all).enumerate() {
+        for (segment, (begin, end)) in ranges(&self.ends, all).enumerate() {
             for first in (begin..end).step_by(most) {
                 let words = most.min(end - first);
                 let kernel = Kernel::new("square_parts")
                     .with("SCALED", self.scaled)
                     .with("ADD", first > begin)
-                    .with("FIRST", range * groups)
+                    .with("FIRST", segment * groups)
                     .with("GROUPS", groups)
                     .with("VECTORS", words / 4);
                 let mut slots = vec![Slot::input(0).part(first, words), Slot::scratch(0)];
@@ -84,9 +58,9 @@ impl Op for RangeNorms {
             }
         }
         let stored = io.outputs[0].stored_len();
-        let kernel = Kernel::new("range_norms")
-            .with("RANGES", self.ends.len())
-            .with("STORED_RANGES", stored)
+        let kernel = Kernel::new("segment_norms")
+            .with("SEGMENTS", self.ends.len())
+            .with("STORED_SEGMENTS", stored)
             .with("GROUPS", groups);
         let slots = [Slot::scratch(0), Slot::output(0)];
         launches.push(Launch::new(kernel, slots, grid(stored)));
@@ -97,24 +71,24 @@ impl Op for RangeNorms {
         let x = &inputs[0].data;
         let factor = if self.scaled { inputs[1].data[0] } else { 1.0 };
         let squares = |(begin, end): (usize, usize)| x[begin..end].iter().map(|v| v * v).sum();
-        let norm = |range| factor.abs() * f64::sqrt(squares(range));
-        vec![Array { dims: vec![self.ends.len()], data: self.ranges(x.len()).map(norm).collect() }]
+        let norm = |segment| factor.abs() * f64::sqrt(squares(segment));
+        vec![Array { dims: vec![self.ends.len()], data: ranges(&self.ends, x.len()).map(norm).collect() }]
     }
 }
 
 pub(super) fn cases() -> Vec<Case> {
     let case = |name: &str, n: usize, ends: &[usize]| {
-        let op = RangeNorms { ends: ends.to_vec(), scaled: false };
-        Case::new(&format!("range_norms {name}"), op).fixed(Shape::rows([n]), Fill::Normal)
+        let op = SegmentNorms { ends: ends.to_vec(), scaled: false };
+        Case::new(&format!("segment_norms {name}"), op).fixed(Shape::rows([n]), Fill::Normal)
     };
-    let scaled = RangeNorms { ends: vec![64, 203], scaled: true };
+    let scaled = SegmentNorms { ends: vec![64, 203], scaled: true };
     vec![
         case("one", 203, &[203]),
         case("five", 1000, &[64, 128, 640, 960, 1000]),
         // More than all workgroups take at once.
         case("long", 150_007, &[64, 140_032, 150_007]),
         // Squares that overflow where the factor comes too late.
-        Case::new("range_norms scaled", scaled)
+        Case::new("segment_norms scaled", scaled)
             .fixed(Shape::rows([203]), Fill::Uniform(1e25, 2e25))
             .fixed(Shape::rows([1]), Fill::Values(vec![1.0e-24])),
     ]
@@ -125,8 +99,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_larger_than_a_binding_take_several_launches() {
-        let op = RangeNorms { ends: vec![64, 300], scaled: false };
+    fn segments_larger_than_a_binding_take_several_launches() {
+        let op = SegmentNorms { ends: vec![64, 300], scaled: false };
         let io = Io { inputs: vec![Shape::rows([300])], outputs: vec![Shape::rows([2])], updates: vec![] };
         let target = Target { max_words: 130, ..Target::basic(true) };
         let lowered = op.lower(&io, &target);
@@ -142,16 +116,5 @@ mod tests {
         assert_eq!(of("FIRST"), [0usize, 2, 2].map(|v| Some(v.into())));
         assert_eq!(of("ADD"), [false, false, true].map(|v| Some(v.into())));
         assert_eq!(lowered.scratch, [4]);
-    }
-
-    #[test]
-    fn what_it_cannot_bind_is_refused() {
-        let refused = |ends: &[usize], n: usize| {
-            let op = RangeNorms { ends: ends.to_vec(), scaled: false };
-            op.infer(&[Shape::rows([n])]).is_err()
-        };
-        // No range, one that ends inside a vec4, one too short, an empty one; and one that is well.
-        let ends: [&[usize]; 5] = [&[], &[7, 65], &[64], &[0, 65], &[64, 128]];
-        assert_eq!(ends.map(|ends| refused(ends, 65)), [true, true, true, true, false]);
     }
 }

@@ -1,0 +1,84 @@
+//! What a healthy run looks like, and what usually helps one that is not.
+
+use serde::Serialize;
+
+use crate::config::Config;
+
+/// How a run can go wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AlarmKind {
+    /// The outputs of all images become one point or a few directions.
+    Collapse,
+    /// Nothing is learnt.
+    Stagnation,
+    /// The loss leaves what was learnt.
+    Divergence,
+}
+
+/// What a healthy run of a method looks like.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Health {
+    /// What the loss is made of, to tell losses of other scales apart: `cosine`.
+    pub loss: &'static str,
+    /// How far the loss can fall, from views that have nothing in common to equal ones.
+    pub loss_range: f64,
+    /// The loss is never below.
+    pub least_loss: f64,
+    /// Mean std of the channels of z/|z| of a healthy run.
+    pub output_std: f64,
+    /// An assignment that makes a healthy run collapse, for the curious.
+    pub collapses_with: Option<&'static str>,
+}
+
+/// The paper's smallest crop: smaller ones share too little to be told apart from other images.
+const CROP: f64 = 0.2;
+/// Below so many images batch statistics are coarse (paper Table 2: 64 is the smallest that was tried).
+const BATCH: usize = 64;
+
+/// What usually helps a run that goes wrong, fitted to its settings: nothing is advised that is already so.
+#[derive(Debug)]
+pub struct Advice<'a> {
+    /// Of the run.
+    pub config: &'a Config,
+    parts: Vec<String>,
+}
+
+impl Advice<'_> {
+    /// In one line, the likeliest first.
+    pub fn line(kind: AlarmKind, config: &Config) -> String {
+        let mut advice = Advice { config, parts: Vec::new() };
+        super::of(config).advice(kind, &mut advice);
+        advice.parts.join("; ")
+    }
+
+    /// Advises `text` where it is `needed`.
+    pub fn when(&mut self, needed: bool, text: &str) {
+        if needed {
+            self.parts.push(text.to_owned());
+        }
+    }
+
+    /// A `lower` or `higher` learning rate.
+    pub fn rate(&mut self, word: &str) {
+        let optim = &self.config.optim;
+        let used = optim.lr * optim.batch_size as f64 / 256.0;
+        self.parts.push(format!("a {word} optim.lr than {} (times {} / 256: {used:.3})", optim.lr, optim.batch_size));
+    }
+
+    /// Larger crops, where they are small.
+    pub fn crops(&mut self) {
+        let crop = self.config.augment.crop_scale[0];
+        self.when(crop < CROP, &format!("larger crops than augment.crop_scale from {crop}"));
+    }
+
+    /// A larger batch, where it is small.
+    pub fn batch(&mut self) {
+        self.when(self.config.optim.batch_size < BATCH, &format!("an optim.batch_size of {BATCH} or more"));
+    }
+
+    /// A warm-up, where there is none.
+    pub fn warmup(&mut self) {
+        self.when(self.config.optim.warmup_epochs == 0, "a few optim.warmup_epochs");
+    }
+}

@@ -1,0 +1,349 @@
+//! The graphs of a training, whatever the method: the step, the pass that computes targets ahead of it, and evaluation.
+
+use std::sync::Arc;
+
+use super::{HostInput, HostValues, LossScale, Method, StepInfo, optimizer, watch};
+use crate::augment::ViewGroup;
+use crate::config::{self, Config};
+use crate::graph::{Graph, GraphError, Op, Precision, Shape, Tensor};
+use crate::model::{self, Arena, Builder, Mode, Parameters};
+use crate::ops;
+
+/// `F.normalize`'s default.
+const NORMALIZE_EPS: f32 = 1e-12;
+
+/// The tensors of a training step that others look at. `N` images make `V N` rows of the first group of views: its first view of all images,
+/// then the second.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// `[1]`, kept.
+    pub loss: Tensor,
+    /// Projections `[V N, dim]`.
+    pub z: Tensor,
+    /// Predictions `[V N, dim]`: z where there is no predictor.
+    pub p: Tensor,
+    /// Backbone features `[V N, F]`.
+    pub features: Tensor,
+    /// z / |z| `[V N, dim]`.
+    pub normalized_z: Tensor,
+    /// Standard deviation of every channel of z / |z| over the images, view 1: `[dim]`, kept.
+    pub output_std: Tensor,
+    /// Its mean over the channels `[1]`, kept: about 1/sqrt(dim) when healthy, 0 when z is constant.
+    pub mean_output_std: Tensor,
+    /// Learning rates of encoder and predictor `[2]`, written by the host before every step.
+    pub rates: Tensor,
+    /// What else the host writes before every step.
+    pub inputs: Vec<HostInput>,
+    /// What the loss is multiplied with before the backward pass where the run is in f16, `[1]`: state, see [`LossScale`].
+    pub loss_scale: Option<Tensor>,
+    /// The gradient of every trained entry (its index in [`Parameters::entries`]) that the loss depends on, times the loss scale
+    /// of the step.
+    pub gradients: Vec<(usize, Tensor)>,
+    /// What is watched of z and p.
+    pub outputs: watch::Outputs,
+    /// What is watched of the gradients.
+    pub gradient_norms: watch::Gradients,
+}
+
+impl Step {
+    /// What the host reads after every step: loss, mean output std, lengths of z and p, cosine of the views, norms of the gradients
+    /// and, where the loss is scaled, the scale and the factor that undoes it.
+    pub fn readback_tensors(&self) -> Vec<Tensor> {
+        let (outputs, gradients) = (&self.outputs, &self.gradient_norms);
+        let mut tensors =
+            vec![self.loss, self.mean_output_std, outputs.z_norm, outputs.p_norm, outputs.view_cosine, gradients.norms];
+        tensors.extend(self.loss_scale);
+        tensors.extend(gradients.factor);
+        tensors
+    }
+}
+
+/// What a method adds to a step. Everything is in f32, of the first group of views.
+#[derive(Debug, Clone, Copy)]
+pub struct Objective {
+    /// `[1]`.
+    pub loss: Tensor,
+    /// Projections `[V N, dim]`.
+    pub z: Tensor,
+    /// Predictions `[V N, dim]`: z where there is no predictor.
+    pub p: Tensor,
+    /// z / |z|: see [`StepBuilder::unit`].
+    pub normalized_z: Tensor,
+    /// Backbone features `[V N, F]`.
+    pub features: Tensor,
+}
+
+/// What a method writes to: the graph of a step and the table of parameters behind it.
+pub struct StepBuilder<'a> {
+    /// The graph.
+    pub graph: &'a mut Graph,
+    /// The table of everything that outlives a step.
+    pub parameters: &'a mut Parameters,
+    /// Of the run.
+    pub config: &'a Config,
+    /// Images of the whole training.
+    pub images: usize,
+    /// Images of a batch, N.
+    pub batch: usize,
+    inputs: Vec<HostInput>,
+    /// What the optimiser multiplies the gradients with, 0 in a step that is skipped `[1]`; known after the optimiser, where a loss is scaled.
+    factor: Option<Tensor>,
+    /// Entries in this graph and their tensors.
+    tensors: Vec<(usize, Tensor)>,
+}
+
+impl<'a> StepBuilder<'a> {
+    fn new(
+        graph: &'a mut Graph,
+        parameters: &'a mut Parameters,
+        config: &'a Config,
+        images: usize,
+        (views, groups): (&[Tensor], &[ViewGroup]),
+    ) -> Result<StepBuilder<'a>, GraphError> {
+        let batch = images_of(graph, views, groups)?;
+        Ok(StepBuilder {
+            graph,
+            parameters,
+            config,
+            images,
+            batch,
+            inputs: Vec::new(),
+            factor: None,
+            tensors: Vec::new(),
+        })
+    }
+
+    /// Adds layers that run once for a batch of `views` views of every image, which batch norm normalises each by itself. A layer that is
+    /// added twice, in one call or two, has its weights once.
+    pub fn network<T>(
+        &mut self,
+        views: usize,
+        build: impl FnOnce(&mut Builder) -> Result<T, GraphError>,
+    ) -> Result<T, GraphError> {
+        let mut builder = Builder::new(self.graph, self.parameters, Mode::Train { views });
+        builder.reuse(std::mem::take(&mut self.tensors));
+        let built = build(&mut builder);
+        self.tensors = builder.into_tensors();
+        built
+    }
+
+    /// Adds encoder and projector of `method` on `images` `[views * N, S, S, 3]`: backbone features and projections, in the precision of the
+    /// run.
+    pub fn encode(
+        &mut self,
+        method: &dyn Method,
+        images: Tensor,
+        views: usize,
+    ) -> Result<(Tensor, Tensor), GraphError> {
+        let config = self.config;
+        let precision = precision(config);
+        self.network(views, |builder| {
+            builder.within("encoder", |builder| {
+                let images = ops::cast(builder.graph, images, precision)?;
+                let features = model::features(builder, images, &config.model)?;
+                let z = method.projector(config).add(builder, features)?;
+                Ok((features, z))
+            })
+        })
+    }
+
+    /// Adds encoder and projector of `method` again, with averages of their weights and running statistics of its own, which moves as in
+    /// training: MoCo's momentum encoder, BYOL's target network. Its weights have the name `momentum_encoder`; no gradient flows through it.
+    pub fn momentum_encode(&mut self, method: &dyn Method, images: Tensor, views: usize) -> Result<Tensor, GraphError> {
+        let config = self.config;
+        let precision = precision(config);
+        let z = self.network(views, |builder| {
+            builder.averaged("momentum_encoder", "encoder", |builder| {
+                builder.within("momentum_encoder", |builder| {
+                    let images = ops::cast(builder.graph, images, precision)?;
+                    let features = model::features(builder, images, &config.model)?;
+                    method.projector(config).add(builder, features)
+                })
+            })
+        })?;
+        self.graph.add_one(ops::StopGradient, &[z])
+    }
+
+    /// Adds the update of the momentum encoder: m · its weights + (1 - m) · those of the encoder, with `momentum` `[1]`.
+    pub fn update_momentum_encoder(&mut self, momentum: Tensor) -> Result<(), GraphError> {
+        for (online, at) in self.parameters.averaged() {
+            let shape = Shape::rows([online.len()]);
+            let Arena(name) = Arena::PARAMETERS;
+            let online = self.graph.state("online weights", shape.clone(), name, online.start);
+            let Arena(name) = Arena::AVERAGED;
+            let target = self.graph.state("averaged weights", shape, name, at);
+            let inputs = [&[online, momentum], self.factor.as_slice()].concat();
+            let op: Arc<dyn Op> = Arc::new(ops::Ema { scaled: self.factor.is_some() });
+            self.graph.add_updating(op, &inputs, &[target])?;
+        }
+        Ok(())
+    }
+
+    /// A tensor in f32: losses are computed there, whatever the precision of the run.
+    pub fn in_f32(&mut self, tensor: Tensor) -> Result<Tensor, GraphError> {
+        ops::cast(self.graph, tensor, Precision::F32)
+    }
+
+    /// x / |x| of every row.
+    pub fn unit(&mut self, x: Tensor) -> Result<Tensor, GraphError> {
+        self.graph.add_one(ops::L2Normalize { eps: NORMALIZE_EPS }, &[x])
+    }
+
+    /// An input that the host writes before every step.
+    pub fn input(
+        &mut self,
+        name: &str,
+        shape: Shape,
+        values: impl Fn(&StepInfo) -> HostValues + Send + Sync + 'static,
+    ) -> Tensor {
+        let tensor = self.graph.input(name, shape);
+        self.inputs.push(HostInput::new(tensor, values));
+        tensor
+    }
+}
+
+/// Adds one training step of the method of `config` to a graph: the method's networks and loss on `views`, the tensors of
+/// [`Method::views`], the gradients, the optimiser and what is watched. `images` are those of the whole training. New parameters are added to
+/// `parameters`.
+///
+/// Where `run.precision` is f16, the networks keep activations and their gradients in f16. Loss and what is watched are computed in f32
+/// from z and p, which cost little.
+pub fn training_step(
+    graph: &mut Graph,
+    views: &[Tensor],
+    images: usize,
+    config: &Config,
+    parameters: &mut Parameters,
+) -> Result<Step, GraphError> {
+    let method = super::of(config);
+    let mut step = StepBuilder::new(graph, parameters, config, images, (views, &method.views(config)))?;
+    let Objective { loss, z, p, normalized_z, features } = method.objective(&mut step, views)?;
+    let StepBuilder { batch, .. } = step;
+
+    let output_std = step.graph.add_one(ops::ColumnStd { rows: batch }, &[normalized_z])?;
+    let mean = ops::Mean { count: config.model.dim, scale: 1.0 };
+    let mean_output_std = step.graph.add_one(mean, &[output_std])?;
+    for tensor in [loss, output_std, mean_output_std] {
+        step.graph.keep(tensor);
+    }
+    let outputs = step.graph.within("watched", |graph| watch::outputs(graph, [z, p, normalized_z], batch))?;
+
+    let trained = step.parameters.trained_of(&step.tensors);
+    let (graph, parameters) = (&mut *step.graph, &*step.parameters);
+    let loss_scale = (config.run.precision == config::Precision::F16).then(|| LossScale::scale(graph));
+    let gradients = optimizer::gradients(graph, loss, loss_scale, &trained, parameters)?;
+    let gradients =
+        trained.iter().zip(gradients).filter_map(|(&(index, _), gradient)| Some((index, gradient?))).collect();
+    let rates = graph.input("learning rates", Shape::rows([2]));
+    let inverse = match loss_scale {
+        Some(scale) => Some(LossScale::follow(graph, scale, parameters)?),
+        None => None,
+    };
+    let gradient_norms = graph.within("watched", |graph| watch::gradients(graph, inverse, parameters))?;
+    optimizer::sgd(graph, rates, inverse, &config.optim, parameters)?;
+    step.factor = inverse;
+    method.after_optimizer(&mut step)?;
+    let inputs = step.inputs;
+    Ok(Step {
+        loss,
+        z,
+        p,
+        features,
+        normalized_z,
+        output_std,
+        mean_output_std,
+        rates,
+        inputs,
+        loss_scale,
+        gradients,
+        outputs,
+        gradient_norms,
+    })
+}
+
+/// A pass that computes targets ahead of the steps that read them.
+#[derive(Debug, Clone)]
+pub struct Precomputation {
+    /// Over so many steps at once, with the weights before the first of them.
+    pub steps: u64,
+    /// What the host writes before every batch.
+    pub inputs: Vec<HostInput>,
+}
+
+/// Adds what computes the targets of one step ahead; `None` where the method of `config` computes none so. Arguments as for
+/// [`training_step`].
+pub fn precomputed_targets(
+    graph: &mut Graph,
+    views: &[Tensor],
+    images: usize,
+    config: &Config,
+    parameters: &mut Parameters,
+) -> Result<Option<Precomputation>, GraphError> {
+    let method = super::of(config);
+    let Some(steps) = method.precomputes(config, images) else {
+        return Ok(None);
+    };
+    let mut step = StepBuilder::new(graph, parameters, config, images, (views, &method.views(config)))?;
+    method.precompute(&mut step, views)?;
+    Ok(Some(Precomputation { steps, inputs: step.inputs }))
+}
+
+fn precision(config: &Config) -> Precision {
+    match config.run.precision {
+        config::Precision::F32 => Precision::F32,
+        config::Precision::F16 => Precision::F16,
+    }
+}
+
+/// Images of a batch of views.
+fn images_of(graph: &Graph, views: &[Tensor], groups: &[ViewGroup]) -> Result<usize, GraphError> {
+    let rows: Vec<usize> = views.iter().map(|&tensor| graph.shape(tensor).dims()[0]).collect();
+    let counts: Vec<usize> = groups.iter().map(ViewGroup::count).collect();
+    let images = rows.first().zip(counts.first()).map_or(0, |(rows, count)| rows / count.max(&1));
+    let fits = |(rows, count): (&usize, &usize)| *rows == images * count;
+    if images >= 2 && rows.len() == counts.len() && rows.iter().zip(&counts).all(fits) {
+        return Ok(images);
+    }
+    let counts: Vec<String> = counts.iter().map(usize::to_string).collect();
+    Err(GraphError::Shape {
+        label: "method".to_owned(),
+        op: "training_step",
+        inputs: format!("{rows:?} views"),
+        reason: format!("it must have {} views of at least two images", counts.join(" + ")),
+    })
+}
+
+/// What evaluation reads, both kept.
+#[derive(Debug, Clone)]
+pub struct Evaluation {
+    /// Backbone features `[N, F]`, not normalised.
+    pub features: Tensor,
+    /// Projections `[N, dim]`, where they were asked for.
+    pub z: Option<Tensor>,
+}
+
+/// Adds the network in evaluation mode to a graph: `images` `[N, S, S, 3]`, batch norm with the running statistics. In f32
+/// whatever the run's precision: it keeps no activation for a backward pass, so f16 would save little memory, and figures of runs
+/// in both precisions are measured alike.
+pub fn evaluation(
+    graph: &mut Graph,
+    images: Tensor,
+    config: &Config,
+    parameters: &mut Parameters,
+    with_projection: bool,
+) -> Result<Evaluation, GraphError> {
+    let method = super::of(config);
+    let mut builder = Builder::new(graph, parameters, Mode::Eval);
+    let (features, z) = builder.within("encoder", |builder| {
+        let features = model::features(builder, images, &config.model)?;
+        let z = match with_projection {
+            true => Some(method.projector(config).add(builder, features)?),
+            false => None,
+        };
+        Ok::<_, GraphError>((features, z))
+    })?;
+    for tensor in std::iter::once(features).chain(z) {
+        graph.keep(tensor);
+    }
+    Ok(Evaluation { features, z })
+}
