@@ -142,13 +142,14 @@ impl Config {
     /// The value of the dotted `key` as [`Config::assign`] takes it: words without quotes, and nothing where it is left out. `None`
     /// where there is no such key.
     pub fn text(&self, key: &str) -> Option<String> {
-        self.keys().iter().find(|known| known.name == key)?;
         let table = Table::try_from(self).ok()?;
-        Some(match lookup(&table, key) {
-            None => String::new(),
-            Some(Value::String(text)) => text.clone(),
-            Some(value) => value.to_string(),
-        })
+        match lookup(&table, key) {
+            // A section is no key.
+            Some(Value::Table(_)) => None,
+            Some(Value::String(text)) => Some(text.clone()),
+            Some(value) => Some(value.to_string()),
+            None => self.keys().iter().any(|known| known.name == key).then(String::new),
+        }
     }
 
     /// Leaves out the dotted `key`, whose value then follows from others; a key that cannot be left out gets its default.

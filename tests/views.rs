@@ -4,14 +4,16 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, mpsc};
 
-use simsiam::augment::{Patch, Preview, ViewDraws};
+use simsiam::augment::{Patch, Preview, ViewDraws, ViewGroup};
 use simsiam::config::Config;
 use simsiam::data::{self, Dataset, Image, Limits, Spec};
 use simsiam::gpu::{Gpu, GpuOptions};
 use simsiam::graph::{Array, Op};
 use simsiam::method;
 use simsiam::ops::{AugmentParams, Crop};
+use simsiam::picture::ViewSheet;
 use simsiam::train::{Blueprint, Trainer};
+use simsiam::view_sheet::view_row;
 use tempfile::TempDir;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -26,7 +28,8 @@ fn config(images: usize) -> Result<Config> {
         "model.projector_hidden=16",
         "model.predictor_dim=4",
         "augment.blur_probability=0.5",
-        "augment.solarize=0.5",
+        "augment.second.flip=1",
+        "augment.second.solarize=0.5",
         "optim.epochs=1",
         "run.knn_every=0",
         "run.seed=7",
@@ -106,6 +109,41 @@ fn any_step_and_any_image_can_be_seen_as_they_are_trained_on() -> Result {
         }
         assert_ne!(preview.image(&data.train, 1, *image)?.as_ref(), Some(views), "another epoch has other draws");
     }
+    Ok(())
+}
+
+#[test]
+fn small_crops_are_seen_beside_the_views() -> Result {
+    let mut config = config(4)?;
+    config.data.limit_train = 5;
+    let data = data::open(&Spec::Demo, Limits::from(&config.data))?;
+    let gpu = Gpu::open(None, Options { checked: true })?;
+    let seen = |config: &Config| Preview::new(&gpu, config, &ViewGroup::multi_crop(config), 3)?.epoch(&data.train, 1);
+    let alone = seen(&config)?;
+    for assignment in ["augment.small.count=3", "augment.small.size=12", "augment.small.grayscale=1"] {
+        config.set(assignment)?;
+    }
+    let all = seen(&config)?;
+    assert_eq!((alone.len(), all.len()), (3, 3));
+    for ((image, views), (same, two)) in all.iter().zip(&alone) {
+        assert_eq!((image, &views[..2]), (same, &two[..]), "the two views stay as they are");
+        let sizes: Vec<usize> = views.iter().map(|view| view.size).collect();
+        assert_eq!(sizes, [28, 28, 12, 12, 12]);
+        assert!(views.iter().all(|view| view.values.len() == 3 * view.size * view.size));
+        for crop in &views[2..] {
+            assert!(crop.draws.gray && f64::from(crop.draws.width * crop.draws.height) < 0.2 * 28.0 * 28.0);
+            assert!(crop.values.iter().any(|value| *value != crop.values[0]));
+        }
+        assert_ne!(views[2].draws, views[3].draws);
+        let row = view_row(&config, &data, *image, views)?.ok_or("a row")?;
+        let sheet = ViewSheet { title: String::new(), subtitle: String::new(), rows: vec![row] };
+        let svg = sheet.svg()?;
+        assert!((1..=5).all(|view| svg.contains(&format!("View {view}"))));
+    }
+    // A method that has no use for them says so, before anything is computed.
+    let error = Blueprint::new(&gpu, &config, Arc::new(data)).err().map(|e| e.to_string());
+    let expected = "configuration: augment.small.count = 3: method simsiam uses no small crops; set it to 0";
+    assert_eq!(error.as_deref(), Some(expected));
     Ok(())
 }
 

@@ -135,7 +135,8 @@ impl ConfigEditor {
 
     /// Whether a key has another value than in the preset.
     pub fn differs(&self, key: &str) -> bool {
-        self.wrong.contains_key(key) || self.config.text(key) != self.base.text(key)
+        let changed = || self.config != self.base && self.config.text(key) != self.base.text(key);
+        self.wrong.contains_key(key) || changed()
     }
 
     /// How many keys differ, the data left out.
