@@ -49,18 +49,18 @@ fn main() -> anyhow::Result<()> {
 
 fn dump(out: &Path, name: &str, written: &Written) -> anyhow::Result<()> {
     let fail = anyhow::Error::msg;
-    let spirv: Vec<u8> = written.spirv().map_err(fail)?.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let spirv: Vec<u8> = written.spirv(false).map_err(fail)?.iter().flat_map(|word| word.to_le_bytes()).collect();
     std::fs::write(out.join(format!("spirv/{name}.spv")), spirv)?;
-    std::fs::write(out.join(format!("msl/{name}.metal")), written.msl().map_err(fail)?)?;
+    std::fs::write(out.join(format!("msl/{name}.metal")), written.msl(false).map_err(fail)?)?;
     if written.coop {
         return Ok(());
     }
     let enable = if written.subgroups() { "enable subgroups;\n" } else { "" };
     std::fs::write(out.join(format!("wgsl/{name}.wgsl")), format!("{enable}{}", written.wgsl))?;
     let model = if written.f16 { ShaderModel::V6_2 } else { ShaderModel::V6_0 };
-    std::fs::write(out.join(format!("hlsl60/{name}.hlsl")), written.hlsl(model).map_err(fail)?)?;
+    std::fs::write(out.join(format!("hlsl60/{name}.hlsl")), written.hlsl(model, false).map_err(fail)?)?;
     if !written.f16 && !written.subgroups() {
-        std::fs::write(out.join(format!("hlsl51/{name}.hlsl")), written.hlsl(ShaderModel::V5_1).map_err(fail)?)?;
+        std::fs::write(out.join(format!("hlsl51/{name}.hlsl")), written.hlsl(ShaderModel::V5_1, false).map_err(fail)?)?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 //!include common/grid
 //!include common/finite
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<vec4u>;
 @group(0) @binding(1) var<storage, read_write> parts: array<u32>;
 
 @compute @workgroup_size(64)

@@ -26,7 +26,8 @@
 //! - [`gpu`]: the only place that knows wgpu: adapters, shaders, pipelines, buffers, recorded plans, readback.
 //! - [`graph`]: what is computed: tensors, nodes, gradients, memory planning, programs; which kernels are fastest.
 //! - [`ops`]: how one node runs: shape rule, gradient rule, kernels, CPU reference.
-//! - [`random`]: counter-based random numbers.
+//! - [`format`]: numbers as people read them.
+//! - [`random`]: counter-based random numbers; [`hash`]: names as numbers that are kept.
 //! - [`config`]: one configuration: file, flags and form are views of it.
 //! - [`data`]: sources of images: reading them one by one, checking, fetching, packing.
 //! - [`augment`]: what is drawn at random, the loader that makes it ready, and the nodes that apply it.
@@ -42,13 +43,17 @@ mod atomic;
 pub mod augment;
 pub mod config;
 pub mod data;
+pub mod error;
 pub mod eval;
 pub mod experiment;
+pub mod format;
 pub mod gpu;
 pub mod graph;
+pub mod hash;
 pub mod method;
 pub mod model;
 pub mod ops;
+pub mod paths;
 pub mod picture;
 pub mod random;
 pub mod train;

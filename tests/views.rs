@@ -9,7 +9,7 @@ use simsiam::config::Config;
 use simsiam::data::{self, Dataset, Image, Limits, Spec};
 use simsiam::gpu::{Gpu, Options};
 use simsiam::graph::{Array, Op};
-use simsiam::ops::{Crop, ViewRow};
+use simsiam::ops::{AugmentParams, Crop};
 use simsiam::train::{Blueprint, Trainer};
 use tempfile::TempDir;
 
@@ -109,7 +109,7 @@ fn any_step_and_any_image_can_be_seen_as_they_are_trained_on() -> Result {
 
 /// [`Crop`]'s CPU reference on a patch.
 fn crop(patch: &Patch, size: usize) -> Vec<f64> {
-    let row = ViewRow {
+    let row = AugmentParams {
         offset: 0,
         width: patch.width,
         channels: patch.channels,

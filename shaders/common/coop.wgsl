@@ -7,20 +7,20 @@
 // naga wants names, not arrays, of matrices, and index and stride of a load in a `let` each.
 
 //!if SIZE_16
-alias MatrixA = coop_mat16x16<f16, A>;
-alias MatrixB = coop_mat16x16<f16, B>;
+//!type MatrixA coop_mat16x16<f16, A>
+//!type MatrixB coop_mat16x16<f16, B>
 //!if F32_SUM
-alias MatrixC = coop_mat16x16<f32, C>;
+//!type MatrixC coop_mat16x16<f32, C>
 //!else
-alias MatrixC = coop_mat16x16<f16, C>;
+//!type MatrixC coop_mat16x16<f16, C>
 //!end
 //!else
-alias MatrixA = coop_mat8x8<f16, A>;
-alias MatrixB = coop_mat8x8<f16, B>;
+//!type MatrixA coop_mat8x8<f16, A>
+//!type MatrixB coop_mat8x8<f16, B>
 //!if F32_SUM
-alias MatrixC = coop_mat8x8<f32, C>;
+//!type MatrixC coop_mat8x8<f32, C>
 //!else
-alias MatrixC = coop_mat8x8<f16, C>;
+//!type MatrixC coop_mat8x8<f16, C>
 //!end
 //!end
 

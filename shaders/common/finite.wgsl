@@ -1,5 +1,6 @@
-// Whether numbers are neither infinite nor NaN, from their bits: WGSL may assume that there are none in comparisons.
+// Whether numbers are neither infinite nor NaN. Takes their bits, from a binding of integers: a compiler may assume that no float
+// is infinite or NaN, and Microsoft's FXC does so even through a bitcast.
 
-fn finite(v: vec4f) -> vec4<bool> {
-    return (bitcast<vec4u>(v) & vec4u(0x7f800000u)) != vec4u(0x7f800000u);
+fn finite(bits: vec4u) -> vec4<bool> {
+    return (bits & vec4u(0x7f800000u)) != vec4u(0x7f800000u);
 }

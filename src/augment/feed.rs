@@ -3,14 +3,14 @@
 use super::{Batch, Patch, Source, ViewDraws, table_rows};
 use crate::data::{ImageSet, Images};
 use crate::graph::{Graph, Program, Shape, Tensor};
-use crate::ops::ViewRow;
+use crate::ops::AugmentParams;
 
 /// The two tensors that the kernels read.
 #[derive(Debug, Clone)]
 pub struct Feed {
     /// Packed bytes of images.
     pub bytes: Tensor,
-    /// A row of [`ViewRow::WORDS`] words a view.
+    /// A row of [`AugmentParams::WORDS`] words a view.
     pub table: Tensor,
     /// Views a run.
     rows: usize,
@@ -36,7 +36,7 @@ impl Feed {
         let shape = Shape::words(Self::resident_words(images));
         Feed {
             bytes: graph.state(IMAGES, shape, IMAGES, 0),
-            table: graph.input("views", Shape::words(rows * ViewRow::WORDS)),
+            table: graph.input("views", Shape::words(rows * AugmentParams::WORDS)),
             rows,
             resident: true,
         }
@@ -49,7 +49,7 @@ impl Feed {
         let bytes = words(rows.saturating_mul(patch));
         Feed {
             bytes: graph.input("patches of a batch", Shape::words(bytes)),
-            table: graph.input("views", Shape::words(rows * ViewRow::WORDS)),
+            table: graph.input("views", Shape::words(rows * AugmentParams::WORDS)),
             rows,
             resident: false,
         }
@@ -105,8 +105,8 @@ impl Feed {
     pub fn write(&self, program: &Program, batch: &Batch) {
         program.write_words(self.bytes, &packed(&batch.bytes));
         let mut table = batch.table.clone();
-        let last = table.len().saturating_sub(ViewRow::WORDS)..table.len();
-        while table.len() < self.rows * ViewRow::WORDS && !last.is_empty() {
+        let last = table.len().saturating_sub(AugmentParams::WORDS)..table.len();
+        while table.len() < self.rows * AugmentParams::WORDS && !last.is_empty() {
             table.extend_from_within(last.clone());
         }
         program.write_words(self.table, &table);

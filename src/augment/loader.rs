@@ -73,7 +73,7 @@ impl Pace {
 pub struct Batch {
     /// Packed patches.
     pub bytes: Vec<u8>,
-    /// A row of [`ViewRow::WORDS`](crate::ops::ViewRow::WORDS) words a view: first views of all images, then second ones.
+    /// A row of [`AugmentParams::WORDS`](crate::ops::AugmentParams::WORDS) words a view: first views of all images, then second ones.
     pub table: Vec<u32>,
     /// What was drawn, a view a row of the table.
     pub draws: Vec<ViewDraws>,

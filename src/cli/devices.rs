@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use serde::Serialize;
+use serde_json::{Value, json};
 use simsiam::gpu::{self, AdapterReport, Gpu, GpuError, Options};
 use simsiam::graph::Target;
 use simsiam::ops::{cases, check};
@@ -20,12 +22,19 @@ pub struct Args {
     /// The adapter: its number in the list or a part of its name.
     #[arg(long, value_name = "INDEX|NAME")]
     device: Option<String>,
+    /// Print JSON: every adapter and, with --self-test, every case. Attach it to a report of a problem.
+    #[arg(long)]
+    json: bool,
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
-    match args.self_test {
-        true => self_test(args.device.as_deref()),
-        false => list(args.device.as_deref()),
+    match (args.self_test, args.json) {
+        (true, json) => self_test(args.device.as_deref(), json),
+        (false, true) => {
+            say!("{}", describe_machine(None));
+            Ok(ExitCode::SUCCESS)
+        }
+        (false, false) => list(args.device.as_deref()),
     }
 }
 
@@ -74,6 +83,10 @@ fn describe(adapter: &AdapterReport) -> Vec<String> {
         let (size, sum) = (coop.size, if coop.f32_sum { "f32" } else { "f16" });
         lines.push(format!("cooperative matrices: {size}x{size} of f16, summed in {sum}"));
     }
+    lines.push(format!("shader compiler: {}", adapter.shader_compiler));
+    if adapter.shader_compiler == gpu::FXC {
+        lines.push("for f16 and subgroups put dxcompiler.dll (1.8.2502 or newer) beside the program".to_owned());
+    }
     if let Some(lack) = adapter.lack() {
         lines.push(format!("cannot be used: {lack}"));
     }
@@ -107,48 +120,106 @@ pub fn caution(adapter: &AdapterReport) -> Option<&'static str> {
     }
 }
 
-fn self_test(device: Option<&str>) -> Result<ExitCode> {
+/// One case of the self-test.
+#[derive(Serialize)]
+struct Outcome {
+    case: String,
+    passed: bool,
+    /// The candidate kernel that is nearest to its limit or beyond.
+    kernel: String,
+    /// Relative; `None` where it could not be measured or is infinite.
+    error: Option<f64>,
+    limit: Option<f64>,
+    /// Against finite differences; `None` where nothing is differentiable.
+    gradient_error: Option<f64>,
+    /// What the driver or a compiler said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+impl Outcome {
+    fn of(gpu: &Gpu, target: &Target, case: &check::Case) -> Outcome {
+        let measured = check::worst_candidate(gpu, target, case)
+            .and_then(|worst| Ok((worst, check::gradient_error(gpu, target, case)?)));
+        let case = case.name.clone();
+        match measured {
+            Ok((worst, gradient)) => Outcome {
+                case,
+                passed: worst.error <= worst.limit && gradient.is_none_or(|error| error <= GRADIENT_LIMIT),
+                kernel: worst.candidate,
+                error: Some(worst.error),
+                limit: Some(worst.limit),
+                gradient_error: gradient,
+                message: None,
+            },
+            Err(error) => Outcome {
+                case,
+                passed: false,
+                kernel: String::new(),
+                error: None,
+                limit: None,
+                gradient_error: None,
+                message: Some(error.to_string()),
+            },
+        }
+    }
+
+    /// A line of the table.
+    fn line(&self, width: usize) -> String {
+        let (case, verdict) = (&self.case, if self.passed { "ok" } else { "FAILED" });
+        let (Some(error), Some(limit)) = (self.error, self.limit) else {
+            return format!("{case:width$}  {verdict}: {}", self.message.as_deref().unwrap_or_default());
+        };
+        let gradient = match self.gradient_error {
+            Some(error) => format!("{error:>8.1e}  {GRADIENT_LIMIT:.0e}"),
+            None => "       -     -".to_owned(),
+        };
+        let kernel = if self.passed { String::new() } else { format!(" (kernel {})", self.kernel) };
+        format!("{case:width$}  {error:>7.1e}  {limit:.0e}  {gradient}  {verdict}{kernel}")
+    }
+}
+
+fn self_test(device: Option<&str>, json: bool) -> Result<ExitCode> {
     // As training runs them: without the driver's checks.
     let gpu = Gpu::open(device, Options { checked: false })?;
     let (report, target) = (gpu.report(), Target::of(&gpu));
-    say!("{} ({}, driver {})", report.name, report.backend, report.driver);
     let mut cases = cases();
     cases.retain(|case| case.runs_on(&target));
     let width = cases.iter().map(|case| case.name.len()).max().unwrap_or(0);
-    say!("{:width$}    error limit  gradient limit", "kernel");
-    let mut failed = 0;
+    if !json {
+        say!("{} ({}, driver {}, shaders by {})", report.name, report.backend, report.driver, report.shader_compiler);
+        say!("{:width$}    error limit  gradient limit", "kernel");
+    }
+    let mut outcomes = Vec::new();
     for case in &cases {
-        let forward = check::worst_candidate(&gpu, &target, case);
-        let gradient = check::gradient_error(&gpu, &target, case);
-        let good = forward.as_ref().is_ok_and(|w| w.error <= w.limit)
-            && gradient.as_ref().is_ok_and(|e| e.is_none_or(|e| e <= GRADIENT_LIMIT));
-        failed += usize::from(!good);
-        let verdict = if good { "ok" } else { "FAILED" };
-        let shown = match &gradient {
-            Ok(Some(error)) => format!("{error:>8.1e}  {GRADIENT_LIMIT:.0e}"),
-            _ => "       -     -".to_owned(),
-        };
-        match (&forward, &gradient) {
-            (Ok(worst), Ok(_)) => {
-                say!("{:width$}  {:>7.1e}  {:.0e}  {shown}  {verdict}", case.name, worst.error, worst.limit)
-            }
-            (Err(error), _) | (_, Err(error)) => say!("{:width$}  {verdict}: {error}", case.name),
+        let outcome = Outcome::of(&gpu, &target, case);
+        if !json {
+            say!("{}", outcome.line(width));
         }
+        outcomes.push(outcome);
         // A lost device fails everything after it.
         gpu.check()?;
     }
-    Ok(match failed {
-        0 => {
-            say!("all {} cases agree with the CPU: this adapter can be trusted", cases.len());
-            ExitCode::SUCCESS
-        }
-        _ => {
-            say!(
-                "{failed} of {} cases FAILED: update the driver, or choose another adapter with --device",
-                cases.len()
-            );
-            ExitCode::FAILURE
-        }
+    let failed = outcomes.iter().filter(|outcome| !outcome.passed).count();
+    if json {
+        let test = json!({"adapter": report.index, "cases": outcomes.len(), "failed": failed, "outcomes": outcomes});
+        say!("{}", describe_machine(Some(test)));
+    } else if failed == 0 {
+        say!("all {} cases agree with the CPU: this adapter can be trusted", cases.len());
+    } else {
+        say!("{failed} of {} cases FAILED: update the driver, or choose another adapter with --device", cases.len());
+    }
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Everything that a report of a machine should hold.
+fn describe_machine(self_test: Option<Value>) -> Value {
+    json!({
+        "simsiam": env!("CARGO_PKG_VERSION"),
+        "system": std::env::consts::OS,
+        "architecture": std::env::consts::ARCH,
+        "adapters": gpu::adapters(),
+        "self_test": self_test,
     })
 }
 

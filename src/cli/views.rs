@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use simsiam::gpu::{Gpu, Options};
 use simsiam::picture::{self, ViewSheet};
 
+use super::device::DeviceArg;
 use super::say;
 use super::settings::{self, Settings};
 
@@ -28,9 +28,8 @@ pub struct Args {
     run: Option<PathBuf>,
     #[command(flatten)]
     settings: Settings,
-    /// The adapter: its number in `simsiam devices` or a part of its name.
-    #[arg(long, value_name = "INDEX|NAME")]
-    device: Option<String>,
+    #[command(flatten)]
+    device: DeviceArg,
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
@@ -45,7 +44,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     config.validate()?;
     picture::check_name(&args.out)?;
     let dataset = settings::open(&config)?;
-    let gpu = Gpu::open(args.device.as_deref(), Options { checked: false })?;
+    let gpu = args.device.open()?;
     let sheet = ViewSheet::of(&gpu, &config, &dataset, args.epoch, args.count as usize)?;
     picture::write(&sheet.svg()?, &args.out)?;
     say!("{}", args.out.display());

@@ -1,10 +1,11 @@
 //! `demo`, `KIND:PATH`, or a folder or file that is recognised by its contents.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::{DataError, cifar, folder, idx, pack, parquet, stl10};
+use crate::paths::native;
 
 /// Which data set, as after `--data` and in `data.source`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,8 +42,8 @@ impl FromStr for Spec {
             return Ok(Self::Demo);
         }
         let (kind, folder) = match text.split_once(':') {
-            Some((kind, folder)) if kind.len() > 1 && !kind.contains(['/', '\\', '.']) => (kind, PathBuf::from(folder)),
-            _ => return Ok(Self::Folder(PathBuf::from(text))),
+            Some((kind, folder)) if kind.len() > 1 && !kind.contains(['/', '\\', '.']) => (kind, native(folder)),
+            _ => return Ok(Self::Folder(native(text))),
         };
         if folder.as_os_str().is_empty() {
             return Err(DataError::NoFolder { folder: PathBuf::from(text) });
@@ -129,9 +130,4 @@ impl Spec {
             _ => Err(DataError::Unrecognised { folder }),
         }
     }
-}
-
-/// The first of `names` that is a file in `folder`.
-pub(super) fn find(folder: &Path, names: &[String]) -> Option<PathBuf> {
-    names.iter().map(|name| folder.join(name)).find(|path| path.is_file())
 }

@@ -1,9 +1,12 @@
 //! Which adapters there are, what each can do, and which one is used when nobody says.
 
+use serde::Serialize;
+
 use super::GpuError;
 
 /// What a kernel may count on: named tiers instead of feature checks all over the code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Tier {
     /// WebGPU's own limits, no extension.
     Basic,
@@ -43,7 +46,7 @@ impl std::fmt::Display for Tier {
 }
 
 /// Cooperative matrices of f16 that a subgroup multiplies as one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Coop {
     /// Rows and columns: 8 or 16.
     pub size: usize,
@@ -54,7 +57,7 @@ pub struct Coop {
 }
 
 /// One adapter as `simsiam devices` shows it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct AdapterReport {
     /// Position in the list; `--device INDEX` chooses it.
     pub index: usize,
@@ -80,7 +83,10 @@ pub struct AdapterReport {
     pub subgroup: (u32, u32),
     /// The best of its cooperative matrices that kernels know, in [`Tier::Coop`].
     pub coop: Option<Coop>,
-    /// Device memory in bytes where the backend tells (Vulkan); free memory of the system for a software driver.
+    /// What translates kernels for the driver; on DX12 [`DXC`] or [`FXC`].
+    pub shader_compiler: &'static str,
+    /// Device memory in bytes where the back end reports it (Vulkan); free memory of the system for a software driver, and for an
+    /// integrated GPU of another back end.
     pub memory: Option<u64>,
     /// Whether it is chosen when nobody says otherwise.
     pub default: bool,
@@ -92,6 +98,11 @@ impl AdapterReport {
         lack(self)
     }
 }
+
+/// Microsoft's HLSL compiler for shader model 6: f16 and subgroups.
+pub const DXC: &str = "DXC";
+/// Its predecessor, part of Windows, for shader model 5.1.
+pub const FXC: &str = "FXC";
 
 /// Storage buffers that the widest kernel binds (WebGPU guarantees 8).
 pub(super) const STORAGE_BUFFERS: u32 = 8;
@@ -143,9 +154,11 @@ fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
         storage_buffers: limits.max_storage_buffers_per_shader_stage,
         subgroup: (info.subgroup_min_size, info.subgroup_max_size),
         coop: coop(adapter, info.subgroup_max_size as usize).filter(|_| Tier::of(adapter.features()) == Tier::Coop),
-        memory: match rank(&info).0 {
+        shader_compiler: shader_compiler(info.backend, adapter.features()),
+        memory: match (rank(&info).0, info.device_type) {
             // What a software driver calls its heap is a number of its own.
-            SOFTWARE => free_system_memory().or_else(|| device_memory(adapter)),
+            (SOFTWARE, _) => free_system_memory().or_else(|| device_memory(adapter)),
+            (_, wgpu::DeviceType::IntegratedGpu) => device_memory(adapter).or_else(free_system_memory),
             _ => device_memory(adapter),
         },
         default: false,
@@ -169,12 +182,23 @@ fn coop(adapter: &wgpu::Adapter, lanes: usize) -> Option<Coop> {
         .max_by_key(|coop| (coop.f32_sum, coop.size))
 }
 
-/// Bytes that programs can still take, where the system tells.
+/// Bytes that programs can still take, where the system says.
 fn free_system_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib << 10)
+    let mut system = sysinfo::System::new().ok()?;
+    system.refresh_memory();
+    Some(system.available_memory()).filter(|bytes| *bytes > 0)
+}
+
+/// What translates kernels for the driver. wgpu does not report which HLSL compiler it found, but FXC stops at shader model 5.1,
+/// which has neither subgroups nor 64-bit integers, and DXC begins at 6.0.
+fn shader_compiler(backend: wgpu::Backend, features: wgpu::Features) -> &'static str {
+    match backend {
+        wgpu::Backend::Dx12 if features.intersects(wgpu::Features::SUBGROUP | wgpu::Features::SHADER_INT64) => DXC,
+        wgpu::Backend::Dx12 => FXC,
+        wgpu::Backend::Metal => "naga to MSL, then Metal",
+        wgpu::Backend::Gl => "naga to GLSL, then the driver",
+        _ => "naga to SPIR-V, then the driver",
+    }
 }
 
 /// Bytes of the largest device-local heap, where the backend lets us ask.
@@ -295,6 +319,7 @@ mod tests {
             storage_buffers: 8,
             subgroup: (32, 32),
             coop: None,
+            shader_compiler: FXC,
             memory: None,
             default: false,
         };

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use simsiam::augment::{ViewOptions, views};
 use simsiam::config::{Config, Precision};
-use simsiam::gpu::{Ceilings, Coop, Kernel, Tier};
+use simsiam::gpu::{Coop, Kernel, Roofline, Tier};
 use simsiam::graph::{Graph, Shape, Target};
 use simsiam::method::simsiam::{evaluation, training_step};
 use simsiam::model::Parameters;
-use simsiam::ops::{ViewRow, cases};
+use simsiam::ops::{AugmentParams, cases};
 
 /// Kernels by [`Kernel::key`].
 pub type Permutations = BTreeMap<String, Kernel>;
@@ -41,7 +41,7 @@ pub fn of_cases() -> Permutations {
             }
         }
         for half in [false, true] {
-            for kernel in Ceilings::kernels(half, target.coop) {
+            for kernel in Roofline::kernels(half, target.coop) {
                 kernels.insert(kernel.key(), kernel);
             }
         }
@@ -60,7 +60,7 @@ pub fn of_presets() -> Permutations {
         let mut parameters = Parameters::new();
         let mut training = Graph::new();
         let bytes = training.input("bytes", Shape::words(1024));
-        let table = training.input("table", Shape::words(2 * batch * ViewRow::WORDS));
+        let table = training.input("table", Shape::words(2 * batch * AugmentParams::WORDS));
         let options = ViewOptions::training(&config.augment);
         let images = views(&mut training, bytes, table, size, &options).expect("views");
         training_step(&mut training, images, batch, &config, &mut parameters).expect("a training step");

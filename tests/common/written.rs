@@ -1,5 +1,5 @@
-//! A kernel as wgpu's back ends hand it to each platform's compiler, with the options that training runs with: module created with
-//! `ShaderRuntimeChecks::unchecked()`, workgroup memory not zeroed (`src/gpu/device.rs`).
+//! A kernel as wgpu's back ends hand it to each platform's compiler: as training runs it, a module created with
+//! `ShaderRuntimeChecks::unchecked()` and workgroup memory not zeroed (`src/gpu/device.rs`), or checked, as tests do.
 
 #![allow(dead_code, reason = "the test and the example use a part of it each")]
 
@@ -15,12 +15,10 @@ use simsiam::gpu::{Kernel, Value, shader};
 const CAPABILITIES: Capabilities =
     Capabilities::SUBGROUP.union(Capabilities::SHADER_FLOAT16).union(Capabilities::COOPERATIVE_MATRIX);
 
-const UNCHECKED: BoundsCheckPolicies = BoundsCheckPolicies {
-    index: BoundsCheckPolicy::Unchecked,
-    buffer: BoundsCheckPolicy::Unchecked,
-    image_load: BoundsCheckPolicy::Unchecked,
-    binding_array: BoundsCheckPolicy::Unchecked,
-};
+fn bounds(checked: bool) -> BoundsCheckPolicies {
+    let policy = if checked { BoundsCheckPolicy::Restrict } else { BoundsCheckPolicy::Unchecked };
+    BoundsCheckPolicies { index: policy, buffer: policy, image_load: policy, binding_array: policy }
+}
 
 /// A kernel, parsed and validated.
 pub struct Written {
@@ -47,29 +45,32 @@ impl Written {
     }
 
     /// For Vulkan. SPIR-V 1.6 is what wgpu writes for Vulkan 1.3.
-    pub fn spirv(&self) -> Result<Vec<u32>, String> {
+    pub fn spirv(&self, checked: bool) -> Result<Vec<u32>, String> {
         let options = spv::Options {
             lang_version: (1, 6),
             flags: spv::WriterFlags::empty(),
-            bounds_check_policies: UNCHECKED,
-            zero_initialize_workgroup_memory: spv::ZeroInitializeWorkgroupMemoryMode::None,
-            force_loop_bounding: false,
-            emit_int_div_checks: false,
+            bounds_check_policies: bounds(checked),
+            zero_initialize_workgroup_memory: match checked {
+                true => spv::ZeroInitializeWorkgroupMemoryMode::Polyfill,
+                false => spv::ZeroInitializeWorkgroupMemoryMode::None,
+            },
+            force_loop_bounding: checked,
+            emit_int_div_checks: checked,
             ..Default::default()
         };
         spv::write_vec(&self.module, &self.info, &options, None).map_err(|e| format!("SPIR-V: {e}"))
     }
 
     /// For Metal.
-    pub fn msl(&self) -> Result<String, String> {
+    pub fn msl(&self, checked: bool) -> Result<String, String> {
         let options = msl::Options {
             // What has matrices has this.
             lang_version: if self.coop { (2, 3) } else { (1, 0) },
             fake_missing_bindings: true,
-            bounds_check_policies: UNCHECKED,
-            zero_initialize_workgroup_memory: false,
-            force_loop_bounding: false,
-            emit_int_div_checks: false,
+            bounds_check_policies: bounds(checked),
+            zero_initialize_workgroup_memory: checked,
+            force_loop_bounding: checked,
+            emit_int_div_checks: checked,
             ..Default::default()
         };
         let written = msl::write_string(&self.module, &self.info, &options, &Default::default());
@@ -77,14 +78,14 @@ impl Written {
     }
 
     /// For DX12: FXC takes shader model 5.1, DXC 6.0 and more.
-    pub fn hlsl(&self, shader_model: hlsl::ShaderModel) -> Result<String, String> {
+    pub fn hlsl(&self, shader_model: hlsl::ShaderModel, checked: bool) -> Result<String, String> {
         let options = hlsl::Options {
             shader_model,
             binding_map: self.registers(),
             fake_missing_bindings: false,
-            zero_initialize_workgroup_memory: false,
-            restrict_indexing: false,
-            force_loop_bounding: false,
+            zero_initialize_workgroup_memory: checked,
+            restrict_indexing: checked,
+            force_loop_bounding: checked,
             mesh_shader_primitive_indices_clamp: false,
             ray_query_initialization_tracking: false,
             ..Default::default()
@@ -116,6 +117,18 @@ impl Written {
             (binding, hlsl::BindTarget { register, ..Default::default() })
         };
         bound.into_iter().map(target).collect()
+    }
+
+    /// The parsed kernel.
+    pub fn module(&self) -> &Module {
+        &self.module
+    }
+
+    /// Bytes of workgroup memory.
+    pub fn workgroup_memory(&self) -> u32 {
+        let variables = self.module.global_variables.iter().map(|(_, variable)| variable);
+        let shared = variables.filter(|variable| variable.space == AddressSpace::WorkGroup);
+        shared.map(|variable| self.module.types[variable.ty].inner.size(self.module.to_ctx())).sum()
     }
 
     /// Invocations of a workgroup.

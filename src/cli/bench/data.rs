@@ -9,7 +9,7 @@ use serde_json::json;
 use simsiam::augment::{Batches, Feed, Loader, Pace, ViewOptions, Views, views};
 use simsiam::config::Config;
 use simsiam::data::{self, Dataset, ImageSet, Limits, Sequence, Spec, steps_per_epoch};
-use simsiam::gpu::{Gpu, Options, Plan};
+use simsiam::gpu::Plan;
 use simsiam::graph::{Graph, Program, Store, Target};
 use simsiam::method::LossScale;
 use simsiam::method::simsiam::training_step;
@@ -17,6 +17,7 @@ use simsiam::model::Parameters;
 
 use super::network::Network;
 use super::subject::median;
+use crate::cli::device::DeviceArg;
 use crate::cli::{UsageError, say};
 
 /// Rounds of steps with the loader and of steps without, in turns.
@@ -41,9 +42,8 @@ pub struct Args {
     /// One JSON object instead of lines.
     #[arg(long)]
     json: bool,
-    /// The adapter: its number in `simsiam devices` or a part of its name.
-    #[arg(long, value_name = "INDEX|NAME")]
-    device: Option<String>,
+    #[command(flatten)]
+    device: DeviceArg,
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
@@ -163,7 +163,7 @@ fn resident_memory() -> Option<u64> {
 
 /// Seconds of a whole training step, views included, fed by the loader and on the batch that the device holds: means.
 fn against_resident(args: &Args, config: &Config, dataset: &Dataset, steps: usize) -> Result<[f64; 2]> {
-    let gpu = Gpu::open(args.device.as_deref(), Options { checked: false })?;
+    let gpu = args.device.open()?;
     let (batch, size) = (config.optim.batch_size, config.data.image_size);
     let mut graph = Graph::new();
     let mut parameters = Parameters::new();

@@ -3,7 +3,8 @@
 use super::group::Group;
 use crate::config::Similarity;
 use crate::experiment::Figures;
-use crate::picture::{Chart, Curve, Line, Reference, number};
+use crate::format::number;
+use crate::picture::{Chart, Curve, Line, Reference};
 use crate::train::{History, StepLine};
 
 /// Loss, output std, effective rank and kNN over epochs, as far as there are numbers.
