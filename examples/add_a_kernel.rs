@@ -7,9 +7,7 @@
 //! a file in `shaders/` and the cases join the list in `ops::cases`; everything else is as here.
 
 use simsiam::gpu::{Gpu, Kernel, Options};
-use simsiam::graph::{
-    Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Program, Shape, Slot, Store, Target, Tensor, grid,
-};
+use simsiam::graph::{Array, Gradients, Graph, Io, Lowered, Node, Op, Program, Shape, Store, Target, Tensor};
 use simsiam::ops::check::{Case, Fill, forward_error, gradient_error};
 
 /// Sizes are constants of the kernel (VECTORS, SLOPE), since shapes are static. Channels are padded with zeros to a multiple
@@ -66,12 +64,6 @@ struct LeakyReluGradient {
     slope: f32,
 }
 
-fn launch(kernel: Kernel, slope: f32, io: &Io, slots: &[Slot]) -> Lowered {
-    let vectors = io.outputs[0].vectors();
-    let kernel = kernel.with("VECTORS", vectors).with("SLOPE", slope);
-    Lowered::one(Launch::new(kernel, slots, grid(vectors.div_ceil(64))))
-}
-
 impl Op for LeakyRelu {
     fn name(&self) -> &'static str {
         "leaky_relu"
@@ -80,36 +72,22 @@ impl Op for LeakyRelu {
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {
             [x] => Ok(vec![x.clone()]),
-            _ => Err("one tensor is wanted".to_string()),
+            _ => Err("expected one tensor".to_string()),
         }
     }
 
-    fn gradient(
-        &self,
-        graph: &mut Graph,
-        node: &Node,
-        outputs: &[Option<Tensor>],
-        _wanted: &[bool],
-    ) -> Result<Vec<Option<Tensor>>, GraphError> {
-        let Some(dy) = outputs[0] else {
-            return Ok(vec![None]);
-        };
+    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> Gradients {
         let dx = graph.add_one(LeakyReluGradient { slope: self.slope }, &[dy, node.inputs[0]])?;
         Ok(vec![Some(dx)])
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
-        let kernel = Kernel::with_text("leaky_relu", FORWARD);
-        launch(kernel, self.slope, io, &[Slot::input(0), Slot::output(0)])
+        Lowered::per_vector(io, Kernel::with_text("leaky_relu", FORWARD).with("SLOPE", self.slope))
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
         let slope = f64::from(self.slope);
-        let mut y = inputs[0].clone();
-        for v in &mut y.data {
-            *v = if *v > 0.0 { *v } else { slope * *v };
-        }
-        vec![y]
+        vec![inputs[0].map(|x| if x > 0.0 { x } else { slope * x })]
     }
 }
 
@@ -123,17 +101,12 @@ impl Op for LeakyReluGradient {
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
-        let kernel = Kernel::with_text("leaky_relu_gradient", BACKWARD);
-        launch(kernel, self.slope, io, &[Slot::input(0), Slot::input(1), Slot::output(0)])
+        Lowered::per_vector(io, Kernel::with_text("leaky_relu_gradient", BACKWARD).with("SLOPE", self.slope))
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
         let slope = f64::from(self.slope);
-        let mut dx = inputs[0].clone();
-        for (d, x) in dx.data.iter_mut().zip(&inputs[1].data) {
-            *d *= if *x > 0.0 { 1.0 } else { slope };
-        }
-        vec![dx]
+        vec![inputs[0].zip(inputs[1], |dy, x| if x > 0.0 { dy } else { slope * dy })]
     }
 }
 

@@ -26,7 +26,8 @@
 //! - [`gpu`]: the only place that knows wgpu: adapters, shaders, pipelines, buffers, recorded plans, readback.
 //! - [`graph`]: what is computed: tensors, nodes, gradients, memory planning, programs; which kernels are fastest.
 //! - [`ops`]: how one node runs: shape rule, gradient rule, kernels, CPU reference.
-//! - [`random`]: counter-based random numbers.
+//! - [`format`]: numbers as people read them.
+//! - [`random`]: counter-based random numbers; [`hash`]: names as numbers that are kept.
 //! - [`config`]: one configuration: file, flags and form are views of it.
 //! - [`data`]: sources of images: reading them one by one, checking, fetching, packing.
 //! - [`augment`]: what is drawn at random, the loader that makes it ready, and the nodes that apply it.
@@ -35,6 +36,7 @@
 //!   `[method]` has: the one place where an arrow points up.
 //! - [`eval`]: what a network has learnt: kNN, linear classifiers, features as files and maps.
 //! - [`picture`]: pictures for people: what the network sees, what a data set holds, how runs went.
+//! - [`view_sheet`]: the views of a training, made on the device and laid out as a picture.
 //! - [`train`]: the loop, its events and commands, the run folder.
 //! - [`experiment`]: the paper's comparisons as data, and reports of runs.
 //! - [`app`]: the window; the command line is in the program itself.
@@ -44,13 +46,17 @@ mod atomic;
 pub mod augment;
 pub mod config;
 pub mod data;
+pub mod error;
 pub mod eval;
 pub mod experiment;
+pub mod format;
 pub mod gpu;
 pub mod graph;
+pub mod hash;
 pub mod method;
 pub mod model;
 pub mod ops;
 pub mod picture;
 pub mod random;
 pub mod train;
+pub mod view_sheet;

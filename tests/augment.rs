@@ -10,7 +10,7 @@ use simsiam::augment::{Source, ViewDraws, ViewOptions, draws, table_rows, views}
 use simsiam::config::AugmentConfig;
 use simsiam::gpu::Gpu;
 use simsiam::graph::{Array, Graph, Layout, Op, Program, Shape, Store, interpret};
-use simsiam::ops::{ColorJitter, Crop, GaussianBlur, KnnVote, Normalize, RowJitter, Solarize, ViewRow};
+use simsiam::ops::{AugmentParams, ColorJitter, Crop, GaussianBlur, JitterParams, KnnVote, Normalize, Solarize};
 
 /// A file of the reference: dimensions and values by name.
 fn reference(name: &str) -> HashMap<String, (Vec<usize>, Vec<f32>)> {
@@ -91,8 +91,8 @@ fn assert_close(what: &str, results: &[Array; 2], expected: &Array, tolerance: f
 }
 
 /// The whole of an image of that size, unchanged.
-fn plain(width: usize, height: usize) -> ViewRow {
-    ViewRow::whole(width as u32, height as u32, 3)
+fn plain(width: usize, height: usize) -> AugmentParams {
+    AugmentParams::whole(width as u32, height as u32, 3)
 }
 
 const CIFAR: Normalize = Normalize { mean: [0.4914, 0.4822, 0.4465], std: [0.2023, 0.1994, 0.2010] };
@@ -101,8 +101,14 @@ const CIFAR: Normalize = Normalize { mean: [0.4914, 0.4822, 0.4465], std: [0.202
 fn crops_match_torchvision() {
     let gpu = gpu();
     let file = reference("augment");
-    let part = |row: ViewRow, top, left, crop_height, crop_width| ViewRow { top, left, crop_height, crop_width, ..row };
-    let flipped = ViewRow { flip: true, ..plain(32, 32) };
+    let part = |row: AugmentParams, top, left, crop_height, crop_width| AugmentParams {
+        top,
+        left,
+        crop_height,
+        crop_width,
+        ..row
+    };
+    let flipped = AugmentParams { flip: true, ..plain(32, 32) };
     let cases = [
         ("crop_down", "image", part(plain(48, 40), 3, 5, 33, 41), 16),
         ("crop_up", "small", part(plain(32, 32), 4, 6, 13, 17), 32),
@@ -124,14 +130,14 @@ fn bytes_are_read_as_the_same_picture_in_floats() {
     let (width, height) = (37, 23);
     let bytes: Vec<u8> = (0..width * height * 3).map(|i: usize| (i * i % 251) as u8).collect();
     let floats: Vec<u32> = bytes.iter().map(|&b| (f32::from(b) / 255.0).to_bits()).collect();
-    let row = ViewRow { top: 2, left: 1, crop_height: 20, crop_width: 35, ..plain(width, height) };
+    let row = AugmentParams { top: 2, left: 1, crop_height: 20, crop_width: 35, ..plain(width, height) };
     for offset in 0..4 {
         let mut packed = vec![77; offset];
         packed.extend(&bytes);
         packed.resize(packed.len().next_multiple_of(4), 99);
         let packed: Vec<u32> = bytemuck::pod_collect_to_vec(&packed);
         let crop = |float_source| Crop { size: 16, float_source, normalize: None };
-        let at = ViewRow { offset: offset as u32, ..row };
+        let at = AugmentParams { offset: offset as u32, ..row };
         let [expected, _] = both(&gpu, crop(true), &[words(&floats), words(&row.words())]);
         let results = both(&gpu, crop(false), &[words(&packed), words(&at.words())]);
         assert_close(&format!("offset {offset}"), &results, &expected, 1e-6);
@@ -142,8 +148,11 @@ fn bytes_are_read_as_the_same_picture_in_floats() {
 fn colors_match_torchvision() {
     let gpu = gpu();
     let file = reference("augment");
-    let row = |factors: [f32; 4]| ViewRow { jitter: Some(RowJitter { factors, order: [0, 1, 2, 3] }), ..plain(32, 32) };
-    let gray = ViewRow { gray: true, ..plain(32, 32) };
+    let row = |factors: [f32; 4]| AugmentParams {
+        jitter: Some(JitterParams { factors, order: [0, 1, 2, 3] }),
+        ..plain(32, 32)
+    };
+    let gray = AugmentParams { gray: true, ..plain(32, 32) };
     let cases = [
         ("brightness_1.3", row([1.3, 1.0, 1.0, 0.0]), 1e-5),
         ("contrast_0.7", row([1.0, 0.7, 1.0, 0.0]), 1e-5),
@@ -167,7 +176,7 @@ fn blurs_match_torchvision() {
     let file = reference("augment");
     let cases = [("blur_sigma_0.5_k3", "small", 3, 0.5), ("blur_sigma_1.7_k23", "image", 23, 1.7)];
     for (name, source, kernel_size, sigma) in cases {
-        let row = ViewRow { sigma, ..plain(1, 1) };
+        let row = AugmentParams { sigma, ..plain(1, 1) };
         let op = GaussianBlur { kernel_size, normalize: None };
         let inputs = [rows(&image(&file[source])), words(&row.words())];
         assert_close(name, &both(&gpu, op, &inputs), &image(&file[name]), 1e-5);
@@ -177,7 +186,7 @@ fn blurs_match_torchvision() {
 #[test]
 fn solarize_matches_torchvision() {
     let gpu = gpu();
-    let row = ViewRow { solarize: true, ..plain(16, 16) };
+    let row = AugmentParams { solarize: true, ..plain(16, 16) };
     // torchvision's tensor form, `torch.where(img >= threshold, bound - img, img)`, written out.
     let small = image(&reference("augment")["small"]);
     let solarized = |v: &f64| if *v >= 128.0 / 255.0 { 1.0 - v } else { *v };
@@ -188,7 +197,7 @@ fn solarize_matches_torchvision() {
     // And PIL's of every byte, as the crop unpacks it.
     let bytes: Vec<u8> = (0..=255).collect();
     let crop = Crop { size: 16, float_source: false, normalize: None };
-    let gray = ViewRow { channels: 1, ..row };
+    let gray = AugmentParams { channels: 1, ..row };
     let [ramp, _] = both(&gpu, crop, &[words(&bytemuck::pod_collect_to_vec::<u8, u32>(&bytes)), words(&gray.words())]);
     let expected = bytes.iter().flat_map(|&b| [if b < 128 { b } else { 255 - b }; 3]);
     let expected = Array { dims: ramp.dims.clone(), data: expected.map(|b| f64::from(b) / 255.0).collect() };

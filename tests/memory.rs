@@ -70,7 +70,7 @@ fn what_is_cheap_is_not_kept() {
         assert!(cheap.blocks.is_empty() && cheap.work == 0.0);
         assert!(cheap.after < kept.total() / 10 * 7, "{name}");
         assert!(ratio < 1.1, "{name}: {ratio}");
-        // Where there is room, nothing is computed twice.
+        // Where there is room, nothing is recomputed.
         let (roomy, _) = planned(&built.graph, Some(kept.total() / 10 * 11));
         assert_eq!((roomy.tensors, roomy.blocks.len()), (0, 0), "{name}");
     }

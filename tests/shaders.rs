@@ -7,11 +7,11 @@ use naga::back;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use simsiam::augment::{ViewOptions, views};
 use simsiam::config::{Config, Precision};
-use simsiam::gpu::{Ceilings, Coop, Kernel, Tier, Value, shader};
+use simsiam::gpu::{Coop, Kernel, Roofline, Tier, Value, shader};
 use simsiam::graph::{Graph, Shape, Target};
 use simsiam::method::training_step;
 use simsiam::model::Parameters;
-use simsiam::ops::{ViewRow, cases};
+use simsiam::ops::{AugmentParams, cases};
 
 /// Software with and without subgroups, a GPU, one that a few workgroups fill, and GPUs with cooperative matrices.
 fn targets() -> Vec<Target> {
@@ -87,7 +87,7 @@ fn every_permutation_of_the_cases_is_portable() {
     }
     for target in targets() {
         for half in [false, true] {
-            for kernel in Ceilings::kernels(half, target.coop) {
+            for kernel in Roofline::kernels(half, target.coop) {
                 kernels.insert(kernel.key(), kernel);
             }
         }
@@ -110,7 +110,7 @@ fn every_kernel_of_the_presets_is_portable() {
         let mut parameters = Parameters::new();
         let mut training = Graph::new();
         let bytes = training.input("bytes", Shape::words(1024));
-        let table = training.input("table", Shape::words(2 * batch * ViewRow::WORDS));
+        let table = training.input("table", Shape::words(2 * batch * AugmentParams::WORDS));
         let options = ViewOptions::training(&config.augment);
         let images = views(&mut training, bytes, table, size, &options).expect("views");
         training_step(&mut training, &[images], batch, &config, &mut parameters).expect("a training step");

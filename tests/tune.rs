@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::Path;
 
 use simsiam::gpu::{Gpu, Kernel, Options};
-use simsiam::graph::tune::{self, Budget, Cache, Outcome, Tuned, Work, kinds, measure};
+use simsiam::graph::tune::{self, Budget, Cache, Outcome, Tuned, Work, measure, signatures};
 use simsiam::graph::{
     Array, Candidate, Choices, Graph, Io, Launch, Lowered, Op, Program, Shape, Slot, Store, Target, grid,
 };
@@ -141,8 +141,8 @@ fn tune(gpu: &Gpu, graph: &Graph, runs: u64, budget: Budget, cache: &mut Cache) 
 
 /// The names chosen, shapes with the most work first.
 fn names(graph: &Graph, choices: &Choices) -> Vec<String> {
-    let kinds = kinds(&[Work { graph, runs: 1 }]);
-    kinds.iter().map(|k| choices.0[&k.signature].clone()).collect()
+    let all = signatures(&[Work { graph, runs: 1 }]);
+    all.iter().map(|k| choices.0[&k.signature].clone()).collect()
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn the_fastest_right_candidate_is_chosen() -> Result {
     let gpu = gpu()?;
     let manners = [Slow, Wrong, Broken, Fast, Short, Boundless, Huge];
     let mut graph = graph(&manners, &[4097])?;
-    let kind = kinds(&[Work { graph: &graph, runs: 1 }]).remove(0);
+    let kind = signatures(&[Work { graph: &graph, runs: 1 }]).remove(0);
     let candidates = kind.candidates(&Target::of(&gpu));
     let measured = measure(&gpu, &kind, &candidates, ENOUGH.bytes, &mut |_| 60.0)?;
     let outcome = |manner: Manner| {
@@ -188,7 +188,7 @@ fn what_is_not_clearly_faster_changes_nothing() -> Result {
     let gpu = gpu()?;
     // The same kernel under two names: the first is kept whatever the clock says.
     let graph = graph(&[Fast, Fast], &[4097])?;
-    let kind = kinds(&[Work { graph: &graph, runs: 1 }]).remove(0);
+    let kind = signatures(&[Work { graph: &graph, runs: 1 }]).remove(0);
     let candidates = kind.candidates(&Target::of(&gpu));
     let measured = measure(&gpu, &kind, &candidates, ENOUGH.bytes, &mut |_| 60.0)?;
     let times: Vec<f64> = measured.trials.iter().filter_map(|t| t.seconds()).collect();
@@ -299,7 +299,7 @@ fn noise_reaches_every_part_of_a_tensor() -> Result {
     // A tensor that is larger than what is made on the host and larger than what is compared: a candidate that stops early shows.
     let gpu = gpu()?;
     let graph = graph(&[Fast, Short], &[40_001])?;
-    let kind = kinds(&[Work { graph: &graph, runs: 1 }]).remove(0);
+    let kind = signatures(&[Work { graph: &graph, runs: 1 }]).remove(0);
     let candidates = kind.candidates(&Target::of(&gpu));
     let measured = measure(&gpu, &kind, &candidates, ENOUGH.bytes, &mut |_| 60.0)?;
     assert_eq!(measured.trials[1].outcome, Outcome::Differs(f64::INFINITY));

@@ -10,7 +10,7 @@ use simsiam::data::{self, Dataset, Image, Limits, Spec};
 use simsiam::gpu::{Gpu, Options};
 use simsiam::graph::{Array, Op};
 use simsiam::method;
-use simsiam::ops::{Crop, ViewRow};
+use simsiam::ops::{AugmentParams, Crop};
 use simsiam::train::{Blueprint, Trainer};
 use tempfile::TempDir;
 
@@ -111,7 +111,7 @@ fn any_step_and_any_image_can_be_seen_as_they_are_trained_on() -> Result {
 
 /// [`Crop`]'s CPU reference on a patch.
 fn crop(patch: &Patch, size: usize) -> Vec<f64> {
-    let row = ViewRow::whole(patch.width, patch.height, patch.channels);
+    let row = AugmentParams::whole(patch.width, patch.height, patch.channels);
     let words = |words: Vec<u32>| Array { dims: vec![words.len()], data: words.into_iter().map(f64::from).collect() };
     let bytes = patch.pixels.chunks(4).map(|four| four.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte)));
     let op = Crop { size, float_source: false, normalize: None };

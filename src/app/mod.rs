@@ -1,54 +1,32 @@
 //! The window: train, watch, and see the views. [`run`] opens it.
 //!
-//! [`App`] is the window's contents and knows no window system, so that tests drive it as the window does. What it draws lies on a desk:
-//! runs as [`Record`]s, made from events or from the lines of `metrics.jsonl`; a pane is a file in `panes/` that draws the desk and
+//! [`App`] is the window's contents and knows no window system, so that tests drive it as the window does. What it draws lies in `state`:
+//! runs as [`Record`]s, made from events or from the lines of `metrics.jsonl`; a pane is a file in `panes/` that draws the state and
 //! wishes for what is clicked. Whatever takes time has a thread of its own, which wakes the window when there is news: the training with
 //! its own device, which is told [`Command`](crate::train::Command)s and tells [`Event`](crate::train::Event)s; readers of the runs of other
 //! processes; makers of previews, neighbours and estimates, for which only the newest question counts.
 //!
 //! ```text
-//! session, follow ─ Line ─ Record ─┐                          ┌─ wishes ─ App
-//! looking, neighbourhood, estimate ─ desk ─ panes ─ egui ─────┤
-//! keep, listing, notices ──────────┘                          └─ window (winit, egui-wgpu)
+//! session, follow ─ Line ─ Record ─────┐                        ┌─ wishes ─ App
+//! view_preview, neighbourhood, estimate ─ state ─ panes ─ egui ─┤
+//! window_settings, listing, notices ────┘                       └─ window (winit, egui-wgpu)
 //! ```
 //!
 //! What was tried and lost: reading views back from the training's own device (it stands still meanwhile; made anew by the same draws
 //! and kernels they have the same bits, and runs of other processes can be looked at too); a device shared by window and training
 //! (frames wait for submits); a spinner and a blinking cursor (an idle window then paints for ever).
 
-mod axis;
-mod bar;
-mod channels;
-mod desk;
-mod dialogs;
-mod draft;
-mod estimate;
-mod follow;
-mod form;
-mod gui;
-mod keep;
-mod listing;
-mod looking;
-mod neighbourhood;
-mod notice_bar;
-mod notices;
-mod pace;
-mod pane;
 mod panes;
-mod record;
-mod series;
-mod session;
-mod shelf;
+mod platform;
 mod shell;
-mod side;
-mod theme;
-mod window;
-mod worker;
+mod state;
+mod widgets;
+mod workers;
 
-pub use channels::Channels;
-pub use keep::{Kept, Look};
-pub use record::{Curve, End, Record};
-pub use series::Series;
+pub use platform::window::{FrameTimes, run};
 pub use shell::{App, Interrupt, Options};
-pub use window::{FrameTimes, run};
-pub use worker::Wake;
+pub use state::channels::Channels;
+pub use state::record::{Curve, End, Record};
+pub use state::series::Series;
+pub use state::window_settings::{Look, WindowSettings};
+pub use workers::worker::Wake;

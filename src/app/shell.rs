@@ -11,19 +11,20 @@ use egui::{Key, Modifiers, Ui};
 
 use self::closing::Closing;
 pub use self::closing::Interrupt;
-use super::desk::{Activity, Desk, Wish};
-use super::dialogs::Dialog;
-use super::draft::Draft;
-use super::estimate::{self, Answer, Question};
-use super::keep::Kept;
-use super::listing::Lister;
-use super::notices::Grade;
-use super::pane::Pane;
-use super::record::Record;
-use super::session::Session;
-use super::shelf::Shelf;
-use super::worker::{Wake, Worker};
-use super::{bar, notice_bar, panes, side, theme};
+use super::panes;
+use super::panes::pane::Pane;
+use super::platform::dialogs::Dialog;
+use super::state::config_editor::ConfigEditor;
+use super::state::notices::Grade;
+use super::state::record::Record;
+use super::state::window_settings::WindowSettings;
+use super::state::{Activity, AppState, Wish};
+use super::widgets::{bar, notice_bar, run_list, theme};
+use super::workers::estimate::{self, Answer, Question};
+use super::workers::listing::Lister;
+use super::workers::resource_cache::ResourceCache;
+use super::workers::session::Session;
+use super::workers::worker::{Wake, Worker};
 use crate::gpu;
 use crate::train::RunFolder;
 
@@ -50,7 +51,7 @@ const CURVES: usize = 1;
 
 /// The window's contents.
 pub struct App {
-    desk: Desk,
+    state: AppState,
     panes: Vec<Box<dyn Pane>>,
     session: Option<Session>,
     estimates: Worker<Question, Answer>,
@@ -61,7 +62,7 @@ pub struct App {
     closing: Closing,
     settings: Option<PathBuf>,
     interrupt: Interrupt,
-    shelf: Shelf,
+    resources: ResourceCache,
     wake: Wake,
     installed: bool,
 }
@@ -69,43 +70,43 @@ pub struct App {
 impl App {
     /// Starts the threads. `wake` is called, on any of them, when there is something to show. Fails where a preset cannot be read.
     pub fn new(options: Options, wake: Wake) -> anyhow::Result<App> {
-        let mut kept = options.settings.as_deref().map(Kept::read).unwrap_or_default();
-        let mut draft = Draft::new()?;
-        draft.device = options.device.or_else(|| kept.device.clone());
+        let mut settings = options.settings.as_deref().map(WindowSettings::read).unwrap_or_default();
+        let mut editor = ConfigEditor::new()?;
+        editor.device = options.device.or_else(|| settings.device.clone());
         if let Some(data) = &options.data {
-            draft.set_source(data);
+            editor.set_source(data);
         }
         let mut open = Vec::new();
         for run in &options.runs {
             match RunFolder::is_run(run) {
                 true => open.push(run.clone()),
                 // A folder that holds runs, or will.
-                false => kept.runs.clone_from(run),
+                false => settings.runs.clone_from(run),
             }
         }
         if let Some(out) = options.out {
-            kept.runs = out;
+            settings.runs = out;
         }
-        kept.pane = match open.is_empty() {
+        settings.pane = match open.is_empty() {
             true if options.data.is_some() => START,
-            true => kept.pane,
+            true => settings.pane,
             false => CURVES,
         };
         options.interrupt.wakes(wake.clone());
-        let shelf = Shelf::default();
-        let panes = panes::all(&shelf, &wake);
-        kept.pane = kept.pane.min(panes.len() - 1);
+        let resources = ResourceCache::default();
+        let panes = panes::all(&resources, &wake);
+        settings.pane = settings.pane.min(panes.len() - 1);
         let devices = Worker::new("devices", wake.clone(), |(), _| {
             let names = gpu::adapters().into_iter();
             Some(names.filter(|a| a.lack().is_none()).map(|a| a.name).collect())
         });
         devices.ask(());
-        let lister = Lister::start(&kept.runs, wake.clone());
+        let lister = Lister::start(&settings.runs, wake.clone());
         let mut app = App {
-            desk: Desk::new(draft, kept),
+            state: AppState::new(editor, settings),
             panes,
             session: None,
-            estimates: estimate::worker(shelf.clone(), wake.clone()),
+            estimates: estimate::worker(resources.clone(), wake.clone()),
             asked: None,
             devices,
             lister,
@@ -113,7 +114,7 @@ impl App {
             closing: Closing::No,
             settings: options.settings,
             interrupt: options.interrupt,
-            shelf,
+            resources,
             wake,
             installed: false,
         };
@@ -129,35 +130,35 @@ impl App {
             theme::install(ui.ctx());
             self.installed = true;
         }
-        let look = self.desk.kept.look;
+        let look = self.state.settings.look;
         self.news();
         self.keys(ui);
         let names: Vec<&'static str> = self.panes.iter().map(|pane| pane.name()).collect();
         egui::Panel::top("bar").show(ui, |ui| {
             ui.add_space(4.0);
-            bar::ui(ui, &mut self.desk, &names);
-            notice_bar::ui(ui, &mut self.desk);
+            bar::ui(ui, &mut self.state, &names);
+            notice_bar::ui(ui, &mut self.state);
             ui.add_space(2.0);
         });
-        if self.desk.kept.side {
+        if self.state.settings.side {
             egui::Panel::left("runs")
                 .default_size(190.0)
                 .size_range(140.0..=420.0)
-                .show(ui, |ui| side::ui(ui, &mut self.desk));
+                .show(ui, |ui| run_list::ui(ui, &mut self.state));
         }
-        let pane = self.desk.kept.pane.min(self.panes.len() - 1);
-        egui::CentralPanel::default().show(ui, |ui| self.panes[pane].ui(ui, &mut self.desk));
+        let pane = self.state.settings.pane.min(self.panes.len() - 1);
+        egui::CentralPanel::default().show(ui, |ui| self.panes[pane].ui(ui, &mut self.state));
         self.closing_ui(ui);
-        if self.desk.kept.pane == START {
+        if self.state.settings.pane == START {
             self.estimate();
         }
-        let wishes = self.desk.wishes();
-        let moved = self.desk.kept.pane != pane || self.desk.kept.look != look || !wishes.is_empty();
+        let wishes = self.state.wishes();
+        let moved = self.state.settings.pane != pane || self.state.settings.look != look || !wishes.is_empty();
         for wish in wishes {
             self.fulfil(wish);
         }
-        if self.desk.kept.look != look {
-            theme::choose(ui.ctx(), self.desk.kept.look);
+        if self.state.settings.look != look {
+            theme::choose(ui.ctx(), self.state.settings.look);
         }
         if moved {
             // What was just done is not on the screen yet.
@@ -180,18 +181,18 @@ impl App {
             (open, start, space, number, std::mem::take(&mut input.raw.dropped_files))
         });
         if open {
-            self.desk.wish(Wish::AskFolder);
+            self.state.wish(Wish::AskFolder);
         }
-        if start && self.desk.obstacle.is_none() {
+        if start && self.state.obstacle.is_none() {
             self.start();
         }
-        match (space, &self.desk.activity) {
-            (true, Activity::Training { paused: true }) => self.desk.wish(Wish::Resume),
-            (true, Activity::Training { paused: false }) => self.desk.wish(Wish::Pause),
+        match (space, &self.state.activity) {
+            (true, Activity::Training { paused: true }) => self.state.wish(Wish::Resume),
+            (true, Activity::Training { paused: false }) => self.state.wish(Wish::Pause),
             _ => {}
         }
         if let Some(number) = number.filter(|&number| number < self.panes.len()) {
-            self.desk.kept.pane = number;
+            self.state.settings.pane = number;
         }
         for file in dropped {
             self.take(file.path());
@@ -201,66 +202,66 @@ impl App {
     /// The window was opened again, on another device: what was laid there is gone.
     pub(super) fn reopened(&mut self) {
         self.installed = false;
-        self.panes = panes::all(&self.shelf, &self.wake);
+        self.panes = panes::all(&self.resources, &self.wake);
     }
 
     /// What the window keeps: its place and size are the window's to set.
-    pub(super) fn kept(&mut self) -> &mut Kept {
-        &mut self.desk.kept
+    pub(super) fn settings(&mut self) -> &mut WindowSettings {
+        &mut self.state.settings
     }
 
     /// Says something that is the window's own trouble.
     pub(super) fn trouble(&mut self, text: String) {
-        self.desk.notices.say(Grade::Warning, text, "");
+        self.state.notices.say(Grade::Warning, text, "");
     }
 
     /// A name for the system's list of windows.
     pub(super) fn title(&self) -> String {
-        match self.desk.front() {
+        match self.state.front() {
             Some(run) => format!("simsiam: {}", run.name),
             None => "simsiam".to_owned(),
         }
     }
 
     /// Writes what is kept. Where that fails, the next start has forgotten it.
-    pub fn keep(&self) {
+    pub fn save_settings(&self) {
         if let Some(path) = &self.settings
-            && let Err(error) = self.desk.kept.write(path)
+            && let Err(error) = self.state.settings.write(path)
         {
             log::warn!("{} cannot be written: {error}", path.display());
         }
     }
 
-    /// Lays recorded numbers on the desk, as a run that was opened.
+    /// Puts recorded numbers into the state, as a run that was opened.
     pub fn show(&mut self, folder: &Path, record: Record) {
-        self.desk.lay(folder, record, None);
+        self.state.lay(folder, record, None);
     }
 
     /// Fills a field of the form.
     pub fn set(&mut self, key: &str, text: &str) {
-        self.desk.draft.set(key, text);
+        self.state.editor.set(key, text);
     }
 
     /// Starts what the form describes, as its button does; nothing where it is wrong or a training is under way.
     pub fn start(&mut self) {
-        if self.desk.draft.problems().is_empty() {
+        if self.state.editor.problems().is_empty() {
             self.fulfil(Wish::Start);
         }
     }
 
     /// Goes to a pane, by its place.
     pub fn go_to(&mut self, pane: usize) {
-        self.desk.kept.pane = pane.min(self.panes.len() - 1);
+        self.state.settings.pane = pane.min(self.panes.len() - 1);
     }
 
     /// The run in front: its folder and its numbers.
     pub fn front(&self) -> Option<(&Path, &Record)> {
-        let run = self.desk.front()?;
+        let run = self.state.front()?;
         Some((&run.folder, &run.record))
     }
 
     /// Whether this window has a training under way, a paused one too.
     pub fn is_training(&self) -> bool {
-        self.desk.is_training()
+        self.state.is_training()
     }
 }

@@ -3,14 +3,14 @@
 use super::{Batch, Patch, Source, ViewDraws, ViewGroup, ViewOptions, table_rows, views};
 use crate::data::{ImageSet, Images};
 use crate::graph::{Graph, GraphError, Program, Shape, Tensor};
-use crate::ops::ViewRow;
+use crate::ops::AugmentParams;
 
 /// The tensors that the kernels read.
 #[derive(Debug, Clone)]
 pub struct Feed {
     /// Packed bytes of images.
     pub bytes: Tensor,
-    /// For each group, a row of [`ViewRow::WORDS`] words a view.
+    /// For each group, a row of [`AugmentParams::WORDS`] words a view.
     pub tables: Vec<Tensor>,
     groups: Vec<ViewGroup>,
     /// Images a run.
@@ -112,12 +112,12 @@ impl Feed {
         program.write_words(self.bytes, &packed(&batch.bytes));
         let mut rest = batch.table.as_slice();
         for (&table, group) in self.tables.iter().zip(&self.groups) {
-            let words = (group.count() * batch.images.len() * ViewRow::WORDS).min(rest.len());
+            let words = (group.count() * batch.images.len() * AugmentParams::WORDS).min(rest.len());
             let (own, others) = rest.split_at(words);
             rest = others;
             let mut rows = own.to_vec();
-            let last = rows.len().saturating_sub(ViewRow::WORDS)..rows.len();
-            while rows.len() < group.count() * self.batch * ViewRow::WORDS && !last.is_empty() {
+            let last = rows.len().saturating_sub(AugmentParams::WORDS)..rows.len();
+            while rows.len() < group.count() * self.batch * AugmentParams::WORDS && !last.is_empty() {
                 rows.extend_from_within(last.clone());
             }
             program.write_words(table, &rows);
@@ -126,7 +126,7 @@ impl Feed {
 }
 
 fn tables(graph: &mut Graph, groups: &[ViewGroup], batch: usize) -> Vec<Tensor> {
-    let words = groups.iter().map(|group| group.count() * batch * ViewRow::WORDS);
+    let words = groups.iter().map(|group| group.count() * batch * AugmentParams::WORDS);
     words.map(|words| graph.input("views", Shape::words(words))).collect()
 }
 

@@ -79,7 +79,7 @@ impl Pace {
 pub struct Batch {
     /// Packed patches.
     pub bytes: Vec<u8>,
-    /// A row of [`ViewRow::WORDS`](crate::ops::ViewRow::WORDS) words a view: first views of all images, then second ones,
+    /// A row of [`AugmentParams::WORDS`](crate::ops::AugmentParams::WORDS) words a view: first views of all images, then second ones,
     /// group by group.
     pub table: Vec<u32>,
     /// What was drawn, a view a row of the table.

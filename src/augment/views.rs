@@ -3,7 +3,7 @@
 use super::{Jitter, JitterOp, ViewDraws, ViewGroup};
 use crate::config::AugmentConfig;
 use crate::graph::{Graph, GraphError, Tensor};
-use crate::ops::{ColorJitter, Crop, GaussianBlur, Normalize, RowJitter, Solarize, ViewRow};
+use crate::ops::{AugmentParams, ColorJitter, Crop, GaussianBlur, JitterParams, Normalize, Solarize};
 
 /// Which of the augmentations can occur in a graph; one that cannot has no kernel there.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -105,16 +105,16 @@ pub struct Source {
     pub channels: u32,
 }
 
-/// The table of these views, [`ViewRow::WORDS`] words each: `source` tells where the image of a draw lies.
+/// The table of these views, [`AugmentParams::WORDS`] words each: `source` tells where the image of a draw lies.
 ///
 /// # Panics
 /// Where a crop leaves its image or an image has neither 1 nor 3 channels: kernels read without bounds checks, so a draw made for
 /// another image must not reach them.
 pub fn table_rows(draws: &[ViewDraws], source: impl Fn(&ViewDraws) -> Source) -> Vec<u32> {
-    draws.iter().flat_map(|draw| view_row(draw, source(draw)).words()).collect()
+    draws.iter().flat_map(|draw| augment_params(draw, source(draw)).words()).collect()
 }
 
-fn view_row(draw: &ViewDraws, source: Source) -> ViewRow {
+fn augment_params(draw: &ViewDraws, source: Source) -> AugmentParams {
     let inside = |at: u32, size: u32, of: u32| size > 0 && at.checked_add(size).is_some_and(|end| end <= of);
     assert!(
         inside(draw.top, draw.height, source.height)
@@ -122,7 +122,7 @@ fn view_row(draw: &ViewDraws, source: Source) -> ViewRow {
             && matches!(source.channels, 1 | 3),
         "a view that its image does not hold: {draw} of {source:?}"
     );
-    ViewRow {
+    AugmentParams {
         offset: source.offset,
         width: source.width,
         channels: source.channels,
@@ -132,14 +132,14 @@ fn view_row(draw: &ViewDraws, source: Source) -> ViewRow {
         crop_width: draw.width,
         flip: draw.flip,
         gray: draw.gray,
-        jitter: draw.jitter.map(row_jitter),
+        jitter: draw.jitter.map(jitter_params),
         sigma: draw.blur_sigma.unwrap_or(0.0),
         solarize: draw.solarize,
     }
 }
 
-fn row_jitter(jitter: Jitter) -> RowJitter {
-    RowJitter {
+fn jitter_params(jitter: Jitter) -> JitterParams {
+    JitterParams {
         factors: [jitter.brightness, jitter.contrast, jitter.saturation, jitter.hue],
         order: jitter.order.map(|op| match op {
             JitterOp::Brightness => 0,
@@ -166,7 +166,7 @@ mod tests {
         let nodes = |config: &AugmentConfig, options: fn(&AugmentConfig) -> ViewOptions| {
             let mut graph = Graph::new();
             let bytes = graph.input("bytes", crate::graph::Shape::words(256));
-            let table = graph.input("table", crate::graph::Shape::words(2 * ViewRow::WORDS));
+            let table = graph.input("table", crate::graph::Shape::words(2 * AugmentParams::WORDS));
             let made = views(&mut graph, bytes, table, 16, &options(config));
             assert_eq!(made.map(|t| graph.shape(t).dims().to_vec()).ok(), Some(vec![2, 16, 16, 3]));
             graph.nodes().iter().map(|n| n.op.name()).collect::<Vec<_>>()
@@ -201,7 +201,7 @@ mod tests {
             solarize: true,
         };
         let source = Source { offset: 99, width: 6, height: 5, channels: 3 };
-        let row = ViewRow {
+        let row = AugmentParams {
             offset: 99,
             width: 6,
             channels: 3,
@@ -211,15 +211,15 @@ mod tests {
             crop_width: 4,
             flip: true,
             gray: true,
-            jitter: Some(RowJitter { factors: [1.1, 0.9, 1.3, -0.05], order: [3, 0, 2, 1] }),
+            jitter: Some(JitterParams { factors: [1.1, 0.9, 1.3, -0.05], order: [3, 0, 2, 1] }),
             sigma: 0.5,
             solarize: true,
         };
-        assert_eq!(view_row(&draw, source), row);
+        assert_eq!(augment_params(&draw, source), row);
         let plain = ViewDraws { jitter: None, blur_sigma: None, ..draw };
         let words = table_rows(&[draw, plain], |_| source);
-        assert_eq!(words[..ViewRow::WORDS], row.words());
-        assert_eq!(words.len(), 2 * ViewRow::WORDS);
+        assert_eq!(words[..AugmentParams::WORDS], row.words());
+        assert_eq!(words.len(), 2 * AugmentParams::WORDS);
     }
 
     #[test]

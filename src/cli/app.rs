@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use simsiam::app::{self, Interrupt, Kept, Options};
+use simsiam::app::{self, Interrupt, Options, WindowSettings};
 
+use super::device::DeviceArg;
 use super::say;
 
 #[derive(clap::Args)]
@@ -21,9 +22,8 @@ pub struct Args {
     /// Where new runs go.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// The adapter that trains: its number in `simsiam devices` or a part of its name.
-    #[arg(long, value_name = "INDEX|NAME")]
-    device: Option<String>,
+    #[command(flatten)]
+    device: DeviceArg,
     /// Where the window keeps its size, colours and recent data; in the user's configuration folder where it is not given.
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
@@ -53,8 +53,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         data: args.data.clone(),
         runs: args.run.clone(),
         out: args.out.clone(),
-        device: args.device.clone(),
-        settings: args.settings.clone().or_else(Kept::file),
+        device: args.device.name.clone(),
+        settings: args.settings.clone().or_else(WindowSettings::file),
         interrupt,
     })?;
     if args.frame_times {

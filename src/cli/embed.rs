@@ -13,13 +13,13 @@ use simsiam::eval::{
     EmbeddingFormat, EvalError, FeatureMap, FeaturePlan, FeatureTable, MapMethod, Output, feature_map, names_beside,
     write_embedding,
 };
+use simsiam::format::count;
 use simsiam::graph::tune::Work;
 use simsiam::model::Parameters;
 use simsiam::picture::{self, FeatureSheet};
 
 use super::counter::Counter;
 use super::say;
-use super::train::grouped;
 use super::trained::{Trained, TrainedArgs};
 
 #[derive(clap::Args)]
@@ -108,7 +108,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     say!(
         "features {}: {} {part} images, {} numbers each of the {}",
         args.out.display(),
-        grouped(table.images.len()),
+        count(table.images.len()),
         table.width,
         output.name()
     );
@@ -140,8 +140,8 @@ fn sheet(
     waiting.finish_and_clear();
     let all = table.images.len();
     let which = match rows.len() == all {
-        true => format!("{} {part} images", grouped(all)),
-        false => format!("{} of {} {part} images, evenly spread", grouped(rows.len()), grouped(all)),
+        true => format!("{} {part} images", count(all)),
+        false => format!("{} of {} {part} images, evenly spread", count(rows.len()), count(all)),
     };
     let how = match explained {
         Some(part) => format!(

@@ -7,11 +7,12 @@ use std::sync::mpsc;
 
 use anyhow::Result;
 use simsiam::experiment::{Definition, Folder, Plan, Progress as Told, Runner};
-use simsiam::gpu::{Gpu, Options};
+use simsiam::format::duration;
 use simsiam::train::{Event, Outcome};
 
+use super::device::DeviceArg;
 use super::devices::caution;
-use super::progress::{Progress, duration};
+use super::progress::Progress;
 use super::settings::Settings;
 use super::train::stop_on_signal;
 use super::tuning::Measuring;
@@ -43,9 +44,8 @@ pub struct Args {
     /// Images a step.
     #[arg(long, value_name = "N")]
     batch_size: Option<String>,
-    /// The adapter: its number in `simsiam devices` or a part of its name.
-    #[arg(long, value_name = "INDEX|NAME")]
-    device: Option<String>,
+    #[command(flatten)]
+    device: DeviceArg,
     /// Run every operator's first kernel instead of the fastest.
     #[arg(long)]
     no_tune: bool,
@@ -63,7 +63,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let plan = Plan::new(definitions, &configured.config, args.seeds)?;
     let folder = Folder::open(out, &plan.base)?;
     let missing = plan.missing(&folder.runs()?).count();
-    let gpu = Gpu::open(args.device.as_deref(), Options { checked: false })?;
+    let gpu = args.device.open()?;
     let adapter = gpu.report();
     say!("device   {} ({}, driver {})", adapter.name, adapter.backend, adapter.driver);
     if let Some(line) = caution(adapter) {

@@ -4,6 +4,7 @@ mod app;
 mod bench;
 mod counter;
 mod data;
+mod device;
 mod devices;
 mod embed;
 mod eval;
@@ -16,12 +17,14 @@ mod trained;
 mod tuning;
 mod views;
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use simsiam::config::ConfigError;
 use simsiam::data::DataError;
 use simsiam::data::fetch::FetchError;
+use simsiam::error::Classified;
 use simsiam::eval::EvalError;
 use simsiam::experiment::ExperimentError;
 use simsiam::gpu::GpuError;
@@ -69,10 +72,16 @@ enum Command {
     Bench(bench::Args),
 }
 
-/// Something that can only be mended by typing something else.
+/// What only typing something else can fix.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct UsageError(String);
+
+impl Classified for UsageError {
+    fn is_usage(&self) -> bool {
+        true
+    }
+}
 
 /// Runs the command that was typed.
 pub fn run() -> ExitCode {
@@ -99,39 +108,22 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// Whether what was typed is at fault, by the first error in the chain that says so.
 fn is_usage(error: &anyhow::Error) -> bool {
-    let config = |_: &ConfigError| true;
-    let data = |e: &DataError| matches!(e, DataError::NoData | DataError::UnknownKind { .. });
-    let gpu = |e: &GpuError| matches!(e, GpuError::NoSuchAdapter { .. });
-    let fetch = |e: &FetchError| matches!(e, FetchError::Unknown { .. } | FetchError::Source { .. });
-    let folder = |e: &FolderError| {
-        matches!(e, FolderError::Exists { .. } | FolderError::NotEmpty { .. } | FolderError::NoRun { .. })
-    };
-    let train = |e: &TrainError| match e {
-        TrainError::Config(e) => config(e),
-        TrainError::Data(e) => data(e),
-        TrainError::Gpu(e) => gpu(e),
-        TrainError::Folder(e) => folder(e),
-        _ => false,
-    };
-    let experiment = |e: &ExperimentError| match e {
-        ExperimentError::Config(e) => config(e),
-        ExperimentError::Data(e) => data(e),
-        ExperimentError::Train(e) => train(e),
-        ExperimentError::Folder(e) => folder(e),
-        ExperimentError::Picture(_) | ExperimentError::Read { .. } | ExperimentError::Write { .. } => false,
-        _ => true,
-    };
-    error.chain().any(|cause| {
-        cause.is::<UsageError>()
-            || matches!(cause.downcast_ref(), Some(PictureError::Kind { .. }))
-            || matches!(cause.downcast_ref(), Some(EvalError::Kind { .. } | EvalError::PredictionKind { .. }))
-            || cause.downcast_ref().is_some_and(config)
-            || cause.downcast_ref().is_some_and(data)
-            || cause.downcast_ref().is_some_and(gpu)
-            || cause.downcast_ref().is_some_and(fetch)
-            || cause.downcast_ref().is_some_and(folder)
-            || cause.downcast_ref().is_some_and(train)
-            || cause.downcast_ref().is_some_and(experiment)
-    })
+    fn says<E: Classified + 'static>(cause: &(dyn Error + 'static)) -> bool {
+        cause.downcast_ref::<E>().is_some_and(E::is_usage)
+    }
+    let kinds = [
+        says::<UsageError>,
+        says::<ConfigError>,
+        says::<DataError>,
+        says::<EvalError>,
+        says::<ExperimentError>,
+        says::<FetchError>,
+        says::<FolderError>,
+        says::<GpuError>,
+        says::<PictureError>,
+        says::<TrainError>,
+    ];
+    error.chain().any(|cause| kinds.iter().any(|says| says(cause)))
 }

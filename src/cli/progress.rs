@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-pub use simsiam::picture::duration;
+use simsiam::format::duration;
 use simsiam::train::{Epoch, Event, Start, Step};
 
 use super::say;

@@ -9,15 +9,17 @@ use std::sync::mpsc::{self, Sender};
 use anyhow::{Context, Result};
 use simsiam::config::Config;
 use simsiam::data::Dataset;
-use simsiam::gpu::{Gpu, Options};
+use simsiam::format::{count, duration};
+use simsiam::gpu::Gpu;
 use simsiam::graph::Recomputed;
 use simsiam::graph::tune::Cache;
 use simsiam::method;
 use simsiam::train::checkpoint::Checkpoint;
 use simsiam::train::{Blueprint, Command, Done, Event, Outcome, Run, RunFolder, Start};
 
+use super::device::DeviceArg;
 use super::devices::{caution, size};
-use super::progress::{Progress, duration};
+use super::progress::Progress;
 use super::say;
 use super::settings::{self, Settings};
 use super::tuning::{Measuring, tell};
@@ -48,12 +50,11 @@ pub struct Args {
     /// Images a step.
     #[arg(long, value_name = "N")]
     batch_size: Option<String>,
-    /// Device memory that the run may take, such as 4GiB; where it needs more, blocks are computed twice.
+    /// Device memory that the run may take, such as 4GiB; where it needs more, activation checkpointing recomputes blocks in the backward pass.
     #[arg(long, value_name = "SIZE")]
     memory: Option<String>,
-    /// The adapter: its number in `simsiam devices` or a part of its name.
-    #[arg(long, value_name = "INDEX|NAME")]
-    device: Option<String>,
+    #[command(flatten)]
+    device: DeviceArg,
     /// Run every operator's first kernel instead of the fastest: measure none, and use none measured before. A run that continues
     /// keeps its kernels in any case.
     #[arg(long)]
@@ -82,7 +83,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     // Cheap to say before a device is opened.
     job.config.validate()?;
     job.config.check_against(dataset.train.len())?;
-    let gpu = Gpu::open(args.device.as_deref(), Options { checked: false })?;
+    let gpu = args.device.open()?;
     let report = gpu.report();
     say!("device   {} ({}, driver {})", report.name, report.backend, report.driver);
     if let Some(line) = caution(report) {
@@ -193,7 +194,7 @@ fn introduce(start: &Start, job: &Job, data: &Dataset) {
         model.width,
         images.image_size,
         model.dim,
-        grouped(start.parameters),
+        count(start.parameters),
         job.settings
     );
     say!(
@@ -214,11 +215,11 @@ fn introduce(start: &Start, job: &Job, data: &Dataset) {
     say!("run      {}", path.display());
 }
 
-/// Which blocks are computed twice, with what that costs and saves; `None` where none is.
+/// Which blocks activation checkpointing recomputes, with what that costs and saves; `None` where none is.
 pub fn recomputation(recomputed: &Recomputed) -> Option<String> {
     (!recomputed.blocks.is_empty()).then(|| {
         format!(
-            "recomputes {} of {} blocks: {:.0} % more work, {} instead of {}",
+            "activation checkpointing of {} of {} blocks: {:.0} % more work, {} instead of {}",
             recomputed.blocks.len(),
             recomputed.of_blocks,
             100.0 * recomputed.work,
@@ -226,19 +227,6 @@ pub fn recomputation(recomputed: &Recomputed) -> Option<String> {
             size(recomputed.before)
         )
     })
-}
-
-/// 1234567 → 1,234,567.
-pub fn grouped(n: usize) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// The first signal asks for a checkpoint and the end; the second ends at once.
@@ -281,15 +269,5 @@ fn summarize(done: Option<&Done>, config: &Config, start: &Start, folder: &RunFo
     }
     if config.data.source == "demo" {
         say!("         on your images:     simsiam train --data FOLDER");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::grouped;
-
-    #[test]
-    fn digits_in_groups() {
-        assert_eq!([0, 999, 1000, 1234567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
     }
 }

@@ -6,16 +6,17 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use simsiam::config::Config;
 use simsiam::data::Dataset;
-use simsiam::gpu::{Gpu, Options};
+use simsiam::format::count;
+use simsiam::gpu::Gpu;
 use simsiam::graph::tune::{self, Budget, Cache, Work};
 use simsiam::graph::{Choices, Store, Target};
 use simsiam::model::Parameters;
 use simsiam::train::RunFolder;
 use simsiam::train::checkpoint::Checkpoint;
 
+use super::device::DeviceArg;
 use super::say;
 use super::settings;
-use super::train::grouped;
 use super::tuning::Measuring;
 
 #[derive(clap::Args, Clone)]
@@ -35,9 +36,8 @@ pub struct TrainedArgs {
     /// Weights of this file instead of the run's newest checkpoint.
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
-    /// The adapter: its number in `simsiam devices` or a part of its name.
-    #[arg(long, value_name = "INDEX|NAME")]
-    device: Option<String>,
+    #[command(flatten)]
+    device: DeviceArg,
 }
 
 /// A run that has been opened.
@@ -71,7 +71,7 @@ impl TrainedArgs {
         config.validate()?;
         let trained = Trained {
             data: settings::open(&config)?,
-            gpu: Gpu::open(self.device.as_deref(), Options { checked: false })?,
+            gpu: self.device.open()?,
             config,
             checkpoint,
             run: self.run.clone(),
@@ -103,8 +103,8 @@ impl Trained {
             say!(
                 "data     {}: {} training and {} test images{classes}",
                 data.name,
-                grouped(data.train.len()),
-                grouped(data.test.len()),
+                count(data.train.len()),
+                count(data.test.len()),
             );
         }
         self.warn(&data.remarks);

@@ -3,9 +3,9 @@
 use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use simsiam::format::duration;
 use simsiam::graph::tune::Tuned;
 
-use super::progress::duration;
 use super::say;
 
 /// A bar in a terminal while kernels are measured, and nothing elsewhere.

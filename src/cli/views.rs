@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use simsiam::gpu::{Gpu, Options};
 use simsiam::method;
-use simsiam::picture::{self, ViewSheet};
+use simsiam::picture;
+use simsiam::view_sheet::view_sheet;
 
+use super::device::DeviceArg;
 use super::say;
 use super::settings::{self, Settings};
 
@@ -29,9 +30,8 @@ pub struct Args {
     run: Option<PathBuf>,
     #[command(flatten)]
     settings: Settings,
-    /// The adapter: its number in `simsiam devices` or a part of its name.
-    #[arg(long, value_name = "INDEX|NAME")]
-    device: Option<String>,
+    #[command(flatten)]
+    device: DeviceArg,
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
@@ -47,8 +47,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     method::check(&config)?;
     picture::check_name(&args.out)?;
     let dataset = settings::open(&config)?;
-    let gpu = Gpu::open(args.device.as_deref(), Options { checked: false })?;
-    let sheet = ViewSheet::of(&gpu, &config, &dataset, args.epoch, args.count as usize)?;
+    let gpu = args.device.open()?;
+    let sheet = view_sheet(&gpu, &config, &dataset, args.epoch, args.count as usize)?;
     picture::write(&sheet.svg()?, &args.out)?;
     say!("{}", args.out.display());
     Ok(ExitCode::SUCCESS)

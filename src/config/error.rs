@@ -4,6 +4,7 @@ use thiserror::Error;
 use toml::Value;
 
 use super::{Config, MethodConfig};
+use crate::error::Classified;
 
 /// An error in a configuration file, a flag or their combination.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -64,6 +65,12 @@ pub enum ConfigError {
         /// What the serialiser says.
         problem: String,
     },
+}
+
+impl Classified for ConfigError {
+    fn is_usage(&self) -> bool {
+        true
+    }
 }
 
 /// Longest value that an error repeats, in characters.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::error::Classified;
 use thiserror::Error;
 
 /// An error in a data specification or in the files it names.
@@ -266,4 +267,10 @@ pub enum DataError {
         /// Which.
         problem: String,
     },
+}
+
+impl Classified for DataError {
+    fn is_usage(&self) -> bool {
+        matches!(self, Self::NoData | Self::UnknownKind { .. })
+    }
 }

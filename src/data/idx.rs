@@ -7,8 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::source::Source;
-use super::spec::find;
+use super::source::{Source, find};
 use super::{DataError, Dataset, Images, Limits};
 
 /// Largest `classes.txt`, in bytes: 256 names of 256 bytes.

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, ErrorKind, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flate2::bufread::GzDecoder;
 
@@ -157,4 +157,9 @@ pub(super) fn lines(path: &Path, most: u64) -> Result<Vec<String>, DataError> {
     let text =
         String::from_utf8(bytes).map_err(|_| DataError::Read { file, problem: "it is no UTF-8 text".to_owned() })?;
     Ok(text.trim_end().lines().map(|line| line.trim().to_owned()).collect())
+}
+
+/// The first of `names` that is a file in `folder`.
+pub(super) fn find(folder: &Path, names: &[String]) -> Option<PathBuf> {
+    names.iter().map(|name| folder.join(name)).find(|path| path.is_file())
 }

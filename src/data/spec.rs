@@ -1,7 +1,7 @@
 //! `demo`, `KIND:PATH`, or a folder or file that is recognised by its contents.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::{DataError, cifar, folder, idx, pack, parquet, stl10};
@@ -129,9 +129,4 @@ impl Spec {
             _ => Err(DataError::Unrecognised { folder }),
         }
     }
-}
-
-/// The first of `names` that is a file in `folder`.
-pub(super) fn find(folder: &Path, names: &[String]) -> Option<PathBuf> {
-    names.iter().map(|name| folder.join(name)).find(|path| path.is_file())
 }

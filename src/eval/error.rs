@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::data::DataError;
+use crate::error::Classified;
 use crate::gpu::GpuError;
 use crate::graph::GraphError;
 
@@ -75,4 +76,10 @@ pub enum EvalError {
     /// From below.
     #[error(transparent)]
     Gpu(#[from] GpuError),
+}
+
+impl Classified for EvalError {
+    fn is_usage(&self) -> bool {
+        matches!(self, Self::Kind { .. } | Self::PredictionKind { .. })
+    }
 }

@@ -150,7 +150,7 @@ impl ProbePlan {
         let [test_features, _, _, logits] = self.logits(&mut graph)?;
         let test_labels = graph.input("labels", Shape::rows([self.batch]));
         let groups = self.rates.len();
-        let ranks = graph.add_one(ops::LabelRank { groups }, &[logits, test_labels])?;
+        let ranks = graph.add_one(ops::TopkRank { groups }, &[logits, test_labels])?;
         graph.keep(ranks);
         let mut store = Store::new(gpu);
         let train = Program::compile(&step.graph, &mut store)?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::config::ConfigError;
 use crate::data::DataError;
+use crate::error::Classified;
 use crate::picture::PictureError;
 use crate::train::{FolderError, TrainError};
 
@@ -94,4 +95,17 @@ pub enum ExperimentError {
     /// A picture.
     #[error(transparent)]
     Picture(#[from] PictureError),
+}
+
+impl Classified for ExperimentError {
+    fn is_usage(&self) -> bool {
+        match self {
+            Self::Config(error) => error.is_usage(),
+            Self::Data(error) => error.is_usage(),
+            Self::Train(error) => error.is_usage(),
+            Self::Folder(error) => error.is_usage(),
+            Self::Picture(_) | Self::Read { .. } | Self::Write { .. } => false,
+            _ => true,
+        }
+    }
 }

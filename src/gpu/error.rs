@@ -1,5 +1,7 @@
 //! What can go wrong between here and the graphics driver, each in one line that says the mend.
 
+use crate::error::Classified;
+
 /// An error of the adapter, the driver or a kernel.
 #[derive(Debug, thiserror::Error)]
 pub enum GpuError {
@@ -63,4 +65,10 @@ pub enum GpuError {
         /// wgpu's words.
         reason: String,
     },
+}
+
+impl Classified for GpuError {
+    fn is_usage(&self) -> bool {
+        matches!(self, Self::NoSuchAdapter { .. })
+    }
 }

@@ -4,7 +4,6 @@
 //! compiled once. A [`Plan`] is a list of dispatches recorded once and replayed every step.
 
 mod adapter;
-mod ceiling;
 mod device;
 mod error;
 mod kernel;
@@ -13,11 +12,11 @@ mod plan;
 mod profile;
 mod readback;
 mod repeat;
+mod roofline;
 pub mod shader;
 mod timestamps;
 
 pub use adapter::{AdapterReport, Coop, Tier, adapters, chosen, is_software};
-pub use ceiling::Ceilings;
 pub use device::{Gpu, Options};
 pub use error::GpuError;
 pub use kernel::{Kernel, Value};
@@ -25,3 +24,4 @@ pub use memory::Buffer;
 pub use plan::{Binding, Dispatch, Plan, PlanBuilder};
 pub use profile::Timed;
 pub use readback::{Arrival, Readback};
+pub use roofline::Roofline;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::device::Pipeline;
-use super::profile::Marks;
 use super::readback::Readback;
+use super::timestamps::Marks;
 use super::{Buffer, Gpu, GpuError, Kernel};
 
 /// A part of a buffer as a kernel sees it, in 32-bit words.

@@ -1,7 +1,7 @@
 //! When the device ran what: the dispatches of one replay, and the replays of a pipelined run.
 
 use super::plan::{Plan, Recorded};
-use super::timestamps::Timestamps;
+use super::timestamps::{Marks, Timestamps};
 use super::{Gpu, GpuError};
 
 /// A dispatch as the device ran it.
@@ -28,13 +28,6 @@ impl Timed {
     pub fn seconds(&self) -> f64 {
         self.end - self.begin
     }
-}
-
-/// The times of replays, see [`Plan::mark_replays`].
-pub(super) struct Marks {
-    pub times: Timestamps,
-    pub room: usize,
-    pub taken: usize,
 }
 
 impl Plan {

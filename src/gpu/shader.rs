@@ -10,88 +10,46 @@
 //! - Constants of the kernel become `const NAME: u32 = ..;` lines at the top.
 
 use super::{Kernel, Value};
+use crate::hash::Fnv;
 
 macro_rules! shaders {
-    ($($name:literal),* $(,)?) => {
-        /// Every file of `shaders/`: name without extension, and text.
-        pub const FILES: &[(&str, &str)] = &[$(($name, include_str!(concat!("../../shaders/", $name, ".wgsl")))),*];
+    ($($folder:literal: $($name:literal),* ;)*) => {
+        /// Every file of `shaders/`: name without folder (`common/` aside) and extension, and text. Names are unique in all folders.
+        pub const FILES: &[(&str, &str)] =
+            &[$($(($name, include_str!(concat!("../../shaders/", $folder, $name, ".wgsl"))),)*)*];
     };
 }
 
 shaders! {
-    "add",
-    "add_relu",
-    "batch_norm_apply",
-    "batch_norm_eval",
-    "batch_norm_gradient_apply",
-    "batch_norm_gradient_merge",
-    "batch_norm_gradient_partial",
-    "batch_norm_merge",
-    "batch_norm_partial",
-    "cast",
-    "ceiling_coop",
-    "ceiling_copy",
-    "ceiling_fma",
-    "center_columns",
-    "color_jitter",
-    "column_std",
-    "common/batch_norm_gradient",
-    "common/coop",
-    "common/finite",
-    "common/grid",
-    "common/group_softmax",
-    "common/merge",
-    "common/normalize",
-    "common/reduce",
-    "common/relu",
-    "common/softmax",
-    "common/stored",
-    "common/view_row",
-    "conv2d",
-    "conv2d_coop",
-    "conv2d_grad_weight",
-    "conv2d_grad_weight_coop",
-    "conv2d_grad_weight_tiled",
-    "conv2d_tiled",
-    "cosine_similarity",
-    "cosine_similarity_gradient",
-    "crop",
-    "ema",
-    "finite_parts",
-    "gaussian_blur",
-    "global_avg_pool",
-    "global_avg_pool_gradient",
-    "index_select",
-    "knn_vote",
-    "l2_normalize",
-    "l2_normalize_gradient",
-    "label_cross_entropy",
-    "label_cross_entropy_gradient",
-    "label_rank",
-    "lars_column_norms",
-    "lars_norms",
-    "lars_scale",
-    "loss_scale",
-    "max_pool",
-    "max_pool_gradient",
-    "mean",
-    "mean_gradient",
-    "moving_average",
-    "relu",
-    "relu_gradient",
-    "row_norm",
-    "segment_norms",
-    "sgd",
-    "soft_cross_entropy",
-    "soft_cross_entropy_gradient",
-    "square_parts",
-    "solarize",
-    "sum_parts",
-    "sum_rows",
-    "swap_views",
-    "winograd_input",
-    "winograd_output",
-    "winograd_weight",
+    "":
+        "common/batch_norm_gradient", "common/coop", "common/finite", "common/grid", "common/group_softmax",
+        "common/merge", "common/normalize", "common/reduce", "common/relu", "common/softmax", "common/stored",
+        "common/augment_params";
+    "augment/":
+        "color_jitter", "crop", "gaussian_blur", "solarize";
+    "conv/":
+        "conv2d", "conv2d_coop", "conv2d_grad_weight", "conv2d_grad_weight_coop", "conv2d_grad_weight_tiled",
+        "conv2d_tiled", "winograd_input", "winograd_output", "winograd_weight";
+    "elementwise/":
+        "add", "add_relu", "cast", "relu", "relu_gradient";
+    "loss/":
+        "cosine_similarity", "cosine_similarity_gradient", "label_cross_entropy", "label_cross_entropy_gradient",
+        "mean", "mean_gradient", "soft_cross_entropy", "soft_cross_entropy_gradient";
+    "metrics/":
+        "center_columns", "column_std", "knn_vote", "topk_rank", "row_norm";
+    "norm/":
+        "batch_norm_apply", "batch_norm_eval", "batch_norm_gradient_apply", "batch_norm_gradient_merge",
+        "batch_norm_gradient_partial", "batch_norm_merge", "batch_norm_partial", "l2_normalize",
+        "l2_normalize_gradient";
+    "optim/":
+        "ema", "finite_parts", "lars_column_norms", "lars_norms", "lars_scale", "loss_scale", "segment_norms", "sgd",
+        "square_parts";
+    "pool/":
+        "global_avg_pool", "global_avg_pool_gradient", "max_pool", "max_pool_gradient";
+    "roofline/":
+        "roofline_coop", "roofline_copy", "roofline_fma";
+    "":
+        "index_select", "moving_average", "sum_parts", "sum_rows", "swap_views";
 }
 
 /// A hash of every file: results that were kept are worth nothing once a kernel has changed.
@@ -102,25 +60,6 @@ pub fn version() -> u64 {
         hash.add(text);
     }
     hash.0
-}
-
-/// FNV-1a of 64 bits (Fowler, Noll, Vo): the standard library's hash may change with the compiler, and this one is kept in files.
-#[derive(Debug, Clone, Copy)]
-pub struct Fnv(pub u64);
-
-impl Default for Fnv {
-    fn default() -> Fnv {
-        Fnv(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl Fnv {
-    /// Adds a text and its end.
-    pub fn add(&mut self, text: &str) {
-        for byte in text.bytes().chain([0xff]) {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
 }
 
 /// The WGSL of a kernel, or what is wrong with its file.

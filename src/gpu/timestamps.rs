@@ -85,3 +85,10 @@ impl Timestamps {
         Ok(ticks.iter().map(since).collect())
     }
 }
+
+/// The times of replays, see [`Plan::mark_replays`](super::Plan::mark_replays).
+pub(super) struct Marks {
+    pub times: Timestamps,
+    pub room: usize,
+    pub taken: usize,
+}

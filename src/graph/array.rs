@@ -22,6 +22,21 @@ impl Array {
         Array { dims: dims.to_vec(), data: values.iter().map(|&v| f64::from(v)).collect() }
     }
 
+    /// Values of this array's dimensions.
+    pub fn like(&self, data: impl IntoIterator<Item = f64>) -> Array {
+        Array { dims: self.dims.clone(), data: data.into_iter().collect() }
+    }
+
+    /// Each value changed by itself.
+    pub fn map(&self, f: impl Fn(f64) -> f64) -> Array {
+        self.like(self.data.iter().map(|&v| f(v)))
+    }
+
+    /// Each pair of values of two arrays of one shape.
+    pub fn zip(&self, other: &Array, f: impl Fn(f64, f64) -> f64) -> Array {
+        self.like(self.data.iter().zip(&other.data).map(|(&a, &b)| f(a, b)))
+    }
+
     /// Rounded to f32.
     pub fn to_f32(&self) -> Vec<f32> {
         self.data.iter().map(|&v| v as f32).collect()

@@ -4,19 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Graph, Lowered, Node, Target};
-use crate::gpu::shader::{Fnv, compose};
+use super::{Graph, Node, Target};
+use crate::gpu::shader::compose;
+use crate::hash::Fnv;
 
-/// One way to compute a node on a device.
-#[derive(Debug, Clone)]
-pub struct Candidate {
-    /// Family and tile, such as `register 1x16x4`: tells it from the node's other candidates, also in a later run.
-    pub name: String,
-    /// Its kernels.
-    pub lowered: Lowered,
-}
-
-/// The candidate chosen for each kind of node: [`Graph::signature`] to [`Candidate::name`]. Kept in a run's folder, so that a
+/// The candidate chosen for each kind of node: [`Graph::signature`] to [`Candidate::name`](super::Candidate::name). Kept in a run's folder, so that a
 /// resumed run has the same kernels and the same bits.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

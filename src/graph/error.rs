@@ -58,7 +58,7 @@ pub enum GraphError {
     },
     /// More memory than was allowed.
     #[error(
-        "the run needs at least {needs} MiB, also where blocks are computed twice, and may take {limit} MiB: allow --memory \
+        "the run needs at least {needs} MiB, even with activation checkpointing, and may take {limit} MiB: allow --memory \
          {needs}MiB, or use a smaller batch_size, image_size or width"
     )]
     MemoryLimit {

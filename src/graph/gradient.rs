@@ -45,14 +45,14 @@ impl Graph {
         gradient.insert(output, incoming);
         for index in (0..self.nodes.len()).rev() {
             let node = self.nodes[index].clone();
-            let outputs: Vec<Option<Tensor>> = node.outputs.iter().map(|t| gradient.get(t).copied()).collect();
             let wanted: Vec<bool> = node.inputs.iter().map(|t| needed[t.0 as usize]).collect();
-            let blocked = node.op.stops_gradient() || !wanted.contains(&true);
-            if blocked || outputs.iter().all(Option::is_none) {
+            let dy = node.outputs.first().and_then(|output| gradient.get(output)).copied();
+            let passes = !node.op.stops_gradient() && wanted.contains(&true);
+            let Some(dy) = dy.filter(|_| passes) else {
                 continue;
-            }
+            };
             let scope = format!("{} backward", node.label);
-            let inputs = self.within(&scope, |graph| node.op.gradient(graph, &node, &outputs, &wanted))?;
+            let inputs = self.within(&scope, |graph| node.op.gradient(graph, &node, dy, &wanted))?;
             for (tensor, new) in node.inputs.iter().zip(inputs) {
                 let (Some(new), true) = (new, needed[tensor.0 as usize]) else {
                     continue;

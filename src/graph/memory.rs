@@ -7,7 +7,7 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use super::op::Role;
+use super::launch::Role;
 use super::store::claim;
 use super::{Graph, GraphError, Lowered, Place, Slot, Target, Tensor};
 use crate::gpu::{Kernel, Tier};

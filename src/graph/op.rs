@@ -1,190 +1,12 @@
-//! What an operator is: a shape rule, a gradient rule, the kernels it runs, and a plain CPU reference.
+//! What an operator is: a shape rule, a gradient rule, the kernels it runs, and a plain CPU reference. And what operators make: a
+//! graph of nodes. Each is said in terms of the other, so they lie in one file.
 
-use super::{Array, Candidate, Graph, GraphError, Node, Shape, Tensor};
-use crate::gpu::{AdapterReport, Binding, Buffer, Coop, Gpu, GpuError, Kernel, Tier};
+use std::sync::Arc;
 
-/// What an operator may know of the device its kernels will run on.
-#[derive(Debug, Clone, Copy)]
-pub struct Target {
-    /// A CPU does the work: barriers and per-lane loads are dear, registers are cheap.
-    pub software: bool,
-    /// What kernels may count on.
-    pub tier: Tier,
-    /// Lanes of a subgroup, where they are always as many and kernels may use subgroups.
-    pub subgroup: Option<usize>,
-    /// Largest binding in words.
-    pub max_words: usize,
-    /// Cooperative matrices that kernels may use.
-    pub coop: Option<Coop>,
-    /// Threads of a workgroup.
-    pub threads: usize,
-    /// Workgroup memory in bytes.
-    pub workgroup_memory: usize,
-    /// Compute units to fill with work. Nothing tells how many a device has, so this is a guess; a tuner times several
-    /// candidates.
-    pub units: usize,
-}
+use super::{Array, Candidate, GraphError, Io, Lowered, Place, Shape, Target, Tensor, TensorInfo};
 
-impl Target {
-    /// What WebGPU guarantees: no extensions, bindings of 128 MiB, workgroups of 256 threads with 16 KiB of memory.
-    pub fn basic(software: bool) -> Target {
-        Target {
-            software,
-            tier: Tier::Basic,
-            subgroup: None,
-            coop: None,
-            max_words: 1 << 25,
-            threads: 256,
-            workgroup_memory: 16 << 10,
-            units: UNITS,
-        }
-    }
-
-    /// The kinds of device that kernels are chosen for, with this device's limits: every one must be right on every device
-    /// that has its features.
-    pub fn kinds(gpu: &Gpu) -> Vec<Target> {
-        let here = Target::of(gpu);
-        let kind = |software, subgroup| Target { software, subgroup, coop: None, ..here };
-        // A small GPU is full with a few large tiles, so its candidates are others.
-        let small = Target { units: 1, ..kind(false, None) };
-        let mut kinds = vec![kind(true, None), kind(false, None), small];
-        kinds.extend(gpu.report().coop.map(|coop| Target { coop: Some(coop), ..small }));
-        kinds.extend(here.subgroup.map(|lanes| kind(true, Some(lanes))));
-        kinds
-    }
-
-    /// Of an open device.
-    pub fn of(gpu: &Gpu) -> Target {
-        let report: &AdapterReport = gpu.report();
-        let (least, most) = report.subgroup;
-        let fixed = report.tier >= Tier::Subgroups && least == most && least > 1;
-        Target {
-            subgroup: fixed.then_some(least as usize),
-            software: gpu.is_software(),
-            tier: report.tier,
-            // Sums in f16 are too coarse to train with.
-            coop: report.coop.filter(|coop| coop.f32_sum),
-            max_words: gpu.max_tensor_words(),
-            threads: report.workgroup_threads as usize,
-            workgroup_memory: report.workgroup_memory as usize,
-            units: UNITS,
-        }
-    }
-}
-
-/// Compute units of a large GPU.
-const UNITS: usize = 128;
-
-/// The shapes around a node.
-#[derive(Debug, Clone)]
-pub struct Io {
-    /// What it reads.
-    pub inputs: Vec<Shape>,
-    /// What it makes.
-    pub outputs: Vec<Shape>,
-    /// The state it updates in place.
-    pub updates: Vec<Shape>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
-    Input(usize),
-    Output(usize),
-    Update(usize),
-    Scratch(usize),
-    Table(usize),
-}
-
-/// Which tensor of its node a kernel binds.
-#[derive(Debug, Clone, Copy)]
-pub struct Slot {
-    pub(super) role: Role,
-    pub(super) part: Option<(usize, usize)>,
-}
-
-impl Slot {
-    /// Input `i` of the node.
-    pub fn input(i: usize) -> Slot {
-        Slot { role: Role::Input(i), part: None }
-    }
-    /// Output `i` of the node.
-    pub fn output(i: usize) -> Slot {
-        Slot { role: Role::Output(i), part: None }
-    }
-    /// State `i` that the node updates.
-    pub fn update(i: usize) -> Slot {
-        Slot { role: Role::Update(i), part: None }
-    }
-    /// Scratch memory `i` of the node.
-    pub fn scratch(i: usize) -> Slot {
-        Slot { role: Role::Scratch(i), part: None }
-    }
-    /// Only `words` words from `offset` (a multiple of 64) on.
-    #[must_use]
-    pub fn part(self, offset: usize, words: usize) -> Slot {
-        Slot { part: Some((offset, words)), ..self }
-    }
-}
-
-/// One kernel of a node.
-#[derive(Debug, Clone)]
-pub struct Launch {
-    /// What runs.
-    pub kernel: Kernel,
-    /// On what, in the order of the kernel's bindings.
-    pub slots: Vec<Slot>,
-    /// How many workgroups.
-    pub workgroups: [u32; 3],
-    /// Words that the kernel reads and nothing writes.
-    pub tables: Vec<Vec<u32>>,
-}
-
-impl Launch {
-    /// A launch.
-    pub fn new(kernel: Kernel, slots: impl Into<Vec<Slot>>, workgroups: [u32; 3]) -> Launch {
-        Launch { kernel, slots: slots.into(), workgroups, tables: Vec::new() }
-    }
-
-    /// Binds `words`, not empty, after the other slots: what does not change from run to run and is too long for constants.
-    #[must_use]
-    pub fn table(mut self, words: Vec<u32>) -> Launch {
-        self.slots.push(Slot { role: Role::Table(self.tables.len()), part: None });
-        self.tables.push(words);
-        self
-    }
-
-    /// Table `i` on a device.
-    pub(super) fn bind_table(&self, gpu: &Gpu, i: usize) -> Result<Binding, GpuError> {
-        let words = self.tables[i].len().next_multiple_of(4);
-        let buffer = Buffer::new(gpu, self.kernel.shader, words)?;
-        buffer.write(gpu, 0, &self.tables[i]);
-        Ok(Binding { buffer, offset: 0, words })
-    }
-}
-
-/// The kernels of a node, in order, and the scratch memory between them.
-#[derive(Debug, Clone, Default)]
-pub struct Lowered {
-    /// Kernels.
-    pub launches: Vec<Launch>,
-    /// Words of each scratch buffer.
-    pub scratch: Vec<usize>,
-}
-
-impl Lowered {
-    /// A node of one kernel.
-    pub fn one(launch: Launch) -> Lowered {
-        Lowered { launches: vec![launch], scratch: Vec::new() }
-    }
-}
-
-/// Workgroup counts of a long one-dimensional dispatch: `flat_workgroup` of `common/grid` undoes it. There may be up to
-/// one row of workgroups too many, so kernels check their index.
-pub fn grid(workgroups: usize) -> [u32; 3] {
-    const MOST: usize = 65_535;
-    let y = workgroups.div_ceil(MOST).max(1);
-    [workgroups.div_ceil(y) as u32, y as u32, 1]
-}
+/// The gradient of every input of a node, where there is one.
+pub type Gradients = Result<Vec<Option<Tensor>>, GraphError>;
 
 /// An operator.
 pub trait Op: std::fmt::Debug + Send + Sync {
@@ -199,15 +21,9 @@ pub trait Op: std::fmt::Debug + Send + Sync {
         false
     }
 
-    /// Adds nodes that compute the gradient of each wanted input from those of the outputs (`None`: the loss does not
-    /// depend on that output).
-    fn gradient(
-        &self,
-        _graph: &mut Graph,
-        node: &Node,
-        _outputs: &[Option<Tensor>],
-        _wanted: &[bool],
-    ) -> Result<Vec<Option<Tensor>>, GraphError> {
+    /// Adds nodes that compute the gradient of each wanted input from `dy`, that of the first output. No gradient passes through
+    /// the other outputs.
+    fn gradient(&self, _graph: &mut Graph, node: &Node, _dy: Tensor, _wanted: &[bool]) -> Gradients {
         Err(GraphError::NoGradient { label: node.label.clone(), op: self.name() })
     }
 
@@ -242,5 +58,183 @@ pub trait Op: std::fmt::Debug + Send + Sync {
     /// Floating-point operations (a multiply-add is two).
     fn flops(&self, _io: &Io) -> u64 {
         0
+    }
+}
+
+/// An operator applied to tensors.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// What is computed.
+    pub op: Arc<dyn Op>,
+    /// What it reads.
+    pub inputs: Vec<Tensor>,
+    /// What it makes.
+    pub outputs: Vec<Tensor>,
+    /// The state it updates in place.
+    pub updates: Vec<Tensor>,
+    /// Where in the model it stands.
+    pub label: String,
+    /// The name of the [`Candidate`] that it runs; the first where there is no such one.
+    pub candidate: Option<String>,
+}
+
+/// A straight-line program over tensors of static shape.
+#[derive(Debug, Clone, Default)]
+pub struct Graph {
+    pub(super) tensors: Vec<TensorInfo>,
+    pub(super) nodes: Vec<Node>,
+    pub(super) blocks: Vec<Block>,
+    /// The first node of the backward pass.
+    pub(super) backward: Option<usize>,
+    scope: Vec<String>,
+}
+
+/// Nodes of the forward pass that may be run again as a whole in the backward pass.
+#[derive(Debug, Clone)]
+pub(super) struct Block {
+    pub name: String,
+    pub nodes: std::ops::Range<usize>,
+    pub output: Tensor,
+}
+
+impl Graph {
+    /// An empty graph.
+    pub fn new() -> Graph {
+        Graph::default()
+    }
+
+    pub(super) fn tensor(&mut self, name: String, shape: Shape, place: Place) -> Tensor {
+        let id = Tensor(self.tensors.len() as u32);
+        self.tensors.push(TensorInfo { name, shape, place, kept: false });
+        id
+    }
+
+    /// A tensor that the host writes between steps.
+    pub fn input(&mut self, name: &str, shape: Shape) -> Tensor {
+        self.tensor(name.to_string(), shape, Place::Host)
+    }
+
+    /// A tensor of one value.
+    pub fn constant(&mut self, value: f32, shape: Shape) -> Tensor {
+        self.tensor(format!("constant {value}"), shape, Place::Constant(value))
+    }
+
+    /// A tensor that outlives the step, in `arena` from word `offset` on.
+    pub fn state(&mut self, name: &str, shape: Shape, arena: &'static str, offset: usize) -> Tensor {
+        self.tensor(name.to_string(), shape, Place::State { arena, offset })
+    }
+
+    /// Puts the result of a node into an arena instead of the pool (a gradient beside its neighbours, say).
+    pub fn place(&mut self, tensor: Tensor, arena: &'static str, offset: usize) {
+        self.tensors[tensor.0 as usize].place = Place::State { arena, offset };
+    }
+
+    /// Keeps a result until the host has read it.
+    pub fn keep(&mut self, tensor: Tensor) {
+        let root = self.root(tensor);
+        self.tensors[root.0 as usize].kept = true;
+    }
+
+    /// Makes a block of the nodes from `first` on, whose result is `output`: what [`Graph::recompute`] may run again as a whole.
+    pub fn block(&mut self, name: &str, first: usize, output: Tensor) {
+        self.blocks.push(Block { name: name.to_string(), nodes: first..self.nodes.len(), output });
+    }
+
+    /// Runs `f` with a name added to the label of every node it adds.
+    pub fn within<T>(&mut self, name: &str, f: impl FnOnce(&mut Graph) -> T) -> T {
+        self.scope.push(name.to_string());
+        let result = f(self);
+        self.scope.pop();
+        result
+    }
+
+    /// Adds a node.
+    pub fn add(&mut self, op: impl Op + 'static, inputs: &[Tensor]) -> Result<Vec<Tensor>, GraphError> {
+        self.add_updating(Arc::new(op), inputs, &[])
+    }
+
+    /// Adds a node with one output.
+    pub fn add_one(&mut self, op: impl Op + 'static, inputs: &[Tensor]) -> Result<Tensor, GraphError> {
+        self.add(op, inputs).map(|outputs| outputs[0])
+    }
+
+    /// Adds a node that also updates state in place.
+    pub fn add_updating(
+        &mut self,
+        op: Arc<dyn Op>,
+        inputs: &[Tensor],
+        updates: &[Tensor],
+    ) -> Result<Vec<Tensor>, GraphError> {
+        let label = match self.scope.is_empty() {
+            true => op.name().to_string(),
+            false => format!("{} {}", self.scope.join("."), op.name()),
+        };
+        let shapes: Vec<Shape> = inputs.iter().map(|&t| self.shape(t).clone()).collect();
+        let outputs = match shapes.iter().any(Shape::is_f16) && !op.takes_f16() {
+            true => Err("it computes with f32 tensors only: cast them before".to_string()),
+            false => op.infer(&shapes),
+        };
+        let outputs = outputs.map_err(|reason| GraphError::Shape {
+            label: label.clone(),
+            op: op.name(),
+            inputs: shapes.iter().map(|s| format!("{s:?}")).collect::<Vec<_>>().join(", "),
+            reason,
+        })?;
+        let alias = op.alias();
+        let outputs: Vec<Tensor> = outputs
+            .into_iter()
+            .map(|shape| {
+                let place = alias.map_or(Place::Pool, |i| Place::Alias(inputs[i]));
+                self.tensor(label.clone(), shape, place)
+            })
+            .collect();
+        self.nodes.push(Node {
+            op,
+            inputs: inputs.to_vec(),
+            outputs: outputs.clone(),
+            updates: updates.to_vec(),
+            label,
+            candidate: None,
+        });
+        Ok(outputs)
+    }
+
+    /// What is known of a tensor.
+    pub fn info(&self, tensor: Tensor) -> &TensorInfo {
+        &self.tensors[tensor.0 as usize]
+    }
+
+    /// The shape of a tensor.
+    pub fn shape(&self, tensor: Tensor) -> &Shape {
+        &self.info(tensor).shape
+    }
+
+    /// Every tensor.
+    pub fn tensors(&self) -> impl Iterator<Item = (Tensor, &TensorInfo)> {
+        self.tensors.iter().enumerate().map(|(i, info)| (Tensor(i as u32), info))
+    }
+
+    /// Every node, in execution order.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The shapes around a node.
+    pub fn io(&self, node: &Node) -> Io {
+        let shapes = |list: &[Tensor]| list.iter().map(|&t| self.shape(t).clone()).collect();
+        Io { inputs: shapes(&node.inputs), outputs: shapes(&node.outputs), updates: shapes(&node.updates) }
+    }
+
+    /// Floating-point operations of one run.
+    pub fn flops(&self) -> u64 {
+        self.nodes.iter().map(|n| n.op.flops(&self.io(n))).sum()
+    }
+
+    /// The tensor whose memory this one uses.
+    pub(super) fn root(&self, mut tensor: Tensor) -> Tensor {
+        while let Place::Alias(of) = self.info(tensor).place {
+            tensor = of;
+        }
+        tensor
     }
 }

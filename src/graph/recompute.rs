@@ -1,10 +1,10 @@
-//! Recomputation: what the backward pass needs and can be made again is not kept for it.
+//! Activation checkpointing: what the backward pass needs and can be recomputed is not kept for it.
 //!
-//! A tensor of the forward pass that is made again gets a twin: its node once more, just before the first node of the backward
+//! A tensor of the forward pass that is recomputed gets a twin: its node once more, just before the first node of the backward
 //! pass that reads it, and so on for the inputs of that node. The same kernels on the same inputs give the same bits. Nodes that
 //! update state run once.
 //!
-//! What is cheap to make ([`Op::cheap`](super::Op::cheap)) is made again wherever that lowers the peak. For a memory limit whole
+//! What is cheap to make ([`Op::cheap`](super::Op::cheap)) is recomputed wherever that lowers the peak. For a memory limit whole
 //! blocks are, convolutions included (Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost"): as few as needed,
 //! chosen by bytes saved for the work done twice.
 
@@ -18,9 +18,9 @@ use super::{Graph, GraphError, Place, Target, Tensor};
 /// What [`Graph::recompute`] decided.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Recomputed {
-    /// Tensors that are made again.
+    /// Tensors that are recomputed.
     pub tensors: usize,
-    /// Blocks that are run again.
+    /// Blocks that are checkpointed: only their inputs are kept.
     pub blocks: Vec<String>,
     /// Blocks that there are.
     pub of_blocks: usize,

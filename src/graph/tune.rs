@@ -19,8 +19,8 @@ pub use cache::{CACHE_VARIABLE, Cache};
 pub use measure::{Measured, Outcome, Trial, measure};
 
 use super::{Candidate, Choices, Graph, Io, Op, Target};
-use crate::gpu::shader::Fnv;
 use crate::gpu::{Gpu, GpuError};
+use crate::hash::Fnv;
 
 /// A graph, and how often it will be replayed.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +33,7 @@ pub struct Work<'a> {
 
 /// All nodes that one choice is made for.
 #[derive(Debug, Clone)]
-pub struct Kind {
+pub struct OpSignature {
     /// Of each of them.
     pub signature: String,
     /// Where in the model the first one stands.
@@ -48,7 +48,7 @@ pub struct Kind {
     pub runs: u64,
 }
 
-impl Kind {
+impl OpSignature {
     /// Its candidates on a device, the operator's guess first.
     pub fn candidates(&self, target: &Target) -> Vec<Candidate> {
         self.op.candidates(&self.io, target)
@@ -61,12 +61,12 @@ impl Kind {
 }
 
 /// The kinds of node in some graphs, those with the most operations in all first.
-pub fn kinds(work: &[Work]) -> Vec<Kind> {
-    let mut kinds: BTreeMap<String, Kind> = BTreeMap::new();
+pub fn signatures(work: &[Work]) -> Vec<OpSignature> {
+    let mut kinds: BTreeMap<String, OpSignature> = BTreeMap::new();
     for Work { graph, runs } in work {
         for node in graph.nodes().iter().filter(|n| n.op.alias().is_none()) {
             let signature = graph.signature(node);
-            let kind = kinds.entry(signature).or_insert_with_key(|signature| Kind {
+            let kind = kinds.entry(signature).or_insert_with_key(|signature| OpSignature {
                 signature: signature.clone(),
                 label: node.label.clone(),
                 op: node.op.clone(),
@@ -78,7 +78,7 @@ pub fn kinds(work: &[Work]) -> Vec<Kind> {
             kind.runs += runs;
         }
     }
-    let mut kinds: Vec<Kind> = kinds.into_values().collect();
+    let mut kinds: Vec<OpSignature> = kinds.into_values().collect();
     // Stable: kinds of equal work stay in the order of their signatures.
     kinds.sort_by_key(|kind| std::cmp::Reverse(kind.flops().saturating_mul(kind.runs)));
     kinds
@@ -86,11 +86,11 @@ pub fn kinds(work: &[Work]) -> Vec<Kind> {
 
 /// The first candidate, the operator's guess, for every kind of node in `work` that has more than one.
 pub fn defaults(target: &Target, work: &[Work]) -> Choices {
-    let several = |kind: Kind| {
+    let several = |kind: OpSignature| {
         let candidates = kind.candidates(target);
         (candidates.len() > 1).then(|| (kind.signature, candidates[0].name.clone()))
     };
-    Choices(kinds(work).into_iter().filter_map(several).collect())
+    Choices(signatures(work).into_iter().filter_map(several).collect())
 }
 
 /// What measuring may take.
@@ -140,14 +140,14 @@ pub fn tune(
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Tuned, GpuError> {
     let began = Instant::now();
-    let open: Vec<(Kind, Vec<Candidate>)> = kinds(work)
+    let open: Vec<(OpSignature, Vec<Candidate>)> = signatures(work)
         .into_iter()
         .map(|kind| (kind.candidates(target), kind))
         .filter(|(candidates, _)| candidates.len() > 1)
         .map(|(candidates, kind)| (kind, candidates))
         .collect();
     let mut tuned = Tuned { kinds: open.len(), ..Tuned::default() };
-    let mut purse = Purse::new(budget, open.iter().map(|(kind, _)| kind));
+    let mut time_budget = TimeBudget::new(budget, open.iter().map(|(kind, _)| kind));
     for (index, (kind, candidates)) in open.iter().enumerate() {
         progress(index, open.len());
         let print = fingerprint(candidates);
@@ -158,10 +158,10 @@ pub fn tune(
         }
         let mut chosen = candidates[0].name.clone();
         let mut complete = false;
-        if purse.left() > 0.0 {
-            let mut afford = |seconds| purse.afford(kind, seconds);
+        if time_budget.left() > 0.0 {
+            let mut afford = |seconds| time_budget.afford(kind, seconds);
             let measured = measure(gpu, kind, candidates, budget.bytes, &mut afford)?;
-            purse.spent += measured.spent;
+            time_budget.spent += measured.spent;
             if measured.compared() {
                 chosen.clone_from(&measured.trials[measured.chosen].name);
                 tuned.measured += 1;
@@ -182,7 +182,7 @@ pub fn tune(
 const MOST_SHARES: f64 = 10.0;
 
 /// What measuring has taken and may take.
-struct Purse {
+struct TimeBudget {
     budget: Budget,
     spent: f64,
     /// Operations of all kinds in the run, and of those whose first candidate was timed.
@@ -191,13 +191,13 @@ struct Purse {
     seconds: f64,
 }
 
-fn run_flops(kind: &Kind) -> f64 {
+fn run_flops(kind: &OpSignature) -> f64 {
     kind.flops() as f64 * kind.runs as f64
 }
 
-impl Purse {
-    fn new<'a>(budget: &Budget, kinds: impl Iterator<Item = &'a Kind>) -> Purse {
-        Purse { budget: *budget, spent: 0.0, flops: [kinds.map(run_flops).sum(), 0.0], seconds: 0.0 }
+impl TimeBudget {
+    fn new<'a>(budget: &Budget, kinds: impl Iterator<Item = &'a OpSignature>) -> TimeBudget {
+        TimeBudget { budget: *budget, spent: 0.0, flops: [kinds.map(run_flops).sum(), 0.0], seconds: 0.0 }
     }
 
     /// Seconds left. The estimate takes what was not timed to run at the rate of what was; before anything was timed, only the seconds
@@ -212,7 +212,7 @@ impl Purse {
     }
 
     /// Seconds for a kind whose first candidate takes `seconds`.
-    fn afford(&mut self, kind: &Kind, seconds: f64) -> f64 {
+    fn afford(&mut self, kind: &OpSignature, seconds: f64) -> f64 {
         let in_run = seconds * kind.runs as f64;
         self.seconds += in_run;
         self.flops[1] += run_flops(kind);

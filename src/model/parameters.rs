@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::Format;
 use crate::graph::{Graph, GraphError, Shape, Tensor};
+use crate::hash::Fnv;
 use crate::random::{Draw, Purpose};
 
 /// Where an entry lives: a buffer of a [`crate::graph::Store`] of this name. A method's own state has an arena of its own, so that
@@ -103,7 +104,8 @@ impl Entry {
     /// The first value under a seed, without padding. The stream is named by the entry's name alone (or that of the entry it is an average
     /// of), so a value does not depend on what else is in the model.
     fn first_value(&self, seed: u64) -> Vec<f32> {
-        let key = name_hash(self.average_of.as_ref().unwrap_or(&self.name));
+        let name = self.average_of.as_ref().unwrap_or(&self.name);
+        let key = Fnv::of(name.bytes());
         let mut draw = Draw::new(seed, Purpose::Parameters, (key >> 32) as u32, key as u32, 0);
         (0..self.shape.len())
             .map(|_| match self.init {
@@ -113,11 +115,6 @@ impl Entry {
             })
             .collect()
     }
-}
-
-/// FNV-1a: a fixed function, unlike the standard library's hashers, because seeds must mean the same in every build.
-fn name_hash(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Offsets are multiples of this many words, so that a binding may start at any of them.

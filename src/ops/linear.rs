@@ -1,13 +1,12 @@
 //! Linear layers and A·Bᵀ: convolutions of one tap over one row of pixels.
 
 use super::check::{Case, Fill};
-use super::conv2d_grad_weight::WeightGradient;
-use super::correlation::{self, Axis, Correlation};
-use super::tile::first;
+use super::conv::candidates;
+use super::conv::implicit_gemm::{ConvAxis, ImplicitGemm};
+use super::conv::tile::first;
+use super::conv::weight_gradient::WeightGradient;
 use crate::gpu::Kernel;
-use crate::graph::{
-    Array, Candidate, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid,
-};
+use crate::graph::{Array, Candidate, Gradients, Graph, Io, Lowered, Node, Op, Shape, Target, Tensor};
 
 /// x `[M, IN]`, w `[IN, OUT]`, (bias `[OUT]`) → y = x·w + bias `[M, OUT]`, as `torch.nn.functional.linear` with the
 /// weight transposed.
@@ -34,11 +33,11 @@ pub struct SumRows;
 pub struct MatmulTransposed;
 
 /// The rows of the first input as one row of pixels.
-fn pixels(io: &Io, transposed: bool, bias: bool) -> Correlation {
-    Correlation {
+fn pixels(io: &Io, transposed: bool, bias: bool) -> ImplicitGemm {
+    ImplicitGemm {
         images: 1,
-        y: Axis::forward(1, 1, 1, 0),
-        x: Axis::forward(io.inputs[0].dims()[0], 1, 1, 0),
+        y: ConvAxis::forward(1, 1, 1, 0),
+        x: ConvAxis::forward(io.inputs[0].dims()[0], 1, 1, 0),
         k4: io.inputs[0].stored_channels() / 4,
         n4: io.outputs[0].stored_channels() / 4,
         transposed,
@@ -61,7 +60,7 @@ fn multiply([m, k, n]: [usize; 3], a: impl Fn(usize, usize) -> f64, b: impl Fn(u
 fn two_matrices(inputs: &[Shape]) -> Result<(&Shape, &Shape), String> {
     match inputs {
         [a, b, ..] if a.dims().len() == 2 && b.dims().len() == 2 => Ok((a, b)),
-        _ => Err("two matrices are wanted".to_string()),
+        _ => Err("expected two matrices".to_string()),
     }
 }
 
@@ -80,22 +79,13 @@ impl Op for Linear {
             return Err(format!("rows of {} numbers meet a weight of {}", x.channels(), w.dims()[0]));
         }
         if self.bias && inputs.get(2).is_none_or(|b| b.dims() != [w.channels()]) {
-            return Err(format!("a bias of {} numbers is wanted", w.channels()));
+            return Err(format!("expected a bias of {} numbers", w.channels()));
         }
         let y = Shape::rows([x.dims()[0], w.channels()]);
         Ok(vec![y.with(x.precision())])
     }
 
-    fn gradient(
-        &self,
-        graph: &mut Graph,
-        node: &Node,
-        outputs: &[Option<Tensor>],
-        wanted: &[bool],
-    ) -> Result<Vec<Option<Tensor>>, GraphError> {
-        let Some(dy) = outputs[0] else {
-            return Ok(vec![None; wanted.len()]);
-        };
+    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, wanted: &[bool]) -> Gradients {
         let (x, w) = (node.inputs[0], node.inputs[1]);
         let mut gradients = vec![None; wanted.len()];
         if wanted[1] {
@@ -115,10 +105,7 @@ impl Op for Linear {
     }
 
     fn candidates(&self, io: &Io, target: &Target) -> Vec<Candidate> {
-        let mut slots = vec![Slot::input(0), Slot::input(1)];
-        slots.extend(self.bias.then(|| Slot::input(2)));
-        slots.push(Slot::output(0));
-        correlation::candidates(&[pixels(io, false, self.bias)], &slots, target)
+        candidates::implicit_gemm(&[pixels(io, false, self.bias)], &io.slots(), target)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -158,8 +145,7 @@ impl Op for LinearGradInput {
     }
 
     fn candidates(&self, io: &Io, target: &Target) -> Vec<Candidate> {
-        let slots = [Slot::input(0), Slot::input(1), Slot::output(0)];
-        correlation::candidates(&[pixels(io, true, false)], &slots, target)
+        candidates::implicit_gemm(&[pixels(io, true, false)], &io.slots(), target)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -185,7 +171,7 @@ impl Op for LinearGradWeight {
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let (x, dy) = two_matrices(inputs)?;
         if x.precision() != dy.precision() {
-            return Err("two matrices of one precision are wanted".to_string());
+            return Err("expected two matrices of one precision".to_string());
         }
         Ok(vec![Shape::weight([x.channels(), dy.channels()])])
     }
@@ -209,7 +195,7 @@ impl Op for LinearGradWeight {
             oc4: io.inputs[1].stored_channels() / 4,
             f16: io.inputs[0].is_f16(),
         };
-        gradient.candidates(target)
+        candidates::weight_gradient(&gradient, target)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -242,7 +228,7 @@ impl Op for SumRows {
             .with("F16", io.inputs[0].is_f16())
             .with("ROWS", io.inputs[0].row_count())
             .with("C4", c4);
-        Lowered::one(Launch::new(kernel, [Slot::input(0), Slot::output(0)], grid(c4.div_ceil(64))))
+        Lowered::of(io, kernel, c4.div_ceil(64))
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -264,7 +250,7 @@ impl Op for MatmulTransposed {
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let (a, b) = two_matrices(inputs)?;
         if a.channels() != b.channels() || b.layout() != crate::graph::Layout::Weight {
-            return Err("rows of one length are wanted, the second stored as a weight".to_string());
+            return Err("expected rows of one length, the second stored as a weight".to_string());
         }
         Ok(vec![Shape::rows([a.dims()[0], b.dims()[0]])])
     }

@@ -3,8 +3,9 @@
 //! Both views of a batch go through the network together, view 1 in the first half of the rows and view 2 in the second.
 
 use super::check::{Case, Fill};
+use super::expect;
 use crate::gpu::Kernel;
-use crate::graph::{Array, Graph, GraphError, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid};
+use crate::graph::{Array, Gradients, Graph, Io, Lowered, Node, Op, Shape, Target, Tensor};
 
 /// `[2N, ..]` → `[2N, ..]`: the two halves of the rows change places, so that row i of view 1 meets row i of view 2.
 #[derive(Debug, Clone)]
@@ -23,28 +24,16 @@ impl Op for SwapViews {
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {
             [x] if x.dims().len() >= 2 && x.dims()[0] % 2 == 0 => Ok(vec![x.clone()]),
-            _ => Err("one tensor [2N, ..] is wanted".to_string()),
+            _ => Err("expected one tensor [2N, ..]".to_string()),
         }
     }
 
-    fn gradient(
-        &self,
-        graph: &mut Graph,
-        _node: &Node,
-        outputs: &[Option<Tensor>],
-        _wanted: &[bool],
-    ) -> Result<Vec<Option<Tensor>>, GraphError> {
-        let Some(dy) = outputs[0] else {
-            return Ok(vec![None]);
-        };
+    fn gradient(&self, graph: &mut Graph, _node: &Node, dy: Tensor, _wanted: &[bool]) -> Gradients {
         Ok(vec![Some(graph.add_one(SwapViews, &[dy])?)])
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
-        let vectors = io.outputs[0].vectors();
-        let kernel = Kernel::new("swap_views").with("HALF", vectors / 2).with("VECTORS", vectors);
-        let slots = [Slot::input(0), Slot::output(0)];
-        Lowered::one(Launch::new(kernel, slots, grid(vectors.div_ceil(64))))
+        Lowered::per_vector(io, Kernel::new("swap_views").with("HALF", io.outputs[0].vectors() / 2))
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -61,10 +50,7 @@ impl Op for StopGradient {
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        match inputs {
-            [x] => Ok(vec![x.clone()]),
-            _ => Err("one tensor is wanted".to_string()),
-        }
+        Ok(vec![expect::one(inputs)?.clone()])
     }
 
     fn stops_gradient(&self) -> bool {

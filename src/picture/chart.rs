@@ -16,6 +16,7 @@ mod sheet;
 mod style;
 
 use super::text;
+use crate::format;
 use axis::Axis;
 use frame::Frame;
 
@@ -109,12 +110,12 @@ impl Chart {
         let end = |line: &Line| {
             let [x, y] = curve::last(&line.main())?;
             let digits = if y.abs() < 1.0 { 3 } else { 1 };
-            let (y, unit) = (text::number(y, digits), self.unit);
-            Some(format!("{} ends at {y}{unit} after {} {}", line.label, text::number(x, 1), self.x))
+            let (y, unit) = (format::number(y, digits), self.unit);
+            Some(format!("{} ends at {y}{unit} after {} {}", line.label, format::number(x, 1), self.x))
         };
         let ends: Vec<String> = self.lines.iter().filter_map(end).collect();
         let references = self.references.iter();
-        let references = references.map(|r| format!("{}: {}{}", r.label, text::number(r.y, 3), self.unit));
+        let references = references.map(|r| format!("{}: {}{}", r.label, format::number(r.y, 3), self.unit));
         let all: Vec<String> = ends.into_iter().chain(references).collect();
         match all.is_empty() {
             true => "no numbers yet".to_owned(),
@@ -143,7 +144,7 @@ impl Chart {
             true => Axis::exact(0.0, 1.06 * values.fold(0.0, f64::max), TICKS),
             false => Axis::around(values, TICKS),
         };
-        let frame = Frame::new(x_axis, y_axis, self);
+        let frame = Frame::new(x_axis, y_axis, self, names::width(self));
         let mut out = frame.axes(self);
         for reference in &self.references {
             out += &frame.reference(reference);

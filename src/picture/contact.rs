@@ -4,6 +4,7 @@ use image::RgbImage;
 
 use super::page::{self, Anchor, Page, SCALE, Style};
 use super::{PictureError, raster, text};
+use crate::format;
 
 /// A class, or a row of images without one.
 #[derive(Clone, Debug)]
@@ -59,7 +60,7 @@ impl ContactSheet {
             .fold(0.0, f64::max)
             .min(NAMES);
         let count_width =
-            rows.iter().filter(named).map(|row| text::width(&text::count(row.count), page::BODY)).fold(0.0, f64::max);
+            rows.iter().filter(named).map(|row| text::width(&format::count(row.count), page::BODY)).fold(0.0, f64::max);
         // Without names the images begin at the margin.
         let (count_right, images) = if rows.iter().any(|row| row.class.is_some()) {
             let right = page::MARGIN + name_width + NAME_GAP + count_width;
@@ -79,7 +80,7 @@ impl ContactSheet {
                 let style = Style::new(page::BODY, page::INK).strong();
                 page.text(page::MARGIN, baseline, style, Anchor::Start, &name);
                 let style = Style::new(page::BODY, page::MUTED);
-                let count = text::count(row.count);
+                let count = format::count(row.count);
                 page.text(count_right, baseline, style, Anchor::End, &count);
             }
             for (column, image) in row.images.iter().take(Self::COLUMNS).enumerate() {
@@ -90,7 +91,7 @@ impl ContactSheet {
         }
         page.y += 22.0 - GAP;
         let hidden = self.rows.len() - rows.len();
-        let more = format!("{} more rows are not shown.", text::count(hidden));
+        let more = format!("{} more rows are not shown.", format::count(hidden));
         let mut notes = Vec::new();
         if hidden > 0 {
             notes.push(more.as_str());

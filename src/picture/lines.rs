@@ -1,7 +1,7 @@
 //! What was drawn for a view, in words and numbers.
 
-use super::text;
 use crate::augment::{Jitter, JitterOp, ViewDraws};
+use crate::format;
 
 /// How many [`lines`] there are.
 pub const LINES: usize = 11;
@@ -31,11 +31,11 @@ pub fn lines(draws: &ViewDraws, size: [u32; 2]) -> [Line; LINES] {
     let crop = format!("{} × {}", draws.width, draws.height);
     let place = format!("{}, {}", draws.left, draws.top);
     let [first, second, third, fourth] = color_lines(draws.jitter);
-    let sigma = draws.blur_sigma.map(|sigma| format!("σ {}", text::number(sigma.into(), 2)));
+    let sigma = draws.blur_sigma.map(|sigma| format!("σ {}", format::number(sigma.into(), 2)));
     [
         line("crop", Some(crop), " px"),
         line("left, top", Some(place), " px"),
-        line("area", Some(text::number(part, 1)), " %"),
+        line("area", Some(format::number(part, 1)), " %"),
         line("flip", yes(draws.flip), ""),
         first,
         second,
@@ -58,7 +58,7 @@ fn color_lines(jitter: Option<Jitter>) -> [Line; 4] {
     };
     let jitter = jitter.unwrap_or(NONE);
     let factor = |name, value: f32| {
-        let text = || format!("× {}", text::number(value.into(), 2));
+        let text = || format!("× {}", format::number(value.into(), 2));
         Line { name, value: (value != 1.0).then(text), unit: "" }
     };
     jitter.order.map(|op| match op {
@@ -72,5 +72,5 @@ fn color_lines(jitter: Option<Jitter>) -> [Line; 4] {
 /// A shift of the hue in degrees of the colour circle, with its sign.
 fn degrees(hue: f32) -> String {
     let plus = if hue > 0.0 { "+" } else { "" };
-    format!("{plus}{}", text::number(f64::from(hue) * 360.0, 1))
+    format!("{plus}{}", format::number(f64::from(hue) * 360.0, 1))
 }

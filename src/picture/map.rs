@@ -2,6 +2,7 @@
 
 use super::page::{self, Anchor, Page, Style};
 use super::text;
+use crate::format;
 
 /// A map.
 #[derive(Clone, Debug)]
@@ -64,7 +65,7 @@ impl FeatureSheet {
             self.entry(&mut page, [x, y], line, (place, class), &colors);
         }
         page.y += SIDE + 22.0;
-        let more = format!("{} more classes are not listed.", text::count(present.len() - listed));
+        let more = format!("{} more classes are not listed.", format::count(present.len() - listed));
         let mut notes: Vec<&str> = self.notes.iter().map(String::as_str).collect();
         if present.len() > listed {
             notes.push(&more);

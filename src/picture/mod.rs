@@ -13,7 +13,6 @@ mod map;
 mod page;
 mod raster;
 mod samples;
-mod seen;
 mod text;
 mod views;
 mod write;
@@ -21,6 +20,7 @@ mod write;
 use std::io;
 use std::path::PathBuf;
 
+use crate::error::Classified;
 use thiserror::Error;
 
 pub use chart::{Chart, ChartSheet, Curve, LOOKS, Line, Reference, mark, styles};
@@ -29,7 +29,7 @@ pub use icon::icon;
 pub use lines::drawn;
 pub use map::FeatureSheet;
 pub use raster::{reduced, rgb};
-pub use text::{count, duration, escape, number};
+pub use text::escape;
 pub use views::{View, ViewRow, ViewSheet};
 pub use write::{check_name, write};
 
@@ -71,6 +71,12 @@ pub enum PictureError {
     /// An SVG that cannot be drawn.
     #[error("the picture cannot be drawn: {0}; report this as a bug")]
     Draw(#[from] resvg::usvg::Error),
+}
+
+impl Classified for PictureError {
+    fn is_usage(&self) -> bool {
+        matches!(self, Self::Kind { .. })
+    }
 }
 
 #[cfg(test)]

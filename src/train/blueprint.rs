@@ -11,10 +11,10 @@ use crate::augment::{Feed, ViewGroup};
 use crate::config::{Config, Precision};
 use crate::data::{Dataset, Images, steps_per_epoch};
 use crate::eval::{self, KnnPlan};
-use crate::gpu::shader::Fnv;
 use crate::gpu::{Gpu, Plan};
 use crate::graph::tune::{self, Budget, Cache, Tuned, Work};
 use crate::graph::{Choices, Graph, GraphError, Memory, Recomputed, Target, Tensor, refuse_above};
+use crate::hash::Fnv;
 use crate::method::{self, Step};
 use crate::model::{Arena, Parameters};
 

@@ -6,6 +6,7 @@ use super::checkpoint::CheckpointError;
 use crate::augment::PreviewError;
 use crate::config::ConfigError;
 use crate::data::DataError;
+use crate::error::Classified;
 use crate::eval::EvalError;
 use crate::gpu::GpuError;
 use crate::graph::GraphError;
@@ -78,6 +79,18 @@ pub enum TrainError {
     Folder(#[from] FolderError),
 }
 
+impl Classified for TrainError {
+    fn is_usage(&self) -> bool {
+        match self {
+            Self::Config(error) => error.is_usage(),
+            Self::Data(error) => error.is_usage(),
+            Self::Gpu(error) => error.is_usage(),
+            Self::Folder(error) => error.is_usage(),
+            _ => false,
+        }
+    }
+}
+
 impl TrainError {
     /// Whether the device, and not the run, is at fault: the same run can be tried again, from its last checkpoint.
     pub fn is_lost_device(&self) -> bool {
@@ -143,6 +156,12 @@ pub enum FolderError {
         /// The system's words.
         reason: std::io::Error,
     },
+}
+
+impl Classified for FolderError {
+    fn is_usage(&self) -> bool {
+        matches!(self, Self::Exists { .. } | Self::NotEmpty { .. } | Self::NoRun { .. })
+    }
 }
 
 #[cfg(test)]

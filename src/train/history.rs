@@ -56,6 +56,13 @@ pub struct StartLine {
     pub steps: u64,
 }
 
+impl StartLine {
+    /// Steps an epoch, at least 1; those of the whole run over its epochs.
+    pub fn steps_per_epoch(&self) -> f64 {
+        (self.steps as f64 / self.epochs.max(1) as f64).max(1.0)
+    }
+}
+
 /// A line `step`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct StepLine {
@@ -217,9 +224,9 @@ impl History {
         self.done.is_some() || self.failed.is_some()
     }
 
-    /// Steps an epoch, at least 1; those of the whole run over its epochs.
+    /// Steps an epoch; 1 before the run has begun.
     pub fn steps_per_epoch(&self) -> f64 {
-        self.start.as_ref().map_or(1.0, |start| start.steps as f64 / start.epochs.max(1) as f64).max(1.0)
+        self.start.as_ref().map_or(1.0, StartLine::steps_per_epoch)
     }
 
     /// The last epoch's line after training began; `None` before.

@@ -7,7 +7,8 @@ use super::checkpoint::Checkpoint;
 use super::{
     Blueprint, Command, Event, FolderError, Kernels, MetricsFile, Outcome, RunFolder, Start, TrainError, Trainer,
 };
-use crate::picture::{self, ViewSheet};
+use crate::picture;
+use crate::view_sheet::view_sheet;
 
 /// Images of the sheet that a run leaves.
 const SHEET: usize = 8;
@@ -92,7 +93,7 @@ fn begin(blueprint: Blueprint, folder: &RunFolder) -> Result<(Trainer, MetricsFi
     kernels.write(&folder.kernels())?;
     let (gpu, config, data) = (&blueprint.gpu, &blueprint.config, &blueprint.data);
     let count = SHEET.min(config.optim.batch_size);
-    let sheet = ViewSheet::of(gpu, config, data, 0, count)?.svg()?;
+    let sheet = view_sheet(gpu, config, data, 0, count)?.svg()?;
     picture::write(&sheet, &folder.views())?;
     let trainer = Trainer::new(blueprint, Some(&folder.checkpoints()))?;
     Ok((trainer, MetricsFile::create(&folder.metrics())?))

@@ -147,11 +147,10 @@ impl Setup {
     /// The gradients of those inputs of the last node that were given, where `dy` is that of its first output.
     pub fn backward(&mut self, dy: Array) -> Vec<Tensor> {
         let node = self.graph.nodes().last().expect("a node").clone();
-        let mut outputs = vec![None; node.outputs.len()];
-        outputs[0] = Some(self.rows(dy));
+        let dy = self.rows(dy);
         let given: Vec<Tensor> = self.given.iter().map(|(tensor, _)| *tensor).collect();
         let wanted = vec![true; node.inputs.len()];
-        let gradients = node.op.gradient(&mut self.graph, &node, &outputs, &wanted).expect("a gradient rule");
+        let gradients = node.op.gradient(&mut self.graph, &node, dy, &wanted).expect("a gradient rule");
         gradients
             .into_iter()
             .zip(&node.inputs)

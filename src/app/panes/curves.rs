@@ -1,15 +1,15 @@
-//! Loss, output std, effective rank, kNN, learning rate and speed of the runs on the desk, over each other.
+//! Loss, output std, effective rank, kNN, learning rate and speed of the open runs, over each other.
 
 use egui::{RichText, Ui};
 
-use super::chart::{self, Looks};
-use crate::app::desk::Desk;
-use crate::app::pane::Pane;
-use crate::app::record::Curve;
-use crate::app::theme;
+use crate::app::panes::pane::Pane;
+use crate::app::state::AppState;
+use crate::app::state::record::Curve;
+use crate::app::widgets::chart::{self, Looks};
+use crate::app::widgets::theme;
 
 /// The pane.
-pub(super) struct Curves {
+pub(in crate::app) struct Curves {
     looks: Looks,
     /// Slider of the smoothing.
     smoothing: f64,
@@ -28,13 +28,13 @@ impl Pane for Curves {
         "Curves"
     }
 
-    fn ui(&mut self, ui: &mut Ui, desk: &mut Desk) {
-        if desk.shown.is_empty() {
+    fn ui(&mut self, ui: &mut Ui, state: &mut AppState) {
+        if state.shown.is_empty() {
             super::no_run(ui);
             return;
         }
         self.controls(ui);
-        legend(ui, desk);
+        legend(ui, state);
         let space = ui.available_size();
         let columns = if space.x > 900.0 { 3 } else { 2 };
         let rows = Curve::ALL.len().div_ceil(columns);
@@ -48,7 +48,7 @@ impl Pane for Curves {
                 ui.horizontal_top(|ui| {
                     for &curve in row {
                         let size = egui::vec2(width, height);
-                        chart::ui(ui, curve, &desk.shown, desk.focus, self.looks, size, fit);
+                        chart::ui(ui, curve, &state.shown, state.focus, self.looks, size, fit);
                     }
                 });
             }
@@ -88,10 +88,10 @@ impl Curves {
 }
 
 /// Which line is which run; a click hides one.
-fn legend(ui: &mut Ui, desk: &mut Desk) {
+fn legend(ui: &mut Ui, state: &mut AppState) {
     ui.horizontal_wrapped(|ui| {
-        let focus = desk.focus;
-        for (place, run) in desk.shown.iter_mut().enumerate() {
+        let focus = state.focus;
+        for (place, run) in state.shown.iter_mut().enumerate() {
             let color = theme::run(run.color);
             let (swatch, _) = ui.allocate_exact_size(egui::vec2(16.0, 16.0), egui::Sense::hover());
             let line = egui::Rect::from_center_size(swatch.center(), egui::vec2(16.0, 3.0));

@@ -3,12 +3,12 @@
 use egui::{Color32, ColorImage, RichText, TextureHandle, TextureOptions, Ui};
 use egui_plot::{HLine, Line, LineStyle, Plot, PlotPoints};
 
-use crate::app::axis::{Axis, round};
-use crate::app::desk::{Desk, Shown};
-use crate::app::notices::Grade;
-use crate::app::pane::Pane;
-use crate::app::record::{Curve, Record};
-use crate::app::theme;
+use crate::app::panes::pane::Pane;
+use crate::app::state::notices::Grade;
+use crate::app::state::record::{Curve, Record};
+use crate::app::state::{AppState, Shown};
+use crate::app::widgets::axis::{Axis, round};
+use crate::app::widgets::theme;
 
 /// Channels above which neighbours share a row of the strip: screens have no more.
 const ROWS: usize = 1024;
@@ -24,7 +24,7 @@ struct Strip {
 
 /// The pane.
 #[derive(Default)]
-pub(super) struct Deviation {
+pub(in crate::app) struct Deviation {
     strip: Option<Strip>,
     sorted: bool,
 }
@@ -34,8 +34,8 @@ impl Pane for Deviation {
         "Output std"
     }
 
-    fn ui(&mut self, ui: &mut Ui, desk: &mut Desk) {
-        let Some(run) = desk.front() else {
+    fn ui(&mut self, ui: &mut Ui, state: &mut AppState) {
+        let Some(run) = state.front() else {
             super::no_run(ui);
             return;
         };

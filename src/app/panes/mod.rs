@@ -1,27 +1,24 @@
 //! The panes, one a file.
 
-mod chart;
 mod curves;
 mod deviation;
 mod neighbours;
-mod sliders;
+pub(in crate::app) mod pane;
 mod start;
-mod texture;
-mod view_row;
 mod views;
 
-use super::pane::Pane;
-use super::shelf::Shelf;
-use super::worker::Wake;
+use crate::app::workers::resource_cache::ResourceCache;
+use crate::app::workers::worker::Wake;
+use pane::Pane;
 
 /// All panes, in the order of their tabs.
-pub(super) fn all(shelf: &Shelf, wake: &Wake) -> Vec<Box<dyn Pane>> {
+pub(in crate::app) fn all(resources: &ResourceCache, wake: &Wake) -> Vec<Box<dyn Pane>> {
     vec![
         Box::new(start::Start::default()),
         Box::new(curves::Curves::default()),
         Box::new(deviation::Deviation::default()),
-        Box::new(views::Views::new(shelf.clone(), wake.clone())),
-        Box::new(neighbours::Neighbours::new(shelf.clone(), wake.clone())),
+        Box::new(views::Views::new(resources.clone(), wake.clone())),
+        Box::new(neighbours::Neighbours::new(resources.clone(), wake.clone())),
     ]
 }
 

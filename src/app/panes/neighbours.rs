@@ -2,14 +2,14 @@
 
 use egui::{Color32, RichText, ScrollArea, Sense, Stroke, TextureHandle, Ui, Vec2};
 
-use super::texture::texture;
-use crate::app::desk::Desk;
-use crate::app::neighbourhood::{self, Answer, Neighbourhood, Question, Shown};
-use crate::app::notices::Grade;
-use crate::app::pane::Pane;
-use crate::app::shelf::Shelf;
-use crate::app::theme;
-use crate::app::worker::{Wake, Worker};
+use crate::app::panes::pane::Pane;
+use crate::app::state::AppState;
+use crate::app::state::notices::Grade;
+use crate::app::widgets::texture::texture;
+use crate::app::widgets::theme;
+use crate::app::workers::neighbourhood::{self, Answer, Neighbourhood, Question, Shown};
+use crate::app::workers::resource_cache::ResourceCache;
+use crate::app::workers::worker::{Wake, Worker};
 
 /// Neighbours that are shown.
 const COUNT: usize = 24;
@@ -34,7 +34,7 @@ struct Scene {
 }
 
 /// The pane.
-pub(super) struct Neighbours {
+pub(in crate::app) struct Neighbours {
     worker: Worker<Question, Answer>,
     asked: Option<Question>,
     scene: Option<Scene>,
@@ -43,8 +43,8 @@ pub(super) struct Neighbours {
 }
 
 impl Neighbours {
-    pub fn new(shelf: Shelf, wake: Wake) -> Neighbours {
-        Neighbours { worker: neighbourhood::worker(shelf, wake), asked: None, scene: None, problem: None, test: 0 }
+    pub fn new(resources: ResourceCache, wake: Wake) -> Neighbours {
+        Neighbours { worker: neighbourhood::worker(resources, wake), asked: None, scene: None, problem: None, test: 0 }
     }
 }
 
@@ -53,7 +53,7 @@ impl Pane for Neighbours {
         "Neighbours"
     }
 
-    fn ui(&mut self, ui: &mut Ui, desk: &mut Desk) {
+    fn ui(&mut self, ui: &mut Ui, state: &mut AppState) {
         match self.worker.poll() {
             Some((question, Ok(found))) => {
                 self.problem = None;
@@ -62,7 +62,7 @@ impl Pane for Neighbours {
             Some((_, Err(problem))) => self.problem = Some(problem),
             None => {}
         }
-        let Some(run) = desk.front() else {
+        let Some(run) = state.front() else {
             super::no_run(ui);
             return;
         };
@@ -77,7 +77,7 @@ impl Pane for Neighbours {
                     written,
                     test: self.test,
                     count: COUNT,
-                    device: desk.draft.device.clone(),
+                    device: state.editor.device.clone(),
                 };
                 self.ask(question);
                 self.show(ui);

@@ -2,20 +2,20 @@
 
 use egui::{ComboBox, RichText, ScrollArea, TextEdit, Ui};
 
-use crate::app::desk::{Desk, Wish};
-use crate::app::estimate::Estimate;
-use crate::app::notices::Grade;
-use crate::app::pane::Pane;
-use crate::app::{form, theme};
+use crate::app::panes::pane::Pane;
+use crate::app::state::notices::Grade;
+use crate::app::state::{AppState, Wish};
+use crate::app::widgets::{form, theme};
+use crate::app::workers::estimate::Estimate;
 use crate::config::Config;
-use crate::picture;
+use crate::format;
 
 /// Width of the left half.
 const LEFT: f32 = 344.0;
 
 /// The pane.
 #[derive(Default)]
-pub(super) struct Start {
+pub(in crate::app) struct Start {
     /// What is typed into the field of the data, until it is left.
     typed: Option<String>,
 }
@@ -25,28 +25,28 @@ impl Pane for Start {
         "Start"
     }
 
-    fn ui(&mut self, ui: &mut Ui, desk: &mut Desk) {
+    fn ui(&mut self, ui: &mut Ui, state: &mut AppState) {
         egui::Panel::left("what to train").exact_size(LEFT).resizable(false).show_separator_line(false).show(
             ui,
             |ui| {
                 ScrollArea::vertical().id_salt("what").show(ui, |ui| {
-                    self.data(ui, desk);
+                    self.data(ui, state);
                     ui.add_space(10.0);
-                    preset(ui, desk);
+                    preset(ui, state);
                     ui.add_space(10.0);
-                    device(ui, desk);
+                    device(ui, state);
                     ui.add_space(14.0);
-                    estimate(ui, desk);
+                    estimate(ui, state);
                     ui.add_space(10.0);
-                    start(ui, desk);
+                    start(ui, state);
                 });
             },
         );
         egui::CentralPanel::default().show(ui, |ui| {
             ScrollArea::vertical().id_salt("form").auto_shrink(false).show(ui, |ui| {
-                let blamed = desk.obstacle.clone();
+                let blamed = state.obstacle.clone();
                 let blamed = blamed.as_ref().and_then(|o| Some((o.key.as_deref()?, o.text.as_str())));
-                form::ui(ui, &mut desk.draft, blamed);
+                form::ui(ui, &mut state.editor, blamed);
             });
         });
     }
@@ -56,8 +56,8 @@ fn heading(ui: &mut Ui, text: &str) -> egui::Response {
     ui.label(RichText::new(text).strong().size(15.0))
 }
 
-fn problem(ui: &mut Ui, desk: &Desk, key: &str) {
-    if let Some(obstacle) = &desk.obstacle
+fn problem(ui: &mut Ui, state: &AppState, key: &str) {
+    if let Some(obstacle) = &state.obstacle
         && obstacle.key.as_deref() == Some(key)
     {
         let color = theme::grade(ui, Grade::Error);
@@ -66,9 +66,9 @@ fn problem(ui: &mut Ui, desk: &Desk, key: &str) {
 }
 
 impl Start {
-    fn data(&mut self, ui: &mut Ui, desk: &mut Desk) {
+    fn data(&mut self, ui: &mut Ui, state: &mut AppState) {
         let label = heading(ui, "Images");
-        let current = desk.draft.config().data.source.clone();
+        let current = state.editor.config().data.source.clone();
         let mut text = self.typed.clone().unwrap_or_else(|| current.clone());
         let field =
             TextEdit::singleline(&mut text).hint_text("demo, a folder, or KIND:PATH").desired_width(f32::INFINITY);
@@ -81,28 +81,28 @@ impl Start {
             && let Some(typed) = self.typed.take()
             && typed.trim() != current
         {
-            desk.wish(Wish::Take(typed.trim().to_owned()));
+            state.wish(Wish::Take(typed.trim().to_owned()));
         }
         ui.horizontal(|ui| {
             if ui.button("Choose a folder…").on_hover_text("Ctrl+O").clicked() {
-                desk.wish(Wish::AskFolder);
+                state.wish(Wish::AskFolder);
             }
             if ui.button("Built-in images").clicked() {
-                desk.wish(Wish::Take("demo".to_owned()));
+                state.wish(Wish::Take("demo".to_owned()));
             }
-            if !desk.kept.recent.is_empty() {
+            if !state.settings.recent.is_empty() {
                 ui.menu_button("Recent", |ui| {
-                    for source in desk.kept.recent.clone() {
+                    for source in state.settings.recent.clone() {
                         if ui.button(&source).clicked() {
-                            desk.wish(Wish::Take(source));
+                            state.wish(Wish::Take(source));
                             ui.close();
                         }
                     }
                 });
             }
         });
-        problem(ui, desk, "data.source");
-        match &desk.estimate {
+        problem(ui, state, "data.source");
+        match &state.estimate {
             Some(estimate) => {
                 for remark in &estimate.remarks {
                     let color = theme::grade(ui, Grade::Warning);
@@ -115,9 +115,9 @@ impl Start {
     }
 }
 
-fn preset(ui: &mut Ui, desk: &mut Desk) {
+fn preset(ui: &mut Ui, state: &mut AppState) {
     let label = heading(ui, "Preset");
-    let before = desk.draft.preset().to_owned();
+    let before = state.editor.preset().to_owned();
     let mut chosen = before.clone();
     ui.horizontal(|ui| {
         ComboBox::from_id_salt("preset")
@@ -130,20 +130,20 @@ fn preset(ui: &mut Ui, desk: &mut Desk) {
             })
             .response
             .labelled_by(label.id);
-        if let Some(run) = desk.front() {
+        if let Some(run) = state.front() {
             let hint = "Another run like the one in front, to change some of it";
             let (name, config) = (run.name.clone(), run.record.config.clone());
             let button = egui::Button::new(format!("As {name}")).truncate();
             if ui.add(button).on_hover_text(hint).clicked() {
-                desk.draft.take(&config);
+                state.editor.take(&config);
             }
         }
-        if desk.draft.differences() > 0 && ui.button("Reset all").clicked() {
+        if state.editor.differences() > 0 && ui.button("Reset all").clicked() {
             chosen.clear();
         }
     });
-    let text = match desk.draft.differences() {
-        0 if desk.draft.follows_data() => "Fits the data.".to_owned(),
+    let text = match state.editor.differences() {
+        0 if state.editor.follows_data() => "Fits the data.".to_owned(),
         0 => "As the preset has it.".to_owned(),
         1 => "1 setting changed.".to_owned(),
         n => format!("{n} settings changed."),
@@ -154,39 +154,39 @@ fn preset(ui: &mut Ui, desk: &mut Desk) {
         false => (chosen.clone(), true),
     };
     if chosen != before
-        && let Err(error) = desk.draft.take_preset(&name, by_user)
+        && let Err(error) = state.editor.take_preset(&name, by_user)
     {
-        desk.notices.say(Grade::Error, error.to_string(), "");
+        state.notices.say(Grade::Error, error.to_string(), "");
     }
 }
 
-fn device(ui: &mut Ui, desk: &mut Desk) {
+fn device(ui: &mut Ui, state: &mut AppState) {
     const BEST: &str = "the best one";
     let label = heading(ui, "Device");
-    let mut chosen = desk.draft.device.clone();
+    let mut chosen = state.editor.device.clone();
     ComboBox::from_id_salt("device")
         .width(LEFT - 30.0)
         .selected_text(chosen.as_deref().unwrap_or(BEST))
         .show_ui(ui, |ui| {
             ui.selectable_value(&mut chosen, None, BEST);
-            for name in &desk.devices {
+            for name in &state.devices {
                 ui.selectable_value(&mut chosen, Some(name.clone()), name);
             }
         })
         .response
         .labelled_by(label.id);
-    if chosen != desk.draft.device {
-        desk.draft.device.clone_from(&chosen);
-        desk.kept.device = chosen;
+    if chosen != state.editor.device {
+        state.editor.device.clone_from(&chosen);
+        state.settings.device = chosen;
     }
-    problem(ui, desk, "device");
+    problem(ui, state, "device");
 }
 
-fn estimate(ui: &mut Ui, desk: &mut Desk) {
+fn estimate(ui: &mut Ui, state: &mut AppState) {
     heading(ui, "What it takes");
-    let Some(estimate) = desk.estimate.clone() else {
+    let Some(estimate) = state.estimate.clone() else {
         let color = theme::grade(ui, Grade::Error);
-        match &desk.obstacle {
+        match &state.obstacle {
             // Its field may be scrolled away.
             Some(obstacle) => match obstacle.key.as_deref() {
                 None => ui.label(RichText::new(&obstacle.text).color(color)),
@@ -210,20 +210,20 @@ fn estimate(ui: &mut Ui, desk: &mut Desk) {
         };
         row("On", estimate.adapter.clone());
         row("Memory", memory(&estimate));
-        row("Parameters", picture::count(estimate.parameters));
-        let steps = picture::count(estimate.steps as usize);
+        row("Parameters", format::count(estimate.parameters));
+        let steps = format::count(estimate.steps as usize);
         row("Steps", format!("{steps} of {} images, in {} epochs", estimate.batch, estimate.epochs));
-        row("Time", time(&estimate, desk.measuring));
+        row("Time", time(&estimate, state.measuring));
         if let Some(seconds) = estimate.seconds {
             let rate = estimate.batch as f64 / seconds.max(1e-9);
             row("Speed", format!("{rate:.0} images a second"));
         }
     });
-    ui.add_enabled_ui(!desk.measuring && !desk.is_training(), |ui| {
+    ui.add_enabled_ui(!state.measuring && !state.is_training(), |ui| {
         let button = ui.button("Measure the time…");
         let hint = "Trains a few steps that leave nothing; chooses the fastest kernels first";
         if button.on_hover_text(hint).clicked() {
-            desk.wish(Wish::Measure);
+            state.wish(Wish::Measure);
         }
     });
 }
@@ -243,25 +243,25 @@ fn time(estimate: &Estimate, measuring: bool) -> String {
         (_, true) => "measuring…".to_owned(),
         (None, false) => "not measured yet".to_owned(),
         (Some(seconds), false) => {
-            let whole = picture::duration(seconds * estimate.steps as f64);
+            let whole = format::duration(seconds * estimate.steps as f64);
             format!("about {whole}, without kNN")
         }
     }
 }
 
-fn start(ui: &mut Ui, desk: &mut Desk) {
-    let problems = desk.draft.problems();
-    let clear = problems.is_empty() && desk.obstacle.is_none();
-    let free = !desk.is_training();
+fn start(ui: &mut Ui, state: &mut AppState) {
+    let problems = state.editor.problems();
+    let clear = problems.is_empty() && state.obstacle.is_none();
+    let free = !state.is_training();
     ui.add_enabled_ui(clear && free, |ui| {
         let text = RichText::new("Start training").size(16.0).strong();
         let button = egui::Button::new(text).fill(ui.visuals().selection.bg_fill);
         let size = egui::vec2(LEFT - 30.0, 38.0);
         if ui.add_sized(size, button).on_hover_text("Ctrl+Enter").clicked() {
-            desk.wish(Wish::Start);
+            state.wish(Wish::Start);
         }
     });
-    let place = desk.kept.runs.display();
+    let place = state.settings.runs.display();
     match (free, problems.first()) {
         (false, _) => ui.label(RichText::new("A training is under way.").weak()),
         (true, Some((key, problem))) => {

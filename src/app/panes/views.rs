@@ -3,15 +3,15 @@
 
 use egui::{RichText, ScrollArea, Ui};
 
-use super::sliders;
-use super::view_row::{Row, on_screen, original, view};
-use crate::app::desk::Desk;
-use crate::app::looking::{self, Answer, Question, Sight};
-use crate::app::notices::Grade;
-use crate::app::pane::Pane;
-use crate::app::shelf::Shelf;
-use crate::app::theme;
-use crate::app::worker::{Wake, Worker};
+use crate::app::panes::pane::Pane;
+use crate::app::state::AppState;
+use crate::app::state::notices::Grade;
+use crate::app::widgets::sliders;
+use crate::app::widgets::theme;
+use crate::app::widgets::view_row::{Row, on_screen, original, view};
+use crate::app::workers::resource_cache::ResourceCache;
+use crate::app::workers::view_preview::{self, Answer, Question, Sight};
+use crate::app::workers::worker::{Wake, Worker};
 use crate::config::{AugmentConfig, Config};
 
 /// Images of a batch that are shown at least.
@@ -28,7 +28,7 @@ const PICTURES: usize = 3;
 const RIGHT: f32 = 316.0;
 
 /// The pane.
-pub(super) struct Views {
+pub(in crate::app) struct Views {
     worker: Worker<Question, Answer>,
     /// What was asked last.
     asked: Option<Question>,
@@ -53,9 +53,9 @@ pub(super) struct Views {
 }
 
 impl Views {
-    pub fn new(shelf: Shelf, wake: Wake) -> Views {
+    pub fn new(resources: ResourceCache, wake: Wake) -> Views {
         Views {
-            worker: looking::worker(shelf, wake),
+            worker: view_preview::worker(resources, wake),
             asked: None,
             rows: Vec::new(),
             problem: None,
@@ -78,11 +78,11 @@ impl Pane for Views {
         "Views"
     }
 
-    fn ui(&mut self, ui: &mut Ui, desk: &mut Desk) {
+    fn ui(&mut self, ui: &mut Ui, state: &mut AppState) {
         if let Some((_, answer)) = self.worker.poll() {
             self.take(ui, answer);
         }
-        let base = self.base(desk);
+        let base = self.base(state);
         if self.trial.as_ref().is_some_and(|(began, _)| *began != base.augment) {
             self.trial = None;
         }
@@ -92,12 +92,12 @@ impl Pane for Views {
         };
         egui::Panel::right("augmentations").exact_size(RIGHT).resizable(false).show(ui, |ui| {
             ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-                self.trials(ui, desk, &base, &mut augment);
+                self.trials(ui, state, &base, &mut augment);
             });
         });
         egui::CentralPanel::default().show(ui, |ui| {
-            self.controls(ui, desk, &base);
-            self.ask(desk, &base);
+            self.controls(ui, state, &base);
+            self.ask(state, &base);
             self.images(ui);
         });
     }
@@ -105,14 +105,14 @@ impl Pane for Views {
 
 impl Views {
     /// The settings that are looked at.
-    fn base(&mut self, desk: &Desk) -> Config {
-        match desk.front() {
+    fn base(&mut self, state: &AppState) -> Config {
+        match state.front() {
             Some(run) if !self.form => run.record.config.clone(),
-            _ => desk.draft.config().clone(),
+            _ => state.editor.config().clone(),
         }
     }
 
-    fn ask(&mut self, desk: &Desk, base: &Config) {
+    fn ask(&mut self, state: &AppState, base: &Config) {
         let mut config = base.clone();
         if let Some((_, tried)) = &self.trial {
             config.augment = tried.clone();
@@ -121,7 +121,7 @@ impl Views {
             true => Sight::Image { epoch: self.epoch, image: self.image },
             false => Sight::Batch { step: self.step, count: self.count },
         };
-        let question = Question { config, device: desk.draft.device.clone(), sight };
+        let question = Question { config, device: state.editor.device.clone(), sight };
         if self.asked.as_ref() == Some(&question) {
             return;
         }
@@ -135,7 +135,7 @@ impl Views {
         self.worker.ask(question);
     }
 
-    fn take(&mut self, ui: &Ui, answer: Result<looking::Seen, String>) {
+    fn take(&mut self, ui: &Ui, answer: Result<view_preview::Seen, String>) {
         match answer {
             Err(problem) => self.problem = Some(problem),
             Ok(seen) => {
@@ -148,10 +148,10 @@ impl Views {
         }
     }
 
-    fn controls(&mut self, ui: &mut Ui, desk: &Desk, base: &Config) {
-        let step = desk.front().map_or(0, |run| run.record.step);
+    fn controls(&mut self, ui: &mut Ui, state: &AppState, base: &Config) {
+        let step = state.front().map_or(0, |run| run.record.step);
         ui.horizontal(|ui| {
-            if let Some(run) = desk.front() {
+            if let Some(run) = state.front() {
                 ui.selectable_value(&mut self.form, false, run.name.clone())
                     .on_hover_text("What the run in front sees");
                 ui.selectable_value(&mut self.form, true, "Settings of the form");
@@ -179,7 +179,7 @@ impl Views {
                     }
                 }
                 false => {
-                    let running = desk.front().is_some() && !self.form;
+                    let running = state.front().is_some() && !self.form;
                     if running {
                         ui.checkbox(&mut self.follow, "Newest").on_hover_text("The batch that was trained on last");
                     }
@@ -262,7 +262,7 @@ impl Views {
     }
 
     /// The sliders, and what can be done with what they say.
-    fn trials(&mut self, ui: &mut Ui, desk: &mut Desk, base: &Config, augment: &mut AugmentConfig) {
+    fn trials(&mut self, ui: &mut Ui, state: &mut AppState, base: &Config, augment: &mut AugmentConfig) {
         ui.label(RichText::new("Try other augmentations").strong().size(15.0));
         ui.label(RichText::new("The pictures follow at once; no run is changed.").weak());
         ui.add_space(6.0);
@@ -275,8 +275,8 @@ impl Views {
             let take = egui::Button::new("Use in the settings");
             let hint = "Takes the augmentations into the form of the pane Start";
             if ui.add_enabled(tried, take).on_hover_text(hint).clicked() {
-                sliders::take(&mut desk.draft, augment);
-                desk.notices.say(Grade::Info, "The augmentations are in the settings of the next run.", "");
+                sliders::take(&mut state.editor, augment);
+                state.notices.say(Grade::Info, "The augmentations are in the settings of the next run.", "");
                 // The form is looked at from here on: it now shows what was tried.
                 self.form = true;
                 self.trial = None;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use egui::{Key, Ui};
 
 use super::App;
-use crate::app::worker::Wake;
+use crate::app::workers::worker::Wake;
 use crate::train::Command;
 
 /// Closes the window from any thread, as a signal does: without asking, and with a checkpoint.
@@ -54,7 +54,7 @@ pub(super) enum Closing {
 impl App {
     /// The user closes the window: whether it may close now. Where a training is under way it asks.
     pub fn close(&mut self) -> bool {
-        match (self.closing, self.desk.is_training()) {
+        match (self.closing, self.state.is_training()) {
             (Closing::Yes, _) | (_, false) => self.closing = Closing::Yes,
             (Closing::No, true) => self.closing = Closing::Asked,
             (Closing::Asked | Closing::Stopping, true) => {}
@@ -68,7 +68,7 @@ impl App {
     }
 
     pub(super) fn stop_and_close(&mut self) {
-        match self.desk.is_training() {
+        match self.state.is_training() {
             false => self.closing = Closing::Yes,
             true if self.closing != Closing::Stopping => {
                 self.closing = Closing::Stopping;

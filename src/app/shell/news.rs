@@ -1,16 +1,16 @@
-//! What the window's threads tell: taken from their channels and laid on the desk.
+//! What the window's threads tell: taken from their channels and put into the state.
 
 use std::time::Instant;
 
 use super::closing::Closing;
 use super::{App, START};
-use crate::app::desk::Activity;
-use crate::app::dialogs::{Dialog, Purpose};
-use crate::app::estimate::Answer;
-use crate::app::follow::Found;
-use crate::app::notices::{Grade, Remedy};
-use crate::app::record::Record;
-use crate::app::session::{Ending, Session, Told};
+use crate::app::platform::dialogs::{Dialog, Purpose};
+use crate::app::state::Activity;
+use crate::app::state::notices::{Grade, Remedy};
+use crate::app::state::record::Record;
+use crate::app::workers::estimate::Answer;
+use crate::app::workers::follow::Found;
+use crate::app::workers::session::{Ending, Session, Told};
 use crate::train::{Event, Line};
 
 impl App {
@@ -21,10 +21,10 @@ impl App {
         }
         self.followed();
         if let Some(names) = self.devices.poll() {
-            self.desk.devices = names;
+            self.state.devices = names;
         }
         if let Some(listed) = self.lister.poll() {
-            self.desk.listed = listed;
+            self.state.listed = listed;
         }
         if let Some((purpose, folder)) = self.dialog.as_ref().and_then(Dialog::poll) {
             self.dialog = None;
@@ -33,7 +33,7 @@ impl App {
                 (Purpose::Open, Some(folder)) => self.take(&folder),
                 (Purpose::Runs, Some(folder)) => {
                     self.lister.look(&folder);
-                    self.desk.kept.runs = folder;
+                    self.state.settings.runs = folder;
                 }
             }
         }
@@ -48,21 +48,21 @@ impl App {
     pub(super) fn told(&mut self, told: Told) {
         match told {
             Told::Preparing(text) => {
-                if let Activity::Preparing(before) = &mut self.desk.activity {
+                if let Activity::Preparing(before) = &mut self.state.activity {
                     *before = text;
                 }
             }
             Told::Began { folder, config } => {
-                if let Activity::Preparing(_) = self.desk.activity {
-                    self.desk.activity = Activity::Training { paused: false };
+                if let Activity::Preparing(_) = self.state.activity {
+                    self.state.activity = Activity::Training { paused: false };
                 }
                 // Its numbers come from the training itself from here on.
-                self.desk.lay(&folder, Record::new(&config), None);
-                self.desk.trained = Some(folder);
-                self.lister.look(&self.desk.kept.runs);
+                self.state.lay(&folder, Record::new(&config), None);
+                self.state.trained = Some(folder);
+                self.lister.look(&self.state.settings.runs);
             }
             Told::Before(lines) => {
-                if let Some(run) = self.desk.own() {
+                if let Some(run) = self.state.own() {
                     lines.iter().for_each(|line| run.record.take(line));
                 }
             }
@@ -72,19 +72,19 @@ impl App {
     }
 
     pub(super) fn heard(&mut self, event: &Event) {
-        if let Some(run) = self.desk.own() {
+        if let Some(run) = self.state.own() {
             run.record.hear(event);
         }
         match event {
             Event::Step(step) => {
-                self.desk.clock.first.get_or_insert((Instant::now(), step.step));
+                self.state.clock.first.get_or_insert((Instant::now(), step.step));
             }
             Event::Alarm(alarm) => {
                 let text = format!("Step {}: {}", alarm.step, alarm.message);
-                self.desk.notices.say(Grade::Warning, text, alarm.advice.clone());
+                self.state.notices.say(Grade::Warning, text, alarm.advice.clone());
             }
             Event::Warning(warning) => {
-                self.desk.notices.say(Grade::Info, warning.message.clone(), "");
+                self.state.notices.say(Grade::Info, warning.message.clone(), "");
             }
             _ => {}
         }
@@ -94,30 +94,30 @@ impl App {
         if let Some(session) = self.session.take() {
             session.join();
         }
-        let begun = self.desk.own().is_some();
-        self.desk.activity = Activity::Idle;
-        let folder = self.desk.trained.clone().filter(|_| begun);
+        let begun = self.state.own().is_some();
+        self.state.activity = Activity::Idle;
+        let folder = self.state.trained.clone().filter(|_| begun);
         match ending {
             Ending::Done => {
                 let text = "The training is done.".to_owned();
-                self.desk.notices.say(Grade::Info, text, "");
+                self.state.notices.say(Grade::Info, text, "");
             }
             Ending::Stopped { step } => {
                 let text = format!("Stopped after step {step}, with a checkpoint; the run can be continued.");
-                self.desk.notices.say(Grade::Info, text, "");
+                self.state.notices.say(Grade::Info, text, "");
             }
             Ending::Failed { error, device_lost } => match folder {
                 Some(folder) if device_lost => {
-                    self.desk.notices.offer(error, Remedy::Continue(folder));
+                    self.state.notices.offer(error, Remedy::Continue(folder));
                 }
-                None if device_lost => self.desk.notices.offer(error, Remedy::Start),
-                _ => self.desk.notices.say(Grade::Error, error, ""),
+                None if device_lost => self.state.notices.offer(error, Remedy::Start),
+                _ => self.state.notices.say(Grade::Error, error, ""),
             },
         }
-        if !begun && self.desk.shown.is_empty() {
-            self.desk.kept.pane = START;
+        if !begun && self.state.shown.is_empty() {
+            self.state.settings.pane = START;
         }
-        self.lister.look(&self.desk.kept.runs);
+        self.lister.look(&self.state.settings.runs);
         self.closing = match self.closing {
             Closing::Stopping => Closing::Yes,
             // There is nothing left to ask about.
@@ -128,9 +128,9 @@ impl App {
 
     pub(super) fn followed(&mut self) {
         let mut said: Vec<(String, String)> = Vec::new();
-        for run in &mut self.desk.shown {
+        for run in &mut self.state.shown {
             let Some(follow) = &run.follow else { continue };
-            let listed = &self.desk.listed;
+            let listed = &self.state.listed;
             let live = listed.iter().any(|l| l.live && l.folder == run.folder);
             for found in follow.poll() {
                 match found {
@@ -150,36 +150,36 @@ impl App {
             }
         }
         for (text, advice) in said {
-            self.desk.notices.say(Grade::Warning, text, advice);
+            self.state.notices.say(Grade::Warning, text, advice);
         }
     }
 
     pub(super) fn estimated(&mut self, answer: Answer) {
-        self.desk.measuring &= !answer.question.trial;
+        self.state.measuring &= !answer.question.trial;
         let current = answer.question == self.question(answer.question.trial);
         if !current {
             // The form has moved on; what it says now is asked again.
             self.asked = None;
             return;
         }
-        let draft = &mut self.desk.draft;
+        let editor = &mut self.state.editor;
         if let Some(preset) = answer.preset
-            && draft.follows_data()
-            && draft.preset() != preset
+            && editor.follows_data()
+            && editor.preset() != preset
         {
-            if let Err(error) = draft.take_preset(preset, false) {
-                self.desk.notices.say(Grade::Error, error.to_string(), "");
+            if let Err(error) = editor.take_preset(preset, false) {
+                self.state.notices.say(Grade::Error, error.to_string(), "");
             }
             return;
         }
         match answer.estimate {
             Ok(estimate) => {
-                self.desk.estimate = Some(estimate);
-                self.desk.obstacle = None;
+                self.state.estimate = Some(estimate);
+                self.state.obstacle = None;
             }
             Err(obstacle) => {
-                self.desk.estimate = None;
-                self.desk.obstacle = Some(obstacle);
+                self.state.estimate = None;
+                self.state.obstacle = Some(obstacle);
             }
         }
     }

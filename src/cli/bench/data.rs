@@ -9,13 +9,14 @@ use serde_json::json;
 use simsiam::augment::{Batches, Feed, Loader, Pace, Views};
 use simsiam::config::Config;
 use simsiam::data::{self, Dataset, ImageSet, Limits, Sequence, Spec, steps_per_epoch};
-use simsiam::gpu::{Gpu, Options, Plan};
+use simsiam::gpu::Plan;
 use simsiam::graph::{Graph, Program, Store, Target};
 use simsiam::method::{self, LossScale, StepInfo, training_step};
 use simsiam::model::Parameters;
 
 use super::network::Network;
 use super::subject::median;
+use crate::cli::device::DeviceArg;
 use crate::cli::{UsageError, say};
 
 /// Rounds of steps with the loader and of steps without, in turns.
@@ -40,9 +41,8 @@ pub struct Args {
     /// One JSON object instead of lines.
     #[arg(long)]
     json: bool,
-    /// The adapter: its number in `simsiam devices` or a part of its name.
-    #[arg(long, value_name = "INDEX|NAME")]
-    device: Option<String>,
+    #[command(flatten)]
+    device: DeviceArg,
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
@@ -160,7 +160,7 @@ fn resident_memory() -> Option<u64> {
 
 /// Seconds of a whole training step, views included, fed by the loader and on the batch that the device holds: means.
 fn against_resident(args: &Args, config: &Config, dataset: &Dataset, steps: usize) -> Result<[f64; 2]> {
-    let gpu = Gpu::open(args.device.as_deref(), Options { checked: false })?;
+    let gpu = args.device.open()?;
     let (batch, groups) = (config.optim.batch_size, method::of(config).views(config));
     let mut graph = Graph::new();
     let mut parameters = Parameters::new();

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use simsiam::gpu::Gpu;
-use simsiam::graph::tune::{Kind, Trial, Work, kinds, measure};
+use simsiam::graph::tune::{OpSignature, Trial, Work, measure, signatures};
 use simsiam::graph::{Graph, GraphError, Precision, Shape, Target};
 use simsiam::ops::Linear;
 
@@ -12,13 +12,13 @@ pub const SIDE: usize = 512;
 const SECONDS: f64 = 4.0;
 
 /// `[SIDE, SIDE]`·`[SIDE, SIDE]`, activations in this precision.
-pub fn product(precision: Precision) -> Result<Kind, GraphError> {
+pub fn product(precision: Precision) -> Result<OpSignature, GraphError> {
     let mut graph = Graph::new();
     let x = graph.input("x", Shape::rows([SIDE, SIDE]).with(precision));
     let w = graph.input("w", Shape::weight([SIDE, SIDE]));
     graph.add_one(Linear { bias: false }, &[x, w])?;
     let work = Work { graph: &graph, runs: 1 };
-    Ok(kinds(&[work]).remove(0))
+    Ok(signatures(&[work]).remove(0))
 }
 
 /// Operations a second of its fastest candidate.

@@ -7,14 +7,15 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use simsiam::augment::ViewGroup;
 use simsiam::config::Precision;
-use simsiam::gpu::{Ceilings, Gpu, Options};
-use simsiam::graph::tune::{Kind, Measured, Outcome, Trial, Work, kinds, measure};
+use simsiam::gpu::{Gpu, Roofline};
+use simsiam::graph::tune::{Measured, OpSignature, Outcome, Trial, Work, measure, signatures};
 use simsiam::graph::{self, Graph, Shape, Target, Tensor};
 use simsiam::method::{self, training_step};
 use simsiam::model::Parameters;
 
 use super::gemm;
 use super::network::Network;
+use crate::cli::device::DeviceArg;
 use crate::cli::{UsageError, say};
 
 #[derive(clap::Args)]
@@ -31,9 +32,8 @@ pub struct Args {
     /// One JSON object instead of a table.
     #[arg(long)]
     json: bool,
-    /// The adapter: its number in `simsiam devices` or a part of its name.
-    #[arg(long, value_name = "INDEX|NAME")]
-    device: Option<String>,
+    #[command(flatten)]
+    device: DeviceArg,
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -45,12 +45,12 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 /// A kind of node and how its candidates did.
 struct Row {
-    kind: Kind,
+    kind: OpSignature,
     measured: Measured,
 }
 
 impl Row {
-    fn new(gpu: &Gpu, kind: Kind, bytes: u64, seconds: f64) -> Result<Row> {
+    fn new(gpu: &Gpu, kind: OpSignature, bytes: u64, seconds: f64) -> Result<Row> {
         let candidates = kind.candidates(&Target::of(gpu));
         let measured = measure(gpu, &kind, &candidates, bytes, &mut |_| seconds)?;
         Ok(Row { kind, measured })
@@ -84,7 +84,7 @@ impl Row {
 
 pub fn run(args: &Args) -> Result<ExitCode> {
     let config = args.network.config()?;
-    let gpu = Gpu::open(args.device.as_deref(), Options { checked: false })?;
+    let gpu = args.device.open()?;
     let batch = config.optim.batch_size;
     let mut graph = Graph::new();
     let groups = method::of(&config).views(&config);
@@ -96,7 +96,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let mut left = args.budget;
     let mut rows = Vec::new();
     let work = Work { graph: &graph, runs: 1 };
-    let mut kinds = kinds(&[work]);
+    let mut kinds = signatures(&[work]);
     kinds.retain(|kind| kind.op.name().contains(&args.only));
     if kinds.is_empty() {
         let line = format!("--only {}: no operator of the step has it in its name", args.only);
@@ -115,8 +115,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     };
     let yardstick = Row::new(&gpu, gemm::product(activations)?, u64::MAX, args.budget)?;
     // Fused multiply-adds in registers.
-    let ceilings = Ceilings::measure(&gpu)?;
-    let peak = ceilings.flops(config.run.precision == Precision::F16) * 1e-9;
+    let roofline = Roofline::measure(&gpu)?;
+    let peak = roofline.flops(config.run.precision == Precision::F16) * 1e-9;
     rows.sort_by(|a, b| b.step_seconds().total_cmp(&a.step_seconds()));
     let step: f64 = rows.iter().map(Row::step_seconds).sum();
     let took = began.elapsed().as_secs_f64();

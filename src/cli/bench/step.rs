@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use simsiam::config::{self, Config};
-use simsiam::gpu::{Ceilings, Gpu, GpuError, Options};
+use simsiam::gpu::{Gpu, GpuError, Roofline};
 use simsiam::graph::tune::Tuned;
 use simsiam::graph::{GraphError, Precision, Recomputed};
 
@@ -14,6 +14,7 @@ use super::gemm::{self, SIDE};
 use super::network::Network;
 use super::profile::Profile;
 use super::subject::{Pace, Subject};
+use crate::cli::device::DeviceArg;
 use crate::cli::train::recomputation;
 use crate::cli::tuning::tell;
 use crate::cli::{UsageError, say};
@@ -40,7 +41,7 @@ pub struct Args {
     /// f32, or f16 for activations and their gradients.
     #[arg(long, value_name = "P", default_value = "f32")]
     precision: String,
-    /// Device memory that the step may take, such as 4GiB; where it needs more, blocks are computed twice.
+    /// Device memory that the step may take, such as 4GiB; where it needs more, activation checkpointing recomputes blocks in the backward pass.
     #[arg(long, value_name = "SIZE", default_value = "none")]
     memory: String,
     /// Steps timed, after four that are not.
@@ -55,9 +56,8 @@ pub struct Args {
     /// One JSON object a measurement instead of lines.
     #[arg(long)]
     json: bool,
-    /// The adapter: its number in `simsiam devices` or a part of its name.
-    #[arg(long, value_name = "INDEX|NAME")]
-    device: Option<String>,
+    #[command(flatten)]
+    device: DeviceArg,
     /// Run every operator's first kernel instead of the fastest: measure none, and use none measured before.
     #[arg(long)]
     no_tune: bool,
@@ -65,7 +65,7 @@ pub struct Args {
 
 /// What the adapter reaches where nothing is in the way, in operations and bytes a second.
 struct Limits {
-    ceilings: Ceilings,
+    roofline: Roofline,
     gemm: f64,
 }
 
@@ -75,12 +75,12 @@ impl Limits {
             config::Precision::F32 => Precision::F32,
             config::Precision::F16 => Precision::F16,
         };
-        Ok(Limits { ceilings: Ceilings::measure(gpu)?, gemm: gemm::flops(gpu, activations)? })
+        Ok(Limits { roofline: Roofline::measure(gpu)?, gemm: gemm::flops(gpu, activations)? })
     }
 
-    /// The ceiling for the precision of a step.
+    /// The roofline for the precision of a step.
     fn peak(&self, config: &Config) -> f64 {
-        self.ceilings.flops(config.run.precision == config::Precision::F16)
+        self.roofline.flops(config.run.precision == config::Precision::F16)
     }
 }
 
@@ -109,7 +109,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let what = "--profile and --trace want one --width and one --batch-size".to_owned();
         return Err(UsageError(what).into());
     }
-    let gpu = Gpu::open(args.device.as_deref(), Options { checked: false })?;
+    let gpu = args.device.open()?;
     // A step that does not fit is refused before anything is measured.
     let mut first = (!table).then(|| Subject::new(&gpu, &configs[0], !args.no_tune)).transpose()?;
     let limits = Limits::measure(&gpu, configs[0].run.precision)?;
@@ -156,7 +156,7 @@ fn measure(args: &Args, gpu: &Gpu, config: &Config, mut subject: Subject, limits
     let wanted = args.profile || args.trace.is_some();
     let profile = wanted.then(|| {
         let peak = limits.peak(config);
-        Profile::take(&mut subject.program, peak, limits.ceilings.copy_bytes)
+        Profile::take(&mut subject.program, peak, limits.roofline.copy_bytes)
     });
     let profile = profile.transpose()?;
     if let (Some(path), Some(profile)) = (&args.trace, &profile) {
@@ -215,10 +215,10 @@ fn object(args: &Args, gpu: &Gpu, limits: &Limits, row: &Row) -> Value {
         "share_of_gemm_512": row.rate() / limits.gemm,
         "gemm_512_gflops": limits.gemm * 1e-9,
         "ceilings": {
-            "f32_gflops": limits.ceilings.f32_flops * 1e-9,
-            "f16_gflops": limits.ceilings.f16_flops.map(|flops| flops * 1e-9),
-            "coop_gflops": limits.ceilings.coop_flops.map(|flops| flops * 1e-9),
-            "copy_gb_per_second": limits.ceilings.copy_bytes * 1e-9,
+            "f32_gflops": limits.roofline.f32_flops * 1e-9,
+            "f16_gflops": limits.roofline.f16_flops.map(|flops| flops * 1e-9),
+            "coop_gflops": limits.roofline.coop_flops.map(|flops| flops * 1e-9),
+            "copy_gb_per_second": limits.roofline.copy_bytes * 1e-9,
         },
         "host_share": pace.host / pace.median,
         "idle_share": pace.idle.map(|idle| idle / pace.median),
@@ -236,10 +236,10 @@ fn limits_in_words(limits: &Limits) -> String {
     };
     format!(
         "{:.0} GFLOP/s of multiply-adds in registers{}{}; a copy {:.1} GB/s; product of {SIDE}x{SIDE} matrices {:.1} GFLOP/s",
-        limits.ceilings.f32_flops * 1e-9,
-        also("in f16", limits.ceilings.f16_flops),
-        also("with cooperative matrices", limits.ceilings.coop_flops),
-        limits.ceilings.copy_bytes * 1e-9,
+        limits.roofline.f32_flops * 1e-9,
+        also("in f16", limits.roofline.f16_flops),
+        also("with cooperative matrices", limits.roofline.coop_flops),
+        limits.roofline.copy_bytes * 1e-9,
         limits.gemm * 1e-9,
     )
 }

@@ -33,7 +33,7 @@ pub struct Subject {
     pub memory: u64,
     /// How its kernels were chosen.
     pub tuned: Option<Tuned>,
-    /// What is computed twice to need so little.
+    /// What activation checkpointing recomputes to need so little.
     pub recomputed: Recomputed,
     software: bool,
     config: Config,

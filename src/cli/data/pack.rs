@@ -10,8 +10,8 @@ use simsiam::data::{self, Limits, Spec};
 use super::progress::Progress;
 use super::quoted;
 use crate::cli::devices::size;
-use crate::cli::train::grouped;
 use crate::cli::{UsageError, say};
+use simsiam::format::count;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -62,18 +62,18 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         say!("warning: {problem}");
     }
     if packed.left_out > 0 {
-        say!("warning: {} images are left out", grouped(packed.left_out));
+        say!("warning: {} images are left out", count(packed.left_out));
     }
     let [train, bank, test] = packed.images;
     let bank = match bank {
         0 => String::new(),
-        n => format!("{} labelled images for kNN, ", grouped(n)),
+        n => format!("{} labelled images for kNN, ", count(n)),
     };
     let out = args.out.display().to_string();
     say!(
         "packed   {} training images, {bank}{} test images: {} in {out}",
-        grouped(train),
-        grouped(test),
+        count(train),
+        count(test),
         size(packed.bytes)
     );
     say!("next     simsiam train --data {}", quoted(&format!("pack:{out}")));

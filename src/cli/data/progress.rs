@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::cli::train::grouped;
+use simsiam::format::count;
 
 /// Between two plain lines.
 const EVERY: Duration = Duration::from_secs(10);
@@ -35,7 +35,7 @@ impl Progress {
                 self.bar = Some(bar(of as u64));
             }
             None if last.elapsed() >= EVERY => {
-                eprintln!("  {} of {} images", grouped(done), grouped(of));
+                eprintln!("  {} of {} images", count(done), count(of));
                 *last = now;
             }
             None => {}

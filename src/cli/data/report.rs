@@ -11,7 +11,7 @@ use super::quoted;
 use crate::cli::devices::size;
 use crate::cli::say;
 use crate::cli::settings::Configured;
-use crate::cli::train::grouped;
+use simsiam::format::count;
 
 /// So many classes are listed one by one; of more than that, the first [`FIRST`].
 const LISTED: usize = 24;
@@ -54,7 +54,7 @@ impl<'a> Report<'a> {
             .survey
             .parts()
             .filter(|(_, part)| part.images > 0)
-            .map(|(name, part)| format!("{} {name}", grouped(part.images)))
+            .map(|(name, part)| format!("{} {name}", count(part.images)))
             .collect();
         let last = parts.pop().unwrap_or_default();
         let parts = match parts.is_empty() {
@@ -63,7 +63,7 @@ impl<'a> Report<'a> {
         };
         match self.survey.classes.len() {
             0 => format!("{parts} images without labels"),
-            n => format!("{parts} images in {} classes", grouped(n)),
+            n => format!("{parts} images in {} classes", count(n)),
         }
     }
 
@@ -87,8 +87,8 @@ impl<'a> Report<'a> {
                 };
                 return Some(format!(
                     "{} of {} {name} images cannot be read, more than {} %: {mend}",
-                    grouped(part.unreadable),
-                    grouped(part.images),
+                    count(part.unreadable),
+                    count(part.images),
                     100.0 * most
                 ));
             }
@@ -150,13 +150,13 @@ impl<'a> Report<'a> {
         }
         for (index, (name, part)) in bad.into_iter().enumerate() {
             let label = if index == 0 { "broken" } else { "" };
-            say!("{label:8} {} of {} {name} images cannot be read", grouped(part.unreadable), grouped(part.images));
+            say!("{label:8} {} of {} {name} images cannot be read", count(part.unreadable), count(part.images));
             for problem in &part.problems {
                 say!("         {}", clean(problem));
             }
             match part.unreadable - part.problems.len() {
                 0 => {}
-                more => say!("         and {} more", grouped(more)),
+                more => say!("         and {} more", count(more)),
             }
         }
     }
@@ -267,7 +267,7 @@ fn looks(part: &Part, times: &str) -> String {
     match (part.gray, part.colour) {
         (_, 0) => format!("{sizes}, gray"),
         (0, _) => format!("{sizes}, colour"),
-        (gray, colour) => format!("{sizes}, {} in colour and {} gray", grouped(colour), grouped(gray)),
+        (gray, colour) => format!("{sizes}, {} in colour and {} gray", count(colour), count(gray)),
     }
 }
 
@@ -305,18 +305,18 @@ fn table(survey: &Survey, classes: &[Class]) -> Vec<String> {
     let head: String = parts.map(|(kind, _)| format!("  {kind:>9}")).collect();
     let mut lines = vec![format!("{:width$}{head}", "")];
     lines.extend(listed.iter().map(|class| {
-        let row: String = counts(class).map(|n| format!("  {:>9}", grouped(n))).collect();
+        let row: String = counts(class).map(|n| format!("  {:>9}", count(n))).collect();
         format!("{:width$}{row}", name(class))
     }));
     let more = classes.len() - listed.len();
     let extreme = |class: Option<&Class>| {
-        class.map_or(String::new(), |class| format!("{} ({})", name(class), grouped(class.voters())))
+        class.map_or(String::new(), |class| format!("{} ({})", name(class), count(class.voters())))
     };
     if more > 0 {
         // Of equals the first.
         let smallest = classes.iter().min_by_key(|class| class.voters());
         let largest = classes.iter().rev().max_by_key(|class| class.voters());
-        lines.push(format!("and {} more; smallest {}, largest {}", grouped(more), extreme(smallest), extreme(largest)));
+        lines.push(format!("and {} more; smallest {}, largest {}", count(more), extreme(smallest), extreme(largest)));
     }
     lines
 }

@@ -15,8 +15,8 @@ use super::percent;
 use crate::cli::UsageError;
 use crate::cli::counter::Counter;
 use crate::cli::say;
-use crate::cli::train::grouped;
 use crate::cli::trained::TrainedArgs;
+use simsiam::format::count;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -164,7 +164,7 @@ fn describe(object: &mut Value, report: &LinearReport) {
 }
 
 fn show(args: &Args, report: &LinearReport) {
-    let [training, test] = report.images.map(grouped);
+    let [training, test] = report.images.map(count);
     say!(
         "linear   {} features, {} classes, {training} training and {test} test images{}",
         report.width,

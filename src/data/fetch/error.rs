@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::error::Classified;
 use thiserror::Error;
 
 /// Why a data set was not fetched. Whatever it was, there is no half set under its final name.
@@ -128,6 +129,12 @@ pub enum FetchError {
         /// What is wrong with it.
         problem: String,
     },
+}
+
+impl Classified for FetchError {
+    fn is_usage(&self) -> bool {
+        matches!(self, Self::Unknown { .. } | Self::Source { .. })
+    }
 }
 
 impl FetchError {

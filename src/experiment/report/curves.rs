@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::group::Group;
 use crate::experiment::Figures;
+use crate::format::number;
 use crate::method;
-use crate::picture::{Chart, Curve, Line, Reference, number};
+use crate::picture::{Chart, Curve, Line, Reference};
 use crate::train::{History, StepLine};
 
 /// Loss, output std, effective rank and kNN over epochs, as far as there are numbers.

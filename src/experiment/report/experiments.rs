@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::experiment::folder::{differences, same_but_seed};
 use crate::experiment::plan::Experiment;
 use crate::experiment::{Definition, ExperimentError, Figures, Folder, Plan, Variant, Verdict};
+use crate::format;
 use crate::picture::{self, Chart, ChartSheet, escape, mark};
 use crate::train::History;
 
@@ -190,7 +191,7 @@ impl<'a> Section<'a> {
                 facts::sample(&figures.loss, 1.0, 3),
                 facts::sample(&figures.std_ratio, 1.0, 2),
                 facts::sample(&figures.rank, 1.0, 1),
-                figures.seconds.mean().map_or("–".to_owned(), picture::duration),
+                figures.seconds.mean().map_or("–".to_owned(), format::duration),
                 figures.images_per_second.mean().map_or("–".to_owned(), facts::rate),
             ]
         };

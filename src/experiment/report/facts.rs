@@ -7,7 +7,8 @@ use super::html::{Table, details};
 use crate::config::Config;
 use crate::experiment::folder::differences;
 use crate::experiment::verdict::Sample;
-use crate::picture::{count, duration, escape, number};
+use crate::format::{count, duration, number};
+use crate::picture::escape;
 use crate::train::History;
 
 /// The common settings in a few lines, and where and how long it was computed.

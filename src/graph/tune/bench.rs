@@ -2,15 +2,15 @@
 
 use std::thread;
 
-use super::{Kind, Outcome, Trial, noise};
+use super::{OpSignature, Outcome, Trial, noise};
 use crate::gpu::{Binding, Buffer, Dispatch, Gpu, GpuError, Plan, PlanBuilder};
-use crate::graph::op::Role;
+use crate::graph::launch::Role;
 use crate::graph::{Candidate, Shape, Slot};
 
 /// The memory of a node, shared by its candidates.
 pub(super) struct Bench<'a> {
     pub gpu: &'a Gpu,
-    pub kind: &'a Kind,
+    pub kind: &'a OpSignature,
     inputs: Vec<Buffer>,
     outputs: Vec<Buffer>,
     updates: Vec<Buffer>,
@@ -20,7 +20,7 @@ pub(super) struct Bench<'a> {
 impl<'a> Bench<'a> {
     pub fn new(
         gpu: &'a Gpu,
-        kind: &'a Kind,
+        kind: &'a OpSignature,
         candidates: &[Candidate],
         trials: &[Trial],
     ) -> Result<Bench<'a>, GpuError> {

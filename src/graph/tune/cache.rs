@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Kind;
+use super::OpSignature;
 use crate::atomic;
-use crate::gpu::shader::{self, Fnv};
+use crate::gpu::shader;
 use crate::gpu::{AdapterReport, Gpu};
 use crate::graph::Candidate;
+use crate::hash::Fnv;
 
 /// Environment variable: the folder to use instead of the user's cache folder.
 pub const CACHE_VARIABLE: &str = "SIMSIAM_CACHE_DIR";
@@ -118,7 +119,7 @@ impl Cache {
     }
 
     /// The candidate of a kind that was chosen before.
-    pub(super) fn find(&self, kind: &Kind, candidates: &[Candidate], print: u64) -> Option<String> {
+    pub(super) fn find(&self, kind: &OpSignature, candidates: &[Candidate], print: u64) -> Option<String> {
         let entry = self.file.kernels.get(&kind.signature)?;
         let there = candidates.iter().any(|c| c.name == entry.kernel);
         let enough = entry.unfinished.is_none_or(|runs| kind.runs <= LONGER.saturating_mul(runs));
@@ -126,7 +127,7 @@ impl Cache {
         (there && enough && same).then(|| entry.kernel.clone())
     }
 
-    pub(super) fn insert(&mut self, kind: &Kind, kernel: &str, print: u64, complete: bool) {
+    pub(super) fn insert(&mut self, kind: &OpSignature, kernel: &str, print: u64, complete: bool) {
         let entry = Entry {
             kernel: kernel.to_owned(),
             candidates: format!("{print:016x}"),

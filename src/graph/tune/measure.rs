@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::bench::Bench;
-use super::{Kind, noise};
+use super::{OpSignature, noise};
 use crate::gpu::{Gpu, GpuError, Plan};
 use crate::graph::{Candidate, Shape};
 
@@ -94,7 +94,7 @@ impl Measured {
     }
 
     /// A line for each candidate that this driver fails on.
-    pub(super) fn remarks(&self, kind: &Kind) -> Vec<String> {
+    pub(super) fn remarks(&self, kind: &OpSignature) -> Vec<String> {
         let line = |trial: &Trial| {
             let fault = match &trial.outcome {
                 Outcome::Failed(reason) => format!("fails on this driver: {reason}"),
@@ -115,7 +115,7 @@ impl Measured {
 /// seconds measuring may go on; at least the first is timed. Fails only where the device does.
 pub fn measure(
     gpu: &Gpu,
-    kind: &Kind,
+    kind: &OpSignature,
     candidates: &[Candidate],
     bytes: u64,
     afford: &mut dyn FnMut(f64) -> f64,
@@ -152,7 +152,7 @@ fn least(seconds: impl Iterator<Item = f64>) -> f64 {
     seconds.fold(f64::INFINITY, f64::min)
 }
 
-fn fits(gpu: &Gpu, kind: &Kind, candidate: &Candidate, bytes: u64) -> bool {
+fn fits(gpu: &Gpu, kind: &OpSignature, candidate: &Candidate, bytes: u64) -> bool {
     let io = &kind.io;
     let shapes = io.inputs.iter().chain(&io.outputs).chain(&io.updates);
     let scratch = &candidate.lowered.scratch;

@@ -2,7 +2,8 @@
 
 use super::axis::Axis;
 use super::curve::{Curve, reduced};
-use super::{Chart, HEIGHT, LOOKS, Line, MAX_MARKS, Reference, SIZE, WIDTH, mark, names};
+use super::{Chart, HEIGHT, LOOKS, Line, MAX_MARKS, Reference, SIZE, WIDTH, mark};
+use crate::format;
 use crate::picture::text;
 
 /// Above the plot.
@@ -21,13 +22,12 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// With as much space on both sides as the text there needs.
-    pub(super) fn new(x: Axis, y: Axis, chart: &Chart) -> Frame {
+    /// With as much space on both sides as the text there needs: numbers on the left, names of a width on the right.
+    pub(super) fn new(x: Axis, y: Axis, chart: &Chart, names: f64) -> Frame {
         let widest =
             |texts: &mut dyn Iterator<Item = String>| texts.map(|t| text::width(&t, SIZE) * SLACK).fold(0.0, f64::max);
-        let ticks = widest(&mut y.ticks.iter().map(|tick| text::number(*tick, y.digits) + chart.unit));
-        let names = names::width(chart) * SLACK;
-        Frame { x, y, left: ticks + 10.0, right: WIDTH - names - 16.0 }
+        let ticks = widest(&mut y.ticks.iter().map(|tick| format::number(*tick, y.digits) + chart.unit));
+        Frame { x, y, left: ticks + 10.0, right: WIDTH - names * SLACK - 16.0 }
     }
 
     pub(super) fn top(&self) -> f64 {
@@ -60,7 +60,7 @@ impl Frame {
         for tick in &self.y.ticks {
             let [_, y] = self.place([0.0, *tick]);
             lines += &format!("M{left:.1} {y:.1}H{right:.1}");
-            let number = text::number(*tick, self.y.digits);
+            let number = format::number(*tick, self.y.digits);
             let (x, y) = (left - 6.0, y + SIZE * 0.35);
             numbers += &format!(
                 "<text class=\"tick\" x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"{SIZE}\" text-anchor=\"end\">{number}{}</text>",
@@ -70,7 +70,7 @@ impl Frame {
         for tick in &self.x.ticks {
             let [x, _] = self.place([*tick, 0.0]);
             lines += &format!("M{x:.1} {bottom:.1}v4");
-            let number = text::number(*tick, self.x.digits);
+            let number = format::number(*tick, self.x.digits);
             let y = bottom + 6.0 + SIZE;
             numbers += &format!(
                 "<text class=\"tick\" x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"{SIZE}\" text-anchor=\"middle\">{number}</text>"

@@ -1,5 +1,6 @@
 use super::names::spread;
 use super::*;
+use crate::format;
 
 fn chart(lines: Vec<Line>) -> Chart {
     Chart {
@@ -86,14 +87,14 @@ fn the_mean_goes_as_far_as_all_curves() {
 #[test]
 fn ticks_are_round_and_told_apart() {
     let axis = Axis::around([-0.93, -0.11].into_iter(), 5);
-    let ticks: Vec<String> = axis.ticks.iter().map(|t| text::number(*t, axis.digits)).collect();
+    let ticks: Vec<String> = axis.ticks.iter().map(|t| format::number(*t, axis.digits)).collect();
     assert_eq!(ticks, ["\u{2212}0.8", "\u{2212}0.6", "\u{2212}0.4", "\u{2212}0.2"]);
     assert!(axis.low < -0.93 && axis.high > -0.11);
     for [low, high] in [[0.0, 10.0], [0.0, 0.37], [0.0, 800.0], [-3.2e-4, 5.1e-4], [41.0, 68.0]] {
         let axis = Axis::exact(low, high, 5);
         assert!((2..=7).contains(&axis.ticks.len()), "{axis:?}");
         let texts: std::collections::HashSet<String> =
-            axis.ticks.iter().map(|t| text::number(*t, axis.digits)).collect();
+            axis.ticks.iter().map(|t| format::number(*t, axis.digits)).collect();
         assert_eq!(texts.len(), axis.ticks.len(), "{axis:?}");
     }
 }

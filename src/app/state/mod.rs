@@ -1,0 +1,200 @@
+//! The state of the window: everything that panes draw, and what they wish for. It holds no thread and no device, so recorded numbers
+//! alone can fill it.
+
+pub(in crate::app) mod channels;
+pub(in crate::app) mod config_editor;
+pub(in crate::app) mod notices;
+pub(in crate::app) mod record;
+pub(in crate::app) mod series;
+pub(in crate::app) mod window_settings;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use crate::app::workers::estimate::{Estimate, Obstacle};
+use crate::app::workers::follow::Follow;
+use crate::app::workers::listing::Listed;
+use config_editor::ConfigEditor;
+use notices::{Notices, Remedy};
+use record::Record;
+use window_settings::WindowSettings;
+
+/// An open run.
+pub(in crate::app) struct Shown {
+    pub name: String,
+    pub folder: PathBuf,
+    pub record: Record,
+    /// Number of its colour.
+    pub color: usize,
+    /// Whether its curves are drawn.
+    pub visible: bool,
+    /// Where its numbers come from; none where this window trains it, or they were given.
+    pub follow: Option<Follow>,
+}
+
+/// What this window trains.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::app) enum Activity {
+    Idle,
+    /// What is done before the first step.
+    Preparing(String),
+    Training {
+        paused: bool,
+    },
+    /// It was told to stop, and has not yet.
+    Stopping,
+}
+
+/// What a pane wants to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::app) enum Wish {
+    Start,
+    Pause,
+    Resume,
+    Stop,
+    Checkpoint,
+    /// Open a run, in front.
+    Open(PathBuf),
+    /// Take it away.
+    Close(PathBuf),
+    /// Train it on.
+    Continue(PathBuf),
+    /// Ask for a folder of images or a run.
+    AskFolder,
+    /// Ask where runs lie.
+    AskRuns,
+    /// Take this data.
+    Take(String),
+    /// Train a few steps to see how long they take.
+    Measure,
+    Remedy(Remedy),
+}
+
+/// The time that a training takes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::app) struct Clock {
+    /// When its first step of this session came, and which it was.
+    pub first: Option<(Instant, u64)>,
+}
+
+/// The state of the window.
+pub(in crate::app) struct AppState {
+    pub editor: ConfigEditor,
+    pub shown: Vec<Shown>,
+    /// Which of them is in front.
+    pub focus: usize,
+    /// The folder of the run that this window trains.
+    pub trained: Option<PathBuf>,
+    pub activity: Activity,
+    pub clock: Clock,
+    pub notices: Notices,
+    pub settings: WindowSettings,
+    /// Names of the adapters, once they are known.
+    pub devices: Vec<String>,
+    pub estimate: Option<Estimate>,
+    pub obstacle: Option<Obstacle>,
+    /// Whether time is being measured.
+    pub measuring: bool,
+    pub listed: Vec<Listed>,
+    wishes: Vec<Wish>,
+}
+
+impl AppState {
+    pub fn new(editor: ConfigEditor, settings: WindowSettings) -> AppState {
+        AppState {
+            editor,
+            shown: Vec::new(),
+            focus: 0,
+            trained: None,
+            activity: Activity::Idle,
+            clock: Clock::default(),
+            notices: Notices::default(),
+            settings,
+            devices: Vec::new(),
+            estimate: None,
+            obstacle: None,
+            measuring: false,
+            listed: Vec::new(),
+            wishes: Vec::new(),
+        }
+    }
+
+    /// Asks the window to do something, after this frame.
+    pub fn wish(&mut self, wish: Wish) {
+        self.wishes.push(wish);
+    }
+
+    /// What was asked for since the last call.
+    pub fn wishes(&mut self) -> Vec<Wish> {
+        std::mem::take(&mut self.wishes)
+    }
+
+    /// The run in front.
+    pub fn front(&self) -> Option<&Shown> {
+        self.shown.get(self.focus)
+    }
+
+    /// Whether this window has a training under way.
+    pub fn is_training(&self) -> bool {
+        self.activity != Activity::Idle
+    }
+
+    /// Opens a run, in front.
+    pub fn lay(&mut self, folder: &Path, record: Record, follow: Option<Follow>) {
+        let used: Vec<usize> = self.shown.iter().map(|run| run.color).collect();
+        let color = (0..).find(|color| !used.contains(color)).unwrap_or(0);
+        let shown = Shown {
+            name: crate::app::workers::listing::name(folder),
+            folder: folder.to_path_buf(),
+            record,
+            color,
+            visible: true,
+            follow,
+        };
+        match self.place(folder) {
+            Some(place) => {
+                let color = self.shown[place].color;
+                self.shown[place] = Shown { color, ..shown };
+                self.focus = place;
+            }
+            None => {
+                self.shown.push(shown);
+                self.focus = self.shown.len() - 1;
+            }
+        }
+    }
+
+    /// Where a run lies.
+    pub fn place(&self, folder: &Path) -> Option<usize> {
+        self.shown.iter().position(|run| run.folder == folder)
+    }
+
+    /// Takes a run away.
+    pub fn close(&mut self, folder: &Path) {
+        if let Some(place) = self.place(folder) {
+            self.shown.remove(place);
+            if self.focus > place || self.focus >= self.shown.len() {
+                self.focus = self.focus.saturating_sub(1);
+            }
+        }
+    }
+
+    /// The run that this window trains.
+    pub fn own(&mut self) -> Option<&mut Shown> {
+        let folder = self.trained.clone()?;
+        let place = self.place(&folder)?;
+        self.shown.get_mut(place)
+    }
+
+    /// Whether somebody else seems to train the run in a folder.
+    pub fn is_live(&self, folder: &Path) -> bool {
+        let live = self.listed.iter().any(|run| run.live && run.folder == folder);
+        // What this window trained lately has written lately too.
+        live && self.trained.as_deref() != Some(folder)
+    }
+
+    /// Whether a run in a folder is the one that this window trains.
+    pub fn is_own(&self, folder: &Path) -> bool {
+        self.is_training() && self.trained.as_deref() == Some(folder)
+    }
+}

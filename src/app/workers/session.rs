@@ -1,0 +1,203 @@
+//! A training in a thread of its own, with a device of its own: what `simsiam train` does, told by messages.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::worker::Wake;
+use crate::config::Config;
+use crate::data::{self, Limits, Spec};
+use crate::gpu::{Gpu, Options};
+use crate::graph::tune::Cache;
+use crate::train::{Blueprint, Command, Event, Line, Outcome, Run, RunFolder, TrainError};
+
+/// What is to be trained.
+#[derive(Debug, Clone)]
+pub(in crate::app) enum Job {
+    /// A new run, in a free folder of `parent` called after `name`.
+    New { config: Box<Config>, parent: PathBuf, name: String },
+    /// The run in a folder, from its last checkpoint.
+    Continue(PathBuf),
+}
+
+/// What the thread tells.
+#[derive(Debug)]
+pub(in crate::app) enum Told {
+    /// What it does before the first step.
+    Preparing(String),
+    /// The run has a folder: this, with these settings.
+    Began { folder: PathBuf, config: Box<Config> },
+    /// What a run that continues has told before.
+    Before(Vec<Line>),
+    /// From the training.
+    Event(Event),
+    /// It is over.
+    Ended(Ending),
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub(in crate::app) enum Ending {
+    Done,
+    Stopped { step: u64 },
+    Failed { error: String, device_lost: bool },
+}
+
+/// A training under way.
+pub(in crate::app) struct Session {
+    sender: Sender<Command>,
+    told: Receiver<Told>,
+    ended: bool,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Session {
+    /// Starts the thread. `wake` is called whenever there is something to hear.
+    pub fn start(job: Job, device: Option<String>, wake: Wake) -> Session {
+        let (sender, commands) = mpsc::channel();
+        let (tell, told) = mpsc::channel();
+        let own = sender.clone();
+        let failed = tell.clone();
+        let work = move || {
+            let say = |what| {
+                // Where the window is gone nobody listens; the training then ends by its command.
+                let _ = tell.send(what);
+                wake();
+            };
+            let ending = match train(job, device.as_deref(), &own, &commands, &say) {
+                Ok(Outcome::Done) => Ending::Done,
+                Ok(Outcome::Stopped { step }) => Ending::Stopped { step },
+                Err(error) => Ending::Failed { device_lost: error.is_lost_device(), error: error.to_string() },
+            };
+            say(Told::Ended(ending));
+        };
+        let thread = thread::Builder::new().name("training".to_owned()).spawn(work);
+        if let Err(error) = &thread {
+            let _ = failed.send(Told::Ended(Ending::Failed {
+                error: format!("the system starts no thread for the training: {error}"),
+                device_lost: false,
+            }));
+        }
+        Session { sender, told, ended: false, thread: thread.ok() }
+    }
+
+    /// Tells the training something; it follows after the step that it is at.
+    pub fn command(&self, command: Command) {
+        // Where the training has ended, its end is on the way.
+        let _ = self.sender.send(command);
+    }
+
+    /// What was told since the last call.
+    pub fn hear(&mut self) -> Vec<Told> {
+        let mut told = Vec::new();
+        loop {
+            match self.told.try_recv() {
+                Ok(what) => {
+                    self.ended |= matches!(what, Told::Ended(_));
+                    told.push(what);
+                }
+                // A thread that says nothing at its end has failed in a way that nobody thought of.
+                Err(TryRecvError::Disconnected) if !self.ended => {
+                    self.ended = true;
+                    told.push(Told::Ended(Ending::Failed {
+                        error: "the training has ended unexpectedly; what it printed is in the terminal".to_owned(),
+                        device_lost: false,
+                    }));
+                }
+                Err(_) => return told,
+            }
+        }
+    }
+
+    /// Stops the training and waits so long for its end; whether it came.
+    pub fn end_within(&self, most: Duration) -> bool {
+        self.command(Command::Stop);
+        let Some(thread) = &self.thread else {
+            return true;
+        };
+        let began = Instant::now();
+        while !thread.is_finished() && began.elapsed() < most {
+            thread::sleep(Duration::from_millis(20));
+        }
+        thread.is_finished()
+    }
+
+    /// Waits for the thread's end, for which it must have been stopped or have ended.
+    pub fn join(mut self) {
+        if let Some(thread) = self.thread.take() {
+            // A panic in there was printed, and has no more to say here.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Tells the lines of a run that continues, in parts.
+fn before(metrics: &Path, say: &dyn Fn(Told)) {
+    const PART: usize = 4096;
+    let Ok(file) = File::open(metrics) else {
+        return;
+    };
+    let mut part = Vec::new();
+    for line in BufReader::new(file).lines().map_while(Result::ok) {
+        part.extend(Line::parse(&line));
+        if part.len() == PART {
+            say(Told::Before(std::mem::take(&mut part)));
+        }
+    }
+    say(Told::Before(part));
+}
+
+fn train(
+    job: Job,
+    device: Option<&str>,
+    sender: &Sender<Command>,
+    commands: &Receiver<Command>,
+    say: &dyn Fn(Told),
+) -> Result<Outcome, TrainError> {
+    let mut continued = None;
+    let config = match &job {
+        Job::New { config, .. } => (**config).clone(),
+        Job::Continue(path) => {
+            let (folder, config, checkpoint) = RunFolder::open(path, None)?;
+            continued = Some((folder, checkpoint));
+            config
+        }
+    };
+    say(Told::Preparing("Opening the data…".to_owned()));
+    let spec: Spec = config.data.source.parse()?;
+    let dataset = Arc::new(data::open(&spec, Limits::from(&config.data))?);
+    config.validate()?;
+    config.check_against(dataset.train.len())?;
+    say(Told::Preparing("Opening the device…".to_owned()));
+    let gpu = Gpu::open(device, Options { checked: false })?;
+    let mut blueprint = Blueprint::new(&gpu, &config, dataset)?;
+    blueprint.share_device();
+    match &continued {
+        Some((folder, _)) => blueprint.continue_from(folder)?,
+        None => {
+            blueprint.tune(&mut Cache::open(&gpu), &mut |event| {
+                if let Event::Tuning(tuning) = event {
+                    let text = format!("Measuring kernels: {} of {}", tuning.done, tuning.of);
+                    say(Told::Preparing(text));
+                }
+            })?;
+        }
+    }
+    say(Told::Preparing("Compiling kernels…".to_owned()));
+    let goes_on = continued.is_some();
+    let mut run = match (continued, &job) {
+        (Some((folder, checkpoint)), _) => Run::resume(blueprint, folder, &checkpoint)?,
+        (None, Job::New { parent, name, .. }) => Run::create(blueprint, &RunFolder::next(parent, name))?,
+        // A run to continue was opened above.
+        (None, Job::Continue(path)) => Run::create(blueprint, path)?,
+    };
+    say(Told::Began { folder: run.folder().path().to_path_buf(), config: Box::new(config) });
+    if goes_on {
+        before(&run.folder().metrics(), say);
+    }
+    run.train(sender, commands, &mut |event| say(Told::Event(event.clone())))
+}

@@ -1,0 +1,17 @@
+//! Losses, row by row, and their mean.
+
+mod cosine;
+mod cross_entropy;
+pub(super) mod label_cross_entropy;
+mod mean;
+
+pub use cosine::{CosineSimilarity, CosineSimilarityGradient};
+pub use cross_entropy::{SoftCrossEntropy, SoftCrossEntropyGradient};
+pub use label_cross_entropy::{LabelCrossEntropy, LabelCrossEntropyGradient};
+pub use mean::{Mean, MeanGradient};
+
+use super::check::Case;
+
+pub(super) fn cases() -> Vec<Case> {
+    [cosine::cases(), cross_entropy::cases(), label_cross_entropy::cases(), mean::cases()].concat()
+}
