@@ -8,7 +8,7 @@
 //! data::Dataset ─ images ─┐                 patches
 //!                         ├─ augment::Loader ─ and ─ augment::views ─ two views ─ model (encoder, predictor)
 //! augment::draws ─────────┘                  table                                        │
-//!                                                                              method (symmetric loss)
+//!                                                                              method (heads, loss)
 //!                                                                                         │
 //!                            cli, app ─ train::Event ─ readback ─ Sgd ─ gradients ─────────────┘
 //! ```
@@ -31,7 +31,9 @@
 //! - [`config`]: one configuration: file, flags and form are views of it.
 //! - [`data`]: sources of images: reading them one by one, checking, fetching, packing.
 //! - [`augment`]: what is drawn at random, the loader that makes it ready, and the nodes that apply it.
-//! - [`model`]: the networks; [`method`]: the loss and what learns from it.
+//! - [`model`]: the networks.
+//! - [`method`]: the trait of a self-supervised method, a file a method, and the step that all share. [`config`] asks it which keys
+//!   `[method]` has: the one place where an arrow points up.
 //! - [`eval`]: what a network has learnt: kNN, linear classifiers, features as files and maps.
 //! - [`picture`]: pictures for people: what the network sees, what a data set holds, how runs went.
 //! - [`view_sheet`]: the views of a training, made on the device and laid out as a picture.

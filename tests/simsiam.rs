@@ -7,12 +7,14 @@ use std::collections::HashMap;
 use common::gpu;
 use simsiam::config::Config;
 use simsiam::graph::{Array, Graph, Place, Program, Shape, Store, Tensor, interpret};
-use simsiam::method::{self, Step, training_step};
+use simsiam::method::{self, HostValues, Step, StepInfo, training_step};
 use simsiam::model::{Arena, Parameters};
 use simsiam::train::checkpoint::Checkpoint;
 
 const IMAGES: usize = 5;
 const SIZE: usize = 6;
+/// The first of a training.
+const STEP: StepInfo = StepInfo { step: 0, steps: 10, steps_per_epoch: 5, images: &[0, 1, 2, 3, 4] };
 
 /// A step of a small network, its parameters' first values, and views.
 struct Small {
@@ -68,10 +70,12 @@ impl Small {
                 given.insert(tensor, value.clone());
             } else if tensor == self.views {
                 given.insert(tensor, Array::from_f32(dims, &noise(info.shape.len(), 1)));
-            } else if self.step.inputs.iter().any(|input| input.tensor == tensor) {
-                let rows = self.target_rows().map(f64::from).collect();
-                let dims = dims.to_vec();
-                given.insert(tensor, Array { dims, data: rows });
+            } else if let Some(input) = self.step.inputs.iter().find(|input| input.tensor == tensor) {
+                let data = match input.values(&STEP) {
+                    HostValues::Words(_) => self.target_rows().map(f64::from).collect(),
+                    HostValues::Floats(floats) => floats.into_iter().map(f64::from).collect(),
+                };
+                given.insert(tensor, Array { dims: dims.to_vec(), data });
             } else if !matches!(info.place, Place::Constant(_)) {
                 given.insert(tensor, Array::zeros(dims));
             }
@@ -91,7 +95,10 @@ impl Small {
         program.write(self.views, &noise(len, views));
         program.write(self.step.rates, &[0.0, 0.0]);
         for input in &self.step.inputs {
-            program.write_words(input.tensor, &self.target_rows().collect::<Vec<_>>());
+            match input.values(&STEP) {
+                HostValues::Words(_) => program.write_words(input.tensor, &self.target_rows().collect::<Vec<_>>()),
+                HostValues::Floats(floats) => program.write(input.tensor, &floats),
+            }
         }
         program.run(None).unwrap();
         program.read_array(self.step.loss).unwrap().data[0]
@@ -147,6 +154,8 @@ fn variants_of_the_step_match_their_references() {
         &["method.symmetry=asymmetric_2x"],
         &["method.alternation=2"],
         &["method.target_momentum=0.75", "method.predictor=none"],
+        &["method.name=byol"],
+        &["method.name=byol", "method.predictor=false", "model.projector_layers=2"],
     ] {
         let small = Small::new(variant);
         let expected = small.on_the_cpu(&small.arrays());

@@ -76,10 +76,15 @@ fn a_run_in_f16_does_so_too() -> Result {
     continues_to_the_same_bits(&gpu, &config)
 }
 
-/// What a table of targets holds is part of a run's state: stopped between the step that filled it and one that reads it.
+/// What a table of targets holds is part of a run's state, and so is a momentum encoder: stopped between the step that filled it and one that
+/// reads it.
 #[test]
-fn a_run_with_targets_of_other_steps_does_so_too() -> Result {
-    for assignments in [&["method.alternation=5"][..], &["method.target_momentum=0.8", "method.predictor=none"]] {
+fn a_run_with_state_of_its_method_does_so_too() -> Result {
+    for assignments in [
+        &["method.alternation=5"][..],
+        &["method.target_momentum=0.8", "method.predictor=none"],
+        &["method.name=byol", "method.momentum=0.5"],
+    ] {
         let mut config = config()?;
         for assignment in assignments {
             config.set(assignment)?;

@@ -153,7 +153,7 @@ fn wrong_types_and_syntax() {
     );
     assert!(set_error("model.arch=9").contains("model.arch = 9: expected one of the words"));
     assert!(set_error("data.source=9").contains("expected a text in quotes"));
-    assert!(set_error("method.name=byol").contains("expected simsiam"));
+    assert!(set_error("method.name=dino").contains("method.name = \"dino\": expected one of simsiam, byol (Method"));
     assert!(file_error("optim = 3\n").contains("optim = 3: a section: write [optim]"));
     assert!(file_error("[optim]\nlr = \n").starts_with("my.toml, line 2, column 6: "));
     assert!(file_error("[optim]\nlr = 1\nlr = 2\n").starts_with("my.toml, line 3, column 1: duplicate key"));
@@ -285,4 +285,43 @@ fn the_second_view_and_small_crops_differ_where_they_say_so() {
     let mut config = Config::default();
     config.augment.flip = 2.0;
     assert_eq!(config.problems().len(), 1);
+}
+
+#[test]
+fn a_method_has_keys_of_its_own() {
+    let file = "[method]\nmomentum = 0.5\nname = \"byol\"\n";
+    let mut config = Config::from_toml(file, "my.toml").unwrap();
+    assert_eq!((config.method.name(), config.text("method.momentum").as_deref()), ("byol", Some("0.5")));
+    let own: Vec<String> = config.method.keys().into_iter().map(|key| key.name).collect();
+    assert_eq!(own, ["method.name", "method.momentum", "method.momentum_schedule", "method.predictor"]);
+    let back = Config::from_toml(&config.to_toml().unwrap(), "back").unwrap();
+    assert_eq!(back, config.resolved());
+    // The name that is there changes nothing; another one brings its defaults.
+    config.set("method.name=byol").unwrap();
+    assert_eq!(config.text("method.momentum").as_deref(), Some("0.5"));
+    assert_eq!(
+        text(config.set("method.stop_gradient=false").unwrap_err()),
+        "--set: unknown key method.stop_gradient; it is a key of simsiam; byol has name, momentum, momentum_schedule, predictor"
+    );
+    assert!(
+        text(config.set("method.momentum=1.5").unwrap_err())
+            .contains("method.momentum = 1.5: the momentum must be 0 to 1")
+    );
+    assert!(
+        text(config.set("method.momentum=fast").unwrap_err())
+            .contains("expected a number (What the target network keeps")
+    );
+    assert!(text(config.set("method.momentun=1").unwrap_err()).contains("did you mean method.momentum?"));
+    config.set("method.name=simsiam").unwrap();
+    assert_eq!(config.method, Config::default().method);
+
+    let of_preset = Config::preset_for("demo", "byol").unwrap();
+    assert_eq!((of_preset.model.predictor_dim(), of_preset.data.source.as_str()), (256, "demo"));
+    let file = Config::from_toml("preset = \"demo\"\n[method]\nname = \"byol\"\n", "my.toml").unwrap();
+    assert_eq!(file, of_preset);
+    for preset in Config::presets() {
+        for method in MethodConfig::names() {
+            Config::preset_for(preset, method).unwrap().validate().unwrap();
+        }
+    }
 }

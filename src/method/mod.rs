@@ -2,6 +2,7 @@
 //! graph of a step, declares its keys, and says what healthy means. [`training_step`], [`precomputed_targets`] and [`evaluation`] are the same for all: everything
 //! outside this folder works with them and with what a method declares.
 
+pub mod byol;
 mod health;
 mod input;
 mod loss_scale;

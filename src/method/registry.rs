@@ -2,11 +2,11 @@
 
 use std::sync::{PoisonError, RwLock};
 
-use super::{Method, simsiam};
+use super::{Method, byol, simsiam};
 use crate::config::{Config, MethodConfig, MethodSection, MethodSettings};
 
 /// The methods of this crate, in the order in which they are listed to users.
-const BUILT_IN: [Registered; 1] = [Registered::of::<simsiam::SimSiam>()];
+const BUILT_IN: [Registered; 2] = [Registered::of::<simsiam::SimSiam>(), Registered::of::<byol::Byol>()];
 
 /// A method that configurations may name.
 #[derive(Debug, Clone, Copy)]
