@@ -57,13 +57,7 @@ fn two_matrices(inputs: &[Shape]) -> Result<(&Shape, &Shape), String> {
 }
 
 impl Op for Linear {
-    fn name(&self) -> &'static str {
-        "linear"
-    }
-
-    fn takes_f16(&self) -> bool {
-        true
-    }
+    facts!("linear", takes_f16);
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let (x, w) = two_matrices(inputs)?;
@@ -118,13 +112,7 @@ impl Op for Linear {
 }
 
 impl Op for LinearGradInput {
-    fn name(&self) -> &'static str {
-        "linear_grad_input"
-    }
-
-    fn takes_f16(&self) -> bool {
-        true
-    }
+    facts!("linear_grad_input", takes_f16);
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let (dy, w) = two_matrices(inputs)?;
@@ -152,13 +140,7 @@ impl Op for LinearGradInput {
 }
 
 impl Op for LinearGradWeight {
-    fn name(&self) -> &'static str {
-        "linear_grad_weight"
-    }
-
-    fn takes_f16(&self) -> bool {
-        true
-    }
+    facts!("linear_grad_weight", takes_f16);
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let (x, dy) = two_matrices(inputs)?;
@@ -202,13 +184,7 @@ impl Op for LinearGradWeight {
 }
 
 impl Op for SumRows {
-    fn name(&self) -> &'static str {
-        "sum_rows"
-    }
-
-    fn takes_f16(&self) -> bool {
-        true
-    }
+    facts!("sum_rows", takes_f16);
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         Ok(vec![Shape::rows([inputs[0].channels()])])
@@ -235,9 +211,7 @@ impl Op for SumRows {
 }
 
 impl Op for MatmulTransposed {
-    fn name(&self) -> &'static str {
-        "matmul_transposed"
-    }
+    facts!("matmul_transposed");
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let (a, b) = two_matrices(inputs)?;

@@ -4,6 +4,18 @@
 //! [`Op`], and its cases in the folder's list; the kernel, gradient and shader tests and `simsiam devices --self-test` pick it up
 //! there. `expect` checks shapes, `rows` and `elementwise` have the launches that most operators share.
 
+/// What is constant of an operator: its name, and which of the questions of [`Op`] that are answered by yes or no it answers by yes.
+macro_rules! facts {
+    ($name:literal $(, $yes:ident)*) => {
+        fn name(&self) -> &'static str {
+            $name
+        }
+        $(fn $yes(&self) -> bool {
+            true
+        })*
+    };
+}
+
 mod augment;
 pub mod check;
 mod conv;

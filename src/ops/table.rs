@@ -29,9 +29,7 @@ fn launch(kernel: Kernel, slots: impl Into<Vec<Slot>>, rows: &Shape) -> Lowered 
 }
 
 impl Op for IndexSelect {
-    fn name(&self) -> &'static str {
-        "index_select"
-    }
+    facts!("index_select", stops_gradient);
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {
@@ -40,10 +38,6 @@ impl Op for IndexSelect {
             }
             _ => Err("a table [T, C] and an index [R] are wanted".to_string()),
         }
-    }
-
-    fn stops_gradient(&self) -> bool {
-        true
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
@@ -64,19 +58,13 @@ impl Op for IndexSelect {
 }
 
 impl Op for MovingAverage {
-    fn name(&self) -> &'static str {
-        "moving_average"
-    }
+    facts!("moving_average", stops_gradient);
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {
             [x, index] if x.dims().len() == 2 && index.dims() == [x.dims()[0]] => Ok(vec![x.clone()]),
             _ => Err("x [R, C] and an index [R] are wanted".to_string()),
         }
-    }
-
-    fn stops_gradient(&self) -> bool {
-        true
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {

@@ -17,9 +17,7 @@ pub struct SwapViews;
 pub struct StopGradient;
 
 impl Op for SwapViews {
-    fn name(&self) -> &'static str {
-        "swap_views"
-    }
+    facts!("swap_views");
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {
@@ -45,16 +43,10 @@ impl Op for SwapViews {
 }
 
 impl Op for StopGradient {
-    fn name(&self) -> &'static str {
-        "stop_gradient"
-    }
+    facts!("stop_gradient", stops_gradient);
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         Ok(vec![expect::one(inputs)?.clone()])
-    }
-
-    fn stops_gradient(&self) -> bool {
-        true
     }
 
     fn alias(&self) -> Option<usize> {

@@ -16,9 +16,7 @@ pub struct ColorJitter {
 }
 
 impl Op for ColorJitter {
-    fn name(&self) -> &'static str {
-        "color_jitter"
-    }
+    facts!("color_jitter");
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let [x, table] = inputs else {

@@ -24,9 +24,7 @@ pub struct Crop {
 const THREADS: usize = 64;
 
 impl Op for Crop {
-    fn name(&self) -> &'static str {
-        "crop"
-    }
+    facts!("crop");
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let [_, table] = inputs else {

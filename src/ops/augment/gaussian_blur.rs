@@ -19,9 +19,7 @@ pub struct GaussianBlur {
 const THREADS: usize = 64;
 
 impl Op for GaussianBlur {
-    fn name(&self) -> &'static str {
-        "gaussian_blur"
-    }
+    facts!("gaussian_blur");
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let [x, table] = inputs else {

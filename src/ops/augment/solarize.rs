@@ -21,9 +21,7 @@ impl Solarize {
 }
 
 impl Op for Solarize {
-    fn name(&self) -> &'static str {
-        "solarize"
-    }
+    facts!("solarize");
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let [x, table] = inputs else {

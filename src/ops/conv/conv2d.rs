@@ -29,13 +29,7 @@ pub struct Conv2dGradInput {
 }
 
 impl Op for Conv2d {
-    fn name(&self) -> &'static str {
-        "conv2d"
-    }
-
-    fn takes_f16(&self) -> bool {
-        true
-    }
+    facts!("conv2d", takes_f16);
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let [x, w] = inputs else {
@@ -104,13 +98,7 @@ impl Op for Conv2d {
 }
 
 impl Op for Conv2dGradInput {
-    fn name(&self) -> &'static str {
-        "conv2d_grad_input"
-    }
-
-    fn takes_f16(&self) -> bool {
-        true
-    }
+    facts!("conv2d_grad_input", takes_f16);
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let [dy, w] = inputs else {

@@ -22,13 +22,7 @@ pub struct Conv2dGradWeight {
 }
 
 impl Op for Conv2dGradWeight {
-    fn name(&self) -> &'static str {
-        "conv2d_grad_weight"
-    }
-
-    fn takes_f16(&self) -> bool {
-        true
-    }
+    facts!("conv2d_grad_weight", takes_f16);
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let [x, dy] = inputs else {

@@ -10,13 +10,7 @@ use crate::ops::expect;
 pub struct Add;
 
 impl Op for Add {
-    fn name(&self) -> &'static str {
-        "add"
-    }
-
-    fn takes_f16(&self) -> bool {
-        true
-    }
+    facts!("add", takes_f16, cheap);
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         Ok(vec![expect::pair(inputs)?.clone()])
@@ -24,10 +18,6 @@ impl Op for Add {
 
     fn gradient(&self, _graph: &mut Graph, _node: &Node, dy: Tensor, _wanted: &[bool]) -> InputGradients {
         Ok(vec![Some(dy), Some(dy)])
-    }
-
-    fn cheap(&self) -> bool {
-        true
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {

@@ -20,13 +20,7 @@ pub fn cast(graph: &mut Graph, x: Tensor, to: Precision) -> Result<Tensor, Graph
 }
 
 impl Op for Cast {
-    fn name(&self) -> &'static str {
-        "cast"
-    }
-
-    fn takes_f16(&self) -> bool {
-        true
-    }
+    facts!("cast", takes_f16);
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {

@@ -18,13 +18,7 @@ pub struct AddRelu;
 pub struct ReluGradient;
 
 impl Op for Relu {
-    fn name(&self) -> &'static str {
-        "relu"
-    }
-
-    fn takes_f16(&self) -> bool {
-        true
-    }
+    facts!("relu", takes_f16, cheap);
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         Ok(vec![expect::one(inputs)?.clone()])
@@ -32,10 +26,6 @@ impl Op for Relu {
 
     fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> InputGradients {
         Ok(vec![Some(graph.add_one(ReluGradient, &[dy, node.outputs[0]])?)])
-    }
-
-    fn cheap(&self) -> bool {
-        true
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
@@ -48,13 +38,7 @@ impl Op for Relu {
 }
 
 impl Op for AddRelu {
-    fn name(&self) -> &'static str {
-        "add_relu"
-    }
-
-    fn takes_f16(&self) -> bool {
-        true
-    }
+    facts!("add_relu", takes_f16, cheap);
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         Ok(vec![expect::pair(inputs)?.clone()])
@@ -63,10 +47,6 @@ impl Op for AddRelu {
     fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> InputGradients {
         let both = graph.add_one(ReluGradient, &[dy, node.outputs[0]])?;
         Ok(vec![Some(both), Some(both)])
-    }
-
-    fn cheap(&self) -> bool {
-        true
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
@@ -79,13 +59,7 @@ impl Op for AddRelu {
 }
 
 impl Op for ReluGradient {
-    fn name(&self) -> &'static str {
-        "relu_gradient"
-    }
-
-    fn takes_f16(&self) -> bool {
-        true
-    }
+    facts!("relu_gradient", takes_f16);
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         Ok(vec![expect::pair(inputs)?.clone()])

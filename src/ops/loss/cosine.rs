@@ -20,9 +20,7 @@ pub struct CosineSimilarityGradient {
 }
 
 impl Op for CosineSimilarity {
-    fn name(&self) -> &'static str {
-        "cosine_similarity"
-    }
+    facts!("cosine_similarity");
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         Ok(vec![Shape::rows([expect::matrix_pair(inputs)?.dims()[0]])])
@@ -48,9 +46,7 @@ impl Op for CosineSimilarity {
 }
 
 impl Op for CosineSimilarityGradient {
-    fn name(&self) -> &'static str {
-        "cosine_similarity_gradient"
-    }
+    facts!("cosine_similarity_gradient");
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         Ok(vec![expect::vector_and_matrix_pair(inputs)?.clone()])

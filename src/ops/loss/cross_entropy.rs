@@ -32,9 +32,7 @@ fn cross_entropy(log_p: &[f64], soft_z: &[f64]) -> f64 {
 }
 
 impl Op for SoftCrossEntropy {
-    fn name(&self) -> &'static str {
-        "soft_cross_entropy"
-    }
+    facts!("soft_cross_entropy");
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         Ok(vec![Shape::rows([expect::matrix_pair(inputs)?.dims()[0]])])
@@ -59,9 +57,7 @@ impl Op for SoftCrossEntropy {
 }
 
 impl Op for SoftCrossEntropyGradient {
-    fn name(&self) -> &'static str {
-        "soft_cross_entropy_gradient"
-    }
+    facts!("soft_cross_entropy_gradient");
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         Ok(vec![expect::vector_and_matrix_pair(inputs)?.clone()])

@@ -47,9 +47,7 @@ pub(in crate::ops) fn kernel(shader: &'static str, groups: usize, logits: &Shape
 }
 
 impl Op for LabelCrossEntropy {
-    fn name(&self) -> &'static str {
-        "label_cross_entropy"
-    }
+    facts!("label_cross_entropy");
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let [rows, _] = rows_and_classes(self.groups, inputs)?;
@@ -79,9 +77,7 @@ impl Op for LabelCrossEntropy {
 }
 
 impl Op for LabelCrossEntropyGradient {
-    fn name(&self) -> &'static str {
-        "label_cross_entropy_gradient"
-    }
+    facts!("label_cross_entropy_gradient");
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let [dy, rest @ ..] = inputs else {

@@ -23,9 +23,7 @@ pub struct MeanGradient {
 }
 
 impl Op for Mean {
-    fn name(&self) -> &'static str {
-        "mean"
-    }
+    facts!("mean");
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {
@@ -51,9 +49,7 @@ impl Op for Mean {
 }
 
 impl Op for MeanGradient {
-    fn name(&self) -> &'static str {
-        "mean_gradient"
-    }
+    facts!("mean_gradient");
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {

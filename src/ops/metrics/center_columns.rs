@@ -14,9 +14,7 @@ pub struct CenterColumns {
 }
 
 impl Op for CenterColumns {
-    fn name(&self) -> &'static str {
-        "center_columns"
-    }
+    facts!("center_columns");
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let x = expect::matrix_of(inputs, self.rows, 1)?;

@@ -14,9 +14,7 @@ pub struct ColumnStd {
 }
 
 impl Op for ColumnStd {
-    fn name(&self) -> &'static str {
-        "column_std"
-    }
+    facts!("column_std");
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let x = expect::matrix_of(inputs, self.rows, 2)?;

@@ -32,9 +32,7 @@ impl KnnVote {
 }
 
 impl Op for KnnVote {
-    fn name(&self) -> &'static str {
-        "knn_vote"
-    }
+    facts!("knn_vote");
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let [similarities, labels] = inputs else {

@@ -9,9 +9,7 @@ use crate::ops::{expect, rows};
 pub struct RowNorm;
 
 impl Op for RowNorm {
-    fn name(&self) -> &'static str {
-        "row_norm"
-    }
+    facts!("row_norm");
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         Ok(vec![Shape::rows([expect::matrix(inputs)?.dims()[0]])])

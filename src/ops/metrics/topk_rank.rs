@@ -14,9 +14,7 @@ pub struct TopkRank {
 }
 
 impl Op for TopkRank {
-    fn name(&self) -> &'static str {
-        "topk_rank"
-    }
+    facts!("topk_rank");
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let [rows, _] = rows_and_classes(self.groups, inputs)?;

@@ -31,13 +31,7 @@ impl BatchNormApply {
 }
 
 impl Op for BatchNormApply {
-    fn name(&self) -> &'static str {
-        "batch_norm_apply"
-    }
-
-    fn takes_f16(&self) -> bool {
-        true
-    }
+    facts!("batch_norm_apply", takes_f16, cheap);
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         if inputs.len() != self.inputs() {
@@ -76,10 +70,6 @@ impl Op for BatchNormApply {
             gradients.push(Some(dy));
         }
         Ok(gradients)
-    }
-
-    fn cheap(&self) -> bool {
-        true
     }
 
     fn lower(&self, io: &Io, target: &Target) -> Lowered {

@@ -21,13 +21,7 @@ pub struct BatchNormEval {
 }
 
 impl Op for BatchNormEval {
-    fn name(&self) -> &'static str {
-        "batch_norm_eval"
-    }
-
-    fn takes_f16(&self) -> bool {
-        true
-    }
+    facts!("batch_norm_eval", takes_f16);
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let expected = 3 + 2 * usize::from(self.affine) + usize::from(self.residual);

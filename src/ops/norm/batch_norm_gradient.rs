@@ -36,13 +36,7 @@ impl BatchNormGradient {
 }
 
 impl Op for BatchNormGradient {
-    fn name(&self) -> &'static str {
-        "batch_norm_gradient"
-    }
-
-    fn takes_f16(&self) -> bool {
-        true
-    }
+    facts!("batch_norm_gradient", takes_f16);
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let expected = 3 + usize::from(self.residual) + usize::from(self.affine) + usize::from(self.reads_bias());

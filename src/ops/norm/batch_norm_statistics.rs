@@ -89,13 +89,7 @@ pub(super) fn statistics(x: &Shape, views: usize) -> Shape {
 }
 
 impl Op for BatchNormStatistics {
-    fn name(&self) -> &'static str {
-        "batch_norm_statistics"
-    }
-
-    fn takes_f16(&self) -> bool {
-        true
-    }
+    facts!("batch_norm_statistics", takes_f16);
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let x = expect::one(inputs)?;

@@ -23,9 +23,7 @@ fn lower(shader: &'static str, eps: f32, io: &Io) -> Lowered {
 }
 
 impl Op for L2Normalize {
-    fn name(&self) -> &'static str {
-        "l2_normalize"
-    }
+    facts!("l2_normalize");
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         Ok(vec![expect::matrix(inputs)?.clone()])
@@ -51,9 +49,7 @@ impl Op for L2Normalize {
 }
 
 impl Op for L2NormalizeGradient {
-    fn name(&self) -> &'static str {
-        "l2_normalize_gradient"
-    }
+    facts!("l2_normalize_gradient");
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         Ok(vec![expect::matrix_pair(inputs)?.clone()])

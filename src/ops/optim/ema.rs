@@ -16,9 +16,7 @@ pub struct Ema {
 }
 
 impl Op for Ema {
-    fn name(&self) -> &'static str {
-        "ema"
-    }
+    facts!("ema");
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {

@@ -81,9 +81,7 @@ impl LarsScale {
 }
 
 impl Op for LarsScale {
-    fn name(&self) -> &'static str {
-        "lars_scale"
-    }
+    facts!("lars_scale");
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {

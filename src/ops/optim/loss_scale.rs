@@ -22,9 +22,7 @@ pub struct LossScale {
 const ALIGNMENT: usize = 64;
 
 impl Op for LossScale {
-    fn name(&self) -> &'static str {
-        "loss_scale"
-    }
+    facts!("loss_scale");
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {

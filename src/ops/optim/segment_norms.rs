@@ -18,9 +18,7 @@ pub struct SegmentNorms {
 }
 
 impl Op for SegmentNorms {
-    fn name(&self) -> &'static str {
-        "segment_norms"
-    }
+    facts!("segment_norms");
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {

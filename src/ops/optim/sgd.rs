@@ -51,9 +51,7 @@ impl Sgd {
 }
 
 impl Op for Sgd {
-    fn name(&self) -> &'static str {
-        "sgd"
-    }
+    facts!("sgd");
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let [gradients, rates, others @ ..] = inputs else {

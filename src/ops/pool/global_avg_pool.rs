@@ -27,13 +27,7 @@ fn kernel(shader: &'static str, images: &Shape) -> Kernel {
 }
 
 impl Op for GlobalAvgPool {
-    fn name(&self) -> &'static str {
-        "global_avg_pool"
-    }
-
-    fn takes_f16(&self) -> bool {
-        true
-    }
+    facts!("global_avg_pool", takes_f16);
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let x = expect::images(inputs)?;
@@ -64,13 +58,7 @@ impl Op for GlobalAvgPool {
 }
 
 impl Op for GlobalAvgPoolGradient {
-    fn name(&self) -> &'static str {
-        "global_avg_pool_gradient"
-    }
-
-    fn takes_f16(&self) -> bool {
-        true
-    }
+    facts!("global_avg_pool_gradient", takes_f16);
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let dy = expect::matrix(inputs)?;

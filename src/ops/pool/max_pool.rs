@@ -90,13 +90,7 @@ impl MaxPool {
 }
 
 impl Op for MaxPool {
-    fn name(&self) -> &'static str {
-        "max_pool"
-    }
-
-    fn takes_f16(&self) -> bool {
-        true
-    }
+    facts!("max_pool", takes_f16);
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         Ok(vec![self.output_shape(expect::one(inputs)?)?])
@@ -123,13 +117,7 @@ impl Op for MaxPool {
 }
 
 impl Op for MaxPoolGradient {
-    fn name(&self) -> &'static str {
-        "max_pool_gradient"
-    }
-
-    fn takes_f16(&self) -> bool {
-        true
-    }
+    facts!("max_pool_gradient", takes_f16);
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {
