@@ -11,23 +11,24 @@ use super::say;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Keys: 1 to 5 choose a pane, Ctrl+Enter starts, space pauses and resumes, Ctrl+O opens a folder of images or a run; both can be dropped on the window.")]
+Keys: 1 to 5 select a pane, Ctrl+Enter starts, space pauses and resumes, Ctrl+O opens a folder of images or a \
+run. Both can also be dropped on the window.")]
 pub struct Args {
-    /// The images of the form: demo, a folder, or KIND:PATH.
+    /// Images to preselect: demo, a folder, or KIND:PATH.
     #[arg(long, value_name = "SPEC")]
     data: Option<String>,
-    /// A run to watch or continue, also one that another process is writing; a folder of runs lists them. May be given several times.
+    /// A run to watch or continue (another process may be writing it), or a folder of runs; repeatable.
     #[arg(long, value_name = "DIR")]
     run: Vec<PathBuf>,
-    /// Where new runs go.
+    /// Default output directory.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArg,
-    /// Where the window keeps its size, colours and recent data; in the user's configuration folder where it is not given.
+    /// File for window size, theme and recent data [default: in the user's configuration folder].
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
-    /// Say at the end how long frames took.
+    /// Print frame times at exit.
     #[arg(long)]
     frame_times: bool,
 }

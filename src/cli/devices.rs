@@ -16,13 +16,13 @@ const GRADIENT_LIMIT: f64 = 1e-4;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Run every kernel that may be chosen on the adapter, compare it with a plain CPU reference and print a table.
+    /// Run every candidate kernel, compare it with a CPU reference and print a table.
     #[arg(long)]
     self_test: bool,
     /// The adapter: its number in the list or a part of its name.
     #[arg(long, value_name = "INDEX|NAME")]
     device: Option<String>,
-    /// Print JSON: every adapter and, with --self-test, every case. Attach it to a report of a problem.
+    /// Print JSON: every adapter and, with --self-test, every case; attach it to a bug report.
     #[arg(long)]
     json: bool,
 }

@@ -24,9 +24,9 @@ use super::trained::{Trained, TrainedArgs};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-FILE.safetensors holds a tensor `features` [images, width] and, where they are known, `labels`; FILE.npy the features alone. Features are
-not scaled to length 1. Beside either lies FILE.csv with a row an image: its place in the file, its number, name, label and class. An image
-that cannot be read is left out. A map is made only where --map asks for one.")]
+FILE.safetensors holds a tensor `features` [images, width] and, if known, `labels`; FILE.npy holds the features \
+alone. Features are not normalised. FILE.csv beside it lists every row: position, image number, name, label and \
+class. Unreadable images are skipped.")]
 pub struct Args {
     #[command(flatten)]
     trained: TrainedArgs,
@@ -39,13 +39,13 @@ pub struct Args {
     /// The projector's output instead of the backbone's.
     #[arg(long)]
     projector: bool,
-    /// Images at once [default: as many as the training had views].
+    /// Images per batch [default: as many as the training had views].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     batch_size: Option<u32>,
-    /// Also draw the images as dots, coloured by class: FILE.png or FILE.svg.
+    /// Also plot the images as dots coloured by class: FILE.png or FILE.svg.
     #[arg(long, value_name = "FILE")]
     map: Option<PathBuf>,
-    /// How the map is made: tsne shows groups best, pca keeps distances and is done at once.
+    /// Projection of the map: tsne shows groups best, pca keeps distances and is instant.
     #[arg(long, value_name = "NAME", default_value = "tsne", requires = "map")]
     map_method: Method,
 }

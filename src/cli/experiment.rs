@@ -21,20 +21,22 @@ use super::{UsageError, say};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-NAME is one of those that --list shows, all, or a file of your own that ends in .toml, in the form of assets/experiments.
-Settings come from a preset or file and flags as in `simsiam train`, and the experiment changes a few of them. Ctrl-C leaves a checkpoint; the same
-command goes on from there and runs only what is missing. DIR/report.html is written after every run.")]
+NAME is one of --list, `all`, or your own .toml file in the format of assets/experiments. Settings come from a \
+preset, file or flags as in `simsiam train`; the experiment varies some of them.
+
+Ctrl-C saves a checkpoint; the same command continues and runs only what is missing. DIR/report.html is updated \
+after every run.")]
 pub struct Args {
     /// Which experiment.
     #[arg(required_unless_present = "list")]
     name: Option<String>,
-    /// The folder of the runs and the report.
+    /// Folder for the runs and the report.
     #[arg(long, value_name = "DIR", required_unless_present = "list")]
     out: Option<PathBuf>,
-    /// Show the paper's experiments and what they ask.
+    /// List the built-in experiments and their questions.
     #[arg(long)]
     list: bool,
-    /// Runs of every variant, each of another seed.
+    /// Seeds per variant.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
     #[command(flatten)]
@@ -42,12 +44,12 @@ pub struct Args {
     /// Passes over the training images.
     #[arg(long, value_name = "N")]
     epochs: Option<String>,
-    /// Images a step.
+    /// Images per step.
     #[arg(long, value_name = "N")]
     batch_size: Option<String>,
     #[command(flatten)]
     device: DeviceArg,
-    /// Run every operator's first kernel instead of the fastest.
+    /// Use each operator's default kernel: no tuning.
     #[arg(long)]
     no_tune: bool,
 }

@@ -50,25 +50,25 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Train a network on images without labels. With no options: on built-in images, within minutes.
+    /// Train a network on images, without labels. Without options: on the built-in images, within minutes.
     Train(Box<train::Args>),
-    /// Open the window: train, watch, and see the views.
+    /// Open the window: train, watch and inspect views.
     App(app::Args),
-    /// Picture the views that a network is trained on, with what was drawn for them.
+    /// Save a picture of the augmented views, with the parameters drawn for each.
     Views(Box<views::Args>),
-    /// Say what the network of a run has learnt: by its neighbours, or by a linear classifier.
+    /// Evaluate a run with k-NN or a linear probe.
     Eval(eval::Args),
-    /// Write the features of every image, and draw a map of them.
+    /// Save the features of every image, and plot a map of them.
     Embed(Box<embed::Args>),
-    /// Say what a data set holds before anything is trained on it, or get one.
+    /// Inspect, download or pack a data set.
     Data(data::Args),
-    /// Repeat the paper's comparisons, or your own, and report what came out.
+    /// Run the paper's comparisons, or your own, and report the results.
     Experiment(Box<experiment::Args>),
-    /// Lay runs side by side in one HTML file.
+    /// Compare runs in one HTML report.
     Report(report::Args),
-    /// Show the adapters of this machine, and check the kernels on one of them.
+    /// List the GPUs of this machine, and check every kernel on one of them.
     Devices(devices::Args),
-    /// Measure what a training step costs on an adapter.
+    /// Benchmark training steps, kernels and data loading.
     Bench(bench::Args),
 }
 

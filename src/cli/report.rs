@@ -11,12 +11,13 @@ use super::{UsageError, say};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Runs that differ in their seed only are drawn in one colour, with their mean. The file needs no network; a PNG of the charts lies beside it.")]
+Runs that differ only in their seed share a colour and are drawn with their mean. The report works offline; a \
+PNG of the charts is saved beside it.")]
 pub struct Args {
-    /// Folders of runs, or folders that hold some.
+    /// Run folders, or folders that contain runs.
     #[arg(required = true, value_name = "DIR")]
     runs: Vec<PathBuf>,
-    /// Where to write it; DIR/report.html where there is one DIR with a run, else report.html.
+    /// Output file [default: DIR/report.html for a single run, else report.html].
     #[arg(long, value_name = "FILE.html")]
     out: Option<PathBuf>,
 }

@@ -26,16 +26,16 @@ pub struct Settings {
     /// The images: demo, a folder, or KIND:PATH with folder, idx, cifar10, cifar100, stl10, pack or parquet.
     #[arg(long, value_name = "SPEC")]
     pub data: Option<String>,
-    /// Seed of every random number.
+    /// Random seed.
     #[arg(long, value_name = "N")]
     pub seed: Option<String>,
-    /// Use only N training images: the first ones, or of files evenly spread ones.
+    /// Use only N training images: the first N, or for a folder N evenly spaced files.
     #[arg(long, value_name = "N")]
     pub limit_train: Option<String>,
     /// Use only N test images.
     #[arg(long, value_name = "N")]
     pub limit_test: Option<String>,
-    /// Set any key of the configuration, such as optim.lr=0.1; may be given several times.
+    /// Set any configuration key, such as optim.lr=0.1; repeatable.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
 }

@@ -30,15 +30,17 @@ const RUNS: &str = "runs";
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Without --preset and --config the data chooses: demo, fashion-mnist for idx data, cifar10 for CIFAR, photos for image files.
-Flags go over the preset or file, --set over all. Ctrl-C writes a checkpoint and ends with exit code 0.")]
+Without --preset and --config, the data selects the preset: demo, fashion-mnist for idx data, cifar10 for CIFAR, \
+photos for image files. Flags override the preset or file, --set overrides everything.
+
+Ctrl-C saves a checkpoint and exits with code 0.")]
 pub struct Args {
     #[command(flatten)]
     settings: Settings,
-    /// The folder of the new run; the first free runs/NAME-NNN where it is not given.
+    /// Output directory [default: the first free runs/NAME-NNN].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Continue the run in this folder from its last checkpoint, with its settings.
+    /// Continue this run from its last checkpoint, with its settings.
     #[arg(
         long,
         value_name = "DIR",
@@ -48,16 +50,15 @@ pub struct Args {
     /// Passes over the training images.
     #[arg(long, value_name = "N")]
     epochs: Option<String>,
-    /// Images a step.
+    /// Images per step.
     #[arg(long, value_name = "N")]
     batch_size: Option<String>,
-    /// Device memory that the run may take, such as 4GiB; where it needs more, activation checkpointing recomputes blocks in the backward pass.
+    /// Device memory limit, such as 4GiB; activation checkpointing recomputes blocks in the backward pass to stay below it.
     #[arg(long, value_name = "SIZE")]
     memory: Option<String>,
     #[command(flatten)]
     device: DeviceArg,
-    /// Run every operator's first kernel instead of the fastest: measure none, and use none measured before. A run that continues
-    /// keeps its kernels in any case.
+    /// Use each operator's default kernel: no tuning, no cached tuning results. A resumed run keeps its kernels.
     #[arg(long)]
     no_tune: bool,
 }

@@ -21,19 +21,19 @@ use super::tuning::Measuring;
 
 #[derive(clap::Args, Clone)]
 pub struct TrainedArgs {
-    /// The folder of the run. Its training need not be finished.
+    /// The run's folder; training need not be finished.
     #[arg(long, value_name = "DIR")]
     run: PathBuf,
-    /// The images, as after `simsiam train --data`, all of them: those of the run where it is not given.
+    /// The images, as for `simsiam train --data` [default: the run's].
     #[arg(long, value_name = "SPEC")]
     data: Option<String>,
-    /// Use only N training images: the first ones, or of files evenly spread ones.
+    /// Use only N training images: the first N, or for a folder N evenly spaced files.
     #[arg(long, value_name = "N")]
     limit_train: Option<String>,
     /// Use only N test images.
     #[arg(long, value_name = "N")]
     limit_test: Option<String>,
-    /// Weights of this file instead of the run's newest checkpoint.
+    /// Load this checkpoint instead of the run's last one.
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
     #[command(flatten)]

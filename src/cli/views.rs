@@ -14,7 +14,8 @@ use super::settings::{self, Settings};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-The images are the first of an epoch, so the sheet of epoch 0 shows the first batch of `simsiam train` with the same settings.")]
+Images are the first of the epoch: with --epoch 0, those of the first batch of `simsiam train` with the same \
+settings.")]
 pub struct Args {
     /// The picture: FILE.png or FILE.svg.
     #[arg(long, value_name = "FILE")]
@@ -25,7 +26,7 @@ pub struct Args {
     /// Epoch whose draws are shown, from 0.
     #[arg(long, value_name = "E", default_value_t = 0)]
     epoch: u32,
-    /// Show what the run in this folder sees.
+    /// Show the views of this run.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["preset", "config"])]
     run: Option<PathBuf>,
     #[command(flatten)]

@@ -29,16 +29,16 @@ pub struct Args {
     data: String,
     #[command(flatten)]
     network: Network,
-    /// Threads that decode; 0 is all cores but one.
+    /// Decoding threads; 0 is all cores but one.
     #[arg(long, value_name = "N", default_value = "0")]
     threads: String,
     /// Passes over all images.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1000))]
     epochs: u32,
-    /// Also time so many training steps that are fed by the loader, against the same steps on a batch that is already there.
+    /// Also time this many training steps fed by the loader, and the same steps on a batch already on the device.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
     steps: u32,
-    /// One JSON object instead of lines.
+    /// Print one JSON object.
     #[arg(long)]
     json: bool,
     #[command(flatten)]

@@ -26,10 +26,10 @@ pub struct Args {
     /// has as many.
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = seconds)]
     budget: f64,
-    /// Only operators with this in their names.
+    /// Only operators whose name contains this.
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
-    /// One JSON object instead of a table.
+    /// Print one JSON object.
     #[arg(long)]
     json: bool,
     #[command(flatten)]

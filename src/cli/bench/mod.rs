@@ -20,11 +20,11 @@ pub struct Args {
 
 #[derive(clap::Subcommand)]
 enum What {
-    /// One training step on random views: forward, loss, backward and SGD, without data and augmentation.
+    /// Time a training step on random views: forward, loss, backward and optimiser, without data loading and augmentation.
     Step(step::Args),
-    /// Every kernel that could run a training step, timed on each of its shapes.
+    /// Time every candidate kernel of a training step on each of its shapes.
     Kernels(kernels::Args),
-    /// Decoding and cutting out of images, alone and in front of a training step.
+    /// Time decoding and cropping, alone and ahead of a training step.
     Data(data::Args),
 }
 

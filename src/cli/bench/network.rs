@@ -16,7 +16,7 @@ pub struct Network {
     /// Side of a view in pixels.
     #[arg(long, value_name = "N", default_value = "32")]
     pub image_size: String,
-    /// Images a step; each gives two views.
+    /// Images per step, two views each.
     #[arg(long, value_name = "N", default_value = "64")]
     pub batch_size: String,
     /// Width of the output z, of the projector's hidden layers, and four times that of the predictor.

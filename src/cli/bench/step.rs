@@ -26,13 +26,13 @@ pub struct Args {
     /// resnet18, resnet34, resnet50, resnet101 or resnet_tiny.
     #[arg(long, value_name = "NAME", default_value = "resnet18")]
     arch: String,
-    /// Channels of the first stage; several, as in 16,32,64, make a table.
+    /// Channels of the first stage; a list such as 16,32,64 prints a table.
     #[arg(long, value_name = "N", default_value = "64", value_delimiter = ',')]
     width: Vec<String>,
     /// Side of a view in pixels.
     #[arg(long, value_name = "N", default_value = "32")]
     image_size: String,
-    /// Images a step, each gives two views; several make a table.
+    /// Images per step, two views each; a list prints a table.
     #[arg(long, value_name = "N", default_value = "64", value_delimiter = ',')]
     batch_size: Vec<String>,
     /// Width of the output z, of the projector's hidden layers, and four times that of the predictor.
@@ -41,24 +41,24 @@ pub struct Args {
     /// f32, or f16 for activations and their gradients.
     #[arg(long, value_name = "P", default_value = "f32")]
     precision: String,
-    /// Device memory that the step may take, such as 4GiB; where it needs more, activation checkpointing recomputes blocks in the backward pass.
+    /// Device memory limit, such as 4GiB; activation checkpointing recomputes blocks in the backward pass to stay below it.
     #[arg(long, value_name = "SIZE", default_value = "none")]
     memory: String,
-    /// Steps timed, after four that are not.
+    /// Steps to time, after four warm-up steps.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=2_000))]
     steps: u32,
-    /// Also show the time of every kernel and every layer, by the device's clock.
+    /// Also print the time of every kernel and layer, by the device's clock.
     #[arg(long)]
     profile: bool,
     /// Write the dispatches of one step as a Chrome trace, for chrome://tracing or ui.perfetto.dev.
     #[arg(long, value_name = "FILE.json")]
     trace: Option<PathBuf>,
-    /// One JSON object a measurement instead of lines.
+    /// Print one JSON object per measurement.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     device: DeviceArg,
-    /// Run every operator's first kernel instead of the fastest: measure none, and use none measured before.
+    /// Use each operator's default kernel: no tuning, no cached tuning results.
     #[arg(long)]
     no_tune: bool,
 }

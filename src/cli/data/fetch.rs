@@ -21,10 +21,10 @@ const EVERY: Duration = Duration::from_secs(10);
 pub struct Args {
     /// Which: cifar10 (170 MB), cifar100 (169 MB), stl10 (2.6 GB) or fashion-mnist (31 MB).
     name: String,
-    /// The folder to put it into, as a folder of its own.
+    /// Destination; the data set gets a folder of its own in it.
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
-    /// Another server's folder (http://... or https://...), or one of this machine, that holds the original files under their names.
+    /// A mirror (http://... or https://...) or local folder with the original files.
     #[arg(long, value_name = "URL|FOLDER")]
     from: Option<String>,
 }

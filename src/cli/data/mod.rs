@@ -23,7 +23,7 @@ pub struct Args {
 enum Command {
     /// Download a data set, check it and unpack it: cifar10, cifar100, stl10 or fashion-mnist.
     Fetch(fetch::Args),
-    /// Decode all images once, into one file that is trained from without decoding: pack:FILE.
+    /// Decode all images once into one file for faster loading: pack:FILE.
     Pack(pack::Args),
 }
 

@@ -18,16 +18,16 @@ pub struct Args {
     /// The images: a folder, or KIND:PATH.
     #[arg(value_name = "SPEC")]
     data: String,
-    /// The file; one of this name is replaced when the new one is whole.
+    /// Output file; an existing one is replaced once the new one is complete.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Reduce images whose shorter side has more pixels to so many; without it all stay as they are.
+    /// Shrink images whose shorter side exceeds this; without it all keep their size.
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=16384))]
     short_side: Option<u32>,
-    /// Threads that decode; 0 is all cores but one.
+    /// Decoding threads; 0 is all cores but one.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1024))]
     threads: u32,
-    /// Largest part of the images that may be unreadable, 0 to 1; those are left out.
+    /// Largest fraction of unreadable images, 0 to 1; they are skipped.
     #[arg(long, value_name = "PART", default_value_t = Limits::default().unreadable, value_parser = part)]
     max_unreadable: f64,
 }

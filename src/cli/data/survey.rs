@@ -21,10 +21,10 @@ pub struct Args {
     /// The images: demo, a folder, or KIND:PATH with folder, idx, cifar10, cifar100, stl10, pack or parquet.
     #[arg(value_name = "SPEC")]
     data: String,
-    /// Also a picture of some of the images, a class a row: FILE.png or FILE.svg.
+    /// Also save sample images, one row per class: FILE.png or FILE.svg.
     #[arg(long, value_name = "FILE")]
     sheet: Option<PathBuf>,
-    /// One JSON object instead of lines.
+    /// Print one JSON object.
     #[arg(long)]
     json: bool,
     /// Look at N training images only: the first ones, or of files evenly spread ones.

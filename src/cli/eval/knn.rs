@@ -17,8 +17,9 @@ use crate::cli::trained::TrainedArgs;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-The k training images of largest cosine similarity vote with weight exp(similarity / t), as during the training. Of classes with equally
-many votes the lowest wins; a class without votes is not among the first five. The result does not depend on the batch size.")]
+The k training images with the largest cosine similarity vote with weight exp(similarity / t), as during \
+training. Ties go to the lowest class; a class without votes is never among the top five. The result does not \
+depend on the batch size.")]
 pub struct Args {
     #[command(flatten)]
     trained: TrainedArgs,
@@ -28,10 +29,10 @@ pub struct Args {
     /// Temperature t of the vote [default: the run's].
     #[arg(long, value_name = "T")]
     temperature: Option<String>,
-    /// Images at once [default: as many as the training had views].
+    /// Images per batch [default: as many as the training had views].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     batch_size: Option<u32>,
-    /// Also write what was predicted for every test image.
+    /// Also save the prediction for every test image.
     #[arg(long, value_name = "FILE.csv")]
     predictions: Option<PathBuf>,
     /// Print one JSON object and nothing else.

@@ -20,29 +20,31 @@ use simsiam::format::count;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-The protocol of the paper (App. A) and its code: training images in random crops (area .08 to 1), flipped as in the run; test images at
-their centre; cosine without warm-up, momentum 0.9, no weight decay. A rate is used times batch / 256. --quick trains on features that are
-made once, without crops, which takes one pass over them instead of one an epoch. The backbone's weights and statistics are compared bit for bit at the end. Rate and epoch of the best figure are chosen on the test images, as usual; the figure of the last epoch chooses no
-epoch.")]
+The paper's protocol (App. A): training images in random crops (area 0.08 to 1) and flips, test images centred; \
+cosine schedule without warm-up, momentum 0.9, no weight decay, learning rate x batch size / 256.
+
+--quick computes the training features once, without crops. At the end the backbone is compared bit for bit with \
+its checkpoint. As usual, the best learning rate and epoch are chosen on the test images; the last epoch's \
+accuracy involves no choice of epoch.")]
 pub struct Args {
     #[command(flatten)]
     trained: TrainedArgs,
     /// Passes over the training images.
     #[arg(long, value_name = "N", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     epochs: u32,
-    /// Images a step.
+    /// Images per step.
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
     batch_size: u32,
-    /// Base learning rates, with commas between them; all are trained at once [default: eight from 0.1 to 300, for lars from 0.02 to 100].
+    /// Base learning rates, comma-separated; all are trained at once [default: eight from 0.1 to 300, for lars from 0.02 to 100].
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     lr: Vec<f64>,
-    /// What moves the weights: sgd, or lars as in the paper (trust 0.001).
+    /// Optimiser: sgd, or lars as in the paper (trust coefficient 0.001).
     #[arg(long, value_name = "NAME", default_value = "sgd")]
     optimizer: Optimizer,
-    /// Make the features of the training images once, from the images as they are evaluated.
+    /// Compute the features of the training images once, without crops.
     #[arg(long)]
     quick: bool,
-    /// Seed of first weights, order and crops [default: the run's].
+    /// Seed of initial weights, order and crops [default: the run's].
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Print one JSON object and nothing else.

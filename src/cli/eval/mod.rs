@@ -16,9 +16,9 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum What {
-    /// Classify every test image by its nearest training images, on the backbone's and on the projector's output.
+    /// k-NN classification of the test images, on the backbone's and the projector's output.
     Knn(Box<knn::Args>),
-    /// Train a linear classifier on the frozen backbone, for several learning rates at once.
+    /// Train a linear probe on the frozen backbone, at several learning rates at once.
     Linear(Box<linear::Args>),
 }
 
