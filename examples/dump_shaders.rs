@@ -31,7 +31,7 @@ fn main() -> anyhow::Result<()> {
     kernels.extend(permutations::of_presets());
     let mut manifest = String::new();
     for (number, (key, kernel)) in kernels.iter().enumerate() {
-        let name = format!("{number:05}_{}", kernel.shader);
+        let name = format!("{number:05}_{}", kernel.shader.replace('/', "_"));
         let written = Written::new(kernel).map_err(|e| anyhow::anyhow!("{key}: {e}"))?;
         dump(&out, &name, &written).map_err(|e| e.context(key.clone()))?;
         let precision = if written.f16 { "f16" } else { "f32" };

@@ -71,13 +71,11 @@ dxc() {
     shift 2
     need_dxc || { skip "DXC could not be installed"; return; }
     need_dump || { skip "nothing was dumped"; return; }
-    VERSION="DXC $(strings_of "$(dxc_library)")"
+    VERSION="DXC 1.8, of PyPI compushady-lrtu $COMPUSHADY"
     listed hlsl60 hlsl "$condition" >"$DIR/tmp/$name.list"
     in_pieces "$name" "$DIR/tmp/$name.list" 500 "$DIR/bin/dxc" "$(dxc_library)" {} -E main -HV 2018 -no-warnings -Ges "$@"
     tally "$name" "$DIR/tmp/$name.list"
 }
-# The version that DXC's library writes into what it compiles.
-strings_of() { grep -aoE -m1 'dxcompiler[^0-9]{0,20}[0-9]+[.][0-9.]+|[0-9]+[.][0-9]+[.][0-9]+[.][0-9]+' "$1" | head -n 1; }
 # shellcheck disable=SC2016 # awk's columns
 stage_dxc_f32() { dxc dxc_f32 '$2 == "f32"' -T cs_6_0; }
 # shellcheck disable=SC2016
