@@ -15,9 +15,11 @@ pub struct Io {
 }
 
 impl Io {
-    /// All inputs and then all outputs: the order in which most kernels bind them.
+    /// All inputs, then the updated state, then all outputs: the order in which most kernels bind them.
     pub fn slots(&self) -> Vec<Slot> {
-        (0..self.inputs.len()).map(Slot::input).chain((0..self.outputs.len()).map(Slot::output)).collect()
+        let inputs = (0..self.inputs.len()).map(Slot::input);
+        let updates = (0..self.updates.len()).map(Slot::update);
+        inputs.chain(updates).chain((0..self.outputs.len()).map(Slot::output)).collect()
     }
 }
 
@@ -112,7 +114,7 @@ impl Lowered {
         Lowered { launches: vec![launch], scratch: Vec::new() }
     }
 
-    /// A node of one kernel that binds all inputs and then all outputs.
+    /// A node of one kernel that binds everything, as [`Io::slots`] orders it.
     pub fn of(io: &Io, kernel: Kernel, workgroups: usize) -> Lowered {
         Lowered::one(Launch::new(kernel, io.slots(), grid(workgroups)))
     }

@@ -2,7 +2,7 @@
 
 use super::check::{Case, Fill};
 use crate::gpu::Kernel;
-use crate::graph::{Array, Io, Launch, Lowered, Op, Shape, Slot, Target, grid};
+use crate::graph::{Array, Io, Lowered, Op, Shape, Target};
 
 /// Inputs table `[T, C]` and index `[R]` (words) → `[R, C]`: row r is row index\[r\] of the table, `torch.index_select`. It passes no
 /// gradient on.
@@ -24,10 +24,6 @@ fn kernel(shader: &'static str, table: &Shape, rows: &Shape) -> Kernel {
         .with("CHANNELS", rows.stored_channels() / 4)
 }
 
-fn launch(kernel: Kernel, slots: impl Into<Vec<Slot>>, rows: &Shape) -> Lowered {
-    Lowered::one(Launch::new(kernel, slots, grid(rows.vectors().div_ceil(64))))
-}
-
 impl Op for IndexSelect {
     facts!("index_select", stops_gradient);
 
@@ -36,14 +32,13 @@ impl Op for IndexSelect {
             [table, index] if table.dims().len() == 2 && index.dims().len() == 1 => {
                 Ok(vec![Shape::rows([index.len(), table.channels()])])
             }
-            _ => Err("a table [T, C] and an index [R] are wanted".to_string()),
+            _ => Err("expected a table [T, C] and an index [R]".to_string()),
         }
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
         let kernel = kernel("index_select", &io.inputs[0], &io.outputs[0]);
-        let slots = [Slot::input(0), Slot::input(1), Slot::output(0)];
-        launch(kernel, slots, &io.outputs[0])
+        Lowered::of(io, kernel, io.outputs[0].vectors().div_ceil(64))
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
@@ -63,14 +58,13 @@ impl Op for MovingAverage {
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {
             [x, index] if x.dims().len() == 2 && index.dims() == [x.dims()[0]] => Ok(vec![x.clone()]),
-            _ => Err("x [R, C] and an index [R] are wanted".to_string()),
+            _ => Err("expected x [R, C] and an index [R]".to_string()),
         }
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
         let kernel = kernel("moving_average", &io.updates[0], &io.inputs[0]).with("KEEP", self.keep);
-        let slots = [Slot::input(0), Slot::input(1), Slot::update(0), Slot::output(0)];
-        launch(kernel, slots, &io.inputs[0])
+        Lowered::of(io, kernel, io.inputs[0].vectors().div_ceil(64))
     }
 
     fn reference(&self, inputs: &[&Array], updates: &mut [Array]) -> Vec<Array> {

@@ -2,7 +2,7 @@
 
 use super::augment_params::{self, AugmentParams, JitterParams, Normalize};
 use crate::gpu::Kernel;
-use crate::graph::{Array, Io, Launch, Lowered, Op, Shape, Slot, Target, grid};
+use crate::graph::{Array, Io, Lowered, Op, Shape, Target};
 use crate::ops::check::{Case, Fill};
 
 /// Inputs: x [n, height, width, 3] in [0, 1] and the table of n [`AugmentParams`]s. Output like x.
@@ -34,11 +34,7 @@ impl Op for ColorJitter {
         let threads: usize = if target.software { 8 } else { 128 };
         let kernel =
             Kernel::new("color_jitter").with("IMAGES", images).with("PIXELS", height * width).with("THREADS", threads);
-        Lowered::one(Launch::new(
-            Normalize::constants(self.normalize, kernel),
-            [Slot::input(0), Slot::input(1), Slot::output(0)],
-            grid(images),
-        ))
+        Lowered::of(io, Normalize::constants(self.normalize, kernel), images)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {

@@ -2,7 +2,7 @@
 
 use super::augment_params::{self, AugmentParams, Normalize};
 use crate::gpu::Kernel;
-use crate::graph::{Array, Io, Launch, Lowered, Op, Shape, Slot, Target, grid};
+use crate::graph::{Array, Io, Lowered, Op, Shape, Target};
 use crate::ops::check::{Case, Fill};
 
 /// Inputs: bytes (words of four bytes, the first lowest; HWC images of 1 or 3 channels at any byte) and a table of n
@@ -47,11 +47,7 @@ impl Op for Crop {
             .with("CHUNK", chunk)
             .with("THREADS", THREADS)
             .with("FLOAT_SOURCE", self.float_source);
-        Lowered::one(Launch::new(
-            Normalize::constants(self.normalize, kernel),
-            [Slot::input(0), Slot::input(1), Slot::output(0)],
-            grid(images * chunks),
-        ))
+        Lowered::of(io, Normalize::constants(self.normalize, kernel), images * chunks)
     }
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
