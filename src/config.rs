@@ -17,7 +17,7 @@ pub use augment::{AugmentConfig, SecondView, SmallCrops};
 pub use error::ConfigError;
 pub use method::{MethodConfig, MethodSection, MethodSettings, Problem};
 pub use sections::{
-    Arch, DataConfig, Field, Key, Kind, ModelConfig, OptimConfig, Precision, RunConfig, Schedule, Stem,
+    Arch, DataConfig, Field, Key, Kind, ModelConfig, OptimConfig, Optimizer, Precision, RunConfig, Schedule, Stem,
 };
 pub use size::MemoryLimit;
 

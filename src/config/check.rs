@@ -39,6 +39,7 @@ pub(super) fn ranges(config: &Config) -> Vec<Problem> {
     );
 
     need("optim.lr", optim.lr.is_finite() && optim.lr >= 0.0, "the learning rate must be a finite number, 0 or more");
+    need("optim.lars_trust", optim.lars_trust.is_finite() && optim.lars_trust > 0.0, "the trust must be above 0");
     need("optim.momentum", (0.0..1.0).contains(&optim.momentum), "momentum must be 0 to below 1");
     need(
         "optim.weight_decay",

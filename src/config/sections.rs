@@ -168,6 +168,16 @@ crate::choices! {
 }
 
 crate::choices! {
+    /// How gradients move weights.
+    Optimizer {
+        /// SGD with momentum.
+        Sgd = "sgd",
+        /// The same, with the gradient of every tensor scaled to its length (You et al. 2017).
+        Lars = "lars",
+    }
+}
+
+crate::choices! {
     /// Number format of activations and their gradients on the GPU. Arithmetic and everything else is in f32.
     Precision {
         /// 32-bit floats.
@@ -250,6 +260,12 @@ impl ModelConfig {
 crate::section! {
     /// Section `[optim]`.
     OptimConfig = "optim" {
+        /// Optimiser: sgd, or lars, which scales the gradient of every tensor to the tensor's length (for batches of thousands).
+        optimizer: Optimizer = Optimizer::Sgd,
+        /// Trust coefficient of lars, above 0 (SimCLR, BYOL: 0.001).
+        lars_trust: f64 = 0.001,
+        /// Whether biases and the scales and shifts of batch norms are left out of weight decay and lars (SimCLR, BYOL: yes; SimSiam: no).
+        exclude_norms: bool = false,
         /// Base learning rate, 0 or more; the rate used is this times batch_size / 256 (paper §3: 0.05).
         lr: f64 = 0.05,
         /// How often the cosine to zero moves the rate: step, or epoch as the authors' code.

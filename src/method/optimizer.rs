@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::config::OptimConfig;
-use crate::graph::{Graph, GraphError, Op, Place, Shape, Tensor};
-use crate::model::{Arena, Parameters, RateGroup};
+use crate::config::{OptimConfig, Optimizer};
+use crate::graph::{Graph, GraphError, Place, Shape, Tensor};
+use crate::model::{Arena, Format, Parameters};
 use crate::ops;
 
 /// Adds the gradients of `scale` (1 where there is none) times `loss` with respect to the trained tensors of a graph (indices of entries and their tensors), each
@@ -37,9 +37,9 @@ pub(super) fn gradients(
     Ok(gradients)
 }
 
-/// Adds SGD over all trained parameters, with `rates` `[2]`, one a [`RateGroup`]. Gradients of a scaled
+/// Adds the optimiser over all trained parameters, with `rates` `[2]`, one a [`RateGroup`](crate::model::RateGroup). Gradients of a scaled
 /// loss are first multiplied by `inverse` `[1]`; where that is 0, the step is skipped.
-pub(super) fn sgd(
+pub(super) fn update(
     graph: &mut Graph,
     rates: Tensor,
     inverse: Option<Tensor>,
@@ -49,22 +49,72 @@ pub(super) fn sgd(
     let words = parameters.words(Arena::PARAMETERS);
     let mut arena = |Arena(name)| graph.state(name, Shape::rows([words]), name, 0);
     let gradients = arena(Arena::GRADIENTS);
-    let updates = [arena(Arena::PARAMETERS), arena(Arena::MOMENTUM)];
-    let op: Arc<dyn Op> = Arc::new(ops::Sgd {
-        momentum: config.momentum as f32,
-        weight_decay: config.weight_decay as f32,
-        groups: groups(parameters),
-        lars: false,
-        scaled: inverse.is_some(),
-    });
+    let [weights, momentum] = [arena(Arena::PARAMETERS), arena(Arena::MOMENTUM)];
+    let groups = groups(config, parameters);
+    let lars = config.optimizer == Optimizer::Lars;
+    let weight_decay = config.weight_decay as f32;
     let mut inputs = vec![gradients, rates];
+    if lars {
+        let (trust, scaled) = (config.lars_trust as f32, inverse.is_some());
+        let scale = ops::LarsScale { groups: groups.clone(), trust, weight_decay, eps: ops::LarsScale::EPS, scaled };
+        let operands = [&[weights, gradients], inverse.as_slice()].concat();
+        inputs.push(graph.add_updating(Arc::new(scale), &operands, &[])?[0]);
+    }
     inputs.extend(inverse);
-    graph.add_updating(op, &inputs, &updates)?;
+    let (momentum_kept, scaled) = (config.momentum as f32, inverse.is_some());
+    let sgd = ops::Sgd { momentum: momentum_kept, weight_decay, groups, lars, scaled };
+    graph.add_updating(Arc::new(sgd), &inputs, &[weights, momentum])?;
     Ok(())
 }
 
-/// Every part of the parameters with the rate of its group.
-fn groups(parameters: &Parameters) -> ops::Groups {
-    let segment = |(end, rate): (usize, RateGroup)| ops::Segment { end, rate: rate as usize, decay: true, lars: false };
-    ops::Groups::Segments(parameters.rate_groups().into_iter().map(segment).collect())
+/// Every part of the parameters with the rate of its group. Where LARS applies, a tensor is a part.
+fn groups(config: &OptimConfig, parameters: &Parameters) -> ops::Groups {
+    let lars = config.optimizer == Optimizer::Lars;
+    let segments = parameters.segments(|entry| {
+        let included = !(config.exclude_norms && entry.format == Format::Vector);
+        (entry.rate as usize, included, (lars && included).then_some(entry.offset))
+    });
+    let segment = |(end, (rate, decay, tensor)): (usize, (usize, bool, Option<usize>))| ops::Segment {
+        end,
+        rate,
+        decay,
+        lars: tensor.is_some(),
+    };
+    ops::Groups::Segments(segments.into_iter().map(segment).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::method::training_step;
+
+    #[test]
+    fn norms_and_biases_may_be_left_out_of_decay_and_lars() {
+        let segments = |assignments: &[&str]| {
+            let mut config = Config::default();
+            let small = ["model.arch=resnet_tiny", "model.blocks=[1]", "model.width=4", "model.dim=6"];
+            for assignment in small.iter().chain(assignments) {
+                config.set(assignment).unwrap();
+            }
+            let (mut parameters, mut graph) = (Parameters::new(), Graph::new());
+            let views = graph.input("views", Shape::rows([4, 8, 8, 3]));
+            training_step(&mut graph, &[views], 2, &config, &mut parameters).unwrap();
+            let ops::Groups::Segments(segments) = groups(&config.optim, &parameters) else { panic!("segments") };
+            (segments, parameters)
+        };
+        let (plain, parameters) = segments(&[]);
+        assert_eq!(
+            plain.iter().map(|s| (s.rate, s.decay, s.lars)).collect::<Vec<_>>(),
+            [(0, true, false), (1, true, false)]
+        );
+        assert_eq!(plain[1].end, parameters.words(Arena::PARAMETERS));
+        let (all, parameters) = segments(&["optim.optimizer=lars"]);
+        assert_eq!(all.len(), parameters.of(Arena::PARAMETERS).count());
+        assert!(all.iter().all(|s| s.decay && s.lars));
+        let (some, parameters) = segments(&["optim.optimizer=lars", "optim.exclude_norms=true"]);
+        let weights = parameters.of(Arena::PARAMETERS).filter(|entry| entry.format != Format::Vector);
+        assert_eq!(some.iter().filter(|s| s.lars).count(), weights.count());
+        assert!(some.iter().all(|s| s.decay == s.lars) && some.iter().any(|s| !s.decay));
+    }
 }

@@ -240,7 +240,7 @@ pub fn training_step(
         None => None,
     };
     let gradient_norms = graph.within("watched", |graph| watch::gradients(graph, inverse, parameters))?;
-    optimizer::sgd(graph, rates, inverse, &config.optim, parameters)?;
+    optimizer::update(graph, rates, inverse, &config.optim, parameters)?;
     step.factor = inverse;
     method.after_optimizer(&mut step)?;
     let inputs = step.inputs;

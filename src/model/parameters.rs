@@ -171,24 +171,30 @@ impl Parameters {
         self.words.iter().find(|(known, _)| *known == arena).map_or(0, |&(_, words)| words)
     }
 
-    /// Parts of [`Arena::PARAMETERS`] that follow each other and hold all of it, and the learning rate of each.
-    pub fn rate_groups(&self) -> Vec<(usize, RateGroup)> {
-        let mut groups: Vec<(usize, RateGroup)> = Vec::new();
+    /// Parts of [`Arena::PARAMETERS`] that follow each other and hold all of it: where each ends, and what its entries have in common.
+    pub fn segments<K: PartialEq>(&self, of: impl Fn(&Entry) -> K) -> Vec<(usize, K)> {
+        let mut segments: Vec<(usize, K)> = Vec::new();
         for entry in self.of(Arena::PARAMETERS) {
-            match groups.last_mut() {
-                Some((_, rate)) if *rate == entry.rate => {}
+            let own = of(entry);
+            match segments.last_mut() {
+                Some((_, last)) if *last == own => {}
                 last => {
                     if let Some((end, _)) = last {
                         *end = entry.offset;
                     }
-                    groups.push((0, entry.rate));
+                    segments.push((0, own));
                 }
             }
         }
-        if let Some((end, _)) = groups.last_mut() {
+        if let Some((end, _)) = segments.last_mut() {
             *end = self.words(Arena::PARAMETERS);
         }
-        groups
+        segments
+    }
+
+    /// Those with the same learning rate.
+    pub fn rate_groups(&self) -> Vec<(usize, RateGroup)> {
+        self.segments(|entry| entry.rate)
     }
 
     /// Ranges of words of [`Arena::PARAMETERS`] and where each begins in [`Arena::AVERAGED`], which holds averages of them.
