@@ -11,7 +11,7 @@ use crate::app::workers::neighbourhood::{self, NeighbourAnswer, NeighbourQuestio
 use crate::app::workers::resource_cache::ResourceCache;
 use crate::app::workers::worker::{Wake, Worker};
 
-/// NeighboursPane that are shown.
+/// Neighbours that are shown.
 const COUNT: usize = 24;
 
 /// A picture on the screen.
