@@ -117,7 +117,7 @@ fn small_crops_are_seen_beside_the_views() -> Result {
     let mut config = config(4)?;
     config.data.limit_train = 5;
     let data = data::open(&Spec::Demo, Limits::from(&config.data))?;
-    let gpu = Gpu::open(None, Options { checked: true })?;
+    let gpu = Gpu::open(None, GpuOptions { checked: true })?;
     let seen = |config: &Config| Preview::new(&gpu, config, &ViewGroup::multi_crop(config), 3)?.epoch(&data.train, 1);
     let alone = seen(&config)?;
     for assignment in ["augment.small.count=3", "augment.small.size=12", "augment.small.grayscale=1"] {
