@@ -15,7 +15,7 @@ use simsiam::config::Config;
 use simsiam::data::{self, Limits, Spec};
 use simsiam::gpu::{self, Gpu};
 use simsiam::graph::tune::Cache;
-use simsiam::train::{Blueprint, Event, Run};
+use simsiam::train::{Event, Run, TrainPlan};
 
 const SIZE: [u32; 2] = [1280, 800];
 /// As in the window.
@@ -70,9 +70,9 @@ fn alone(config: &Config, out: &std::path::Path) -> Result<f64> {
     let spec: Spec = config.data.source.parse()?;
     let dataset = Arc::new(data::open(&spec, Limits::from(&config.data))?);
     let gpu = Gpu::open(None, gpu::GpuOptions { checked: false })?;
-    let mut blueprint = Blueprint::new(&gpu, config, dataset)?;
-    blueprint.tune(&mut Cache::open(&gpu), &mut |_| {})?;
-    let mut run = Run::create(blueprint, out)?;
+    let mut plan = TrainPlan::new(&gpu, config, dataset)?;
+    plan.tune(&mut Cache::open(&gpu), &mut |_| {})?;
+    let mut run = Run::create(plan, out)?;
     let (sender, commands) = mpsc::channel();
     let mut rates = Vec::new();
     run.train(&sender, &commands, &mut |event| {

@@ -1,4 +1,4 @@
-//! What the trainer tells, and what it can be told. It knows no listener: a progress bar, a file and a window get the same events.
+//! What the trainer reports, and the commands it takes. It knows no listener: a progress bar, a file and a window get the same events.
 
 use std::path::PathBuf;
 
@@ -15,11 +15,11 @@ pub enum Event {
     Tuning(Tuning),
     /// Training begins or continues.
     Start(Start),
-    /// A step is done; told a few steps later, because nobody waits for its numbers.
+    /// A step is done; reported a few steps later, because the loop does not wait for its numbers.
     Step(Step),
-    /// More numbers of a step that has just been told: some times an epoch, and at its last step.
+    /// More numbers of a step that has just been reported: some times an epoch, and at its last step.
     Watch(Watch),
-    /// The run goes wrong; told once a kind.
+    /// The run goes wrong; reported once a kind.
     Alarm(Alarm),
     /// An epoch is done. Epoch 0 is the untrained network.
     Epoch(Epoch),
@@ -55,7 +55,7 @@ pub struct Start {
     pub parameters: usize,
     /// Estimate of the device memory that the run takes.
     pub memory_bytes: u64,
-    /// What is computed twice to need so little.
+    /// Which blocks activation checkpointing recomputes to need so little.
     pub recomputed: Recomputed,
     /// Training images.
     pub train_images: usize,
@@ -196,7 +196,7 @@ pub struct Failed {
     pub message: String,
 }
 
-/// What a running trainer can be told.
+/// What a running trainer can be asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
     /// Wait for [`Command::Resume`].

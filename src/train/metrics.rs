@@ -131,7 +131,7 @@ mod tests {
         let warning = super::super::Warning { message: "no line".into() };
         file.write(&Event::Warning(warning))?;
         assert_eq!(fs::read_to_string(&path)?, first);
-        // Epoch 0 was told and the program ended before its checkpoint: it will be told again.
+        // Epoch 0 was reported and the program ended before its checkpoint: it will be reported again.
         MetricsFile::resume(&path, &at(0, 0, Some(7.5)))?;
         assert_eq!(fs::read_to_string(&path)?, start);
         Ok(())

@@ -41,7 +41,7 @@ pub(in crate::app) enum Activity {
     Training {
         paused: bool,
     },
-    /// It was told to stop, and has not yet.
+    /// It was asked to stop, and has not yet.
     Stopping,
 }
 

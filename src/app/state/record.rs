@@ -92,7 +92,7 @@ impl Record {
     }
 
     /// Takes an event of the training, as `metrics.jsonl` would tell it.
-    pub fn hear(&mut self, event: &Event) {
+    pub fn observe(&mut self, event: &Event) {
         if let Some(line) = line(event) {
             self.take(&line);
         }
@@ -191,7 +191,7 @@ mod tests {
         for line in lines.lines().filter_map(Line::parse) {
             record.take(&line);
         }
-        record.hear(&Event::Step(Step {
+        record.observe(&Event::Step(Step {
             step: 1,
             epoch: 1,
             loss: -0.5,
@@ -205,7 +205,7 @@ mod tests {
             view_cosine: 0.5,
             images_per_second: 0.0,
         }));
-        record.hear(&Event::Watch(Watch {
+        record.observe(&Event::Watch(Watch {
             step: 1,
             epoch: 1,
             effective_rank: 4.0,

@@ -22,7 +22,7 @@ const PART: usize = 1 << 20;
 pub(in crate::app) enum FollowEvent {
     /// Lines, in their order.
     Lines(Vec<Line>),
-    /// The file was cut, because the run continues from an earlier step: what was told is void.
+    /// The file was cut, because the run continues from an earlier step: what was read before is void.
     Anew,
     /// The file cannot be read.
     Error(String),
@@ -62,19 +62,19 @@ impl Drop for Follow {
 fn follow(path: PathBuf, sender: &SyncSender<FollowEvent>, end: &AtomicBool, wake: &Wake) {
     let mut at = 0;
     let mut rest = Vec::new();
-    let mut told = None;
+    let mut reported = None;
     while !end.load(Ordering::Relaxed) {
         let more = match part(&path, &mut at, &mut rest) {
             Ok(found) => {
-                told = None;
+                reported = None;
                 found
             }
             // Before its first line a run has none.
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => {
                 let text = format!("{} cannot be read: {error}", path.display());
-                let new = told.as_ref() != Some(&text);
-                told = Some(text.clone());
+                let new = reported.as_ref() != Some(&text);
+                reported = Some(text.clone());
                 new.then_some(FollowEvent::Error(text))
             }
         };

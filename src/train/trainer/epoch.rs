@@ -1,4 +1,4 @@
-//! Around the steps of an epoch: the untrained network as epoch 0, and what is measured and told at an epoch's end.
+//! Around the steps of an epoch: the untrained network as epoch 0, and what is measured and reported at an epoch's end.
 
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
@@ -32,7 +32,7 @@ impl Trainer {
         Ok(())
     }
 
-    /// Classifies and tells an epoch whose steps are done; false where a command to stop came first.
+    /// Classifies and reports an epoch whose steps are done; false where a command to stop came first.
     pub(super) fn end_epoch(
         &mut self,
         began: Instant,
@@ -71,7 +71,7 @@ impl Trainer {
             knn_top1,
             seconds: began.elapsed().as_secs_f64(),
         });
-        self.tell(event, listener);
+        self.report(event, listener);
         let every = self.config.run.checkpoint_every as u64;
         let mut names = vec![LAST.to_owned()];
         if every > 0 && epoch > 0 && epoch.is_multiple_of(every) {

@@ -4,7 +4,7 @@ use super::{LAST, Listener, Trainer};
 use crate::method::{Advice, AlarmKind, LossScale, StepInfo};
 use crate::train::TrainError;
 use crate::train::event::{Event, Step, Warning, Watch};
-use crate::train::numbers::Numbers;
+use crate::train::step_metrics::StepMetrics;
 
 impl Trainer {
     /// Sends the next step to the device; more of its numbers come back where it is watched.
@@ -29,8 +29,8 @@ impl Trainer {
     }
 
     /// The numbers of a step are here.
-    pub(super) fn arrived(&mut self, numbers: Numbers, listener: &mut Listener) -> Result<(), TrainError> {
-        let Numbers { step, loss, output_std, loss_scale, .. } = numbers;
+    pub(super) fn arrived(&mut self, numbers: StepMetrics, listener: &mut Listener) -> Result<(), TrainError> {
+        let StepMetrics { step, loss, output_std, loss_scale, .. } = numbers;
         let ends_epoch = step.is_multiple_of(self.steps_per_epoch());
         if let (true, Some(more)) = (ends_epoch, &numbers.more) {
             self.position.pending = Some(more.effective_rank);
@@ -70,7 +70,7 @@ impl Trainer {
             view_cosine: numbers.view_cosine,
             images_per_second: self.meter.steps_per_second() * batch as f64,
         });
-        self.tell(event, listener);
+        self.report(event, listener);
         if let Some(more) = numbers.more {
             let stages = self.nodes.gradient_norms.stages.iter().cloned();
             let event = Event::Watch(Watch {
@@ -81,15 +81,15 @@ impl Trainer {
                 channel_std: more.channel_std,
                 ends_epoch,
             });
-            self.tell(event, listener);
+            self.report(event, listener);
         }
         Ok(())
     }
 
-    /// Tells numbers, and the alarm that follows from them.
-    pub(super) fn tell(&mut self, event: Event, listener: &mut Listener) {
+    /// Reports numbers, and the alarm that follows from them.
+    pub(super) fn report(&mut self, event: Event, listener: &mut Listener) {
         listener(&event);
-        if let Some(alarm) = self.watchman.hear(&event) {
+        if let Some(alarm) = self.monitor.observe(&event) {
             listener(&Event::Alarm(alarm));
         }
     }

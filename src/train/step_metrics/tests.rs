@@ -71,8 +71,8 @@ fn numbers_arrive_by_step_and_are_those_of_the_tensors() -> Result<(), Box<dyn E
         assert!((last.view_cosine - cosine).abs() < 1e-5);
         let gradients = parameters.read_twins(&store, Arena::GRADIENTS)?;
         let norm = gradients.iter().flatten().map(|v| v * v).sum::<f32>().sqrt();
-        let told = last.gradient_norm().ok_or("the gradient is finite")?;
-        assert!((told / norm - 1.0).abs() < 1e-5, "{told} is not {norm}");
+        let reported = last.gradient_norm().ok_or("the gradient is finite")?;
+        assert!((reported / norm - 1.0).abs() < 1e-5, "{reported} is not {norm}");
         assert!(arrived[0].loss != last.loss && last.loss_scale.is_none());
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Tells a collapse, a stagnation and a divergence from the numbers of a run: a state machine without a device, fed with the events
+//! Recognises a collapse, a stagnation and a divergence in the numbers of a run: a state machine without a device, fed with the events
 //! of a run, or with what `metrics.jsonl` keeps of them.
 
 use serde::{Deserialize, Serialize};
@@ -32,9 +32,9 @@ const STILL: f64 = 0.05;
 /// A loss above its best by this part of its range has left what was learnt. No run at this size did; healthy ones stayed within .02.
 const RISE: f64 = 0.25;
 
-/// Hears the numbers of one run, and says once a kind what is wrong.
+/// Observes the numbers of one run, and reports once a kind what is wrong.
 #[derive(Debug, Clone)]
-pub struct Watchman {
+pub struct HealthMonitor {
     config: Config,
     health: Health,
     steps_per_epoch: u64,
@@ -60,22 +60,28 @@ struct State {
     low_since: u64,
     /// Steps in a row whose loss was far above its best.
     high: u64,
-    /// Whether a collapse, a stagnation, a divergence was told.
-    told: [bool; 3],
+    /// Whether a collapse, a stagnation, a divergence was reported.
+    #[serde(rename = "told")]
+    reported: [bool; 3],
 }
 
 /// Metadata of a checkpoint.
 const STATE: &str = "alarm.state";
 
-impl Watchman {
+impl HealthMonitor {
     /// Of a run with this configuration.
-    pub fn new(config: &Config, steps_per_epoch: u64) -> Watchman {
+    pub fn new(config: &Config, steps_per_epoch: u64) -> HealthMonitor {
         let health = method::of(config).health(config);
-        Watchman { config: config.clone(), health, steps_per_epoch: steps_per_epoch.max(1), state: State::default() }
+        HealthMonitor {
+            config: config.clone(),
+            health,
+            steps_per_epoch: steps_per_epoch.max(1),
+            state: State::default(),
+        }
     }
 
     /// Takes an event of the run, all of them in their order; the alarm that follows from it, if one does.
-    pub fn hear(&mut self, event: &Event) -> Option<Alarm> {
+    pub fn observe(&mut self, event: &Event) -> Option<Alarm> {
         match event {
             Event::Epoch(epoch) if epoch.epoch == 0 => self.begin(epoch),
             Event::Step(step) => return self.step(step),
@@ -114,7 +120,7 @@ impl Watchman {
                 state.least_loss,
                 step.gradient_norm.unwrap_or(f32::INFINITY)
             );
-            return self.tell(AlarmKind::Divergence, [step.step, step.epoch], message);
+            return self.alarm(AlarmKind::Divergence, [step.step, step.epoch], message);
         }
         self.stagnation(step)
     }
@@ -140,7 +146,7 @@ impl Watchman {
             "the loss hardly moves: {:+.3} after {} steps, {:+.3} before training",
             state.loss, step.step, state.first_loss
         );
-        self.tell(AlarmKind::Stagnation, [step.step, step.epoch], message)
+        self.alarm(AlarmKind::Stagnation, [step.step, step.epoch], message)
     }
 
     fn watch(&mut self, watch: &Watch) -> Option<Alarm> {
@@ -170,13 +176,13 @@ impl Watchman {
             "{seen}: output std {:.4} (healthy {healthy:.4}), effective rank {rank:.1} ({:.1} before training), loss {:+.3}",
             state.std, state.first_rank, state.loss
         );
-        self.tell(AlarmKind::Collapse, [watch.step, watch.epoch], message)
+        self.alarm(AlarmKind::Collapse, [watch.step, watch.epoch], message)
     }
 
     /// The alarm, where it is the first of its kind.
-    fn tell(&mut self, kind: AlarmKind, [step, epoch]: [u64; 2], message: String) -> Option<Alarm> {
-        let told = &mut self.state.told[kind as usize];
-        if std::mem::replace(told, true) {
+    fn alarm(&mut self, kind: AlarmKind, [step, epoch]: [u64; 2], message: String) -> Option<Alarm> {
+        let reported = &mut self.state.reported[kind as usize];
+        if std::mem::replace(reported, true) {
             return None;
         }
         Some(Alarm { step, epoch, kind, message, advice: Advice::line(kind, &self.config) })

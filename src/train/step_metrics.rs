@@ -23,7 +23,7 @@ pub(super) fn is_watched(step: u64, steps_per_epoch: u64) -> bool {
 
 /// The numbers of one step.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Numbers {
+pub(super) struct StepMetrics {
     pub step: u64,
     pub loss: f32,
     pub output_std: f32,
@@ -34,17 +34,17 @@ pub(super) struct Numbers {
     pub view_cosine: f32,
     /// Of every stage; empty where the step was skipped.
     pub gradient_norms: Vec<f32>,
-    pub more: Option<More>,
+    pub more: Option<WatchedMetrics>,
 }
 
 /// What is read of watched steps only.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct More {
+pub(super) struct WatchedMetrics {
     pub effective_rank: f64,
     pub channel_std: Vec<f32>,
 }
 
-impl Numbers {
+impl StepMetrics {
     /// L2 norm of the whole gradient, where it is a number.
     pub fn gradient_norm(&self) -> Option<f32> {
         let squares = self.gradient_norms.iter().map(|&n| f64::from(n).powi(2));
@@ -95,19 +95,19 @@ impl Inbox {
     }
 
     /// The numbers of the oldest step that has not been taken, if they have arrived. Never waits.
-    pub fn poll(&mut self) -> Result<Option<Numbers>, GpuError> {
+    pub fn poll(&mut self) -> Result<Option<StepMetrics>, GpuError> {
         self.take(Readback::poll)
     }
 
     /// Waits for the numbers of the oldest step; `None` where none is under way.
-    pub fn wait(&mut self) -> Result<Option<Numbers>, GpuError> {
+    pub fn wait(&mut self) -> Result<Option<StepMetrics>, GpuError> {
         self.take(Readback::wait)
     }
 
     fn take(
         &mut self,
         take: impl Fn(&mut Readback) -> Result<Option<(u64, Vec<Vec<f32>>)>, GpuError>,
-    ) -> Result<Option<Numbers>, GpuError> {
+    ) -> Result<Option<StepMetrics>, GpuError> {
         let arrived = match self.order.front() {
             None => None,
             Some(true) => take(&mut self.many)?,
@@ -121,7 +121,7 @@ impl Inbox {
     }
 
     /// In the order of [`Step::readback_tensors`].
-    fn read(&self, step: u64, values: &[Vec<f32>]) -> Numbers {
+    fn read(&self, step: u64, values: &[Vec<f32>]) -> StepMetrics {
         let mut values = values.iter().map(Vec::as_slice);
         let mut next = || values.next().unwrap_or_default();
         let one = |words: &[f32]| words.first().copied().unwrap_or(f32::NAN);
@@ -132,7 +132,7 @@ impl Inbox {
             false => [None; 2],
         };
         let more = [next(), next()];
-        Numbers {
+        StepMetrics {
             step,
             loss,
             output_std,
@@ -146,7 +146,7 @@ impl Inbox {
             },
             more: match more {
                 [[], _] | [_, []] => None,
-                [stds, gram] => Some(More {
+                [stds, gram] => Some(WatchedMetrics {
                     effective_rank: rank_of_gram(gram, self.gram_side, self.rows),
                     channel_std: stds[..self.dim.min(stds.len())].to_vec(),
                 }),
