@@ -29,7 +29,7 @@ impl Default for CurvesPane {
 
 impl Pane for CurvesPane {
     fn name(&self) -> &'static str {
-        "CurvesPane"
+        "Curves"
     }
 
     fn ui(&mut self, ui: &mut Ui, state: &mut AppState) {

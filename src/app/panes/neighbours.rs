@@ -56,7 +56,7 @@ impl NeighboursPane {
 
 impl Pane for NeighboursPane {
     fn name(&self) -> &'static str {
-        "NeighboursPane"
+        "Neighbours"
     }
 
     fn ui(&mut self, ui: &mut Ui, state: &mut AppState) {

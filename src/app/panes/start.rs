@@ -22,7 +22,7 @@ pub(in crate::app) struct StartPane {
 
 impl Pane for StartPane {
     fn name(&self) -> &'static str {
-        "StartPane"
+        "Start"
     }
 
     fn ui(&mut self, ui: &mut Ui, state: &mut AppState) {
@@ -252,7 +252,7 @@ fn start(ui: &mut Ui, state: &mut AppState) {
     let clear = problems.is_empty() && state.obstacle.is_none();
     let free = !state.is_training();
     ui.add_enabled_ui(clear && free, |ui| {
-        let text = RichText::new("StartPane training").size(16.0).strong();
+        let text = RichText::new("Start training").size(16.0).strong();
         let button = egui::Button::new(text).fill(ui.visuals().selection.bg_fill);
         let size = egui::vec2(LEFT - 30.0, 38.0);
         if ui.add_sized(size, button).on_hover_text("Ctrl+Enter").clicked() {

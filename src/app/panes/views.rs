@@ -75,7 +75,7 @@ impl ViewsPane {
 
 impl Pane for ViewsPane {
     fn name(&self) -> &'static str {
-        "ViewsPane"
+        "Views"
     }
 
     fn ui(&mut self, ui: &mut Ui, state: &mut AppState) {
