@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use simsiam::app::{App, AppOptions, Curve};
+use simsiam::app::{App, AppOptions};
 use simsiam::config::Config;
 use simsiam::data::{self, Limits, Spec};
 use simsiam::gpu::{self, Gpu};
@@ -77,7 +77,7 @@ fn alone(config: &Config, out: &std::path::Path) -> Result<f64> {
     let mut rates = Vec::new();
     run.train(&sender, &commands, &mut |event| {
         if let Event::Step(step) = event {
-            rates.push(step.images_per_second);
+            rates.push(step.readings.get("images_per_second"));
         }
     })?;
     median(rates)
@@ -111,7 +111,7 @@ fn windowed(settings: &[String], out: &std::path::Path, pane: Option<usize>) -> 
         std::thread::sleep(wait);
     }
     let (_, record) = app.front().context("the training did not begin")?;
-    let curve = record.curve(Curve::Speed);
+    let curve = record.curve("images_per_second");
     let steps = 1..=record.step;
     let rates = steps.filter_map(|step| curve.at(step as f64)).map(|[_, rate]| rate);
     if let (true, false) = (watched, frames.is_empty()) {

@@ -270,11 +270,11 @@ fn a_run_tells_its_scale_and_ends_where_it_falls_to_nothing() -> Result {
     let (_sender, commands) = mpsc::channel::<Command>();
     let outcome = training.run(&commands, &mut |event| {
         if let Event::Step(step) = event {
-            scales.push(step.loss_scale);
+            scales.push(step.readings.get("loss_scale"));
         }
     })?;
     assert_eq!(outcome, Outcome::Done);
-    assert_eq!(scales, [Some(65_536.0); 8]);
+    assert_eq!(scales, [65_536.0; 8]);
 
     let (parameters, store) = training.state();
     // Predictions of which f16 makes infinities.

@@ -79,7 +79,7 @@ fn go_on(trainer: &mut Trainer, stop: u64) -> Result<Vec<u64>> {
     let (sender, commands) = mpsc::channel();
     trainer.run(&commands, &mut |event| match event {
         Event::Step(step) => {
-            numbers.push(u64::from(step.loss.to_bits()));
+            numbers.push(step.readings.get("loss").to_bits());
             if step.step == stop {
                 assert!(sender.send(Command::Stop).is_ok());
             }

@@ -92,7 +92,7 @@ fn a_run_with_targets_of_other_steps_does_so_too() -> Result {
 #[test]
 fn targets_computed_ahead_are_those_of_their_steps() -> Result {
     let gpu = gpu()?;
-    let losses = |assignments: &[&str]| -> Result<Vec<f32>> {
+    let losses = |assignments: &[&str]| -> Result<Vec<f64>> {
         let mut config = config()?;
         for assignment in assignments {
             config.set(assignment)?;
@@ -100,7 +100,7 @@ fn targets_computed_ahead_are_those_of_their_steps() -> Result {
         let mut losses = Vec::new();
         run(&mut trainer(&gpu, &config, None)?, |event, _| {
             if let Event::Step(step) = event {
-                losses.push(step.loss);
+                losses.push(step.readings.get("loss"));
             }
         })?;
         Ok(losses)
@@ -128,7 +128,7 @@ fn continues_to_the_same_bits(gpu: &Gpu, config: &Config) -> Result {
     let outcome = run(&mut training, |event, _| {
         assert!(metrics.write(event).is_ok());
         if let Event::Step(step) = event {
-            losses.push(step.loss);
+            losses.push(step.readings.get("loss"));
         }
     })?;
     assert_eq!(outcome, Outcome::Done);
@@ -198,7 +198,7 @@ fn commands_and_checkpoints_change_nothing() -> Result {
     config.run.knn_every = 0;
     config.run.checkpoint_every = 2;
     config.optim.epochs = 4;
-    let losses = |script: &[Command], folder: Option<&Path>| -> Result<(Vec<f32>, Vec<String>)> {
+    let losses = |script: &[Command], folder: Option<&Path>| -> Result<(Vec<f64>, Vec<String>)> {
         let mut training = trainer(&gpu, &config, folder)?;
         let (mut losses, mut saved) = (Vec::new(), Vec::new());
         run(&mut training, |event, sender| match event {
@@ -207,7 +207,7 @@ fn commands_and_checkpoints_change_nothing() -> Result {
                     assert!(sender.send(*command).is_ok());
                 }
             }
-            Event::Step(step) => losses.push(step.loss),
+            Event::Step(step) => losses.push(step.readings.get("loss")),
             Event::Checkpoint(file) => {
                 saved.extend(file.path.file_name().map(|n| n.to_string_lossy().into()));
             }
@@ -409,7 +409,7 @@ fn each_epoch_draws_anew() -> Result {
     let mut losses = Vec::new();
     run(&mut trainer(&gpu, &config, None)?, |event, _| {
         if let Event::Step(step) = event {
-            losses.push(step.loss);
+            losses.push(step.readings.get("loss"));
         }
     })?;
     assert_eq!(losses.len(), 2);

@@ -26,7 +26,7 @@ mod workers;
 pub use platform::window::{FrameTimes, run};
 pub use shell::{App, AppOptions, Interrupt};
 pub use state::channels::Channels;
-pub use state::record::{Curve, Record, RunEnd};
+pub use state::record::{Record, RunEnd};
 pub use state::series::Series;
 pub use state::window_settings::{Look, WindowSettings};
 pub use workers::worker::Wake;

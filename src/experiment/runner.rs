@@ -152,7 +152,7 @@ fn seconds_left(found: &[History], missing: &[Planned]) -> Option<f64> {
     let epochs: usize = ended.iter().map(|run| run.config.optim.epochs).sum();
     let per_epoch = (epochs > 0).then(|| seconds / epochs as f64)?;
     let left = |planned: &Planned| {
-        let done = planned.find(found).and_then(History::last_epoch).map_or(0, |epoch| epoch.epoch);
+        let done = planned.find(found).map_or(0, History::epochs_done);
         (planned.config.optim.epochs as u64).saturating_sub(done) as f64
     };
     Some(per_epoch * missing.iter().map(left).sum::<f64>())

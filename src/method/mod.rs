@@ -5,6 +5,7 @@
 mod health;
 mod input;
 mod loss_scale;
+pub mod metric;
 mod optimizer;
 mod registry;
 pub mod simsiam;
@@ -17,6 +18,7 @@ use std::fmt::Debug;
 pub use health::{Advice, AlarmKind, Health};
 pub use input::{HostInput, HostValues, StepInfo};
 pub use loss_scale::LossScale;
+pub use metric::{Cadence, Drawn, Level, Metric, Source};
 pub use registry::{Registered, of, register};
 pub(crate) use registry::{names, sections};
 pub use step::{

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::metric::{Drawn, Metric, Source, names};
 use crate::config::OptimConfig;
 use crate::graph::{Graph, GraphError, Op, Place, Shape, Tensor};
 use crate::model::{Arena, Parameters, RateGroup};
@@ -61,6 +62,14 @@ pub(super) fn sgd(
     inputs.extend(inverse);
     graph.add_updating(op, &inputs, &updates)?;
     Ok(())
+}
+
+/// The learning rates, which the host writes.
+pub(super) fn metrics() -> [Metric; 2] {
+    [
+        Metric { drawn: Drawn::Window, ..Metric::new(names::LR, "Learning rate", Source::Host) },
+        Metric::new(names::PREDICTOR_LR, "Learning rate of the predictor", Source::Host),
+    ]
 }
 
 /// Every part of the parameters with the rate of its group.

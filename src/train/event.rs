@@ -1,11 +1,14 @@
 //! What the trainer reports, and the commands it takes. It knows no listener: a progress bar, a file and a window get the same events.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
+use super::Readings;
 use crate::graph::Recomputed;
-use crate::method::AlarmKind;
+use crate::method::metric::names;
+use crate::method::{AlarmKind, Metric};
 
 /// Something that happened. As JSON it has the field `event` with the kind's name.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -69,6 +72,9 @@ pub struct Start {
     pub steps: u64,
     /// Width d of the outputs; their healthy std is about 1/sqrt(d).
     pub dim: usize,
+    /// Everything that is measured. Not in `metrics.jsonl`: it follows from the configuration.
+    #[serde(skip)]
+    pub metrics: Arc<[Metric]>,
 }
 
 /// The numbers of one step.
@@ -78,28 +84,9 @@ pub struct Step {
     pub step: u64,
     /// The epoch it belongs to, from 1.
     pub epoch: u64,
-    /// The loss of its batch.
-    pub loss: f32,
-    /// Mean over the channels of the std of z/|z| over view 1 of the batch.
-    pub output_std: f32,
-    /// Learning rate of the encoder.
-    pub lr: f64,
-    /// Learning rate of the predictor.
-    pub predictor_lr: f64,
-    /// What the loss will be multiplied with in the next step, where the run is in f16.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub loss_scale: Option<f32>,
-    /// L2 norm of the gradient of all trained parameters, without weight decay. `None` where it is no number: in a step that f16
-    /// has skipped, or far beyond every range.
-    pub gradient_norm: Option<f32>,
-    /// Mean length of the projections z.
-    pub z_norm: f32,
-    /// Mean length of the predictions p.
-    pub p_norm: f32,
-    /// Mean cosine between the z of the two views of an image.
-    pub view_cosine: f32,
-    /// Images (not views) a second, over the last steps.
-    pub images_per_second: f64,
+    /// Every metric of the step.
+    #[serde(flatten)]
+    pub readings: Readings,
 }
 
 /// More numbers of a step, which cost more to bring back.
@@ -109,8 +96,9 @@ pub struct Watch {
     pub step: u64,
     /// The epoch it belongs to, from 1.
     pub epoch: u64,
-    /// Effective rank of view 1's z/|z| in its batch, see [`effective_rank`](super::effective_rank).
-    pub effective_rank: f64,
+    /// Every metric of a watched step.
+    #[serde(flatten)]
+    pub readings: Readings,
     /// L2 norm of the gradient of each stage (stem, layer1 and so on, projector, predictor); empty where the step was skipped.
     #[serde(serialize_with = "as_object")]
     pub gradient_norms: Vec<(String, f32)>,
@@ -156,6 +144,19 @@ pub struct Epoch {
     pub knn_top1: Option<f64>,
     /// Seconds it took, kNN included; of an epoch that was interrupted, since it was continued.
     pub seconds: f64,
+}
+
+impl Epoch {
+    /// Its numbers by their names in `metrics.jsonl`; NaN where there is none.
+    pub fn numbers(&self) -> [(&'static str, f64); 5] {
+        [
+            (names::LOSS, self.loss),
+            (names::OUTPUT_STD, self.output_std),
+            (names::EFFECTIVE_RANK, self.effective_rank),
+            (names::KNN_TOP1, self.knn_top1.unwrap_or(f64::NAN)),
+            ("seconds", self.seconds),
+        ]
+    }
 }
 
 /// A checkpoint on disk.

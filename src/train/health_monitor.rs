@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::checkpoint::Checkpoint;
 use super::event::{Alarm, Epoch, Event, Step, Watch};
 use crate::config::Config;
+use crate::method::metric::names;
 use crate::method::{self, Advice, AlarmKind, Health};
 
 // The thresholds lie between what runs of the demo preset showed (1,000 images, 90 steps; tests/data/alarms.jsonl holds the numbers
@@ -107,8 +108,8 @@ impl HealthMonitor {
     fn step(&mut self, step: &Step) -> Option<Alarm> {
         let range = self.health.loss_range;
         let state = &mut self.state;
-        state.loss += (f64::from(step.loss) - state.loss) / SMOOTHING;
-        state.std += (f64::from(step.output_std) - state.std) / SMOOTHING;
+        state.loss += (step.readings.get(names::LOSS) - state.loss) / SMOOTHING;
+        state.std += (step.readings.get(names::OUTPUT_STD) - state.std) / SMOOTHING;
         state.least_loss = state.least_loss.min(state.loss);
         state.most_std = state.most_std.max(state.std);
         let above = state.loss - state.least_loss > RISE * range;
@@ -118,7 +119,7 @@ impl HealthMonitor {
                 "the loss leaves what was learnt: {:+.3} after it was at {:+.3}, gradient norm {:.3}",
                 state.loss,
                 state.least_loss,
-                step.gradient_norm.unwrap_or(f32::INFINITY)
+                Some(step.readings.get(names::GRADIENT_NORM)).filter(|norm| norm.is_finite()).unwrap_or(f64::INFINITY)
             );
             return self.alarm(AlarmKind::Divergence, [step.step, step.epoch], message);
         }
@@ -152,7 +153,7 @@ impl HealthMonitor {
     fn watch(&mut self, watch: &Watch) -> Option<Alarm> {
         let healthy = self.health.output_std;
         let state = &mut self.state;
-        let rank = watch.effective_rank;
+        let rank = watch.readings.get(names::EFFECTIVE_RANK);
         let point = state.std < POINT * state.most_std;
         // A rank that is no number says nothing.
         let few = rank < FEW * state.first_rank;

@@ -9,7 +9,6 @@ mod error;
 mod event;
 mod folder;
 mod health_monitor;
-mod history;
 mod kernels;
 mod meter;
 mod metrics;
@@ -20,7 +19,6 @@ mod preset;
 mod rank;
 mod run;
 mod schedule;
-mod step_metrics;
 mod trainer;
 
 pub use crate::method::AlarmKind;
@@ -28,9 +26,11 @@ pub use error::{FolderError, TrainError};
 pub use event::{Alarm, Command, Done, Epoch, Event, Failed, Saved, Start, Step, Tuning, Warning, Watch};
 pub use folder::RunFolder;
 pub use health_monitor::HealthMonitor;
-pub use history::{AlarmLine, DoneLine, EpochLine, FailedLine, History, Line, StartLine, StepLine, WatchLine};
 pub use kernels::Kernels;
-pub use metrics::MetricsFile;
+pub use metrics::{
+    AlarmLine, Columns, DoneLine, EpochLine, FailedLine, Fields, History, Line, MetricsFile, MetricsReader, Part,
+    Readings, StartLine, StepLine, WatchLine, declared,
+};
 pub use plan::{RESIDENT_SHARE, TrainPlan};
 pub use preset::preset_for;
 pub use rank::effective_rank;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::event::{Event, Start, Tuning};
 use super::kernels::Kernels;
+use super::metrics::with_host;
 use super::precomputed_targets::PrecomputePlan;
 use super::{RunFolder, TrainError};
 use crate::augment::{Feed, ViewGroup};
@@ -106,6 +107,7 @@ impl TrainPlan {
             epochs: config.optim.epochs as u64,
             steps: steps as u64,
             dim: config.model.dim,
+            metrics: with_host(step.metrics.clone()),
         };
         let mut plan = TrainPlan {
             gpu: gpu.clone(),

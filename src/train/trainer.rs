@@ -16,11 +16,11 @@ use super::event::{Command, Done, Event, Failed, Start, Warning};
 use super::folder::LAST;
 use super::health_monitor::HealthMonitor;
 use super::meter::Meter;
+use super::metrics::step_metrics::{Inbox, is_watched};
 use super::plan::TrainPlan;
 use super::position::Position;
 use super::precomputed_targets::PrecomputedTargets;
 use super::schedule::LearningRates;
-use super::step_metrics::{Inbox, is_watched};
 use crate::augment::Batches;
 use crate::config::{Config, Precision};
 use crate::data::Dataset;
@@ -136,7 +136,7 @@ impl Trainer {
         LossScale::INITIAL.write(&store);
         let monitor = HealthMonitor::new(&config, steps_per_epoch as u64);
         Ok(Trainer {
-            inbox: Inbox::new(&program, &nodes, start.batch_size, start.dim),
+            inbox: Inbox::new(&program, &nodes, &start.metrics, start.dim),
             rates: LearningRates::new(&config.optim, steps_per_epoch),
             config,
             data,

@@ -1,7 +1,5 @@
 //! A training in a thread of its own, with a device of its own: what `simsiam train` does, reported by messages.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
@@ -13,7 +11,7 @@ use crate::config::Config;
 use crate::data::{self, Limits, Spec};
 use crate::gpu::{Gpu, GpuOptions};
 use crate::graph::tune::Cache;
-use crate::train::{Command, Event, Line, Outcome, Run, RunFolder, TrainError, TrainPlan};
+use crate::train::{Command, Event, Line, MetricsReader, Outcome, Run, RunFolder, TrainError, TrainPlan};
 
 /// What is to be trained.
 #[derive(Debug, Clone)]
@@ -137,18 +135,8 @@ impl Session {
 
 /// Reports the lines of a run that continues, in parts.
 fn before(metrics: &Path, say: &dyn Fn(SessionEvent)) {
-    const PART: usize = 4096;
-    let Ok(file) = File::open(metrics) else {
-        return;
-    };
-    let mut part = Vec::new();
-    for line in BufReader::new(file).lines().map_while(Result::ok) {
-        part.extend(Line::parse(&line));
-        if part.len() == PART {
-            say(SessionEvent::Before(std::mem::take(&mut part)));
-        }
-    }
-    say(SessionEvent::Before(part));
+    // A run without the file, or with one that cannot be read, goes on without its old curves.
+    let _ = MetricsReader::read_all(metrics, |lines| say(SessionEvent::Before(lines)));
 }
 
 fn train(

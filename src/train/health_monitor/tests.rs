@@ -3,6 +3,8 @@ use std::error::Error;
 use serde_json::Value;
 
 use super::*;
+use crate::method::Cadence;
+use crate::train::Readings;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
@@ -19,16 +21,11 @@ fn step(step: u64, loss: f64, output_std: f64) -> Event {
     Event::Step(Step {
         step,
         epoch: (step - 1) / STEPS_PER_EPOCH + 1,
-        loss: loss as f32,
-        output_std: output_std as f32,
-        lr: 0.0,
-        predictor_lr: 0.0,
-        loss_scale: None,
-        gradient_norm: None,
-        z_norm: 0.0,
-        p_norm: 0.0,
-        view_cosine: 0.0,
-        images_per_second: 0.0,
+        // As f32, like those of a device.
+        readings: Readings::given(
+            Cadence::Step,
+            &[(names::LOSS, f64::from(loss as f32)), (names::OUTPUT_STD, f64::from(output_std as f32))],
+        ),
     })
 }
 
@@ -36,7 +33,7 @@ fn watch(step: u64, effective_rank: f64) -> Event {
     Event::Watch(Watch {
         step,
         epoch: (step - 1) / STEPS_PER_EPOCH + 1,
-        effective_rank,
+        readings: Readings::given(Cadence::Watched, &[(names::EFFECTIVE_RANK, effective_rank)]),
         gradient_norms: Vec::new(),
         channel_std: Vec::new(),
         ends_epoch: false,

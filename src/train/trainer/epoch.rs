@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::{LAST, Listener, Trainer, warn};
 use crate::method::LossScale;
+use crate::method::metric::names;
 use crate::model::Arena;
 use crate::train::TrainError;
 use crate::train::event::{Command, Epoch, Event};
@@ -18,11 +19,12 @@ impl Trainer {
         let Some(numbers) = self.inbox.wait()? else {
             return Ok(()); // cannot be: one was sent
         };
-        if !numbers.loss.is_finite() {
-            return Err(self.diverged(0, numbers.loss));
+        let loss = numbers.readings.get(names::LOSS) as f32;
+        if !loss.is_finite() {
+            return Err(self.diverged(0, loss));
         }
-        self.position.add(0, numbers.loss, numbers.output_std);
-        self.position.pending = numbers.more.map(|more| more.effective_rank);
+        self.position.add(0, loss, numbers.readings.get(names::OUTPUT_STD) as f32);
+        self.position.pending = numbers.watched.map(|watched| watched.readings.get(names::EFFECTIVE_RANK));
         let first = self.parameters.initialize(self.config.run.seed);
         self.parameters.write(&self.store, &first);
         LossScale::INITIAL.write(&self.store);
