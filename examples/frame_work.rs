@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use simsiam::app::{App, AppOptions, Curve, Record};
+use simsiam::app::{App, AppOptions, Record};
 use simsiam::config::Config;
 use simsiam::train::Line;
 
@@ -27,13 +27,13 @@ fn main() -> anyhow::Result<()> {
     for n in 1..=points {
         let t = n as f64 / points as f64;
         step.step = n;
-        step.loss = Some((-3.0 * t).exp() - 1.0 + 0.1 * (n as f64 * 0.37).sin());
-        step.output_std = Some(0.088 + 0.002 * (n as f64 * 0.11).sin());
-        step.lr = Some(0.1 * (1.0 - t));
-        step.images_per_second = Some(60.0 + (n as f64 * 0.013).cos());
+        step.numbers.set("loss", (-3.0 * t).exp() - 1.0 + 0.1 * (n as f64 * 0.37).sin());
+        step.numbers.set("output_std", 0.088 + 0.002 * (n as f64 * 0.11).sin());
+        step.numbers.set("lr", 0.1 * (1.0 - t));
+        step.numbers.set("images_per_second", 60.0 + (n as f64 * 0.013).cos());
         record.take(&Line::Step(step.clone()));
     }
-    println!("{} points a curve, four curves of that length, on 1280 x 800", record.curve(Curve::Loss).len());
+    println!("{} points a curve, four curves of that length, on 1280 x 800", record.curve("loss").len());
     let mut app = App::new(AppOptions::default(), Arc::new(|| {}))?;
     app.show(Path::new("long"), record);
     app.go_to(1);

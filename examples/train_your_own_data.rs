@@ -11,7 +11,7 @@ use simsiam::config::Config;
 use simsiam::data::{Dataset, Images};
 use simsiam::gpu::{Gpu, GpuOptions};
 use simsiam::random::{Draw, Purpose};
-use simsiam::train::{Blueprint, Event, Outcome, Trainer};
+use simsiam::train::{Event, Outcome, TrainPlan, Trainer};
 
 const SIZE: u32 = 24;
 const DIRECTIONS: u32 = 8;
@@ -60,10 +60,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     let gpu = Gpu::open(None, GpuOptions::default())?;
-    let blueprint = Blueprint::new(&gpu, &config.resolved(), Arc::new(data))?;
-    let start = blueprint.start();
+    let plan = TrainPlan::new(&gpu, &config.resolved(), Arc::new(data))?;
+    let start = plan.start();
     println!("{} parameters, about {} MiB, on {}", start.parameters, start.memory_bytes >> 20, start.adapter);
-    let mut trainer = Trainer::new(blueprint, None)?;
+    let mut trainer = Trainer::new(plan, None)?;
     // Send `train::Command`s through `_commands` from another thread to pause or stop.
     let (_commands, inbox) = mpsc::channel();
     let outcome = trainer.run(&inbox, &mut |event| {

@@ -10,12 +10,12 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use simsiam::app::{App, AppOptions, Curve};
+use simsiam::app::{App, AppOptions};
 use simsiam::config::Config;
 use simsiam::data::{self, Limits, Spec};
 use simsiam::gpu::{self, Gpu};
 use simsiam::graph::tune::Cache;
-use simsiam::train::{Blueprint, Event, Run};
+use simsiam::train::{Event, Run, TrainPlan};
 
 const SIZE: [u32; 2] = [1280, 800];
 /// As in the window.
@@ -70,14 +70,14 @@ fn alone(config: &Config, out: &std::path::Path) -> Result<f64> {
     let spec: Spec = config.data.source.parse()?;
     let dataset = Arc::new(data::open(&spec, Limits::from(&config.data))?);
     let gpu = Gpu::open(None, gpu::GpuOptions { checked: false })?;
-    let mut blueprint = Blueprint::new(&gpu, config, dataset)?;
-    blueprint.tune(&mut Cache::open(&gpu), &mut |_| {})?;
-    let mut run = Run::create(blueprint, out)?;
+    let mut plan = TrainPlan::new(&gpu, config, dataset)?;
+    plan.tune(&mut Cache::open(&gpu), &mut |_| {})?;
+    let mut run = Run::create(plan, out)?;
     let (sender, commands) = mpsc::channel();
     let mut rates = Vec::new();
     run.train(&sender, &commands, &mut |event| {
         if let Event::Step(step) = event {
-            rates.push(step.images_per_second);
+            rates.push(step.readings.get("images_per_second"));
         }
     })?;
     median(rates)
@@ -111,7 +111,7 @@ fn windowed(settings: &[String], out: &std::path::Path, pane: Option<usize>) -> 
         std::thread::sleep(wait);
     }
     let (_, record) = app.front().context("the training did not begin")?;
-    let curve = record.curve(Curve::Speed);
+    let curve = record.curve("images_per_second");
     let steps = 1..=record.step;
     let rates = steps.filter_map(|step| curve.at(step as f64)).map(|[_, rate]| rate);
     if let (true, false) = (watched, frames.is_empty()) {

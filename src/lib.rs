@@ -21,6 +21,12 @@
 //! is one replay of the recorded [`gpu::Plan`]. What changes from step to step (learning rates, the batch's patches and draws) lies
 //! in buffers that the host writes.
 //!
+//! One metric through the code, say the output std: `method::watch` adds its tensor to the step and declares it as a [`method::Metric`] (name,
+//! tensor, how often it is read, healthy level, how it is drawn); `method::training_step` lists it; `train::metrics::step_metrics` reads the tensor
+//! back; [`train::Readings`] carry the number in [`train::Event`]s; [`train::MetricsFile`] writes it under its name and
+//! [`train::MetricsReader`] reads it again for [`train::History`]; `experiment::report::curves` and the window's `app::widgets::chart` draw
+//! it as it was declared. A method adds one of its own with [`method::StepBuilder::measure`], and none of these files changes.
+//!
 //! Modules, from the ground up; arrows point down only:
 //!
 //! - [`gpu`]: the only place that knows wgpu: adapters, shaders, pipelines, buffers, recorded plans, readback.

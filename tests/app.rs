@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use egui::accesskit::{Role, Toggled};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
-use simsiam::app::{App, AppOptions, Curve, Record, RunEnd};
+use simsiam::app::{App, AppOptions, Record, RunEnd};
 use simsiam::config::Config;
 use simsiam::train::{Line, RunFolder};
 use tempfile::TempDir;
@@ -117,8 +117,8 @@ fn a_run_is_started_paused_stopped_continued_and_compared() {
     window.click("Start training");
     window.until("steps", |w| w.steps() > 20);
     let (_, record) = window.app().front().expect("the run");
-    assert!(record.curve(Curve::Loss).len() > 20 && record.channels.newest().is_some());
-    assert!(record.knn_untrained.is_some());
+    assert!(record.curve("loss").len() > 20 && record.channels.newest().is_some());
+    assert!(record.untrained("knn_top1").is_some());
 
     window.harness.key_press(egui::Key::Space);
     window.until("the pause", |w| w.has("paused"));
@@ -149,7 +149,7 @@ fn a_run_is_started_paused_stopped_continued_and_compared() {
     window.click("Continue this run");
     window.until("it to go on", |w| w.steps() > stopped + 5);
     let (_, record) = window.app().front().expect("the run");
-    assert_eq!(record.curve(Curve::Loss).len() as u64, 1 + record.step, "the steps before are there");
+    assert_eq!(record.curve("loss").len() as u64, 1 + record.step, "the steps before are there");
     window.click("Stop");
     window.until("the end", |w| w.has("with a checkpoint; the run can be continued"));
 
@@ -272,7 +272,7 @@ fn a_run_of_another_process_is_watched_while_it_is_written() {
     assert!(process.wait().expect("its end").success());
     let (path, record) = window.app().front().expect("the run");
     assert_eq!((path, record.step, record.epochs), (run.as_path(), 18, 3));
-    assert_eq!(record.curve(Curve::Knn).len(), 4);
+    assert_eq!(record.curve("knn_top1").len(), 4);
     assert_eq!(record.channels.columns().count(), 3);
 
     // Its neighbours, from its checkpoint.

@@ -32,7 +32,7 @@ fn run(
     let mut begun = Vec::new();
     let stopper = sender.clone();
     let runner = Runner { gpu, folder, plan, tune: false };
-    let outcome = runner.run(&sender, &commands, &mut |told| match told {
+    let outcome = runner.run(&sender, &commands, &mut |event| match event {
         ExperimentEvent::Run { run, steps_done, .. } => begun.push(format!("{} {steps_done}", run.name)),
         ExperimentEvent::Event(Event::Step(step)) if stop == Some((begun.len(), step.step)) => {
             // The receiver lives as long as the training.

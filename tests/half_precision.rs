@@ -13,7 +13,7 @@ use simsiam::graph::{Array, Graph, Program, Shape, Store, Target, Tensor};
 use simsiam::method::{LossScale, Step, training_step};
 use simsiam::model::{Arena, Parameters};
 use simsiam::train::checkpoint::Checkpoint;
-use simsiam::train::{Blueprint, Command, Event, Outcome, TrainError, Trainer};
+use simsiam::train::{Command, Event, Outcome, TrainError, TrainPlan, Trainer};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
@@ -256,8 +256,8 @@ fn trainer(gpu: &Gpu) -> Result<Trainer> {
     }
     let spec: Spec = config.data.source.parse()?;
     let data = Arc::new(data::open(&spec, Limits::from(&config.data))?);
-    let blueprint = Blueprint::new(gpu, &config, data)?;
-    Ok(Trainer::new(blueprint, None)?)
+    let plan = TrainPlan::new(gpu, &config, data)?;
+    Ok(Trainer::new(plan, None)?)
 }
 
 /// Checkpoints are those of f32, with the scale in their metadata; a scale that keeps falling ends the run.
@@ -270,11 +270,11 @@ fn a_run_tells_its_scale_and_ends_where_it_falls_to_nothing() -> Result {
     let (_sender, commands) = mpsc::channel::<Command>();
     let outcome = training.run(&commands, &mut |event| {
         if let Event::Step(step) = event {
-            scales.push(step.loss_scale);
+            scales.push(step.readings.get("loss_scale"));
         }
     })?;
     assert_eq!(outcome, Outcome::Done);
-    assert_eq!(scales, [Some(65_536.0); 8]);
+    assert_eq!(scales, [65_536.0; 8]);
 
     let (parameters, store) = training.state();
     // Predictions of which f16 makes infinities.
@@ -296,7 +296,7 @@ fn a_run_tells_its_scale_and_ends_where_it_falls_to_nothing() -> Result {
     let mut warnings = Vec::new();
     let error = beyond.run(&commands, &mut |event| match event {
         Event::Warning(warning) => warnings.push(warning.message.clone()),
-        Event::Step(step) => panic!("a step without a loss was told: {step:?}"),
+        Event::Step(step) => panic!("a step without a loss was reported: {step:?}"),
         _ => {}
     });
     let Err(error @ TrainError::LossScale { step: 3, .. }) = error else {

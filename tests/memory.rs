@@ -8,7 +8,7 @@ use simsiam::gpu::{Gpu, GpuOptions, Tier};
 use simsiam::graph::{Graph, Program, Recomputed, Shape, Store, Target, Tensor};
 use simsiam::method::{LossScale, Step, training_step};
 use simsiam::model::{Arena, Parameters};
-use simsiam::train::{Blueprint, Event, Trainer};
+use simsiam::train::{Event, TrainPlan, Trainer};
 
 /// A GPU as there are many, to plan for: nothing runs on it.
 fn target() -> Target {
@@ -205,12 +205,12 @@ fn the_estimate_is_what_the_device_allocates() {
         }
         let spec: Spec = config.data.source.parse().unwrap();
         let data = Arc::new(data::open(&spec, Limits::from(&config.data)).unwrap());
-        let blueprint = Blueprint::new(&gpu, &config, data).unwrap();
-        let start = blueprint.start().clone();
+        let plan = TrainPlan::new(&gpu, &config, data).unwrap();
+        let start = plan.start().clone();
         assert_eq!(start.recomputed.blocks.is_empty(), !limited);
         estimates.push(start.memory_bytes);
         let folder = tempfile::tempdir().unwrap();
-        let mut training = Trainer::new(blueprint, Some(folder.path())).unwrap();
+        let mut training = Trainer::new(plan, Some(folder.path())).unwrap();
         let (_sender, commands) = mpsc::channel();
         let mut most = 0;
         let mut look = |_: &Event| most = most.max(gpu.allocated_bytes().unwrap_or(0));
@@ -228,7 +228,7 @@ fn a_limit_that_cannot_be_kept_is_refused_with_the_least_that_can() {
     config.set("run.memory=1MiB").unwrap();
     let spec: Spec = config.data.source.parse().unwrap();
     let data = Arc::new(data::open(&spec, Limits::from(&config.data)).unwrap());
-    let refused = |config: &Config| match Blueprint::new(&gpu, config, data.clone()) {
+    let refused = |config: &Config| match TrainPlan::new(&gpu, config, data.clone()) {
         Ok(_) => None,
         Err(error) => Some(error.to_string()),
     };

@@ -139,8 +139,8 @@ fn train_as_pytorch(file: &str) {
             let deviations = program.read(step.output_std).unwrap();
             comparison.check("std_z1", &deviations, &reference.plain("std_z1"));
             let mean = deviations.iter().sum::<f32>() / dim as f32;
-            let told = program.read(step.mean_output_std).unwrap()[0];
-            assert!((mean - told).abs() < 1e-6, "mean output std {told}, not {mean}");
+            let read = program.read(step.mean_output_std).unwrap()[0];
+            assert!((mean - read).abs() < 1e-6, "mean output std {read}, not {mean}");
 
             let gradients = parameters.read_twins(&store, Arena::GRADIENTS).unwrap();
             for (entry, values) in parameters.of(Arena::PARAMETERS).zip(&gradients) {

@@ -15,7 +15,7 @@ use simsiam::gpu::{Gpu, GpuOptions};
 use simsiam::graph::{Store, Target};
 use simsiam::model::Parameters;
 use simsiam::train::checkpoint::Checkpoint;
-use simsiam::train::{Blueprint, Command, Event, TrainError, Trainer};
+use simsiam::train::{Command, Event, TrainError, TrainPlan, Trainer};
 use tiny::tiny;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
@@ -68,8 +68,8 @@ fn demo(config: &Config) -> Result<Dataset> {
 /// The loss of every step and the kNN of every epoch, as bits, until `stop`.
 fn train(config: &Config, data: &Dataset, folder: Option<&Path>, stop: u64) -> Result<(Vec<u64>, Trainer)> {
     let gpu = Gpu::open(None, GpuOptions { checked: true })?;
-    let blueprint = Blueprint::new(&gpu, config, Arc::new(data.clone()))?;
-    let mut trainer = Trainer::new(blueprint, folder)?;
+    let plan = TrainPlan::new(&gpu, config, Arc::new(data.clone()))?;
+    let mut trainer = Trainer::new(plan, folder)?;
     let numbers = go_on(&mut trainer, stop)?;
     Ok((numbers, trainer))
 }
@@ -79,7 +79,7 @@ fn go_on(trainer: &mut Trainer, stop: u64) -> Result<Vec<u64>> {
     let (sender, commands) = mpsc::channel();
     trainer.run(&commands, &mut |event| match event {
         Event::Step(step) => {
-            numbers.push(u64::from(step.loss.to_bits()));
+            numbers.push(step.readings.get("loss").to_bits());
             if step.step == stop {
                 assert!(sender.send(Command::Stop).is_ok());
             }
@@ -110,8 +110,8 @@ fn streamed_images_train_to_the_bits_of_resident_ones_also_after_a_stop() -> Res
     let (mut parts, trainer) = train(&config, &streamed, Some(folder.path()), 10)?;
     drop(trainer);
     let gpu = Gpu::open(None, GpuOptions { checked: true })?;
-    let blueprint = Blueprint::new(&gpu, &config, Arc::new(streamed))?;
-    let mut trainer = Trainer::new(blueprint, None)?;
+    let plan = TrainPlan::new(&gpu, &config, Arc::new(streamed))?;
+    let mut trainer = Trainer::new(plan, None)?;
     trainer.restore(&Checkpoint::load(&folder.path().join("last.safetensors"))?)?;
     parts.extend(go_on(&mut trainer, u64::MAX)?);
     assert_eq!(parts, whole);
@@ -125,8 +125,8 @@ fn a_disk_that_goes_away_ends_a_training_with_a_checkpoint() -> Result {
     let train = disk(&resident.train, &[])?;
     let data = Dataset::new(train.clone(), disk(&resident.test, &[])?);
     let gpu = Gpu::open(None, GpuOptions { checked: true })?;
-    let blueprint = Blueprint::new(&gpu, &config, Arc::new(data))?;
-    let mut trainer = Trainer::new(blueprint, Some(folder.path()))?;
+    let plan = TrainPlan::new(&gpu, &config, Arc::new(data))?;
+    let mut trainer = Trainer::new(plan, Some(folder.path()))?;
     let (_sender, commands) = mpsc::channel();
     let error = trainer.run(&commands, &mut |event| {
         if let Event::Step(step) = event {

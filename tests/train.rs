@@ -14,7 +14,7 @@ use simsiam::gpu::{Gpu, GpuOptions, Tier};
 use simsiam::graph::{Store, Target};
 use simsiam::model::Parameters;
 use simsiam::train::checkpoint::Checkpoint;
-use simsiam::train::{Blueprint, Command, Event, MetricsFile, Outcome, Run, RunFolder, TrainError, Trainer};
+use simsiam::train::{Command, Event, MetricsFile, Outcome, Run, RunFolder, TrainError, TrainPlan, Trainer};
 use tiny::tiny;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
@@ -34,8 +34,8 @@ fn dataset(config: &Config) -> Result<Arc<Dataset>> {
 }
 
 fn trainer(gpu: &Gpu, config: &Config, folder: Option<&Path>) -> Result<Trainer> {
-    let blueprint = Blueprint::new(gpu, config, dataset(config)?)?;
-    Ok(Trainer::new(blueprint, folder)?)
+    let plan = TrainPlan::new(gpu, config, dataset(config)?)?;
+    Ok(Trainer::new(plan, folder)?)
 }
 
 /// Runs to the end; `listen` may send commands.
@@ -97,7 +97,7 @@ fn a_run_with_state_of_its_method_does_so_too() -> Result {
 #[test]
 fn targets_computed_ahead_are_those_of_their_steps() -> Result {
     let gpu = gpu()?;
-    let losses = |assignments: &[&str]| -> Result<Vec<f32>> {
+    let losses = |assignments: &[&str]| -> Result<Vec<f64>> {
         let mut config = config()?;
         for assignment in assignments {
             config.set(assignment)?;
@@ -105,7 +105,7 @@ fn targets_computed_ahead_are_those_of_their_steps() -> Result {
         let mut losses = Vec::new();
         run(&mut trainer(&gpu, &config, None)?, |event, _| {
             if let Event::Step(step) = event {
-                losses.push(step.loss);
+                losses.push(step.readings.get("loss"));
             }
         })?;
         Ok(losses)
@@ -133,7 +133,7 @@ fn continues_to_the_same_bits(gpu: &Gpu, config: &Config) -> Result {
     let outcome = run(&mut training, |event, _| {
         assert!(metrics.write(event).is_ok());
         if let Event::Step(step) = event {
-            losses.push(step.loss);
+            losses.push(step.readings.get("loss"));
         }
     })?;
     assert_eq!(outcome, Outcome::Done);
@@ -161,7 +161,7 @@ fn continues_to_the_same_bits(gpu: &Gpu, config: &Config) -> Result {
             }
         })?;
         let Outcome::Stopped { step } = outcome else {
-            panic!("it was told to stop at {stop}");
+            panic!("it was asked to stop at {stop}");
         };
         assert!(stopped.contains(&step), "{step}");
         let mut text = std::fs::read_to_string(parts.metrics())?;
@@ -203,7 +203,7 @@ fn commands_and_checkpoints_change_nothing() -> Result {
     config.run.knn_every = 0;
     config.run.checkpoint_every = 2;
     config.optim.epochs = 4;
-    let losses = |script: &[Command], folder: Option<&Path>| -> Result<(Vec<f32>, Vec<String>)> {
+    let losses = |script: &[Command], folder: Option<&Path>| -> Result<(Vec<f64>, Vec<String>)> {
         let mut training = trainer(&gpu, &config, folder)?;
         let (mut losses, mut saved) = (Vec::new(), Vec::new());
         run(&mut training, |event, sender| match event {
@@ -212,7 +212,7 @@ fn commands_and_checkpoints_change_nothing() -> Result {
                     assert!(sender.send(*command).is_ok());
                 }
             }
-            Event::Step(step) => losses.push(step.loss),
+            Event::Step(step) => losses.push(step.readings.get("loss")),
             Event::Checkpoint(file) => {
                 saved.extend(file.path.file_name().map(|n| n.to_string_lossy().into()));
             }
@@ -267,9 +267,9 @@ fn without_labels_knn_is_off_and_says_so_once() -> Result {
     let mut data = (*dataset(&config)?).clone();
     let images = data.train.in_memory().ok_or("the demo is in memory")?;
     data.train = Arc::new(Images { labels: None, ..images.clone() });
-    let blueprint = Blueprint::new(&gpu, &config, Arc::new(data))?;
-    assert!(!blueprint.has_knn());
-    let mut training = Trainer::new(blueprint, None)?;
+    let plan = TrainPlan::new(&gpu, &config, Arc::new(data))?;
+    assert!(!plan.has_knn());
+    let mut training = Trainer::new(plan, None)?;
     let mut warnings = Vec::new();
     run(&mut training, |event, _| match event {
         Event::Warning(warning) => warnings.push(warning.message.clone()),
@@ -414,7 +414,7 @@ fn each_epoch_draws_anew() -> Result {
     let mut losses = Vec::new();
     run(&mut trainer(&gpu, &config, None)?, |event, _| {
         if let Event::Step(step) = event {
-            losses.push(step.loss);
+            losses.push(step.readings.get("loss"));
         }
     })?;
     assert_eq!(losses.len(), 2);
@@ -425,7 +425,7 @@ fn each_epoch_draws_anew() -> Result {
 
 /// Without stop-gradient the outputs of a small network soon come together; with it they do not.
 #[test]
-fn a_collapse_is_told_once_and_a_healthy_run_is_left_alone() -> Result {
+fn a_collapse_is_reported_once_and_a_healthy_run_is_left_alone() -> Result {
     let gpu = gpu()?;
     let alarms = |assignments: &[&str]| -> Result<Vec<serde_json::Value>> {
         let mut config = config()?;
@@ -433,8 +433,8 @@ fn a_collapse_is_told_once_and_a_healthy_run_is_left_alone() -> Result {
             config.set(assignment)?;
         }
         let parent = tempfile::tempdir()?;
-        let blueprint = Blueprint::new(&gpu, &config, dataset(&config)?)?;
-        let mut run = Run::create(blueprint, &parent.path().join("run"))?;
+        let plan = TrainPlan::new(&gpu, &config, dataset(&config)?)?;
+        let mut run = Run::create(plan, &parent.path().join("run"))?;
         let (sender, commands) = mpsc::channel();
         run.train(&sender, &commands, &mut |_| {})?;
         let text = std::fs::read_to_string(run.folder().metrics())?;
@@ -443,10 +443,10 @@ fn a_collapse_is_told_once_and_a_healthy_run_is_left_alone() -> Result {
         Ok(lines.into_iter().filter(|line| line["event"] == "alarm").collect())
     };
     assert_eq!(alarms(&[])?, [] as [serde_json::Value; 0]);
-    let told = alarms(&["method.stop_gradient=false", "optim.lr=8"])?;
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert_eq!(told[0]["kind"], "collapse");
-    let advice = told[0]["advice"].as_str().unwrap_or_default();
+    let reported = alarms(&["method.stop_gradient=false", "optim.lr=8"])?;
+    assert_eq!(reported.len(), 1, "{reported:?}");
+    assert_eq!(reported[0]["kind"], "collapse");
+    let advice = reported[0]["advice"].as_str().unwrap_or_default();
     assert!(advice.starts_with("method.stop_gradient = true; a lower optim.lr than 8"), "{advice}");
     Ok(())
 }

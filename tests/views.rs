@@ -12,7 +12,7 @@ use simsiam::graph::{Array, Op};
 use simsiam::method;
 use simsiam::ops::{AugmentParams, Crop};
 use simsiam::picture::ViewSheet;
-use simsiam::train::{Blueprint, Trainer};
+use simsiam::train::{TrainPlan, Trainer};
 use simsiam::view_sheet::view_row;
 use tempfile::TempDir;
 
@@ -45,7 +45,7 @@ fn same_bits(config: &Config, data: Dataset) -> Result {
     let gpu = Gpu::open(None, GpuOptions { checked: true })?;
     let batch = config.optim.batch_size;
     assert_eq!(data.train.len(), batch);
-    let mut trainer = Trainer::new(Blueprint::new(&gpu, config, Arc::new(data.clone()))?, None)?;
+    let mut trainer = Trainer::new(TrainPlan::new(&gpu, config, Arc::new(data.clone()))?, None)?;
     let (_commands, inbox) = mpsc::channel();
     trainer.run(&inbox, &mut |_| {})?;
     assert_eq!(trainer.steps_done(), 1);
@@ -90,7 +90,7 @@ fn any_step_and_any_image_can_be_seen_as_they_are_trained_on() -> Result {
     config.data.limit_train = 14;
     let data = data::open(&Spec::Demo, Limits::from(&config.data))?;
     let gpu = Gpu::open(None, GpuOptions { checked: true })?;
-    let mut trainer = Trainer::new(Blueprint::new(&gpu, &config, Arc::new(data.clone()))?, None)?;
+    let mut trainer = Trainer::new(TrainPlan::new(&gpu, &config, Arc::new(data.clone()))?, None)?;
     let (_commands, inbox) = mpsc::channel();
     trainer.run(&inbox, &mut |_| {})?;
     assert_eq!(trainer.steps_done(), 3);
@@ -141,7 +141,7 @@ fn small_crops_are_seen_beside_the_views() -> Result {
         assert!((1..=5).all(|view| svg.contains(&format!("View {view}"))));
     }
     // A method that has no use for them says so, before anything is computed.
-    let error = Blueprint::new(&gpu, &config, Arc::new(data)).err().map(|e| e.to_string());
+    let error = TrainPlan::new(&gpu, &config, Arc::new(data)).err().map(|e| e.to_string());
     let expected = "configuration: augment.small.count = 3: method simsiam uses no small crops; set it to 0";
     assert_eq!(error.as_deref(), Some(expected));
     Ok(())

@@ -3,7 +3,7 @@
 //! [`App`] is the window's contents and knows no window system, so that tests drive it as the window does. What it draws lies in `state`:
 //! runs as [`Record`]s, made from events or from the lines of `metrics.jsonl`; a pane is a file in `panes/` that draws the state and
 //! wishes for what is clicked. Whatever takes time has a thread of its own, which wakes the window when there is news: the training with
-//! its own device, which is told [`Command`](crate::train::Command)s and tells [`Event`](crate::train::Event)s; readers of the runs of other
+//! its own device, which takes [`Command`](crate::train::Command)s and emits [`Event`](crate::train::Event)s; readers of the runs of other
 //! processes; makers of previews, neighbours and estimates, for which only the newest question counts.
 //!
 //! ```text
@@ -26,7 +26,7 @@ mod workers;
 pub use platform::window::{FrameTimes, run};
 pub use shell::{App, AppOptions, Interrupt};
 pub use state::channels::Channels;
-pub use state::record::{Curve, Record, RunEnd};
+pub use state::record::{Record, RunEnd};
 pub use state::series::Series;
 pub use state::window_settings::{Look, WindowSettings};
 pub use workers::worker::Wake;

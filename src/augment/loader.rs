@@ -105,7 +105,7 @@ pub struct Loader {
 /// Images that turned out to be unreadable.
 struct Unread {
     most: f64,
-    /// What is wrong with each, and whether it has been told.
+    /// What is wrong with each, and whether it has been reported.
     known: Mutex<BTreeMap<u32, (String, bool)>>,
 }
 
@@ -159,12 +159,12 @@ impl Loader {
         Ok(batch)
     }
 
-    /// What is wrong with images that turned out to be unreadable since the last call, each told once.
+    /// What is wrong with images that turned out to be unreadable since the last call, each reported once.
     pub fn remarks(&self) -> Vec<String> {
         let mut known = self.unreadable.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = known.values_mut().filter(|(_, told)| !told);
-        new.map(|(problem, told)| {
-            *told = true;
+        let new = known.values_mut().filter(|(_, reported)| !reported);
+        new.map(|(problem, reported)| {
+            *reported = true;
             format!("{problem}; it is skipped")
         })
         .collect()

@@ -80,7 +80,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     stop_on_signal(sender.clone())?;
     let mut screen = Screen::default();
     let runner = Runner { gpu: &gpu, folder: &folder, plan: &plan, tune: !args.no_tune };
-    let outcome = runner.run(&sender, &commands, &mut |told| screen.show(told));
+    let outcome = runner.run(&sender, &commands, &mut |event| screen.show(event));
     screen.end();
     if let Outcome::Stopped { .. } = outcome? {
         say!("stopped; the same command goes on from here");
@@ -119,8 +119,8 @@ struct Screen {
 }
 
 impl Screen {
-    fn show(&mut self, told: ExperimentEvent) {
-        match told {
+    fn show(&mut self, event: ExperimentEvent) {
+        match event {
             ExperimentEvent::Event(Event::Tuning(tuning)) => {
                 self.measuring.get_or_insert_with(Measuring::new).at(tuning.done, tuning.of);
             }

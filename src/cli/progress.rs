@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use simsiam::format::duration;
+use simsiam::method::metric::names;
 use simsiam::train::{Epoch, Event, Start, Step};
 
 use super::say;
@@ -83,14 +84,14 @@ impl TrainProgress {
     }
 
     fn step(&mut self, step: &Step) {
-        let left = self.start.steps.saturating_sub(step.step) as f64 * self.start.batch_size as f64
-            / step.images_per_second.max(1e-9);
+        let speed = step.readings.get(names::IMAGES_PER_SECOND);
+        let left = self.start.steps.saturating_sub(step.step) as f64 * self.start.batch_size as f64 / speed.max(1e-9);
         let text = format!(
             "loss {:.4}  std {:.4} (healthy {:.4})  {}  {} left",
-            step.loss,
-            step.output_std,
+            step.readings.get(names::LOSS),
+            step.readings.get(names::OUTPUT_STD),
             self.healthy(),
-            rate(step.images_per_second),
+            rate(speed),
             duration(left)
         );
         match &self.bar {

@@ -16,7 +16,7 @@ use simsiam::graph::tune::Cache;
 use simsiam::method;
 use simsiam::paths::native;
 use simsiam::train::checkpoint::Checkpoint;
-use simsiam::train::{Blueprint, Command, Done, Event, Outcome, Run, RunFolder, Start};
+use simsiam::train::{Command, Done, Event, Outcome, Run, RunFolder, Start, TrainPlan};
 
 use super::device::DeviceArg;
 use super::devices::{caution, size};
@@ -91,16 +91,16 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if let Some(line) = caution(report) {
         say!("         {line}");
     }
-    let mut blueprint = Blueprint::new(&gpu, &job.config, dataset.clone())?;
-    choose_kernels(&mut blueprint, &gpu, &job.place, args.no_tune)?;
-    let start = blueprint.start().clone();
+    let mut plan = TrainPlan::new(&gpu, &job.config, dataset.clone())?;
+    choose_kernels(&mut plan, &gpu, &job.place, args.no_tune)?;
+    let start = plan.start().clone();
     introduce(&start, &job, &dataset);
 
-    let knn = blueprint.has_knn();
+    let knn = plan.has_knn();
     let mut run = match job.place {
-        Place::New(path) => Run::create(blueprint, &path)?,
+        Place::New(path) => Run::create(plan, &path)?,
         Place::Continued(folder, checkpoint) => {
-            let run = Run::resume(blueprint, folder, &checkpoint)?;
+            let run = Run::resume(plan, folder, &checkpoint)?;
             say!("continue after step {} of {}", checkpoint.step, start.steps);
             run
         }
@@ -129,13 +129,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// A new run gets the fastest kernels; one that continues gets those that it began with.
-fn choose_kernels(blueprint: &mut Blueprint, gpu: &Gpu, place: &Place, no_tune: bool) -> Result<()> {
+fn choose_kernels(plan: &mut TrainPlan, gpu: &Gpu, place: &Place, no_tune: bool) -> Result<()> {
     match place {
-        Place::Continued(folder, _) => blueprint.continue_from(folder)?,
+        Place::Continued(folder, _) => plan.continue_from(folder)?,
         Place::New(_) if no_tune => {}
         Place::New(_) => {
             let measuring = Measuring::new();
-            let tuned = blueprint.tune(&mut Cache::open(gpu), &mut |event| {
+            let tuned = plan.tune(&mut Cache::open(gpu), &mut |event| {
                 if let Event::Tuning(tuning) = event {
                     measuring.at(tuning.done, tuning.of);
                 }

@@ -158,7 +158,7 @@ pub struct Features {
     gpu: Gpu,
     plan: FeaturePlan,
     program: Program,
-    /// Images that could not be read, and whether that has been told.
+    /// Images that could not be read, and whether that has been reported.
     remarks: BTreeMap<String, bool>,
 }
 
@@ -249,11 +249,11 @@ impl Features {
         }
     }
 
-    /// What is wrong with images that could not be read, each told once.
+    /// What is wrong with images that could not be read, each reported once.
     pub fn remarks(&mut self) -> Vec<String> {
-        let new = self.remarks.iter_mut().filter(|(_, told)| !**told);
-        new.map(|(remark, told)| {
-            *told = true;
+        let new = self.remarks.iter_mut().filter(|(_, reported)| !**reported);
+        new.map(|(remark, reported)| {
+            *reported = true;
             remark.clone()
         })
         .collect()

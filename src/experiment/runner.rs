@@ -9,9 +9,9 @@ use crate::config::{Config, DataConfig};
 use crate::data::{self, Dataset, Limits, Spec};
 use crate::gpu::Gpu;
 use crate::graph::tune::Cache;
-use crate::train::{Blueprint, Command, Event, History, Outcome, Run, RunFolder, Start, TrainError};
+use crate::train::{Command, Event, History, Outcome, Run, RunFolder, Start, TrainError, TrainPlan};
 
-/// What is told while experiments run.
+/// What is reported while experiments run.
 #[derive(Debug)]
 pub enum ExperimentEvent<'a> {
     /// A run is about to begin or to go on.
@@ -115,15 +115,15 @@ impl Runner<'_> {
         RunFolder::discard_unbegun(&place);
         if place.exists() {
             let (folder, config, checkpoint) = RunFolder::open(&place, None)?;
-            let mut blueprint = Blueprint::new(self.gpu, &config, images)?;
-            blueprint.continue_from(&folder)?;
-            return Ok(Run::resume(blueprint, folder, &checkpoint)?);
+            let mut plan = TrainPlan::new(self.gpu, &config, images)?;
+            plan.continue_from(&folder)?;
+            return Ok(Run::resume(plan, folder, &checkpoint)?);
         }
-        let mut blueprint = Blueprint::new(self.gpu, &planned.config, images)?;
+        let mut plan = TrainPlan::new(self.gpu, &planned.config, images)?;
         if self.tune {
-            blueprint.tune(&mut Cache::open(self.gpu), &mut |event| listener(ExperimentEvent::Event(event)))?;
+            plan.tune(&mut Cache::open(self.gpu), &mut |event| listener(ExperimentEvent::Event(event)))?;
         }
-        Ok(Run::create(blueprint, &place)?)
+        Ok(Run::create(plan, &place)?)
     }
 }
 
@@ -152,7 +152,7 @@ fn seconds_left(found: &[History], missing: &[Planned]) -> Option<f64> {
     let epochs: usize = ended.iter().map(|run| run.config.optim.epochs).sum();
     let per_epoch = (epochs > 0).then(|| seconds / epochs as f64)?;
     let left = |planned: &Planned| {
-        let done = planned.find(found).and_then(History::last_epoch).map_or(0, |epoch| epoch.epoch);
+        let done = planned.find(found).map_or(0, History::epochs_done);
         (planned.config.optim.epochs as u64).saturating_sub(done) as f64
     };
     Some(per_epoch * missing.iter().map(left).sum::<f64>())

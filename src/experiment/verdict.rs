@@ -1,6 +1,7 @@
 //! Numbers of a variant over its seeds, and whether they show what the paper found.
 
 use super::Claim;
+use crate::method::metric::names;
 use crate::train::History;
 
 /// Outputs whose std is below this part of 1/sqrt(d) at the end have collapsed (paper §4.1: it falls to zero).
@@ -49,7 +50,9 @@ pub struct Figures {
     pub knn: Sample,
     /// The last epoch's loss.
     pub loss: Sample,
-    /// The last epoch's output std times sqrt(d): 1 is healthy.
+    /// The last epoch's output std.
+    pub output_std: Sample,
+    /// The same times sqrt(d): 1 is healthy.
     pub std_ratio: Sample,
     /// The last epoch's effective rank.
     pub rank: Sample,
@@ -77,11 +80,12 @@ impl Figures {
     /// The numbers of some runs as far as they are, at their end or not.
     pub fn at_last(runs: &[&History]) -> Figures {
         Figures {
-            knn_untrained: Sample::of(runs, History::knn_untrained),
+            knn_untrained: Sample::of(runs, |run| run.untrained(names::KNN_TOP1)),
             knn: Sample::of(runs, History::knn),
-            loss: Sample::of(runs, |run| run.last_epoch()?.loss),
+            loss: Sample::of(runs, |run| run.last_epoch(names::LOSS)),
+            output_std: Sample::of(runs, |run| run.last_epoch(names::OUTPUT_STD)),
             std_ratio: Sample::of(runs, std_ratio),
-            rank: Sample::of(runs, |run| run.last_epoch()?.effective_rank),
+            rank: Sample::of(runs, |run| run.last_epoch(names::EFFECTIVE_RANK)),
             seconds: Sample::of(runs, |run| Some(run.seconds())),
             images_per_second: Sample::of(runs, History::images_per_second),
             test_images: runs.iter().filter_map(|run| Some(run.start.as_ref()?.test_images)).min().unwrap_or(0),
@@ -100,12 +104,12 @@ impl Figures {
 
 /// The last epoch's output std times sqrt(d).
 fn std_ratio(run: &History) -> Option<f64> {
-    Some(run.last_epoch()?.output_std? * (run.config.model.dim as f64).sqrt())
+    Some(run.last_epoch(names::OUTPUT_STD)? * (run.config.model.dim as f64).sqrt())
 }
 
 /// Whether a user was warned of a collapse, or the outputs have become a point or a line.
 fn collapsed(run: &History) -> bool {
-    let rank = run.last_epoch().and_then(|epoch| epoch.effective_rank);
+    let rank = run.last_epoch(names::EFFECTIVE_RANK);
     run.alarms.iter().any(|alarm| alarm.kind == "collapse")
         || std_ratio(run).is_some_and(|ratio| ratio < COLLAPSED_STD)
         || rank.is_some_and(|rank| rank < COLLAPSED_RANK)

@@ -16,6 +16,17 @@ pub enum AlarmKind {
     Divergence,
 }
 
+impl AlarmKind {
+    /// As `metrics.jsonl` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            AlarmKind::Collapse => "collapse",
+            AlarmKind::Stagnation => "stagnation",
+            AlarmKind::Divergence => "divergence",
+        }
+    }
+}
+
 /// What a healthy run of a method looks like.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Health {

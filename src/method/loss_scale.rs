@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::metric::{Metric, Source, names};
 use crate::gpu::GpuError;
 use crate::graph::{Graph, GraphError, Op, Shape, Store, Tensor};
 use crate::model::{Arena, Parameters};
@@ -53,6 +54,11 @@ impl LossScale {
     /// The tensor of the scale, from which the backward pass starts.
     pub(super) fn scale(graph: &mut Graph) -> Tensor {
         graph.state("loss scale", Shape::rows([1]), ARENA, 0)
+    }
+
+    /// What the loss will be multiplied with in the next step.
+    pub(super) fn metric(scale: Tensor) -> Metric {
+        Metric::new(names::LOSS_SCALE, "Loss scale", Source::Tensor(scale))
     }
 
     /// Adds the node that looks at the gradients and moves `scale`; what the optimiser multiplies the gradients with.

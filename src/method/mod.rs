@@ -6,6 +6,7 @@ pub mod byol;
 mod health;
 mod input;
 mod loss_scale;
+pub mod metric;
 mod optimizer;
 mod registry;
 pub mod simsiam;
@@ -18,6 +19,7 @@ use std::fmt::Debug;
 pub use health::{Advice, AlarmKind, Health};
 pub use input::{HostInput, HostValues, StepInfo};
 pub use loss_scale::LossScale;
+pub use metric::{Cadence, Drawn, Level, Metric, Source};
 pub use registry::{Registered, of, register};
 pub(crate) use registry::{names, sections};
 pub use step::{

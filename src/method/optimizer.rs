@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::metric::{Drawn, Metric, Source, names};
 use crate::config::{OptimConfig, Optimizer};
-use crate::graph::{Graph, GraphError, Place, Shape, Tensor};
+use crate::graph::{Graph, GraphError, Op, Place, Shape, Tensor};
 use crate::model::{Arena, Format, Parameters};
 use crate::ops;
 
@@ -65,6 +66,14 @@ pub(super) fn update(
     let sgd = ops::Sgd { momentum: momentum_kept, weight_decay, groups, lars, scaled };
     graph.add_updating(Arc::new(sgd), &inputs, &[weights, momentum])?;
     Ok(())
+}
+
+/// The learning rates, which the host writes.
+pub(super) fn metrics() -> [Metric; 2] {
+    [
+        Metric { drawn: Drawn::Window, ..Metric::new(names::LR, "Learning rate", Source::Host) },
+        Metric::new(names::PREDICTOR_LR, "Learning rate of the predictor", Source::Host),
+    ]
 }
 
 /// Every part of the parameters with the rate of its group. Where LARS applies, a tensor is a part.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{HostInput, HostValues, LossScale, Method, StepInfo, optimizer, watch};
+use super::{Cadence, HostInput, HostValues, LossScale, Method, Metric, StepInfo, optimizer, watch};
 use crate::augment::ViewGroup;
 use crate::config::{self, Config};
 use crate::graph::{Graph, GraphError, Op, Precision, Shape, Tensor};
@@ -43,17 +43,21 @@ pub struct Step {
     pub outputs: watch::Outputs,
     /// What is watched of the gradients.
     pub gradient_norms: watch::Gradients,
+    /// Everything that is measured of the step, in the order of a line of `metrics.jsonl`.
+    pub metrics: Vec<Metric>,
 }
 
 impl Step {
-    /// What the host reads after every step: loss, mean output std, lengths of z and p, cosine of the views, norms of the gradients
-    /// and, where the loss is scaled, the scale and the factor that undoes it.
+    /// What the host reads after every step.
     pub fn readback_tensors(&self) -> Vec<Tensor> {
-        let (outputs, gradients) = (&self.outputs, &self.gradient_norms);
-        let mut tensors =
-            vec![self.loss, self.mean_output_std, outputs.z_norm, outputs.p_norm, outputs.view_cosine, gradients.norms];
-        tensors.extend(self.loss_scale);
-        tensors.extend(gradients.factor);
+        let mut tensors = Vec::new();
+        for metric in self.metrics.iter().filter(|metric| metric.cadence == Cadence::Step) {
+            for tensor in metric.tensors() {
+                if !tensors.contains(&tensor) {
+                    tensors.push(tensor);
+                }
+            }
+        }
         tensors
     }
 }
@@ -86,6 +90,8 @@ pub struct StepBuilder<'a> {
     /// Images of a batch, N.
     pub batch: usize,
     inputs: Vec<HostInput>,
+    /// What the method measures beside what is measured of every one.
+    metrics: Vec<Metric>,
     /// What the optimiser multiplies the gradients with, 0 in a step that is skipped `[1]`; known after the optimiser, where a loss is scaled.
     factor: Option<Tensor>,
     /// Entries in this graph and their tensors.
@@ -108,6 +114,7 @@ impl<'a> StepBuilder<'a> {
             images,
             batch,
             inputs: Vec::new(),
+            metrics: Vec::new(),
             factor: None,
             tensors: Vec::new(),
         })
@@ -200,6 +207,12 @@ impl<'a> StepBuilder<'a> {
         self.inputs.push(HostInput::new(tensor, values));
         tensor
     }
+
+    /// Declares a metric of the method's own; its tensors are kept.
+    pub fn measure(&mut self, metric: Metric) {
+        metric.tensors().iter().for_each(|&tensor| self.graph.keep(tensor));
+        self.metrics.push(metric);
+    }
 }
 
 /// Adds one training step of the method of `config` to a graph: the method's networks and loss on `views`, the tensors of
@@ -243,7 +256,14 @@ pub fn training_step(
     optimizer::update(graph, rates, inverse, &config.optim, parameters)?;
     step.factor = inverse;
     method.after_optimizer(&mut step)?;
-    let inputs = step.inputs;
+    let StepBuilder { inputs, metrics: own, .. } = step;
+    let health = method.health(config);
+    let mut metrics = vec![Metric::loss(loss, &health), watch::output_std(mean_output_std, health.output_std)];
+    metrics.extend(optimizer::metrics());
+    metrics.extend(loss_scale.map(LossScale::metric));
+    metrics.push(gradient_norms.metric());
+    metrics.extend(outputs.metrics());
+    metrics.extend(own);
     Ok(Step {
         loss,
         z,
@@ -258,6 +278,7 @@ pub fn training_step(
         gradients,
         outputs,
         gradient_norms,
+        metrics,
     })
 }
 

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::metric::{Cadence, Drawn, Level, Metric, Source, names};
 use crate::graph::{Graph, GraphError, Op, Shape, Tensor};
 use crate::model::{Arena, Parameters};
 use crate::ops;
@@ -26,6 +27,42 @@ pub struct Outputs {
     pub gram: Tensor,
     /// Its n.
     pub gram_side: usize,
+    /// Its rows before the products.
+    pub gram_rows: usize,
+}
+
+impl Outputs {
+    /// Their metrics.
+    pub(super) fn metrics(&self) -> Vec<Metric> {
+        let further =
+            |name, title, tensor| Metric { drawn: Drawn::Further, ..Metric::new(name, title, Source::Tensor(tensor)) };
+        let source = Source::EffectiveRank { gram: self.gram, side: self.gram_side, rows: self.gram_rows };
+        vec![
+            further("z_norm", "Norm of the projections z", self.z_norm),
+            further("p_norm", "Norm of the predictions p", self.p_norm),
+            further("view_cosine", "Cosine between the projections of two views", self.view_cosine),
+            Metric {
+                short: Some("rank"),
+                cadence: Cadence::Watched,
+                from_zero: true,
+                drawn: Drawn::First,
+                ..Metric::new(names::EFFECTIVE_RANK, "Effective rank", source)
+            },
+        ]
+    }
+}
+
+/// The mean std of the channels of z/|z|, whose healthy level is given.
+pub(super) fn output_std(tensor: Tensor, healthy: f64) -> Metric {
+    Metric {
+        short: Some("std"),
+        digits: 2,
+        level: Some(Level::Healthy { value: healthy, formula: "1/\u{221A}d", factor: "\u{221A}d" }),
+        // How far it has fallen is what counts.
+        from_zero: true,
+        drawn: Drawn::First,
+        ..Metric::new(names::OUTPUT_STD, "Output std", Source::Tensor(tensor))
+    }
 }
 
 /// Of the gradients of a step. All are kept.
@@ -38,6 +75,14 @@ pub struct Gradients {
     pub stages: Vec<String>,
     /// What the optimiser multiplies the gradients with, 0 in a step that is skipped `[1]`; `None` where no loss is scaled.
     pub factor: Option<Tensor>,
+}
+
+impl Gradients {
+    /// The norm of the whole gradient, without weight decay.
+    pub(super) fn metric(&self) -> Metric {
+        let source = Source::Norm { tensor: self.norms, count: self.stages.len(), factor: self.factor };
+        Metric { drawn: Drawn::Further, ..Metric::new(names::GRADIENT_NORM, "Norm of the gradients", source) }
+    }
 }
 
 /// Adds what is watched of `z` and `p` `[2N, dim]`, and of `normalized_z`, z/|z|; view 1 of `images` images comes first.
@@ -69,7 +114,7 @@ pub(super) fn outputs(
     for tensor in [z_norm, p_norm, view_cosine, gram] {
         graph.keep(tensor);
     }
-    Ok(Outputs { z_norm, p_norm, view_cosine, gram, gram_side: channels.min(rows) })
+    Ok(Outputs { z_norm, p_norm, view_cosine, gram, gram_side: channels.min(rows), gram_rows: rows })
 }
 
 /// Adds what is watched of the gradients, which lie in their arena. They are those of a scaled loss where there is a `factor`,

@@ -1,11 +1,14 @@
-//! What the trainer tells, and what it can be told. It knows no listener: a progress bar, a file and a window get the same events.
+//! What the trainer reports, and the commands it takes. It knows no listener: a progress bar, a file and a window get the same events.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
+use super::Readings;
 use crate::graph::Recomputed;
-use crate::method::AlarmKind;
+use crate::method::metric::names;
+use crate::method::{AlarmKind, Metric};
 
 /// Something that happened. As JSON it has the field `event` with the kind's name.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -15,11 +18,11 @@ pub enum Event {
     Tuning(Tuning),
     /// Training begins or continues.
     Start(Start),
-    /// A step is done; told a few steps later, because nobody waits for its numbers.
+    /// A step is done; reported a few steps later, because the loop does not wait for its numbers.
     Step(Step),
-    /// More numbers of a step that has just been told: some times an epoch, and at its last step.
+    /// More numbers of a step that has just been reported: some times an epoch, and at its last step.
     Watch(Watch),
-    /// The run goes wrong; told once a kind.
+    /// The run goes wrong; reported once a kind.
     Alarm(Alarm),
     /// An epoch is done. Epoch 0 is the untrained network.
     Epoch(Epoch),
@@ -55,7 +58,7 @@ pub struct Start {
     pub parameters: usize,
     /// Estimate of the device memory that the run takes.
     pub memory_bytes: u64,
-    /// What is computed twice to need so little.
+    /// Which blocks activation checkpointing recomputes to need so little.
     pub recomputed: Recomputed,
     /// Training images.
     pub train_images: usize,
@@ -69,6 +72,9 @@ pub struct Start {
     pub steps: u64,
     /// Width d of the outputs; their healthy std is about 1/sqrt(d).
     pub dim: usize,
+    /// Everything that is measured. Not in `metrics.jsonl`: it follows from the configuration.
+    #[serde(skip)]
+    pub metrics: Arc<[Metric]>,
 }
 
 /// The numbers of one step.
@@ -78,28 +84,9 @@ pub struct Step {
     pub step: u64,
     /// The epoch it belongs to, from 1.
     pub epoch: u64,
-    /// The loss of its batch.
-    pub loss: f32,
-    /// Mean over the channels of the std of z/|z| over view 1 of the batch.
-    pub output_std: f32,
-    /// Learning rate of the encoder.
-    pub lr: f64,
-    /// Learning rate of the predictor.
-    pub predictor_lr: f64,
-    /// What the loss will be multiplied with in the next step, where the run is in f16.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub loss_scale: Option<f32>,
-    /// L2 norm of the gradient of all trained parameters, without weight decay. `None` where it is no number: in a step that f16
-    /// has skipped, or far beyond every range.
-    pub gradient_norm: Option<f32>,
-    /// Mean length of the projections z.
-    pub z_norm: f32,
-    /// Mean length of the predictions p.
-    pub p_norm: f32,
-    /// Mean cosine between the z of the two views of an image.
-    pub view_cosine: f32,
-    /// Images (not views) a second, over the last steps.
-    pub images_per_second: f64,
+    /// Every metric of the step.
+    #[serde(flatten)]
+    pub readings: Readings,
 }
 
 /// More numbers of a step, which cost more to bring back.
@@ -109,8 +96,9 @@ pub struct Watch {
     pub step: u64,
     /// The epoch it belongs to, from 1.
     pub epoch: u64,
-    /// Effective rank of view 1's z/|z| in its batch, see [`effective_rank`](super::effective_rank).
-    pub effective_rank: f64,
+    /// Every metric of a watched step.
+    #[serde(flatten)]
+    pub readings: Readings,
     /// L2 norm of the gradient of each stage (stem, layer1 and so on, projector, predictor); empty where the step was skipped.
     #[serde(serialize_with = "as_object")]
     pub gradient_norms: Vec<(String, f32)>,
@@ -158,6 +146,19 @@ pub struct Epoch {
     pub seconds: f64,
 }
 
+impl Epoch {
+    /// Its numbers by their names in `metrics.jsonl`; NaN where there is none.
+    pub fn numbers(&self) -> [(&'static str, f64); 5] {
+        [
+            (names::LOSS, self.loss),
+            (names::OUTPUT_STD, self.output_std),
+            (names::EFFECTIVE_RANK, self.effective_rank),
+            (names::KNN_TOP1, self.knn_top1.unwrap_or(f64::NAN)),
+            ("seconds", self.seconds),
+        ]
+    }
+}
+
 /// A checkpoint on disk.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Saved {
@@ -196,7 +197,7 @@ pub struct Failed {
     pub message: String,
 }
 
-/// What a running trainer can be told.
+/// What a running trainer can be asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
     /// Wait for [`Command::Resume`].

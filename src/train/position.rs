@@ -11,7 +11,7 @@ pub(super) struct Position {
     output_std_sum: f64,
     /// Steps of the epoch under way without numbers.
     lost: u64,
-    /// Effective rank of an epoch whose steps are done and which has not been classified and told yet. At step 0 that is epoch 0.
+    /// Effective rank of an epoch whose steps are done and which has not been classified and reported yet. At step 0 that is epoch 0.
     pub pending: Option<f64>,
     /// kNN of the untrained network.
     pub knn_untrained: Option<f64>,
@@ -40,16 +40,16 @@ impl Position {
         self.lost += 1;
     }
 
-    /// Epochs that have been told, epoch 0 not counted.
+    /// Epochs that have been reported, epoch 0 not counted.
     pub fn epochs(&self, steps_per_epoch: u64) -> u64 {
         let done = self.step / steps_per_epoch;
         done.saturating_sub(u64::from(self.pending.is_some()))
     }
 
-    /// Epochs, epoch 0 counted, that had been told when a checkpoint was written.
+    /// Epochs, epoch 0 counted, that had been reported when a checkpoint was written.
     pub fn epoch_lines(checkpoint: &Checkpoint) -> u64 {
-        let untold = checkpoint.step == 0 && checkpoint.extra.contains_key(PENDING);
-        checkpoint.epoch + u64::from(!untold)
+        let unreported = checkpoint.step == 0 && checkpoint.extra.contains_key(PENDING);
+        checkpoint.epoch + u64::from(!unreported)
     }
 
     /// Means of loss and output std over those of an epoch's `steps` steps that had numbers; the next begins.

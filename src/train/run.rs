@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender};
 
 use super::checkpoint::Checkpoint;
 use super::{
-    Blueprint, Command, Event, FolderError, Kernels, MetricsFile, Outcome, RunFolder, Start, TrainError, Trainer,
+    Command, Event, FolderError, Kernels, MetricsFile, Outcome, RunFolder, Start, TrainError, TrainPlan, Trainer,
 };
 use crate::picture;
 use crate::view_sheet::view_sheet;
@@ -23,10 +23,10 @@ pub struct Run {
 
 impl Run {
     /// A new run in the folder `path`, which is made; where the run cannot begin, it is taken away again.
-    pub fn create(blueprint: Blueprint, path: &Path) -> Result<Run, TrainError> {
-        let folder = RunFolder::create(path, &blueprint.config)?;
-        let start = blueprint.start().clone();
-        match begin(blueprint, &folder) {
+    pub fn create(plan: TrainPlan, path: &Path) -> Result<Run, TrainError> {
+        let folder = RunFolder::create(path, &plan.config)?;
+        let start = plan.start().clone();
+        match begin(plan, &folder) {
             Ok((trainer, metrics)) => Ok(Run { folder, start, trainer, metrics }),
             Err(error) => {
                 folder.discard();
@@ -35,11 +35,11 @@ impl Run {
         }
     }
 
-    /// The run in `folder`, from `checkpoint` on. `blueprint` is of its configuration, with the kernels that
-    /// [`Blueprint::continue_from`] the folder gives it.
-    pub fn resume(blueprint: Blueprint, folder: RunFolder, checkpoint: &Checkpoint) -> Result<Run, TrainError> {
-        let start = blueprint.start().clone();
-        let mut trainer = Trainer::new(blueprint, Some(&folder.checkpoints()))?;
+    /// The run in `folder`, from `checkpoint` on. `plan` is of its configuration, with the kernels that
+    /// [`TrainPlan::continue_from`] the folder gives it.
+    pub fn resume(plan: TrainPlan, folder: RunFolder, checkpoint: &Checkpoint) -> Result<Run, TrainError> {
+        let start = plan.start().clone();
+        let mut trainer = Trainer::new(plan, Some(&folder.checkpoints()))?;
         trainer.restore(checkpoint)?;
         let metrics = MetricsFile::resume(&folder.metrics(), checkpoint)?;
         Ok(Run { folder, start, trainer, metrics })
@@ -88,13 +88,13 @@ impl Run {
 }
 
 /// Fills the folder of a new run.
-fn begin(blueprint: Blueprint, folder: &RunFolder) -> Result<(Trainer, MetricsFile), TrainError> {
-    let kernels: Kernels = blueprint.kernels();
+fn begin(plan: TrainPlan, folder: &RunFolder) -> Result<(Trainer, MetricsFile), TrainError> {
+    let kernels: Kernels = plan.kernels();
     kernels.write(&folder.kernels())?;
-    let (gpu, config, data) = (&blueprint.gpu, &blueprint.config, &blueprint.data);
+    let (gpu, config, data) = (&plan.gpu, &plan.config, &plan.data);
     let count = SHEET.min(config.optim.batch_size);
     let sheet = view_sheet(gpu, config, data, 0, count)?.svg()?;
     picture::write(&sheet, &folder.views())?;
-    let trainer = Trainer::new(blueprint, Some(&folder.checkpoints()))?;
+    let trainer = Trainer::new(plan, Some(&folder.checkpoints()))?;
     Ok((trainer, MetricsFile::create(&folder.metrics())?))
 }

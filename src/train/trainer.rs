@@ -12,12 +12,12 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use super::TrainError;
-use super::alarm::Watchman;
-use super::blueprint::Blueprint;
 use super::event::{Command, Done, Event, Failed, Start, Warning};
 use super::folder::LAST;
+use super::health_monitor::HealthMonitor;
 use super::meter::Meter;
-use super::numbers::{Inbox, is_watched};
+use super::metrics::step_metrics::{Inbox, is_watched};
+use super::plan::TrainPlan;
 use super::position::Position;
 use super::precomputed_targets::PrecomputedTargets;
 use super::schedule::LearningRates;
@@ -65,7 +65,7 @@ pub struct Trainer {
     restored: bool,
     checkpoints: Option<PathBuf>,
     last_saved: Instant,
-    watchman: Watchman,
+    monitor: HealthMonitor,
     /// Commands that came during an evaluation, where only [`Command::Stop`] is followed.
     deferred: VecDeque<Command>,
     meter: Meter,
@@ -82,9 +82,9 @@ fn warn(messages: Vec<String>, listener: &mut Listener) {
 }
 
 impl Trainer {
-    /// Allocates, compiles the kernels that the blueprint has chosen, and gives the parameters their first values. Checkpoints go to the folder `checkpoints`, if one is given.
-    pub fn new(blueprint: Blueprint, checkpoints: Option<&Path>) -> Result<Trainer, TrainError> {
-        let Blueprint {
+    /// Allocates, compiles the kernels that the plan has chosen, and gives the parameters their first values. Checkpoints go to the folder `checkpoints`, if one is given.
+    pub fn new(plan: TrainPlan, checkpoints: Option<&Path>) -> Result<Trainer, TrainError> {
+        let TrainPlan {
             gpu,
             config,
             data,
@@ -99,7 +99,7 @@ impl Trainer {
             start,
             submit,
             ..
-        } = blueprint;
+        } = plan;
         let mut store = Store::new(&gpu);
         parameters.allocate(&mut store)?;
         let mut program = Program::compile(&graph, &mut store)?;
@@ -134,9 +134,9 @@ impl Trainer {
         };
         parameters.write(&store, &parameters.initialize(config.run.seed));
         LossScale::INITIAL.write(&store);
-        let watchman = Watchman::new(&config, steps_per_epoch as u64);
+        let monitor = HealthMonitor::new(&config, steps_per_epoch as u64);
         Ok(Trainer {
-            inbox: Inbox::new(&program, &nodes, start.batch_size, start.dim),
+            inbox: Inbox::new(&program, &nodes, &start.metrics, start.dim),
             rates: LearningRates::new(&config.optim, steps_per_epoch),
             config,
             data,
@@ -154,7 +154,7 @@ impl Trainer {
             restored: false,
             checkpoints: checkpoints.map(Path::to_path_buf),
             last_saved: Instant::now(),
-            watchman,
+            monitor,
             deferred: VecDeque::new(),
             meter: Meter::default(),
             sent: 0,

@@ -1,10 +1,9 @@
-//! Loss, output std, effective rank, kNN, learning rate and speed of the open runs, over each other.
+//! What the open runs measure, over each other: a chart a metric.
 
 use egui::{RichText, Ui};
 
 use crate::app::panes::pane::Pane;
 use crate::app::state::AppState;
-use crate::app::state::record::Curve;
 use crate::app::widgets::chart::{self, Looks};
 use crate::app::widgets::theme;
 
@@ -41,18 +40,19 @@ impl Pane for CurvesPane {
         legend(ui, state);
         let space = ui.available_size();
         let columns = if space.x > 900.0 { 3 } else { 2 };
-        let rows = Curve::ALL.len().div_ceil(columns);
+        let metrics = state.charted();
+        let rows = metrics.len().div_ceil(columns).max(1);
         let gap = 12.0;
         let width = (space.x - gap * (columns as f32 - 1.0)) / columns as f32;
         let height = ((space.y - gap * (rows as f32 - 1.0)) / rows as f32).max(140.0);
         let fit = std::mem::take(&mut self.fit);
         egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             ui.spacing_mut().item_spacing = egui::vec2(gap, gap);
-            for row in Curve::ALL.chunks(columns) {
+            for row in metrics.chunks(columns) {
                 ui.horizontal_top(|ui| {
-                    for &curve in row {
+                    for metric in row {
                         let size = egui::vec2(width, height);
-                        chart::ui(ui, curve, &state.shown, state.focus, self.looks, size, fit);
+                        chart::ui(ui, metric, &state.shown, state.focus, self.looks, size, fit);
                     }
                 });
             }
@@ -69,7 +69,7 @@ impl CurvesPane {
             ui.separator();
             ui.checkbox(&mut self.looks.log_x, "Log x");
             ui.checkbox(&mut self.looks.log_y, "Log y")
-                .on_hover_text("The loss is then drawn as its distance from −1, the least it can be");
+                .on_hover_text("What has a least value is then drawn as its distance from it");
             ui.separator();
             let label = ui.label("Smoothing");
             let slider = egui::Slider::new(&mut self.smoothing, 0.0..=5000.0)

@@ -5,10 +5,11 @@ use egui_plot::{HLine, Line, LineStyle, Plot, PlotPoints};
 
 use crate::app::panes::pane::Pane;
 use crate::app::state::notices::Grade;
-use crate::app::state::record::{Curve, Record};
+use crate::app::state::record::Record;
 use crate::app::state::{AppState, OpenRun};
 use crate::app::widgets::axis::{PlotAxis, round};
 use crate::app::widgets::theme;
+use crate::method::metric::names;
 
 /// Channels above which neighbours share a row of the strip: screens have no more.
 const ROWS: usize = 1024;
@@ -74,7 +75,7 @@ impl Pane for DeviationPane {
 fn verdict(ui: &mut Ui, record: &Record, now: &[f32], healthy: f32) {
     let flat = now.iter().filter(|&&std| std < FLAT * healthy).count();
     let mean = now.iter().map(|&std| f64::from(std)).sum::<f64>() / now.len() as f64;
-    let rank = record.curve(Curve::Rank);
+    let rank = record.curve(names::EFFECTIVE_RANK);
     let mut text = format!(
         "Mean {} where {} is healthy (1/√d); {flat} of {} channels are below a quarter of that.",
         round(mean),

@@ -46,7 +46,7 @@ pub(super) enum Closing {
     No,
     /// The user is asked.
     Asked,
-    /// The training was told to stop.
+    /// The training was asked to stop.
     Stopping,
     Yes,
 }

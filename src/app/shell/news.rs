@@ -1,4 +1,4 @@
-//! What the window's threads tell: taken from their channels and put into the state.
+//! What the threads of the window report: taken from their channels and put into the state.
 
 use std::time::Instant;
 
@@ -14,10 +14,10 @@ use crate::app::workers::session::{Ending, Session, SessionEvent};
 use crate::train::{Event, Line};
 
 impl App {
-    /// Takes what the threads have told. Cheap, and to be called whenever they wake the window, also where nothing is painted.
+    /// Takes what the threads have reported. Cheap, and to be called whenever they wake the window, also where nothing is painted.
     pub fn news(&mut self) {
-        for told in self.session.as_mut().map(Session::hear).unwrap_or_default() {
-            self.told(told);
+        for event in self.session.as_mut().map(Session::poll).unwrap_or_default() {
+            self.session_event(event);
         }
         self.followed();
         if let Some(names) = self.devices.poll() {
@@ -45,8 +45,8 @@ impl App {
         }
     }
 
-    pub(super) fn told(&mut self, told: SessionEvent) {
-        match told {
+    pub(super) fn session_event(&mut self, event: SessionEvent) {
+        match event {
             SessionEvent::Preparing(text) => {
                 if let Activity::Preparing(before) = &mut self.state.activity {
                     *before = text;
@@ -66,14 +66,14 @@ impl App {
                     lines.iter().for_each(|line| run.record.take(line));
                 }
             }
-            SessionEvent::Event(event) => self.heard(&event),
+            SessionEvent::Event(event) => self.observe(&event),
             SessionEvent::Ended(ending) => self.ended(ending),
         }
     }
 
-    pub(super) fn heard(&mut self, event: &Event) {
+    pub(super) fn observe(&mut self, event: &Event) {
         if let Some(run) = self.state.own() {
-            run.record.hear(event);
+            run.record.observe(event);
         }
         match event {
             Event::Step(step) => {

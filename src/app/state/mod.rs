@@ -14,6 +14,7 @@ use std::time::Instant;
 use crate::app::workers::estimate::{Estimate, Obstacle};
 use crate::app::workers::follow::Follow;
 use crate::app::workers::listing::Listed;
+use crate::method::{Drawn, Metric};
 use config_editor::ConfigEditor;
 use notices::{Notices, Remedy};
 use record::Record;
@@ -41,7 +42,7 @@ pub(in crate::app) enum Activity {
     Training {
         paused: bool,
     },
-    /// It was told to stop, and has not yet.
+    /// It was asked to stop, and has not yet.
     Stopping,
 }
 
@@ -132,6 +133,20 @@ impl AppState {
     /// The run in front.
     pub fn front(&self) -> Option<&OpenRun> {
         self.shown.get(self.focus)
+    }
+
+    /// What the open runs measure and the window draws, in the order of the charts. The run in front comes first.
+    pub fn charted(&self) -> Vec<Metric> {
+        let mut charted: Vec<Metric> = Vec::new();
+        for run in self.front().into_iter().chain(&self.shown) {
+            for metric in run.record.metrics.iter().filter(|metric| metric.drawn <= Drawn::Window) {
+                if !charted.iter().any(|other| other.name == metric.name) {
+                    charted.push(*metric);
+                }
+            }
+        }
+        charted.sort_by_key(|metric| metric.drawn);
+        charted
     }
 
     /// Whether this window has a training under way.

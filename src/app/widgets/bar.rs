@@ -2,11 +2,11 @@
 
 use egui::{Align, Button, Layout, ProgressBar, RichText, Ui};
 
-use super::axis::round;
-use crate::app::state::record::{Curve, RunEnd};
+use crate::app::state::record::RunEnd;
 use crate::app::state::window_settings::Look;
 use crate::app::state::{Activity, AppState, Wish};
 use crate::format;
+use crate::method::{Drawn, Level, Metric};
 
 /// Draws it; `names` are those of the panes.
 pub(in crate::app) fn ui(ui: &mut Ui, state: &mut AppState, names: &[&'static str]) {
@@ -132,21 +132,17 @@ fn status(ui: &mut Ui, state: &AppState) {
         let epoch = (record.step as f64 / record.steps_per_epoch()).ceil();
         let mut parts =
             vec![format!("epoch {epoch:.0} of {epochs}"), format!("step {}", format::count(record.step as usize))];
-        let last = |curve: Curve| record.curve(curve).last().map(|[_, value]| value);
-        if let Some(loss) = last(Curve::Loss) {
-            parts.push(format!("loss {loss:.3}").replace('-', "−"));
-        }
-        if let Some(std) = last(Curve::OutputStd) {
-            parts.push(format!("std · √d {:.2}", std / record.healthy_std()));
-        }
-        if let Some(rank) = last(Curve::Rank) {
-            parts.push(format!("rank {}", round(rank)));
-        }
-        if let Some(knn) = last(Curve::Knn) {
-            parts.push(format!("kNN {knn:.1} %"));
-        }
-        if own && let Some(speed) = last(Curve::Speed) {
-            parts.push(format!("{} images/s", round(speed)));
+        let mut metrics: Vec<&Metric> = record.metrics.iter().filter(|metric| metric.drawn <= Drawn::Window).collect();
+        metrics.sort_by_key(|metric| metric.drawn);
+        // How fast a run is says something while it runs.
+        for metric in metrics.into_iter().filter(|metric| own || metric.drawn == Drawn::First) {
+            let (Some(short), Some([_, last])) = (metric.short, record.curve(metric.name).last()) else { continue };
+            let (name, value) = match metric.level {
+                Some(Level::Healthy { value, factor, .. }) => (format!("{short} · {factor}"), last / value),
+                _ => (short.to_owned(), last),
+            };
+            let digits = metric.digits;
+            parts.push(format!("{name} {value:.digits$}{}", metric.unit).trim().replace('-', "−"));
         }
         if own && let Some(left) = left(state, steps, record.step) {
             parts.push(format!("{} left", format::duration(left)));

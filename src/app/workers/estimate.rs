@@ -9,7 +9,7 @@ use super::worker::{Wake, Worker};
 use crate::config::{Config, ConfigError};
 use crate::data::Dataset;
 use crate::graph::tune::Cache;
-use crate::train::{self, Blueprint, Command, Event, TrainError, Trainer};
+use crate::train::{self, Command, Event, TrainError, TrainPlan, Trainer};
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,14 +81,14 @@ fn estimate(
     config.check_against(dataset.train.len()).map_err(|e| Obstacle::from(TrainError::from(e)))?;
     let device = |error| Obstacle { key: Some("device".to_owned()), text: TrainError::Gpu(error).to_string() };
     let gpu = resources.gpu(question.device.as_deref()).map_err(device)?;
-    let mut blueprint = Blueprint::new(&gpu, config, dataset.clone())?;
-    let start = blueprint.start().clone();
+    let mut plan = TrainPlan::new(&gpu, config, dataset.clone())?;
+    let start = plan.start().clone();
     let seconds = match question.trial {
         false => None,
         true => {
-            blueprint.share_device();
-            blueprint.tune(&mut Cache::open(&gpu), &mut |_| {})?;
-            trial(blueprint, stale)?
+            plan.share_device();
+            plan.tune(&mut Cache::open(&gpu), &mut |_| {})?;
+            trial(plan, stale)?
         }
     };
     let report = gpu.report();
@@ -107,9 +107,9 @@ fn estimate(
 }
 
 /// Seconds a step, by some steps that leave nothing.
-fn trial(blueprint: Blueprint, stale: &dyn Fn() -> bool) -> Result<Option<f64>, Obstacle> {
+fn trial(plan: TrainPlan, stale: &dyn Fn() -> bool) -> Result<Option<f64>, Obstacle> {
     let (sender, commands) = mpsc::channel();
-    let mut trainer = Trainer::new(blueprint, None)?;
+    let mut trainer = Trainer::new(plan, None)?;
     let (mut began, mut seconds) = (None, None);
     trainer.run(&commands, &mut |event| {
         let Event::Step(step) = event else { return };

@@ -1,7 +1,5 @@
-//! A training in a thread of its own, with a device of its own: what `simsiam train` does, told by messages.
+//! A training in a thread of its own, with a device of its own: what `simsiam train` does, reported by messages.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
@@ -13,7 +11,7 @@ use crate::config::Config;
 use crate::data::{self, Limits, Spec};
 use crate::gpu::{Gpu, GpuOptions};
 use crate::graph::tune::Cache;
-use crate::train::{Blueprint, Command, Event, Line, Outcome, Run, RunFolder, TrainError};
+use crate::train::{Command, Event, Line, MetricsReader, Outcome, Run, RunFolder, TrainError, TrainPlan};
 
 /// What is to be trained.
 #[derive(Debug, Clone)]
@@ -24,14 +22,14 @@ pub(in crate::app) enum SessionJob {
     Continue(PathBuf),
 }
 
-/// What the thread tells.
+/// What the thread reports.
 #[derive(Debug)]
 pub(in crate::app) enum SessionEvent {
     /// What it does before the first step.
     Preparing(String),
     /// The run has a folder: this, with these settings.
     Began { folder: PathBuf, config: Box<Config> },
-    /// What a run that continues has told before.
+    /// What a run that continues reported before.
     Before(Vec<Line>),
     /// From the training.
     Event(Event),
@@ -50,7 +48,7 @@ pub(in crate::app) enum Ending {
 /// A training under way.
 pub(in crate::app) struct Session {
     sender: Sender<Command>,
-    told: Receiver<SessionEvent>,
+    events: Receiver<SessionEvent>,
     ended: bool,
     thread: Option<JoinHandle<()>>,
 }
@@ -59,13 +57,13 @@ impl Session {
     /// Starts the thread. `wake` is called whenever there is news.
     pub fn start(job: SessionJob, device: Option<String>, wake: Wake) -> Session {
         let (sender, commands) = mpsc::channel();
-        let (tell, told) = mpsc::channel();
+        let (report, events) = mpsc::channel();
         let own = sender.clone();
-        let failed = tell.clone();
+        let failed = report.clone();
         let work = move || {
             let say = |what| {
                 // Where the window is gone nobody listens; the training then ends by its command.
-                let _ = tell.send(what);
+                let _ = report.send(what);
                 wake();
             };
             let ending = match train(job, device.as_deref(), &own, &commands, &say) {
@@ -82,33 +80,33 @@ impl Session {
                 device_lost: false,
             }));
         }
-        Session { sender, told, ended: false, thread: thread.ok() }
+        Session { sender, events, ended: false, thread: thread.ok() }
     }
 
-    /// Tells the training something; it follows after the step that it is at.
+    /// Sends the training a command; it follows after the step that it is at.
     pub fn command(&self, command: Command) {
         // Where the training has ended, its end is on the way.
         let _ = self.sender.send(command);
     }
 
-    /// What was told since the last call.
-    pub fn hear(&mut self) -> Vec<SessionEvent> {
-        let mut told = Vec::new();
+    /// What was reported since the last call.
+    pub fn poll(&mut self) -> Vec<SessionEvent> {
+        let mut reported = Vec::new();
         loop {
-            match self.told.try_recv() {
+            match self.events.try_recv() {
                 Ok(what) => {
                     self.ended |= matches!(what, SessionEvent::Ended(_));
-                    told.push(what);
+                    reported.push(what);
                 }
                 // A thread that says nothing at its end has failed in a way that nobody thought of.
                 Err(TryRecvError::Disconnected) if !self.ended => {
                     self.ended = true;
-                    told.push(SessionEvent::Ended(Ending::Failed {
+                    reported.push(SessionEvent::Ended(Ending::Failed {
                         error: "the training has ended unexpectedly; what it printed is in the terminal".to_owned(),
                         device_lost: false,
                     }));
                 }
-                Err(_) => return told,
+                Err(_) => return reported,
             }
         }
     }
@@ -135,20 +133,10 @@ impl Session {
     }
 }
 
-/// Tells the lines of a run that continues, in parts.
+/// Reports the lines of a run that continues, in parts.
 fn before(metrics: &Path, say: &dyn Fn(SessionEvent)) {
-    const PART: usize = 4096;
-    let Ok(file) = File::open(metrics) else {
-        return;
-    };
-    let mut part = Vec::new();
-    for line in BufReader::new(file).lines().map_while(Result::ok) {
-        part.extend(Line::parse(&line));
-        if part.len() == PART {
-            say(SessionEvent::Before(std::mem::take(&mut part)));
-        }
-    }
-    say(SessionEvent::Before(part));
+    // A run without the file, or with one that cannot be read, goes on without its old curves.
+    let _ = MetricsReader::read_all(metrics, |lines| say(SessionEvent::Before(lines)));
 }
 
 fn train(
@@ -174,12 +162,12 @@ fn train(
     config.check_against(dataset.train.len())?;
     say(SessionEvent::Preparing("Opening the device…".to_owned()));
     let gpu = Gpu::open(device, GpuOptions { checked: false })?;
-    let mut blueprint = Blueprint::new(&gpu, &config, dataset)?;
-    blueprint.share_device();
+    let mut plan = TrainPlan::new(&gpu, &config, dataset)?;
+    plan.share_device();
     match &continued {
-        Some((folder, _)) => blueprint.continue_from(folder)?,
+        Some((folder, _)) => plan.continue_from(folder)?,
         None => {
-            blueprint.tune(&mut Cache::open(&gpu), &mut |event| {
+            plan.tune(&mut Cache::open(&gpu), &mut |event| {
                 if let Event::Tuning(tuning) = event {
                     let text = format!("Measuring kernels: {} of {}", tuning.done, tuning.of);
                     say(SessionEvent::Preparing(text));
@@ -190,10 +178,10 @@ fn train(
     say(SessionEvent::Preparing("Compiling kernels…".to_owned()));
     let goes_on = continued.is_some();
     let mut run = match (continued, &job) {
-        (Some((folder, checkpoint)), _) => Run::resume(blueprint, folder, &checkpoint)?,
-        (None, SessionJob::New { parent, name, .. }) => Run::create(blueprint, &RunFolder::next(parent, name))?,
+        (Some((folder, checkpoint)), _) => Run::resume(plan, folder, &checkpoint)?,
+        (None, SessionJob::New { parent, name, .. }) => Run::create(plan, &RunFolder::next(parent, name))?,
         // A run to continue was opened above.
-        (None, SessionJob::Continue(path)) => Run::create(blueprint, path)?,
+        (None, SessionJob::Continue(path)) => Run::create(plan, path)?,
     };
     say(SessionEvent::Began { folder: run.folder().path().to_path_buf(), config: Box::new(config) });
     if goes_on {

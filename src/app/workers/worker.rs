@@ -28,7 +28,7 @@ pub(in crate::app) struct Worker<Q, A> {
 }
 
 impl<Q: Send + 'static, A: Send + 'static> Worker<Q, A> {
-    /// `answer` is also told how to ask whether there is a newer question, so that long work can be given up: its answer may be none.
+    /// `answer` can also ask whether there is a newer question, so that long work can be given up: its answer may be none.
     pub fn new(
         name: &str,
         wake: Wake,

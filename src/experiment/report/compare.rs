@@ -65,6 +65,7 @@ fn table(groups: &[SeedGroup]) -> String {
             facts::sample(&figures.knn, 100.0, 1),
             facts::sample(&figures.loss, 1.0, 3),
             facts::sample(&figures.std_ratio, 1.0, 2),
+            facts::sample(&figures.output_std, 1.0, 4),
             facts::sample(&figures.rank, 1.0, 1),
             group.runs.len().to_string(),
         ]
@@ -76,6 +77,7 @@ fn table(groups: &[SeedGroup]) -> String {
         ("kNN, %", true),
         ("Loss", true),
         ("Std × \u{221A}d", true),
+        ("Output std", true),
         ("Rank", true),
         ("Seeds", true),
     ];

@@ -5,41 +5,51 @@ use std::collections::BTreeMap;
 use super::group::SeedGroup;
 use crate::experiment::Figures;
 use crate::format::number;
-use crate::method;
+use crate::method::{Cadence, Drawn, Level, Metric};
 use crate::picture::{Chart, ChartLine, Curve, Reference};
-use crate::train::{History, StepLine};
+use crate::train::History;
 
-/// Loss, output std, effective rank and kNN over epochs, as far as there are numbers.
+/// The first charts of what the runs measure, over epochs, as far as there are numbers.
 pub fn charts(groups: &[SeedGroup]) -> Vec<Chart> {
-    let mut charts = losses(groups);
-    charts.extend([output_std(groups), rank(groups), knn(groups)]);
-    charts.retain(|chart| !chart.is_empty());
-    charts
+    let metrics = metrics(groups, Drawn::First);
+    let charts = metrics.into_iter().flat_map(|metric| of_kinds(groups, metric, compares(groups, metric)));
+    charts.filter(|chart| !chart.is_empty()).collect()
 }
 
-/// What is measured every step beside loss and std, as far as there are numbers.
+/// What else is measured, as far as there are numbers: also, plain, what the first charts show as a ratio.
 pub fn further(groups: &[SeedGroup]) -> Vec<Chart> {
-    let of = |title: &str, number: fn(&StepLine) -> Option<f64>| Chart {
-        title: title.to_owned(),
-        lines: lines(groups, |run| steps(run, number)),
-        ..Chart::default()
-    };
-    let mut charts = vec![
-        channels(groups),
-        of("Cosine between the projections of two views", |step| step.view_cosine),
-        of("Norm of the gradients", |step| step.gradient_norm),
-        of("Norm of the projections z", |step| step.z_norm),
-        of("Norm of the predictions p", |step| step.p_norm),
-    ];
-    charts.retain(|chart| !chart.is_empty());
-    charts
+    let compared = metrics(groups, Drawn::First).into_iter().filter(|metric| compares(groups, metric));
+    let further = compared.chain(metrics(groups, Drawn::Further));
+    let charts = further.flat_map(|metric| of_kinds(groups, metric, false));
+    std::iter::once(channels(groups)).chain(charts).filter(|chart| !chart.is_empty()).collect()
+}
+
+/// What any of the runs measures and is drawn here.
+fn metrics(groups: &[SeedGroup], drawn: Drawn) -> Vec<&'static str> {
+    let mut found: Vec<&'static str> = Vec::new();
+    let runs = groups.iter().flat_map(|group| &group.runs);
+    for metric in runs.flat_map(|run| run.metrics.iter()).filter(|metric| metric.drawn == drawn) {
+        if !found.contains(&metric.name) {
+            found.push(metric.name);
+        }
+    }
+    found
+}
+
+fn declared<'a>(run: &'a History, name: &str) -> Option<&'a Metric> {
+    run.metrics.iter().find(|metric| metric.name == name)
+}
+
+/// Whether groups are compared by their ratio to a healthy level.
+fn compares(groups: &[SeedGroup], name: &str) -> bool {
+    let mut runs = groups.iter().flat_map(|group| &group.runs);
+    groups.len() > 1 && runs.any(|run| declared(run, name).and_then(Metric::healthy).is_some())
 }
 
 /// The std of every channel of the outputs at the end of the last epoch, in order: a collapse of some channels shows here first.
 fn channels(groups: &[SeedGroup]) -> Chart {
     let curve = |run: &History| {
-        let last = run.watch.iter().rev().find(|line| !line.channel_std.is_empty());
-        let mut stds: Vec<f64> = last.map_or(Vec::new(), |line| line.channel_std.iter().flatten().copied().collect());
+        let mut stds = run.channel_std.clone();
         stds.sort_by(|a, b| b.total_cmp(a));
         let points = stds.iter().enumerate();
         points.map(|(i, std)| [(i + 1) as f64, *std]).collect()
@@ -62,120 +72,98 @@ fn lines(groups: &[SeedGroup], curve: impl Fn(&History) -> Curve) -> Vec<ChartLi
     groups.iter().map(line).collect()
 }
 
-/// A number of every step, over epochs. Curves begin at the untrained network where its number is given.
-fn steps(run: &History, number: impl Fn(&StepLine) -> Option<f64>) -> Curve {
-    let per_epoch = run.steps_per_epoch();
-    let point = |step: &StepLine| [step.step as f64 / per_epoch, number(step).unwrap_or(f64::NAN)];
-    let curve: Curve = run.steps.iter().map(point).collect();
-    // A run of a program that did not measure it has no curve.
-    if curve.iter().any(|point| point[1].is_finite()) { curve } else { Curve::new() }
-}
-
-/// One chart for every kind of loss: they have other scales.
-fn losses(groups: &[SeedGroup]) -> Vec<Chart> {
-    let loss = |run: &History| method::of(&run.config).health(&run.config).loss;
+/// One chart for every kind of a metric: they have other scales.
+fn of_kinds(groups: &[SeedGroup], name: &str, ratio: bool) -> Vec<Chart> {
     let mut kinds: BTreeMap<&str, Vec<SeedGroup>> = BTreeMap::new();
     for group in groups {
-        let mut of_runs = group.runs.iter().map(|run| loss(run));
+        let mut of_runs = group.runs.iter().filter_map(|run| Some(declared(run, name)?.kind));
         if let Some(kind) = of_runs.next().filter(|kind| of_runs.all(|other| other == *kind)) {
             kinds.entry(kind).or_default().push(group.clone());
         }
     }
     let several = kinds.len() > 1;
-    kinds
-        .into_iter()
-        .map(|(loss, groups)| Chart {
-            title: match several {
-                false => "Loss".to_owned(),
-                true => format!("Loss, {loss}"),
-            },
-            lines: lines(&groups, |run| {
-                from_epoch_zero(run, run.epochs.first().and_then(|e| e.loss), steps(run, |step| step.loss))
-            }),
-            ..Chart::default()
-        })
-        .collect()
-}
-
-/// As it is where all outputs are equally wide; else times the sqrt of the width, so that 1 is healthy for all.
-fn output_std(groups: &[SeedGroup]) -> Chart {
-    let dims: Vec<usize> = groups.iter().flat_map(|group| &group.runs).map(|run| run.config.model.dim).collect();
-    let common = dims.first().copied().filter(|first| dims.iter().all(|dim| dim == first));
-    let factor = |run: &History| match common {
-        Some(_) => 1.0,
-        None => (run.config.model.dim as f64).sqrt(),
-    };
-    let curve = |run: &History| {
-        let factor = factor(run);
-        let first = run.epochs.first().and_then(|epoch| epoch.output_std);
-        let curve = steps(run, |step| step.output_std.map(|std| factor * std));
-        from_epoch_zero(run, first.map(|std| factor * std), curve)
-    };
-    let (title, reference) = match common {
-        Some(dim) => {
-            let healthy = 1.0 / (dim as f64).sqrt();
-            let label = format!("1/\u{221A}d = {}", number(healthy, 3));
-            ("Output std (dashed: healthy)".to_owned(), Reference { label, y: healthy })
+    let chart = |(kind, groups): (&str, Vec<SeedGroup>)| {
+        let mut chart = chart(&groups, name, ratio)?;
+        if several {
+            chart.title += &format!(", {kind}");
         }
-        None => ("Output std × \u{221A}d".to_owned(), Reference { label: "healthy: 1".to_owned(), y: 1.0 }),
+        Some(chart)
     };
-    let lines = lines(groups, curve);
+    kinds.into_iter().filter_map(chart).collect()
+}
+
+/// A metric over epochs: as it is, or its `ratio` to the healthy level of each run.
+fn chart(groups: &[SeedGroup], name: &str, ratio: bool) -> Option<Chart> {
+    let mut runs = groups.iter().flat_map(|group| &group.runs);
+    let metric = runs.find_map(|run| declared(run, name))?;
+    let factor = |run: &History| match declared(run, name).and_then(Metric::healthy) {
+        Some(level) if ratio => 1.0 / level,
+        _ => metric.scale,
+    };
+    let lines = lines(groups, |run| curve(run, metric, factor(run)));
     let empty = lines.iter().all(|line| line.curves.is_empty());
-    Chart {
+    let reference = if empty { None } else { reference(groups, metric, ratio) };
+    let title = match metric.level {
+        Some(Level::Healthy { factor, .. }) if ratio => format!("{} × {factor}", metric.title),
+        Some(Level::Healthy { .. }) if reference.is_some() => format!("{} (dashed: healthy)", metric.title),
+        _ => metric.title.to_owned(),
+    };
+    Some(Chart {
         title,
-        // How far it has fallen is what counts.
-        from_zero: true,
+        unit: metric.unit,
+        from_zero: metric.from_zero,
         lines,
-        references: if empty { Vec::new() } else { vec![reference] },
+        references: reference.into_iter().collect(),
         ..Chart::default()
+    })
+}
+
+/// What the runs are held against, where it is the same for all.
+fn reference(groups: &[SeedGroup], metric: &Metric, ratio: bool) -> Option<Reference> {
+    let runs = || groups.iter().flat_map(|group| &group.runs);
+    match metric.level? {
+        Level::Healthy { .. } if ratio => Some(Reference { label: "healthy: 1".to_owned(), y: 1.0 }),
+        Level::Healthy { value, formula, .. } => {
+            let common = runs().all(|run| declared(run, metric.name).and_then(Metric::healthy) == Some(value));
+            common.then(|| Reference { label: format!("{formula} = {}", number(value, 3)), y: value })
+        }
+        Level::Untrained => {
+            let untrained: Vec<f64> = runs().filter_map(|run| run.untrained(metric.name)).collect();
+            let mean = metric.scale * untrained.iter().sum::<f64>() / untrained.len().max(1) as f64;
+            let label = format!("untrained {}{}", number(mean, 1), metric.unit);
+            (!untrained.is_empty()).then_some(Reference { label, y: mean })
+        }
     }
 }
 
-/// Of every epoch, and between them where it was watched.
-fn rank(groups: &[SeedGroup]) -> Chart {
-    let curve = |run: &History| {
-        let per_epoch = run.steps_per_epoch();
-        let epochs = run.epochs.iter().map(|line| [line.epoch as f64, line.effective_rank.unwrap_or(f64::NAN)]);
-        let watch =
-            run.watch.iter().map(|line| [line.step as f64 / per_epoch, line.effective_rank.unwrap_or(f64::NAN)]);
-        let mut curve: Curve = epochs.chain(watch).filter(|point| point[1].is_finite()).collect();
-        curve.sort_by(|a, b| a[0].total_cmp(&b[0]));
-        curve.dedup_by(|a, b| (a[0] - b[0]).abs() < 1e-9);
-        curve
-    };
-    Chart {
-        title: "Effective rank of the outputs".to_owned(),
-        from_zero: true,
-        lines: lines(groups, curve),
-        ..Chart::default()
+/// The points of a run, `factor` times as large. Curves begin at the untrained network where its number is given.
+fn curve(run: &History, metric: &Metric, factor: f64) -> Curve {
+    let per_epoch = run.steps_per_epoch();
+    let (name, epochs) = (metric.name, || run.epochs.points(metric.name));
+    let point = move |x: f64, value: Option<f64>| [x, value.map_or(f64::NAN, |value| factor * value)];
+    let epoch = |(epoch, value): (u64, Option<f64>)| point(epoch as f64, value);
+    let step = |(step, value): (u64, Option<f64>)| point(step as f64 / per_epoch, value);
+    let finite = |point: &[f64; 2]| point[1].is_finite();
+    match metric.cadence {
+        Cadence::Step => {
+            let steps: Curve = run.steps.points(name).map(step).collect();
+            // A run of a program that did not measure it has no curve.
+            if !steps.iter().any(finite) {
+                return Curve::new();
+            }
+            let untrained = epochs().take(1).filter(|(epoch, _)| *epoch == 0).map(epoch).filter(finite);
+            untrained.chain(steps).collect()
+        }
+        // Of every epoch, and between them where it was watched.
+        Cadence::Watched => {
+            let all = epochs().map(epoch).chain(run.watch.points(name).map(step));
+            let mut curve: Curve = all.filter(finite).collect();
+            curve.sort_by(|a, b| a[0].total_cmp(&b[0]));
+            curve.dedup_by(|a, b| (a[0] - b[0]).abs() < 1e-9);
+            curve
+        }
+        Cadence::Epoch => epochs().map(epoch).filter(finite).collect(),
     }
-}
-
-/// In per cent, with the untrained network's to compare.
-fn knn(groups: &[SeedGroup]) -> Chart {
-    let curve = |run: &History| {
-        let measured = run.epochs.iter().filter_map(|line| Some([line.epoch as f64, 100.0 * line.knn_top1?]));
-        measured.collect()
-    };
-    let runs = groups.iter().flat_map(|group| &group.runs);
-    let untrained: Vec<f64> = runs.filter_map(|run| run.knn_untrained()).collect();
-    let mean = 100.0 * untrained.iter().sum::<f64>() / untrained.len().max(1) as f64;
-    let reference = Reference { label: format!("untrained {} %", number(mean, 1)), y: mean };
-    Chart {
-        title: "kNN top-1".to_owned(),
-        unit: " %",
-        lines: lines(groups, curve),
-        references: if untrained.is_empty() { Vec::new() } else { vec![reference] },
-        ..Chart::default()
-    }
-}
-
-fn from_epoch_zero(run: &History, first: Option<f64>, mut curve: Curve) -> Curve {
-    let untrained = run.epochs.first().is_some_and(|epoch| epoch.epoch == 0);
-    if let (true, false, Some(first)) = (untrained, curve.is_empty(), first) {
-        curve.insert(0, [0.0, first]);
-    }
-    curve
 }
 
 /// The charts as HTML. `id` begins the names of their parts on the page.

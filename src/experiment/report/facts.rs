@@ -82,7 +82,7 @@ pub fn state(run: &History) -> Option<String> {
     if run.done.is_some() {
         return None;
     }
-    let step = run.steps.last().map_or(0, |step| step.step);
+    let step = run.steps.at().last().copied().unwrap_or(0);
     Some(match (&run.failed, &run.start) {
         (Some(failed), _) => format!("diverged at step {}", count(failed.step as usize)),
         (None, Some(start)) => format!("unfinished: step {} of {}", count(step as usize), count(start.steps as usize)),

@@ -1,4 +1,4 @@
-//! What a training is told while it runs.
+//! Commands to a training while it runs.
 
 use std::sync::mpsc::{Receiver, TryRecvError};
 

@@ -1,10 +1,11 @@
-//! Around the steps of an epoch: the untrained network as epoch 0, and what is measured and told at an epoch's end.
+//! Around the steps of an epoch: the untrained network as epoch 0, and what is measured and reported at an epoch's end.
 
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
 use super::{LAST, Listener, Trainer, warn};
 use crate::method::LossScale;
+use crate::method::metric::names;
 use crate::model::Arena;
 use crate::train::TrainError;
 use crate::train::event::{Command, Epoch, Event};
@@ -18,11 +19,12 @@ impl Trainer {
         let Some(numbers) = self.inbox.wait()? else {
             return Ok(()); // cannot be: one was sent
         };
-        if !numbers.loss.is_finite() {
-            return Err(self.diverged(0, numbers.loss));
+        let loss = numbers.readings.get(names::LOSS) as f32;
+        if !loss.is_finite() {
+            return Err(self.diverged(0, loss));
         }
-        self.position.add(0, numbers.loss, numbers.output_std);
-        self.position.pending = numbers.more.map(|more| more.effective_rank);
+        self.position.add(0, loss, numbers.readings.get(names::OUTPUT_STD) as f32);
+        self.position.pending = numbers.watched.map(|watched| watched.readings.get(names::EFFECTIVE_RANK));
         let first = self.parameters.initialize(self.config.run.seed);
         self.parameters.write(&self.store, &first);
         LossScale::INITIAL.write(&self.store);
@@ -32,7 +34,7 @@ impl Trainer {
         Ok(())
     }
 
-    /// Classifies and tells an epoch whose steps are done; false where a command to stop came first.
+    /// Classifies and reports an epoch whose steps are done; false where a command to stop came first.
     pub(super) fn end_epoch(
         &mut self,
         began: Instant,
@@ -71,7 +73,7 @@ impl Trainer {
             knn_top1,
             seconds: began.elapsed().as_secs_f64(),
         });
-        self.tell(event, listener);
+        self.report(event, listener);
         let every = self.config.run.checkpoint_every as u64;
         let mut names = vec![LAST.to_owned()];
         if every > 0 && epoch > 0 && epoch.is_multiple_of(every) {

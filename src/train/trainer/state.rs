@@ -16,7 +16,7 @@ const GOOD_STEPS: &str = "loss_scale.good_steps";
 
 impl Trainer {
     /// Continues from a checkpoint of the same configuration: what follows has the same bits as if there had been no interruption,
-    /// where the kernels are the same (see [`Blueprint::continue_with`](crate::train::Blueprint::continue_with)).
+    /// where the kernels are the same (see [`TrainPlan::continue_with`](crate::train::TrainPlan::continue_with)).
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
         let has = self.data.train.len();
         if let Some(had) = checkpoint.extra.get(TRAIN_IMAGES)
@@ -31,7 +31,7 @@ impl Trainer {
             LossScale { scale, good_steps }.write(&self.store);
         }
         self.position = Position::read(checkpoint);
-        self.watchman.read(checkpoint);
+        self.monitor.read(checkpoint);
         self.sent = self.position.step;
         self.restored = true;
         Ok(())
@@ -53,7 +53,7 @@ impl Trainer {
             checkpoint.extra.extend(values);
         }
         self.position.write(&mut checkpoint);
-        self.watchman.write(&mut checkpoint);
+        self.monitor.write(&mut checkpoint);
         for name in names {
             let path = folder.join(name);
             checkpoint.save(&path)?;

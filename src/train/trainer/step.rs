@@ -1,10 +1,11 @@
 //! One step: out to the device, and its numbers back some steps later.
 
 use super::{LAST, Listener, Trainer};
+use crate::method::metric::names;
 use crate::method::{Advice, AlarmKind, LossScale, StepInfo};
 use crate::train::TrainError;
 use crate::train::event::{Event, Step, Warning, Watch};
-use crate::train::numbers::Numbers;
+use crate::train::metrics::step_metrics::{StepMetrics, WatchedMetrics};
 
 impl Trainer {
     /// Sends the next step to the device; more of its numbers come back where it is watched.
@@ -29,11 +30,13 @@ impl Trainer {
     }
 
     /// The numbers of a step are here.
-    pub(super) fn arrived(&mut self, numbers: Numbers, listener: &mut Listener) -> Result<(), TrainError> {
-        let Numbers { step, loss, output_std, loss_scale, .. } = numbers;
+    pub(super) fn arrived(&mut self, numbers: StepMetrics, listener: &mut Listener) -> Result<(), TrainError> {
+        let StepMetrics { step, mut readings, gradient_norms, watched } = numbers;
+        let (loss, output_std) = (readings.get(names::LOSS) as f32, readings.get(names::OUTPUT_STD) as f32);
+        let loss_scale = readings.has(names::LOSS_SCALE).then(|| readings.get(names::LOSS_SCALE) as f32);
         let ends_epoch = step.is_multiple_of(self.steps_per_epoch());
-        if let (true, Some(more)) = (ends_epoch, &numbers.more) {
-            self.position.pending = Some(more.effective_rank);
+        if let (true, Some(watched)) = (ends_epoch, &watched) {
+            self.position.pending = Some(watched.readings.get(names::EFFECTIVE_RANK));
         }
         let [lr, predictor_lr] = self.rates.at(step - 1);
         let batch = self.config.optim.batch_size;
@@ -56,40 +59,23 @@ impl Trainer {
             }
         }
         let epoch = (step - 1) / self.steps_per_epoch() + 1;
-        let event = Event::Step(Step {
-            step,
-            epoch,
-            loss,
-            output_std,
-            lr,
-            predictor_lr,
-            loss_scale,
-            gradient_norm: numbers.gradient_norm(),
-            z_norm: numbers.z_norm,
-            p_norm: numbers.p_norm,
-            view_cosine: numbers.view_cosine,
-            images_per_second: self.meter.steps_per_second() * batch as f64,
-        });
-        self.tell(event, listener);
-        if let Some(more) = numbers.more {
+        readings.set(names::LR, lr);
+        readings.set(names::PREDICTOR_LR, predictor_lr);
+        readings.set(names::IMAGES_PER_SECOND, self.meter.steps_per_second() * batch as f64);
+        self.report(Event::Step(Step { step, epoch, readings }), listener);
+        if let Some(WatchedMetrics { readings, channel_std }) = watched {
             let stages = self.nodes.gradient_norms.stages.iter().cloned();
-            let event = Event::Watch(Watch {
-                step,
-                epoch,
-                effective_rank: more.effective_rank,
-                gradient_norms: stages.zip(numbers.gradient_norms).collect(),
-                channel_std: more.channel_std,
-                ends_epoch,
-            });
-            self.tell(event, listener);
+            let gradient_norms = stages.zip(gradient_norms).collect();
+            let event = Event::Watch(Watch { step, epoch, readings, gradient_norms, channel_std, ends_epoch });
+            self.report(event, listener);
         }
         Ok(())
     }
 
-    /// Tells numbers, and the alarm that follows from them.
-    pub(super) fn tell(&mut self, event: Event, listener: &mut Listener) {
+    /// Reports numbers, and the alarm that follows from them.
+    pub(super) fn report(&mut self, event: Event, listener: &mut Listener) {
         listener(&event);
-        if let Some(alarm) = self.watchman.hear(&event) {
+        if let Some(alarm) = self.monitor.observe(&event) {
             listener(&Event::Alarm(alarm));
         }
     }

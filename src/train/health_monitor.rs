@@ -1,4 +1,4 @@
-//! Tells a collapse, a stagnation and a divergence from the numbers of a run: a state machine without a device, fed with the events
+//! Recognises a collapse, a stagnation and a divergence in the numbers of a run: a state machine without a device, fed with the events
 //! of a run, or with what `metrics.jsonl` keeps of them.
 
 use serde::{Deserialize, Serialize};
@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::checkpoint::Checkpoint;
 use super::event::{Alarm, Epoch, Event, Step, Watch};
 use crate::config::Config;
+use crate::method::metric::names;
 use crate::method::{self, Advice, AlarmKind, Health};
 
 // The thresholds lie between what runs of the demo preset showed (1,000 images, 90 steps; tests/data/alarms.jsonl holds the numbers
@@ -32,9 +33,9 @@ const STILL: f64 = 0.05;
 /// A loss above its best by this part of its range has left what was learnt. No run at this size did; healthy ones stayed within .02.
 const RISE: f64 = 0.25;
 
-/// Hears the numbers of one run, and says once a kind what is wrong.
+/// Observes the numbers of one run, and reports once a kind what is wrong.
 #[derive(Debug, Clone)]
-pub struct Watchman {
+pub struct HealthMonitor {
     config: Config,
     health: Health,
     steps_per_epoch: u64,
@@ -60,22 +61,28 @@ struct State {
     low_since: u64,
     /// Steps in a row whose loss was far above its best.
     high: u64,
-    /// Whether a collapse, a stagnation, a divergence was told.
-    told: [bool; 3],
+    /// Whether a collapse, a stagnation, a divergence was reported.
+    #[serde(rename = "told")]
+    reported: [bool; 3],
 }
 
 /// Metadata of a checkpoint.
 const STATE: &str = "alarm.state";
 
-impl Watchman {
+impl HealthMonitor {
     /// Of a run with this configuration.
-    pub fn new(config: &Config, steps_per_epoch: u64) -> Watchman {
+    pub fn new(config: &Config, steps_per_epoch: u64) -> HealthMonitor {
         let health = method::of(config).health(config);
-        Watchman { config: config.clone(), health, steps_per_epoch: steps_per_epoch.max(1), state: State::default() }
+        HealthMonitor {
+            config: config.clone(),
+            health,
+            steps_per_epoch: steps_per_epoch.max(1),
+            state: State::default(),
+        }
     }
 
     /// Takes an event of the run, all of them in their order; the alarm that follows from it, if one does.
-    pub fn hear(&mut self, event: &Event) -> Option<Alarm> {
+    pub fn observe(&mut self, event: &Event) -> Option<Alarm> {
         match event {
             Event::Epoch(epoch) if epoch.epoch == 0 => self.begin(epoch),
             Event::Step(step) => return self.step(step),
@@ -101,8 +108,8 @@ impl Watchman {
     fn step(&mut self, step: &Step) -> Option<Alarm> {
         let range = self.health.loss_range;
         let state = &mut self.state;
-        state.loss += (f64::from(step.loss) - state.loss) / SMOOTHING;
-        state.std += (f64::from(step.output_std) - state.std) / SMOOTHING;
+        state.loss += (step.readings.get(names::LOSS) - state.loss) / SMOOTHING;
+        state.std += (step.readings.get(names::OUTPUT_STD) - state.std) / SMOOTHING;
         state.least_loss = state.least_loss.min(state.loss);
         state.most_std = state.most_std.max(state.std);
         let above = state.loss - state.least_loss > RISE * range;
@@ -112,9 +119,9 @@ impl Watchman {
                 "the loss leaves what was learnt: {:+.3} after it was at {:+.3}, gradient norm {:.3}",
                 state.loss,
                 state.least_loss,
-                step.gradient_norm.unwrap_or(f32::INFINITY)
+                Some(step.readings.get(names::GRADIENT_NORM)).filter(|norm| norm.is_finite()).unwrap_or(f64::INFINITY)
             );
-            return self.tell(AlarmKind::Divergence, [step.step, step.epoch], message);
+            return self.alarm(AlarmKind::Divergence, [step.step, step.epoch], message);
         }
         self.stagnation(step)
     }
@@ -140,13 +147,13 @@ impl Watchman {
             "the loss hardly moves: {:+.3} after {} steps, {:+.3} before training",
             state.loss, step.step, state.first_loss
         );
-        self.tell(AlarmKind::Stagnation, [step.step, step.epoch], message)
+        self.alarm(AlarmKind::Stagnation, [step.step, step.epoch], message)
     }
 
     fn watch(&mut self, watch: &Watch) -> Option<Alarm> {
         let healthy = self.health.output_std;
         let state = &mut self.state;
-        let rank = watch.effective_rank;
+        let rank = watch.readings.get(names::EFFECTIVE_RANK);
         let point = state.std < POINT * state.most_std;
         // A rank that is no number says nothing.
         let few = rank < FEW * state.first_rank;
@@ -170,13 +177,13 @@ impl Watchman {
             "{seen}: output std {:.4} (healthy {healthy:.4}), effective rank {rank:.1} ({:.1} before training), loss {:+.3}",
             state.std, state.first_rank, state.loss
         );
-        self.tell(AlarmKind::Collapse, [watch.step, watch.epoch], message)
+        self.alarm(AlarmKind::Collapse, [watch.step, watch.epoch], message)
     }
 
     /// The alarm, where it is the first of its kind.
-    fn tell(&mut self, kind: AlarmKind, [step, epoch]: [u64; 2], message: String) -> Option<Alarm> {
-        let told = &mut self.state.told[kind as usize];
-        if std::mem::replace(told, true) {
+    fn alarm(&mut self, kind: AlarmKind, [step, epoch]: [u64; 2], message: String) -> Option<Alarm> {
+        let reported = &mut self.state.reported[kind as usize];
+        if std::mem::replace(reported, true) {
             return None;
         }
         Some(Alarm { step, epoch, kind, message, advice: Advice::line(kind, &self.config) })

@@ -66,7 +66,7 @@ impl Op for Copy {
 }
 
 /// A tiny and very long training with a [`Copy`] in it, and the copy's signature.
-fn blueprint(gpu: &Gpu) -> Result<(Blueprint, String)> {
+fn plan(gpu: &Gpu) -> Result<(TrainPlan, String)> {
     let mut config = Config::preset("demo")?;
     for assignment in [
         "data.limit_train=64",
@@ -83,17 +83,17 @@ fn blueprint(gpu: &Gpu) -> Result<(Blueprint, String)> {
     }
     let spec: Spec = config.data.source.parse()?;
     let data = Arc::new(data::open(&spec, Limits::from(&config.data))?);
-    let mut blueprint = Blueprint::new(gpu, &config, data)?;
-    for graph in [&mut blueprint.plain, &mut blueprint.graph] {
+    let mut plan = TrainPlan::new(gpu, &config, data)?;
+    for graph in [&mut plan.plain, &mut plan.graph] {
         let x = graph.constant(1.0, Shape::rows([1025, 32]));
         graph.add_one(Copy, &[x])?;
     }
-    blueprint.start.steps = 1 << 40;
-    let signature = match blueprint.graph.nodes().last() {
-        Some(node) => blueprint.graph.signature(node),
+    plan.start.steps = 1 << 40;
+    let signature = match plan.graph.nodes().last() {
+        Some(node) => plan.graph.signature(node),
         None => String::new(),
     };
-    Ok((blueprint, signature))
+    Ok((plan, signature))
 }
 
 fn only_file(folder: &Path) -> Result<std::path::PathBuf> {
@@ -107,7 +107,7 @@ fn a_resumed_run_has_the_kernels_it_began_with_whatever_the_cache_says() -> Resu
     let folder = tempfile::tempdir()?;
     let cache = || Cache::at(folder.path(), &gpu);
 
-    let (mut first, copy) = blueprint(&gpu)?;
+    let (mut first, copy) = plan(&gpu)?;
     let mut heard = Vec::new();
     let tuned = first.tune(&mut cache(), &mut |event| heard.push(event.clone()))?;
     assert_eq!(tuned.choices.0[&copy], "fast");
@@ -126,12 +126,12 @@ fn a_resumed_run_has_the_kernels_it_began_with_whatever_the_cache_says() -> Resu
     let other = text.replace("\"kernel\": \"fast\"", "\"kernel\": \"slow\"");
     assert_ne!(text, other);
     std::fs::write(&file, other)?;
-    let (mut second, _) = blueprint(&gpu)?;
+    let (mut second, _) = plan(&gpu)?;
     let tuned = second.tune(&mut cache(), &mut |_| {})?;
     assert_eq!(tuned.choices.0[&copy], "slow");
     assert_ne!(second.kernels().hash, kept.hash);
 
-    let (mut resumed, _) = blueprint(&gpu)?;
+    let (mut resumed, _) = plan(&gpu)?;
     resumed.continue_with(Some(&kept))?;
     assert_eq!(resumed.kernels(), kept);
     assert!(resumed.remarks.is_empty(), "{:?}", resumed.remarks);
@@ -139,7 +139,7 @@ fn a_resumed_run_has_the_kernels_it_began_with_whatever_the_cache_says() -> Resu
     // A kernel that is gone: the run goes on, and says that its bits may differ.
     let mut gone = kept;
     gone.choices.0.insert(copy, "gone".to_owned());
-    let (mut resumed, _) = blueprint(&gpu)?;
+    let (mut resumed, _) = plan(&gpu)?;
     resumed.continue_with(Some(&gone))?;
     assert!(resumed.remarks[0].contains("kernels are not those that the run began with"));
     Ok(())

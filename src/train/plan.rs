@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::event::{Event, Start, Tuning};
 use super::kernels::Kernels;
+use super::metrics::with_host;
 use super::precomputed_targets::PrecomputePlan;
 use super::{RunFolder, TrainError};
 use crate::augment::{Feed, ViewGroup};
@@ -22,7 +23,7 @@ use crate::model::{Arena, Parameters};
 pub const RESIDENT_SHARE: u64 = 4;
 
 /// A training that has not begun.
-pub struct Blueprint {
+pub struct TrainPlan {
     pub(super) gpu: Gpu,
     pub(super) config: Config,
     pub(super) data: Arc<Dataset>,
@@ -44,11 +45,11 @@ pub struct Blueprint {
     pub(super) submit: Duration,
 }
 
-impl Blueprint {
+impl TrainPlan {
     /// Checks the configuration, builds the graphs of training and kNN, and estimates their memory: refused here, before anything is
     /// allocated, is a tensor that the adapter cannot bind and a run that its memory cannot hold. Every node runs its operator's
-    /// first candidate until [`Blueprint::tune`] or [`Blueprint::continue_with`].
-    pub fn new(gpu: &Gpu, config: &Config, data: Arc<Dataset>) -> Result<Blueprint, TrainError> {
+    /// first candidate until [`TrainPlan::tune`] or [`TrainPlan::continue_with`].
+    pub fn new(gpu: &Gpu, config: &Config, data: Arc<Dataset>) -> Result<TrainPlan, TrainError> {
         config.validate()?;
         method::check(config)?;
         config.check_against(data.train.len())?;
@@ -106,8 +107,9 @@ impl Blueprint {
             epochs: config.optim.epochs as u64,
             steps: steps as u64,
             dim: config.model.dim,
+            metrics: with_host(step.metrics.clone()),
         };
-        let mut blueprint = Blueprint {
+        let mut plan = TrainPlan {
             gpu: gpu.clone(),
             config: config.clone(),
             data,
@@ -124,9 +126,9 @@ impl Blueprint {
             choices: Choices::default(),
             submit: Plan::HEADLESS,
         };
-        let defaults = tune::defaults(&target, &blueprint.work());
-        blueprint.choose(defaults)?;
-        Ok(blueprint)
+        let defaults = tune::defaults(&target, &plan.work());
+        plan.choose(defaults)?;
+        Ok(plan)
     }
 
     /// The graphs of the whole run, and how often it replays them.
@@ -190,7 +192,7 @@ impl Blueprint {
     /// measuring: a small share of the time that the run will take. `listener` hears [`Event::Tuning`].
     ///
     /// Kernels differ in the order of their sums, so runs have the same bits only where they chose the same: the same `cache`
-    /// makes them choose the same, and [`Blueprint::kernels`] keeps what was chosen for a later [`Blueprint::continue_with`].
+    /// makes them choose the same, and [`TrainPlan::kernels`] keeps what was chosen for a later [`TrainPlan::continue_with`].
     pub fn tune(&mut self, cache: &mut Cache, listener: &mut dyn FnMut(&Event)) -> Result<Tuned, TrainError> {
         let budget = Budget::training(&self.gpu, self.start.memory_bytes);
         let mut tuned =
@@ -220,7 +222,7 @@ impl Blueprint {
         Ok(())
     }
 
-    /// Uses the kernels of the run in `folder`, as [`Blueprint::continue_with`] does; where they cannot be read, that will be said too.
+    /// Uses the kernels of the run in `folder`, as [`TrainPlan::continue_with`] does; where they cannot be read, that will be said too.
     pub fn continue_from(&mut self, folder: &RunFolder) -> Result<(), TrainError> {
         let kept = Kernels::read(&folder.kernels()).unwrap_or_else(|error| {
             self.remarks.push(error.to_string());

@@ -3,10 +3,12 @@ use std::error::Error;
 use serde_json::Value;
 
 use super::*;
+use crate::method::Cadence;
+use crate::train::Readings;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
-/// What runs have told, one a line: `set` (beside the demo preset), the alarms expected, loss, output std and effective rank of the
+/// What runs have reported, one a line: `set` (beside the demo preset), the alarms expected, loss, output std and effective rank of the
 /// untrained network (`first`), loss and output std of every step, and the rank at some (`[step, rank]`).
 const RUNS: &str = include_str!("../../../tests/data/alarms.jsonl");
 const STEPS_PER_EPOCH: u64 = 15;
@@ -19,16 +21,11 @@ fn step(step: u64, loss: f64, output_std: f64) -> Event {
     Event::Step(Step {
         step,
         epoch: (step - 1) / STEPS_PER_EPOCH + 1,
-        loss: loss as f32,
-        output_std: output_std as f32,
-        lr: 0.0,
-        predictor_lr: 0.0,
-        loss_scale: None,
-        gradient_norm: None,
-        z_norm: 0.0,
-        p_norm: 0.0,
-        view_cosine: 0.0,
-        images_per_second: 0.0,
+        // As f32, like those of a device.
+        readings: Readings::given(
+            Cadence::Step,
+            &[(names::LOSS, f64::from(loss as f32)), (names::OUTPUT_STD, f64::from(output_std as f32))],
+        ),
     })
 }
 
@@ -36,7 +33,7 @@ fn watch(step: u64, effective_rank: f64) -> Event {
     Event::Watch(Watch {
         step,
         epoch: (step - 1) / STEPS_PER_EPOCH + 1,
-        effective_rank,
+        readings: Readings::given(Cadence::Watched, &[(names::EFFECTIVE_RANK, effective_rank)]),
         gradient_norms: Vec::new(),
         channel_std: Vec::new(),
         ends_epoch: false,
@@ -58,20 +55,20 @@ fn events(run: &Value) -> Result<Vec<Event>> {
     Ok(events)
 }
 
-fn watchman(run: &Value) -> Result<Watchman> {
+fn monitor(run: &Value) -> Result<HealthMonitor> {
     let mut config = Config::preset("demo")?;
     for assignment in run["set"].as_array().into_iter().flatten() {
         config.set(assignment.as_str().unwrap_or_default())?;
     }
-    Ok(Watchman::new(&config, STEPS_PER_EPOCH))
+    Ok(HealthMonitor::new(&config, STEPS_PER_EPOCH))
 }
 
 #[test]
-fn collapsed_runs_are_told_and_healthy_ones_are_not() -> Result {
+fn collapsed_runs_are_reported_and_healthy_ones_are_not() -> Result {
     for line in RUNS.lines() {
         let run: Value = serde_json::from_str(line)?;
-        let mut watchman = watchman(&run)?;
-        let alarms: Vec<Alarm> = events(&run)?.iter().filter_map(|e| watchman.hear(e)).collect();
+        let mut monitor = monitor(&run)?;
+        let alarms: Vec<Alarm> = events(&run)?.iter().filter_map(|e| monitor.observe(e)).collect();
         let kinds: Vec<Value> =
             alarms.iter().map(|alarm| serde_json::to_value(alarm.kind)).collect::<std::result::Result<_, _>>()?;
         assert_eq!(Value::from(kinds), run["alarms"], "{}: {alarms:?}", run["set"]);
@@ -79,24 +76,24 @@ fn collapsed_runs_are_told_and_healthy_ones_are_not() -> Result {
     Ok(())
 }
 
-/// An interrupted run tells the same alarms, and none twice.
+/// An interrupted run reports the same alarms, and none twice.
 #[test]
-fn a_checkpoint_keeps_what_was_heard_and_told() -> Result {
+fn a_checkpoint_keeps_what_was_observed_and_reported() -> Result {
     for line in RUNS.lines() {
         let run: Value = serde_json::from_str(line)?;
         let events = events(&run)?;
-        let mut whole = watchman(&run)?;
-        let expected: Vec<Alarm> = events.iter().filter_map(|e| whole.hear(e)).collect();
+        let mut whole = monitor(&run)?;
+        let expected: Vec<Alarm> = events.iter().filter_map(|e| whole.observe(e)).collect();
         for cut in [1, 40, 70, events.len()] {
             let mut checkpoint = Checkpoint::default();
-            let mut before = watchman(&run)?;
-            let mut told: Vec<Alarm> = events[..cut].iter().filter_map(|e| before.hear(e)).collect();
+            let mut before = monitor(&run)?;
+            let mut reported: Vec<Alarm> = events[..cut].iter().filter_map(|e| before.observe(e)).collect();
             before.write(&mut checkpoint);
-            let mut after = watchman(&run)?;
+            let mut after = monitor(&run)?;
             after.read(&checkpoint);
             assert_eq!(after.state, before.state);
-            told.extend(events[cut..].iter().filter_map(|e| after.hear(e)));
-            assert_eq!(told, expected, "cut at {cut}");
+            reported.extend(events[cut..].iter().filter_map(|e| after.observe(e)));
+            assert_eq!(reported, expected, "cut at {cut}");
         }
     }
     Ok(())
@@ -105,12 +102,12 @@ fn a_checkpoint_keeps_what_was_heard_and_told() -> Result {
 #[test]
 fn a_point_and_a_divergence() -> Result {
     let run = |loss: &dyn Fn(u64) -> f64, std: &dyn Fn(u64) -> f64, rank: f64| -> Result<Vec<Alarm>> {
-        let mut watchman = Watchman::new(&Config::preset("demo")?, STEPS_PER_EPOCH);
-        let mut alarms: Vec<Alarm> = watchman.hear(&epoch(0.0, 0.088, 40.0)).into_iter().collect();
+        let mut monitor = HealthMonitor::new(&Config::preset("demo")?, STEPS_PER_EPOCH);
+        let mut alarms: Vec<Alarm> = monitor.observe(&epoch(0.0, 0.088, 40.0)).into_iter().collect();
         for at in 1..=200 {
-            alarms.extend(watchman.hear(&step(at, loss(at), std(at))));
+            alarms.extend(monitor.observe(&step(at, loss(at), std(at))));
             if at.is_multiple_of(5) {
-                alarms.extend(watchman.hear(&watch(at, rank)));
+                alarms.extend(monitor.observe(&watch(at, rank)));
             }
         }
         Ok(alarms)

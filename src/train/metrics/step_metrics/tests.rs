@@ -4,9 +4,11 @@ use super::*;
 use crate::config::Config;
 use crate::gpu::{Gpu, GpuOptions};
 use crate::graph::{Graph, Shape, Store};
+use crate::method::metric::names;
 use crate::method::training_step;
 use crate::model::{Arena, Parameters};
 use crate::train::effective_rank;
+use crate::train::metrics::with_host;
 
 #[test]
 fn some_steps_of_every_epoch_are_watched_and_its_last() {
@@ -42,7 +44,7 @@ fn numbers_arrive_by_step_and_are_those_of_the_tensors() -> Result<(), Box<dyn E
         parameters.allocate(&mut store)?;
         parameters.write(&store, &parameters.initialize(1));
         let mut program = Program::compile(&graph, &mut store)?;
-        let mut inbox = Inbox::new(&program, &nodes, IMAGES, dim);
+        let mut inbox = Inbox::new(&program, &nodes, &with_host(nodes.metrics.clone()), dim);
         program.write(nodes.rates, &[0.5, 0.5]);
         let pixels = (0..2 * IMAGES * 25 * 3).map(|i| (i as f32 * 1.7).sin());
         program.write(views, &pixels.collect::<Vec<_>>());
@@ -55,25 +57,27 @@ fn numbers_arrive_by_step_and_are_those_of_the_tensors() -> Result<(), Box<dyn E
         while let Some(numbers) = inbox.wait()? {
             arrived.push(numbers);
         }
-        let steps: Vec<(u64, bool)> = arrived.iter().map(|n| (n.step, n.more.is_some())).collect();
+        let steps: Vec<(u64, bool)> = arrived.iter().map(|n| (n.step, n.watched.is_some())).collect();
         assert_eq!(steps, (1..).zip(watched).collect::<Vec<_>>());
 
         let last = &arrived[6];
         let z = program.read(nodes.normalized_z)?;
-        let more = last.more.as_ref().ok_or("it was watched")?;
+        let watched = last.watched.as_ref().ok_or("it was watched")?;
         let expected = effective_rank(&z[..IMAGES * dim], dim);
-        assert!((more.effective_rank / expected - 1.0).abs() < 1e-4, "{} is not {expected}", more.effective_rank);
-        assert_eq!(more.channel_std.len(), dim);
-        let mean = more.channel_std.iter().sum::<f32>() / dim as f32;
-        assert!((mean / last.output_std - 1.0).abs() < 1e-5);
+        let rank = watched.readings.get(names::EFFECTIVE_RANK);
+        assert!((rank / expected - 1.0).abs() < 1e-4, "{rank} is not {expected}");
+        assert_eq!(watched.channel_std.len(), dim);
+        let mean = f64::from(watched.channel_std.iter().sum::<f32>() / dim as f32);
+        assert!((mean / last.readings.get(names::OUTPUT_STD) - 1.0).abs() < 1e-5);
         let (first, second) = z.split_at(IMAGES * dim);
         let cosine = first.iter().zip(second).map(|(a, b)| a * b).sum::<f32>() / IMAGES as f32;
-        assert!((last.view_cosine - cosine).abs() < 1e-5);
+        assert!((last.readings.get("view_cosine") - f64::from(cosine)).abs() < 1e-5);
         let gradients = parameters.read_twins(&store, Arena::GRADIENTS)?;
         let norm = gradients.iter().flatten().map(|v| v * v).sum::<f32>().sqrt();
-        let told = last.gradient_norm().ok_or("the gradient is finite")?;
-        assert!((told / norm - 1.0).abs() < 1e-5, "{told} is not {norm}");
-        assert!(arrived[0].loss != last.loss && last.loss_scale.is_none());
+        let reported = last.readings.get(names::GRADIENT_NORM);
+        assert!((reported / f64::from(norm) - 1.0).abs() < 1e-5, "{reported} is not {norm}");
+        let loss = |numbers: &StepMetrics| numbers.readings.get(names::LOSS);
+        assert!(loss(&arrived[0]) != loss(last) && !last.readings.has(names::LOSS_SCALE));
     }
     Ok(())
 }

@@ -4,11 +4,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
-use super::checkpoint::Checkpoint;
-use super::position::Position;
-use super::{Event, FolderError, Watch};
+use super::Line;
+use crate::train::checkpoint::Checkpoint;
+use crate::train::position::Position;
+use crate::train::{Event, FolderError, Watch};
 
 /// The open file.
 #[derive(Debug)]
@@ -85,23 +84,23 @@ fn shortened(watch: &Watch) -> Watch {
 
 /// Whether a line stays: steps up to `step`, and the first `epochs` epochs, epoch 0 counted.
 fn keeps(line: &str, step: u64, epochs: u64) -> bool {
-    let Ok(value) = serde_json::from_str::<Value>(line) else {
-        return false;
-    };
-    let number = |key: &str| value[key].as_u64();
     // A whole line ends; the last may be cut short by a full disk where it still parses.
     line.ends_with('\n')
-        && match value["event"].as_str() {
-            Some("start") => true,
-            Some("step" | "watch" | "alarm") => number("step").is_some_and(|n| n <= step),
-            Some("epoch") => number("epoch").is_some_and(|n| n < epochs),
-            _ => false,
+        && match Line::parse(line) {
+            Some(Line::Start(_)) => true,
+            Some(Line::Step(line)) => line.step <= step,
+            Some(Line::Watch(line)) => line.step <= step,
+            Some(Line::Alarm(line)) => line.step <= step,
+            Some(Line::Epoch(line)) => line.epoch < epochs,
+            Some(Line::Done(_) | Line::Failed(_)) | None => false,
         }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::method::Cadence;
+    use crate::train::Readings;
 
     #[test]
     fn what_will_be_written_again_is_dropped() -> Result<(), Box<dyn std::error::Error>> {
@@ -128,10 +127,10 @@ mod tests {
         assert_eq!(fs::read_to_string(&path)?, before);
         let mut file = MetricsFile::resume(&path, &at(1, 0, None))?;
         assert_eq!(fs::read_to_string(&path)?, first);
-        let warning = super::super::Warning { message: "no line".into() };
+        let warning = crate::train::Warning { message: "no line".into() };
         file.write(&Event::Warning(warning))?;
         assert_eq!(fs::read_to_string(&path)?, first);
-        // Epoch 0 was told and the program ended before its checkpoint: it will be told again.
+        // Epoch 0 was reported and the program ended before its checkpoint: it will be reported again.
         MetricsFile::resume(&path, &at(0, 0, Some(7.5)))?;
         assert_eq!(fs::read_to_string(&path)?, start);
         Ok(())
@@ -146,7 +145,7 @@ mod tests {
             file.write(&Event::Watch(Watch {
                 step: 7,
                 epoch: 1,
-                effective_rank: 2.5,
+                readings: Readings::given(Cadence::Watched, &[("effective_rank", 2.5)]),
                 gradient_norms: vec![("stem".into(), 0.5), ("layer1".into(), 0.25)],
                 channel_std: vec![0.088_388_346, 1.0 / 3.0],
                 ends_epoch,
