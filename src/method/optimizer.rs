@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::metric::{Drawn, Metric, Source, names};
 use crate::config::{OptimConfig, Optimizer};
-use crate::graph::{Graph, GraphError, Op, Place, Shape, Tensor};
+use crate::graph::{Graph, GraphError, Place, Shape, Tensor};
 use crate::model::{Arena, Format, Parameters};
 use crate::ops;
 
