@@ -27,6 +27,12 @@
 //! [`train::MetricsReader`] reads it again for [`train::History`]; `experiment::report::curves` and the window's `app::widgets::chart` draw
 //! it as it was declared. A method adds one of its own with [`method::StepBuilder::measure`], and none of these files changes.
 //!
+//! One gradient through the code, say of a convolution's weight: `model::Builder` adds the node [`ops::Conv2d`]; [`method::training_step`] asks
+//! [`graph::Graph::gradients`], which walks the nodes backwards and asks each operator's [`graph::Op::gradient`]; that of the convolution adds
+//! a node `ops::Conv2dGradWeight`, whose kernels are in `shaders/conv/`; `method::optimizer` places its output in the arena of
+//! gradients at the parameter's offset, where [`ops::Sgd`] reads it. Every rule is held against finite differences by `tests/kernels.rs` and
+//! against PyTorch by `tests/operators*.rs` and `tests/model.rs`.
+//!
 //! Modules, from the ground up; arrows point down only:
 //!
 //! - [`gpu`]: the only place that knows wgpu: adapters, shaders, pipelines, buffers, recorded plans, readback.
