@@ -38,7 +38,7 @@
 //! - [`gpu`]: the only place that knows wgpu: adapters, shaders, pipelines, buffers, recorded plans, readback.
 //! - [`graph`]: what is computed: tensors, nodes, gradients, memory planning, programs; which kernels are fastest.
 //! - [`ops`]: how one node runs: shape rule, gradient rule, kernels, CPU reference.
-//! - [`format`]: numbers as people read them.
+//! - [`mod@format`]: numbers as people read them.
 //! - [`random`]: counter-based random numbers; [`hash`]: names as numbers that are kept.
 //! - [`config`]: one configuration: file, flags and form are views of it.
 //! - [`data`]: sources of images: reading them one by one, checking, fetching, packing.

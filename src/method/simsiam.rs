@@ -4,7 +4,7 @@
 //! L = D(p1, stopgrad(z2)) / 2 + D(p2, stopgrad(z1)) / 2
 //!
 //! (paper Eq. 4; only D(p1, stopgrad(z2)) where `method.symmetry` is `asymmetric`, and of two pairs of views where it is
-//! `asymmetric_2x`; other targets than z where [`Targets`] says so).
+//! `asymmetric_2x`; other targets than z where `Targets` says so).
 
 use super::targets::Targets;
 use super::{Advice, AlarmKind, Health, Method, Objective, StepBuilder};
