@@ -12,9 +12,9 @@
 // Workgroup LANES_P x LANES_N; dispatch grid(ceil(TILES / LANES_P)) in x and y, ceil(N4 / TN / LANES_N) in z.
 // +SHARE: all lanes of a subgroup (SUBGROUP of them, all active) want the same weights, so each loads some and the others
 // read them from its register; LANES_N is 1.
-// Sizes with a 4 are in vec4s. Rows run over all images: row = image * OUT_H + oy. The remainder is written as a difference:
-// FXC makes the constant 2 of (2 * t + 3) % 4 * 2, which is 6 or 2 (docs/portability.md).
+// Sizes with a 4 are in vec4s. Rows run over all images: row = image * OUT_H + oy.
 
+//!include common/remainder
 //!include common/grid
 //!include common/stored
 
@@ -78,7 +78,7 @@ fn main(
 //!repeat R TY
         {
             let image = (row + R) / OUT_H;
-            let iy = i32((row + R - image * OUT_H) * IN_STRIDE + j) + IN_OFFSET_Y;
+            let iy = i32(remainder(row + R, OUT_H) * IN_STRIDE + j) + IN_OFFSET_Y;
             inside_y[R] = iy >= 0 && iy < i32(IN_H) && row + R < ROWS;
             base[R] = select(0u, (image * IN_H + u32(iy)) * IN_W * K4, inside_y[R]);
         }
@@ -159,7 +159,7 @@ fn main(
 //!repeat R TY
     if row + R < ROWS {
         let image = (row + R) / OUT_H;
-        let oy = (row + R - image * OUT_H) * OUT_STRIDE + OUT_OFFSET_Y;
+        let oy = remainder(row + R, OUT_H) * OUT_STRIDE + OUT_OFFSET_Y;
         let pixel = (image * FULL_H + oy) * FULL_W + ox * OUT_STRIDE + OUT_OFFSET_X;
 //!repeat P TX
         if ox + P < OUT_W {

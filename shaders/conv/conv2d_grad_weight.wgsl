@@ -10,6 +10,7 @@
 // +SHARE: the SUBGROUP lanes of a workgroup want the same dy and differ in (ky, c), so each loads some of it and the others
 // read it from its register; dispatch grid(PARTS * OC4 / TO * ceil(INPUTS / SUBGROUP)).
 
+//!include common/remainder
 //!include common/grid
 //!include common/stored
 
@@ -69,7 +70,7 @@ fn main(
         let row = span / SPANS_X;
         let first = (span % SPANS_X) * SPAN;
         let last = min(first + SPAN, OUT_W);
-        let iy = i32((row % OUT_H) * STRIDE + ky) - i32(PADDING);
+        let iy = i32(remainder(row, OUT_H) * STRIDE + ky) - i32(PADDING);
         let inside_y = iy >= 0 && iy < i32(IN_H);
 //!if SHARE
 //!else

@@ -9,6 +9,7 @@
 // multiplied. What lies outside is loaded as zero and never stored, so multiplying checks nothing.
 // Workgroup BM4 / TM4 * BN4 / TN4; dispatch grid(PARTS * TILES_M * TILES_N). Sizes with a 4 are in vec4s.
 
+//!include common/remainder
 //!include common/grid
 //!include common/stored
 
@@ -58,8 +59,8 @@ fn main(
             {
                 let pixel = first + block * BK + lane / BM4 + L * (THREADS / BM4);
                 let row = pixel / OUT_W;
-                let iy = i32(row % OUT_H * STRIDE) + ky;
-                let ix = i32(pixel % OUT_W * STRIDE) + kx;
+                let iy = i32(remainder(row, OUT_H) * STRIDE) + ky;
+                let ix = i32(remainder(pixel, OUT_W) * STRIDE) + kx;
                 let inside = u32(iy) < IN_H && u32(ix) < IN_W && pixel < last && m < M4;
                 let at = ((row / OUT_H * IN_H + u32(iy)) * IN_W + u32(ix)) * IC4 + m % IC4;
                 new_x[L] = select(Stored(), x[select(0u, at, inside)], inside);

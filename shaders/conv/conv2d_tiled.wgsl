@@ -14,6 +14,7 @@
 // usual k-major tile wants four scalar stores a vector. Threads beside each other read the same pixel of it, so its
 // rows need no padding against bank conflicts.
 
+//!include common/remainder
 //!include common/grid
 //!include common/stored
 
@@ -46,8 +47,8 @@ fn written(m: u32) -> u32 {
     return m;
 //!else
     let row = m / OUT_W;
-    let oy = row % OUT_H * OUT_STRIDE + OUT_OFFSET_Y;
-    return (row / OUT_H * FULL_H + oy) * FULL_W + m % OUT_W * OUT_STRIDE + OUT_OFFSET_X;
+    let oy = remainder(row, OUT_H) * OUT_STRIDE + OUT_OFFSET_Y;
+    return (row / OUT_H * FULL_H + oy) * FULL_W + remainder(m, OUT_W) * OUT_STRIDE + OUT_OFFSET_X;
 //!end
 }
 
@@ -75,8 +76,8 @@ fn main(
     {
         let m = m0 + lane / BK4 + L * (THREADS / BK4);
         let row = m / OUT_W;
-        let top = i32(row % OUT_H * IN_STRIDE) + IN_OFFSET_Y;
-        ix[L] = i32(m % OUT_W * IN_STRIDE) + IN_OFFSET_X;
+        let top = i32(remainder(row, OUT_H) * IN_STRIDE) + IN_OFFSET_Y;
+        ix[L] = i32(remainder(m, OUT_W) * IN_STRIDE) + IN_OFFSET_X;
         base[L] = ((i32(row / OUT_H * IN_H) + top) * i32(IN_W) + ix[L]) * i32(K4);
         iy[L] = select(i32(IN_H), top, m < ROWS * OUT_W); // below the image: all taps are outside
     }

@@ -14,7 +14,7 @@ macro_rules! shaders {
 shaders! {
     "":
         "common/batch_norm_gradient", "common/coop", "common/finite", "common/grid", "common/group_softmax",
-        "common/merge", "common/normalize", "common/reduce", "common/relu", "common/softmax", "common/stored",
+        "common/merge", "common/normalize", "common/reduce", "common/relu", "common/remainder", "common/softmax", "common/stored",
         "common/augment_params";
     "augment/":
         "color_jitter", "crop", "gaussian_blur", "solarize";
