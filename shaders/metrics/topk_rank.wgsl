@@ -31,7 +31,7 @@ fn main(
             let other = bitcast<f32>(logits[first + c]);
             rank += u32(other > own || (other == own && c < label));
         }
-        rank = select(CLASSES, rank, finite(vec4u(own_bits)).x);
+        rank = select(CLASSES, rank, finite(magnitude(vec4u(own_bits))).x);
     }
     y[i] = f32(rank);
 }

@@ -33,13 +33,14 @@ fn main(
         let shift = part_at(base);
         var mean = vec4f();
 //!if F16
-        var bad = vec4<bool>();
+        var most = vec4u();
 //!end
         for (var part = me.first; part < PARTS; part += STEP) {
             let count = f32(min(ROWS_PER_PART, ROWS - part * ROWS_PER_PART));
             mean = fma(vec4f(count), part_at(base + part * 2u * C4) - shift, mean);
 //!if F16
-            bad |= !(finite(partial[base + part * 2u * C4]) & finite(partial[base + part * 2u * C4 + C4]));
+            most = max(most, magnitude(partial[base + part * 2u * C4]));
+            most = max(most, magnitude(partial[base + part * 2u * C4 + C4]));
 //!end
         }
         mean = over_parts(lane, mean) / f32(ROWS);
@@ -52,7 +53,7 @@ fn main(
         squares = over_parts(lane, squares);
         mean += shift;
 //!if F16
-        let good = over_parts(lane, select(vec4f(), vec4f(1.0), bad)) == vec4f();
+        let good = over_parts(lane, select(vec4f(1.0), vec4f(), finite(most))) == vec4f();
 //!end
         if me.stores {
             stats[VIEW * 2u * C4 + c] = mean;

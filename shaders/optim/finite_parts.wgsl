@@ -17,9 +17,9 @@ fn main(
     if thread >= THREADS {
         return;
     }
-    var good = vec4<bool>(true);
+    var most = vec4u();
     for (var i = thread; i < VECTORS; i += THREADS) {
-        good = good & finite(x[i]);
+        most = max(most, magnitude(x[i]));
     }
-    parts[FIRST + thread] = select(1u, 0u, all(good));
+    parts[FIRST + thread] = select(1u, 0u, all(finite(most)));
 }
