@@ -23,5 +23,5 @@ fn main(
     let row = view_row(table[at], table[at + 1u], table[at + 2u], table[at + 3u]);
     let rgb = x[i].xyz;
     let light = rgb >= vec3f(THRESHOLD);
-    y[i] = normalized(select(rgb, 1.0 - rgb, light & vec3<bool>(row.solarize)));
+    y[i] = normalized(select(rgb, select(rgb, 1.0 - rgb, light), row.solarize));
 }
