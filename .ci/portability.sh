@@ -6,7 +6,7 @@
 #   .ci/portability.sh tint dxc_f32       only these (`dump` runs by itself before those that need it)
 #   PORTABILITY_SKIP="fxc dx12" .ci/portability.sh     all but these
 #
-# Wants Debian 12 or newer on amd64, root (it makes mount namespaces), and Rust. Tools come from Debian, PyPI, npm and crates into one folder,
+# Needs Debian 12 or newer on amd64, root (it makes mount namespaces), and Rust. Tools come from Debian, PyPI, npm and crates into one folder,
 # PORTABILITY_DIR (target/portability if not given), and stay there; nothing is installed on the machine. PORTABILITY_JOBS is how many
 # processes run at a time (2). FXC_SECONDS, if given, bounds what FXC may take: not every permutation is compiled then.
 #

@@ -1,4 +1,4 @@
-//! What the window itself does in a frame (layout, reduction of curves, tessellation; no painting), with a history of so many points:
+//! What the window itself does in a frame (layout, reduction of curves, tessellation; no painting), with a history of N points:
 //! `cargo run --release --example frame_work -- 5000000`.
 
 use std::path::Path;

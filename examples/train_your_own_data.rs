@@ -71,9 +71,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             println!(
                 "epoch {}: loss {:.3}, output std {:.4}, kNN {}",
                 epoch.epoch,
-                epoch.loss,
-                epoch.output_std,
-                epoch.knn_top1.map_or("off".to_string(), |top1| format!("{:.1} %", top1 * 100.0))
+                epoch.readings.get("loss"),
+                epoch.readings.get("output_std"),
+                epoch.knn_top1().map_or("off".to_string(), |top1| format!("{:.1} %", top1 * 100.0))
             );
         }
     })?;

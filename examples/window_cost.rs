@@ -59,7 +59,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The median of what the steps told, the first tenth left out.
+/// The median of the steps' numbers, without the first tenth.
 fn median(mut rates: Vec<f64>) -> Result<f64> {
     rates.drain(..rates.len() / 10);
     rates.sort_by(f64::total_cmp);

@@ -12,7 +12,7 @@ pub fn write<E: From<io::Error>>(path: &Path, content: impl FnOnce(&mut dyn Writ
     };
     let mut builder = tempfile::Builder::new();
     builder.prefix(".simsiam-").suffix(".partial");
-    // Temporary files are private by default; this one shall have the permissions of any other new file.
+    // Temporary files are private by default; this one gets the permissions of any other new file.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = BufWriter::with_capacity(1 << 20, builder.tempfile_in(folder)?);

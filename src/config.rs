@@ -165,7 +165,7 @@ impl Config {
         }
     }
 
-    /// Everything that is wrong, by ranges and relations: the dotted key, and the problem with its mend.
+    /// Everything that is wrong, by ranges and relations: the dotted key, and the problem with its fix.
     pub fn problems(&self) -> Vec<(String, String)> {
         let ranges = check::ranges(self).into_iter();
         ranges.chain(check::relations(self)).collect()
@@ -192,7 +192,7 @@ impl Config {
         toml::to_string(&resolved).map_err(unwritable)
     }
 
-    /// Checks ranges and relations between keys. The error names the key, its value and the mend.
+    /// Checks ranges and relations between keys. The error names the key, its value and the fix.
     pub fn validate(&self) -> Result<(), ConfigError> {
         match self.problems().into_iter().next() {
             Some((key, problem)) => Err(self.problem("configuration", &key, &problem)),

@@ -3,7 +3,7 @@
 mod cli;
 
 fn main() -> std::process::ExitCode {
-    // Looking for GL adapters makes libwayland complain on standard error where nobody is logged in to a desktop.
+    // Looking for GL adapters makes libwayland complain on standard error where there is no desktop session.
     #[cfg(target_os = "linux")]
     if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
         // SAFETY: there is no other thread yet.

@@ -10,7 +10,7 @@ use simsiam::config::Config;
 use simsiam::data::{self, Limits, Spec};
 use simsiam::gpu::{Gpu, Tier};
 use simsiam::graph::{Array, Graph, Program, Shape, Store, Target, Tensor};
-use simsiam::method::{LossScale, Step, training_step};
+use simsiam::method::{LossScaleState, TrainStep, training_step};
 use simsiam::model::{Arena, Parameters};
 use simsiam::train::checkpoint::Checkpoint;
 use simsiam::train::{Command, Event, Outcome, TrainError, TrainPlan, Trainer};
@@ -37,7 +37,7 @@ fn noise(n: usize, seed: usize, size: f32) -> Vec<f32> {
 }
 
 /// The graph of a small network's step; its views, and its table of parameters.
-fn graph(precision: &str) -> Result<(Graph, Tensor, Step, Parameters)> {
+fn graph(precision: &str) -> Result<(Graph, Tensor, TrainStep, Parameters)> {
     let mut config = Config::default();
     for assignment in [
         "model.arch=resnet_tiny",
@@ -58,7 +58,7 @@ fn graph(precision: &str) -> Result<(Graph, Tensor, Step, Parameters)> {
 /// A small network on the device.
 struct Small {
     views: Tensor,
-    step: Step,
+    step: TrainStep,
     parameters: Parameters,
     store: Store,
     program: Program,
@@ -78,7 +78,7 @@ impl Small {
             }
         }
         parameters.write(&store, &values);
-        LossScale { scale, ..LossScale::INITIAL }.write(&store);
+        LossScaleState { scale, ..LossScaleState::INITIAL }.write(&store);
         Ok(Small { views, step, parameters, store, program })
     }
 
@@ -91,8 +91,8 @@ impl Small {
         Ok(self.program.read(self.step.loss)?[0])
     }
 
-    fn scale(&self) -> Result<LossScale> {
-        Ok(LossScale::read(&self.store)?.ok_or("a scale")?)
+    fn scale(&self) -> Result<LossScaleState> {
+        Ok(LossScaleState::read(&self.store)?.ok_or("a scale")?)
     }
 
     /// Weights, running statistics and momentum.
@@ -153,7 +153,7 @@ fn an_overflow_skips_the_step_and_lowers_the_scale() -> Result {
         Ok([trained.map(|(_, values)| values).collect(), momentum])
     };
     assert!(trained(&before)? == trained(&after)?, "a skipped step moved something");
-    let lower = LossScale { scale: scale / 2.0, good_steps: 0.0 };
+    let lower = LossScaleState { scale: scale / 2.0, good_steps: 0.0 };
     assert_eq!(small.scale()?, lower);
     // It recovers by itself, and learns.
     let mut skipped = 1;

@@ -6,7 +6,7 @@ use simsiam::config::Config;
 use simsiam::data::{self, Limits, Spec};
 use simsiam::gpu::{Gpu, GpuOptions, Tier};
 use simsiam::graph::{Graph, Program, Recomputed, Shape, Store, Target, Tensor};
-use simsiam::method::{LossScale, Step, training_step};
+use simsiam::method::{LossScaleState, TrainStep, training_step};
 use simsiam::model::{Arena, Parameters};
 use simsiam::train::{Event, TrainPlan, Trainer};
 
@@ -23,7 +23,7 @@ fn gpu() -> Gpu {
 struct Built {
     graph: Graph,
     views: Tensor,
-    step: Step,
+    step: TrainStep,
     parameters: Parameters,
 }
 
@@ -129,7 +129,7 @@ fn trained(gpu: &Gpu, built: &Built, limit: Option<Option<u64>>) -> (Recomputed,
     built.parameters.allocate(&mut store).unwrap();
     built.parameters.write(&store, &built.parameters.initialize(3));
     let mut program = Program::compile(&graph, &mut store).unwrap();
-    LossScale::INITIAL.write(&store);
+    LossScaleState::INITIAL.write(&store);
     let pixels = |step: usize| -> Vec<f32> {
         let wave = |i: usize| ((i * 7919 + step * 104_729) as f32 * 0.618).sin();
         (0..graph.shape(built.views).len()).map(wave).collect()

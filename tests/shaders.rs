@@ -41,6 +41,11 @@ fn check(kernel: &Kernel, forms: &[bool]) -> Result<(), String> {
         return Err(format!("{memory} bytes of workgroup memory, WebGPU guarantees {}", Limits::WORKGROUP_MEMORY));
     }
     uniformity::check(written.module())?;
+    if written.joins_boolean_vectors() {
+        return Err(
+            "& or | of boolean vectors, which FXC folds to true: take the largest magnitude, or select()".into()
+        );
+    }
     for &checked in forms {
         written.spirv(checked)?;
         // Metal has cooperative matrices of 8 x 8 only.
@@ -133,14 +138,19 @@ fn known_faults_are_found() {
     let twice = "float4 ZeroValuefloat4() {\n    return (float4)0;\n}\n\nfloat4 ZeroValuefloat4() {\n";
     assert!(defined_once(twice).is_err_and(|e| e.contains("ZeroValuefloat4")));
     assert!(only_metal_matrices("simdgroup_half16x16 a;").is_err());
-    let check = |body: &str| {
+    let written = |body: &str| {
         let text = format!(
             "@group(0) @binding(0) var<storage, read_write> x: array<u32>;
             @compute @workgroup_size(64)
             fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) workgroup: vec3u) {{ {body} }}"
         );
-        uniformity::check(&naga::front::wgsl::parse_str(&text).expect("WGSL"))
+        Written::of_text(text, false, false).expect("WGSL")
     };
+    let joins = |body: &str| written(body).joins_boolean_vectors();
+    let (both, small) = ("var good = vec4(true); good = good &", "(vec4(x[lane]) < vec4(9u));");
+    assert!(joins(&format!("{both} {small} x[0] = u32(all(good));")));
+    assert!(!joins("if x[0] < 9u & x[1] < 9u { x[2] = x[0] & x[1]; }"));
+    let check = |body: &str| uniformity::check(written(body).module());
     let barrier = "workgroupBarrier();";
     let varying_loop = "for (var i = lane; i < 99u; i += 64u) { x[i] = 0u; }";
     // As knn_vote had it: FXC's X3663.

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use common::gpu;
 use simsiam::config::Config;
 use simsiam::graph::{Array, Graph, Place, Program, Shape, Store, Tensor, interpret};
-use simsiam::method::{self, HostValues, Step, StepInfo, training_step};
+use simsiam::method::{self, HostValues, StepInfo, TrainStep, training_step};
 use simsiam::model::{Arena, Parameters};
 use simsiam::train::checkpoint::Checkpoint;
 
@@ -20,7 +20,7 @@ const STEP: StepInfo = StepInfo { step: 0, steps: 10, steps_per_epoch: 5, images
 struct Small {
     graph: Graph,
     views: Tensor,
-    step: Step,
+    step: TrainStep,
     parameters: Parameters,
     values: Vec<Vec<f32>>,
 }

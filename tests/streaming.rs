@@ -84,7 +84,7 @@ fn go_on(trainer: &mut Trainer, stop: u64) -> Result<Vec<u64>> {
                 assert!(sender.send(Command::Stop).is_ok());
             }
         }
-        Event::Epoch(epoch) => numbers.push(epoch.knn_top1.unwrap_or(f64::NAN).to_bits()),
+        Event::Epoch(epoch) => numbers.push(epoch.knn_top1().unwrap_or(f64::NAN).to_bits()),
         _ => {}
     })?;
     Ok(numbers)

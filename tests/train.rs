@@ -217,7 +217,7 @@ fn commands_and_checkpoints_change_nothing() -> Result {
             Event::Checkpoint(file) => {
                 saved.extend(file.path.file_name().map(|n| n.to_string_lossy().into()));
             }
-            Event::Epoch(epoch) => assert_eq!(epoch.knn_top1, None),
+            Event::Epoch(epoch) => assert_eq!(epoch.knn_top1(), None),
             _ => {}
         })?;
         Ok((losses, saved))
@@ -274,7 +274,7 @@ fn without_labels_knn_is_off_and_says_so_once() -> Result {
     let mut warnings = Vec::new();
     run(&mut training, |event, _| match event {
         Event::Warning(warning) => warnings.push(warning.message.clone()),
-        Event::Epoch(epoch) => assert_eq!(epoch.knn_top1, None),
+        Event::Epoch(epoch) => assert_eq!(epoch.knn_top1(), None),
         _ => {}
     })?;
     assert_eq!(warnings, ["the data has no labels: kNN is off"]);
@@ -385,7 +385,7 @@ fn each_view_of_an_image_has_draws_of_its_own() -> Result {
             if let Event::Epoch(epoch) = event
                 && epoch.epoch == 0
             {
-                loss = epoch.loss;
+                loss = epoch.readings.get("loss");
             }
         })?;
         Ok(loss)

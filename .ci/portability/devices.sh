@@ -45,7 +45,7 @@ simsiam_lavapipe() { ARGUMENTS=("$@"); here; }
 simsiam_gl() { ARGUMENTS=("$@"); here VK_DRIVER_FILES=/none; }
 simsiam_swiftshader() { ARGUMENTS=("$@"); here VK_DRIVER_FILES="$DIR/swiftshader/usr/lib/chromium/vk_swiftshader_icd.json"; }
 
-# Only that package of Chromium which has it, without what Chromium wants.
+# Only that package of Chromium which has it, without its dependencies.
 make_swiftshader() {
     private_apt && mkdir -p "$1" && (cd "$1" && apt_get download "chromium-common/$SUITE" && dpkg -x ./*.deb . && rm ./*.deb)
 }
@@ -61,7 +61,7 @@ stage_swiftshader() {
 stage_gl() { run_here gl Gl; }
 stage_lavapipe() { run_here lavapipe Vulkan; }
 
-# simsiam.exe with FXC beside it. Wine's own compiler of HLSL cannot do, and DXC wants shader model 6, which Wine's DX12 has not.
+# simsiam.exe with FXC beside it. Wine's own HLSL compiler fails, and DXC needs shader model 6, which Wine's DX12 lacks.
 simsiam_dx12() { WINEDLLOVERRIDES=d3dcompiler_47=n wine "Z:$DIR/windows/simsiam.exe" "$@"; }
 stage_dx12() {
     need_fxc || { skip "Wine or FXC could not be set up"; return; }

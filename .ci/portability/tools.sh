@@ -59,7 +59,7 @@ make_root() {
     apt_get install -y --download-only --no-install-recommends -t "$SUITE-backports" $PACKAGES || return
     mkdir -p "$1"
     for package in "$DIR"/apt/cache/archives/*.deb; do dpkg -x "$package" "$1" || return; done
-    # Wine's own prefix misses it; programs built with mingw want it.
+    # Wine's own prefix lacks it; programs built with mingw need it.
     cp "$1"/usr/x86_64-w64-mingw32/lib/zlib1.dll "$1"/usr/lib/x86_64-linux-gnu/wine/x86_64-windows/
     rm -f "$DIR"/apt/cache/archives/*.deb
     unshare -m chroot "$1" /usr/sbin/ldconfig
@@ -113,7 +113,7 @@ make_webgpu() {
 }
 need_webgpu() { need_root && once "$DIR/node" make_node && once "$DIR/webgpu" make_webgpu; }
 
-# Wine with a prefix of its own, and a display that nobody sees for those parts of it that want one.
+# Wine with a prefix of its own, and a virtual display for those parts of it that need one.
 wine() {
     in_root env WINEPREFIX="$DIR/wine" WINEDEBUG="${WINEDEBUG:--all}" DISPLAY=:$DISPLAY_NUMBER XDG_RUNTIME_DIR="$DIR/tmp" \
         WINEDLLOVERRIDES="${WINEDLLOVERRIDES:-}" /usr/lib/wine/wine64 "$@"

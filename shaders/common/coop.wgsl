@@ -2,9 +2,9 @@
 // They are opaque, so results leave through a patch of workgroup memory, which knows rows and columns.
 //
 // A workgroup has at least WAVES subgroups, each with matrices of its own; how many lanes a subgroup has is the driver's
-// choice at compile time. Surplus ones repeat what the last does and leave it in a slot that nobody reads: matrices want
+// choice at compile time. Surplus ones repeat what the last does and leave it in an unused slot: matrices need
 // uniform control flow, which an `if` around them is not.
-// naga wants names, not arrays, of matrices, and index and stride of a load in a `let` each.
+// naga requires names, not arrays, of matrices, and index and stride of a load in a `let` each.
 
 //!if SIZE_16
 //!type MatrixA coop_mat16x16<f16, A>

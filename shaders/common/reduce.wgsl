@@ -12,7 +12,7 @@ fn fold_sums(lane: u32, mine: vec4f) {
         for (var i = 1u; i < 8u; i++) {
             sum += partials[lane + 8u * i];
         }
-        partials[lane] = sum; // nobody else reads this one
+        partials[lane] = sum; // no other thread reads this one
     }
     workgroupBarrier();
 }

@@ -10,7 +10,7 @@
 // A thread makes TY rows x TX columns x TN vec4 of channels in registers; neighbouring columns share the inputs they
 // load. No workgroup memory: a software driver pays dearly for barriers.
 // Workgroup LANES_P x LANES_N; dispatch grid(ceil(TILES / LANES_P)) in x and y, ceil(N4 / TN / LANES_N) in z.
-// +SHARE: all lanes of a subgroup (SUBGROUP of them, all active) want the same weights, so each loads some and the others
+// +SHARE: all lanes of a subgroup (SUBGROUP of them, all active) use the same weights, so each loads some and the others
 // read them from its register; LANES_N is 1.
 // Sizes with a 4 are in vec4s. Rows run over all images: row = image * OUT_H + oy.
 

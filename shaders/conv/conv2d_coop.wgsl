@@ -8,7 +8,7 @@
 // multiplied. What lies outside is loaded as zero and never stored.
 // Workgroup THREADS = WAVES x the largest subgroup; dispatch grid(TILES_M * TILES_N). Sizes with a 4 are in vec4s.
 // The weight is staged as it lies, [k, n], or with +TRANSPOSED [n, k]: a matrix is loaded either way. Rows of the tiles are
-// eight numbers longer than needed, against bank conflicts, and begin at multiples of 16 bytes, as drivers want.
+// eight numbers longer than needed, against bank conflicts, and begin at multiples of 16 bytes, as drivers require.
 
 //!include common/grid
 //!include common/stored
@@ -102,7 +102,7 @@ fn main(
     @builtin(subgroup_id) subgroup: u32,
 ) {
     // The last row of a long dispatch may be longer than needed: those workgroups redo the last tile and do not store it,
-    // as matrices want uniform control flow and naga takes a return for the opposite.
+    // as matrices need uniform control flow and naga takes a return for the opposite.
     let wanted = flat_workgroup(workgroup, workgroups);
     let group = min(wanted, TILES_M * TILES_N - 1u);
     let m0 = group / TILES_N * BM;

@@ -7,7 +7,7 @@
 // output rows in spans of SPAN columns, PIXELS at a time. Its window of COLUMNS input columns slides: SHARED of them stay and
 // FRESH are loaded. No workgroup memory.
 // Workgroup LANES; dispatch grid(ceil(BLOCKS * PARTS / LANES)). Sizes with a 4 are in vec4s.
-// +SHARE: the SUBGROUP lanes of a workgroup want the same dy and differ in (ky, c), so each loads some of it and the others
+// +SHARE: the SUBGROUP lanes of a workgroup use the same dy and differ in (ky, c), so each loads some of it and the others
 // read it from its register; dispatch grid(PARTS * OC4 / TO * ceil(INPUTS / SUBGROUP)).
 
 //!include common/remainder

@@ -66,7 +66,7 @@ fn main(
     @builtin(subgroup_id) subgroup: u32,
 ) {
     // The last row of a long dispatch may be longer than needed: those workgroups redo the last tile and do not store it,
-    // as matrices want uniform control flow and naga takes a return for the opposite.
+    // as matrices need uniform control flow and naga takes a return for the opposite.
     let wanted = flat_workgroup(workgroup, workgroups);
     let group = min(wanted, PARTS * TILES_M * TILES_N - 1u);
     let part = group / (TILES_M * TILES_N);

@@ -11,7 +11,7 @@
 // Workgroup BM / TM * BN4 / TN4; dispatch grid(TILES_M * TILES_N). Sizes with a 4 are in vec4s.
 //
 // The x tile keeps channels together, as images do: every access is a whole vec4 and nothing is transposed, where the
-// usual k-major tile wants four scalar stores a vector. Threads beside each other read the same pixel of it, so its
+// usual k-major tile needs four scalar stores a vector. Threads beside each other read the same pixel of it, so its
 // rows need no padding against bank conflicts.
 
 //!include common/remainder

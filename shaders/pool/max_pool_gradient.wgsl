@@ -38,8 +38,9 @@ fn main(
         for (var ow = across.x; ow < across.y; ow++) {
             let o = ((image * OH + oh) * OW + ow) * CHANNELS + channel;
             let most = y[o];
-            var first = mine == most;
-            if !any(first) {
+            // 1 or 0, not a boolean: FXC folds & of boolean vectors wrongly.
+            var first = select(vec4u(0u), vec4u(1u), mine == most);
+            if all(first == vec4u(0u)) {
                 continue;
             }
             let top = max(oh * STRIDE, PADDING) - PADDING;
@@ -48,10 +49,11 @@ fn main(
             for (var r = top; r <= row; r++) {
                 let end = select(right, column, r == row);
                 for (var c = left; c < end; c++) {
-                    first = first & (x[((image * H + r) * W + c) * CHANNELS + channel] != most);
+                    let earlier = x[((image * H + r) * W + c) * CHANNELS + channel] == most;
+                    first = select(first, vec4u(0u), earlier);
                 }
             }
-            sum += select(vec4f(0.0), vec4f(dy[o]), first);
+            sum += select(vec4f(0.0), vec4f(dy[o]), first == vec4u(1u));
         }
     }
     dx[i] = Stored(sum);

@@ -39,7 +39,7 @@ impl Batches {
         Sequence::new(config.run.seed, set.len(), config.optim.batch_size)
     }
 
-    /// The images of a step, from 0, as they are wanted: where one could not be read, another takes its place in the batch.
+    /// The images of a step, from 0, in the order of the request: where one could not be read, another takes its place in the batch.
     pub fn images(&self, step: u64) -> Vec<u32> {
         self.places(step).map(|(_, image)| image).collect()
     }

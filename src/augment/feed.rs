@@ -21,7 +21,7 @@ pub struct Feed {
 /// Resident images, and the arena that they lie in.
 const IMAGES: &str = "images";
 
-/// Words that hold so many bytes.
+/// Words that hold this many bytes.
 fn words(bytes: usize) -> usize {
     bytes.div_ceil(4)
 }

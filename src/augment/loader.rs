@@ -7,7 +7,7 @@ use super::{Patch, Source, ViewDraws, ViewGroup, table_rows};
 use crate::config::Config;
 use crate::data::{DataError, ImageSet, Prefetch, Sequence, Unreadable, allowed, threads, too_many};
 
-/// Which images are wanted, and which views of each.
+/// Which images to load, and which views of each.
 #[derive(Debug)]
 pub enum Views {
     /// Views of the images of a training, in the order of its epochs.
@@ -68,7 +68,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// For batches of so many images: one is used while the next two are made.
+    /// For batches of this many images: one is used while the next two are made.
     pub fn new(config: &Config, batch: usize) -> Pace {
         Pace { threads: threads(config.data.threads), ahead: 2 * batch }
     }
@@ -94,7 +94,7 @@ struct Loaded {
     views: Vec<(ViewDraws, Patch)>,
 }
 
-/// The images of a set, one after the other. Order and content depend on nothing but the set and what is wanted of it, not on the number
+/// The images of a set, one after the other. Order and content depend on nothing but the set and the request, not on the number
 /// of threads.
 pub struct Loader {
     prefetch: Prefetch<Result<Loaded, DataError>>,
@@ -123,7 +123,7 @@ impl Unread {
 }
 
 impl Loader {
-    /// Places `range` of what is wanted. At most the part `unreadable` of the images may be so.
+    /// Places `range` of the request. At most the part `unreadable` of the images may be so.
     pub fn new(
         set: Arc<dyn ImageSet>,
         views: Views,

@@ -6,7 +6,7 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use super::ViewDraws;
 use crate::data::Image;
 
-/// A crop with more than so many times the view's pixels along an axis is filtered down to that many before it goes to the device
+/// A crop with more than this many times the view's pixels along an axis is filtered down to that many before it goes to the device
 /// (Pillow's `resize(reducing_gap=2.0)`), so that a batch of photos fits the device. What the device then filters down further differs
 /// from filtering it all at once by less than a step of 8 bits on average (`a_reduced_patch_makes_the_same_view`).
 ///

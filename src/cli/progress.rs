@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use simsiam::format::duration;
+use simsiam::method::Level;
 use simsiam::method::metric::names;
-use simsiam::train::{Epoch, Event, Start, Step};
+use simsiam::train::{Epoch, Event, Readings, Start, Step};
 
 use super::say;
 
@@ -35,11 +36,6 @@ impl TrainProgress {
             bar
         });
         TrainProgress { start: start.clone(), bar, last: Instant::now(), knn }
-    }
-
-    /// 1/sqrt(d).
-    fn healthy(&self) -> f64 {
-        1.0 / (self.start.dim.max(1) as f64).sqrt()
     }
 
     /// Prints a line above the bar.
@@ -86,14 +82,7 @@ impl TrainProgress {
     fn step(&mut self, step: &Step) {
         let speed = step.readings.get(names::IMAGES_PER_SECOND);
         let left = self.start.steps.saturating_sub(step.step) as f64 * self.start.batch_size as f64 / speed.max(1e-9);
-        let text = format!(
-            "loss {:.4}  std {:.4} (healthy {:.4})  {}  {} left",
-            step.readings.get(names::LOSS),
-            step.readings.get(names::OUTPUT_STD),
-            self.healthy(),
-            rate(speed),
-            duration(left)
-        );
+        let text = format!("{}  {}  {} left", status(&step.readings), rate(speed), duration(left));
         match &self.bar {
             Some(bar) => {
                 bar.set_position(step.step);
@@ -110,23 +99,32 @@ impl TrainProgress {
     fn epoch(&self, epoch: &Epoch) -> String {
         let digits = self.start.epochs.to_string().len();
         let mut text = format!(
-            "epoch {:>digits$}/{}  loss {:+.4}  std {:.4} (healthy {:.4})  rank {:.1}",
+            "epoch {:>digits$}/{}  {}  {}",
             epoch.epoch,
             self.start.epochs,
-            epoch.loss,
-            epoch.output_std,
-            self.healthy(),
-            epoch.effective_rank
+            status(&epoch.readings),
+            duration(epoch.seconds)
         );
-        if let Some(top1) = epoch.knn_top1 {
-            text += &format!("  kNN {:.1} %", 100.0 * top1);
-        }
-        text += &format!("  {}", duration(epoch.seconds));
         if epoch.epoch == 0 {
             text += "  (untrained)";
         }
         text
     }
+}
+
+/// Those numbers that have a place in a line of status; a healthy level beside its own in the same unit.
+fn status(readings: &Readings) -> String {
+    let mut parts = Vec::new();
+    for (metric, value) in readings.iter().filter(|(_, value)| !value.is_nan()) {
+        let Some(name) = metric.short.filter(|name| !name.is_empty()) else {
+            continue;
+        };
+        parts.push(match metric.level {
+            Some(Level::Healthy { value: healthy, .. }) => format!("{name} {value:.4} (healthy {healthy:.4})"),
+            _ => format!("{name} {:.*}{}", metric.digits, metric.scale * value, metric.unit),
+        });
+    }
+    parts.join("  ")
 }
 
 fn rate(images_per_second: f64) -> String {

@@ -25,7 +25,7 @@ use super::say;
 use super::settings::{self, Settings};
 use super::tuning::{Measuring, tell};
 
-/// Where runs go that are not told where.
+/// Default output directory.
 const RUNS: &str = "runs";
 
 #[derive(clap::Args)]
@@ -240,7 +240,7 @@ pub fn stop_on_signal(sender: Sender<Command>) -> Result<()> {
             std::process::exit(1);
         }
         eprintln!("\nstopping with a checkpoint; once more to end at once");
-        // Where nobody listens any more the program is about to end anyway.
+        // Without a listener the program is about to end anyway.
         let _ = sender.send(Command::Stop);
     })
     .context("Ctrl-C cannot be caught")
@@ -264,7 +264,7 @@ fn summarize(done: Option<&Done>, config: &Config, start: &Start, folder: &RunFo
     let plain = Config::preset("demo").is_ok_and(|demo| demo.resolved() == config.resolved());
     let again = match plain {
         true => "simsiam train".to_owned(),
-        false => format!("simsiam train --config {path}/config.toml"),
+        false => format!("simsiam train --config {}", folder.path().join("config.toml").display()),
     };
     say!("next     longer:             {again} --epochs {}", 2 * start.epochs);
     if let Some(assignment) = method::of(config).health(config).collapses_with {

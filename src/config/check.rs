@@ -87,8 +87,8 @@ pub(super) fn relations(config: &Config) -> Vec<Problem> {
         && !model.blocks.is_empty()
         && model.blocks != blocks
     {
-        let mend = format!("{} has blocks {blocks:?}; write [] or use arch = \"{}\"", model.arch, Arch::ResnetTiny);
-        problems.push(("model.blocks".to_owned(), mend));
+        let problem = format!("{} has blocks {blocks:?}; write [] or use arch = \"{}\"", model.arch, Arch::ResnetTiny);
+        problems.push(("model.blocks".to_owned(), problem));
     }
     if optim.warmup_epochs >= optim.epochs && optim.warmup_epochs > 0 {
         let problem = format!("the warm-up must be shorter than the {} epochs", optim.epochs);

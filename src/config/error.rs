@@ -1,4 +1,4 @@
-//! What can be wrong with a configuration, each in one line that names the file or flag, the key, the value and the mend.
+//! What can be wrong with a configuration, each in one line that names the file or flag, the key, the value and the fix.
 
 use thiserror::Error;
 use toml::Value;
@@ -22,14 +22,14 @@ pub enum ConfigError {
         problem: String,
     },
     /// A key that does not exist.
-    #[error("{origin}: unknown key {key}; {mend}")]
+    #[error("{origin}: unknown key {key}; {fix}")]
     UnknownKey {
         /// File or flag.
         origin: String,
         /// The key as written, with its section.
         key: String,
         /// The nearest known key, or the sections.
-        mend: String,
+        fix: String,
     },
     /// A preset that does not exist.
     #[error("unknown preset {name:?}; choose one of {known}")]
@@ -110,7 +110,7 @@ impl ConfigError {
             "fewer elements in array" => "fewer numbers",
             "a boolean" => "true or false",
             "a string" => "a text in quotes",
-            // A value of another type where one of a few words is wanted.
+            // A value of another type where one of a few words is expected.
             "string only" => "one of the words that this key takes",
             other => other,
         };
@@ -125,7 +125,7 @@ impl ConfigError {
     }
 
     pub(super) fn unknown_key(origin: &str, key: &str, config: &Config) -> Self {
-        let mend = if key == "preset" {
+        let fix = if key == "preset" {
             "choose a preset with --preset, or with preset = \"NAME\" at the top of a file".to_owned()
         } else if let others @ [_, ..] = &MethodConfig::methods_with(key)[..] {
             let own = config.method.keys();
@@ -137,7 +137,7 @@ impl ConfigError {
                 None => "the sections are data, augment, model, method, optim, run".to_owned(),
             }
         };
-        Self::UnknownKey { origin: origin.to_owned(), key: key.to_owned(), mend }
+        Self::UnknownKey { origin: origin.to_owned(), key: key.to_owned(), fix }
     }
 }
 

@@ -192,9 +192,9 @@ crate::section! {
     DataConfig = "data" {
         /// Where the images come from: demo, a folder, or KIND:PATH (folder, idx, cifar10, cifar100, stl10, pack, parquet).
         source: String = String::new(),
-        /// Use only so many training images, the first ones, or of files evenly spread ones; 0 is all.
+        /// Use only this many training images, the first ones, or of files evenly spread ones; 0 is all.
         limit_train: usize = 0,
-        /// Use only so many test images, as limit_train; 0 is all.
+        /// Use only this many test images, as limit_train; 0 is all.
         limit_test: usize = 0,
         /// Side in pixels of the square views that the network sees, 1 to 4096.
         image_size: usize = 32,
@@ -292,11 +292,11 @@ crate::section! {
         seed: u64 = 0,
         /// Number format of activations and their gradients on the GPU: f32, or f16 for about half the memory where the adapter has it.
         precision: Precision = Precision::F32,
-        /// Device memory that the run may take, such as 4GiB, or none: where it needs more, blocks are computed twice, to the same bits.
+        /// Device memory that the run may take, such as 4GiB, or none: where it needs more, activation checkpointing saves memory for time, with the same results.
         memory: MemoryLimit = MemoryLimit(None),
-        /// Keep a checkpoint every so many epochs; 0 keeps only the last.
+        /// Keep a checkpoint every N epochs; 0 keeps only the last.
         checkpoint_every: usize = 0,
-        /// Classify the test images by kNN every so many epochs and before the first; 0 is never.
+        /// Classify the test images by kNN every N epochs and before the first; 0 is never.
         knn_every: usize = 1,
         /// Neighbours that vote (not stated in the paper; 200 in MoCo's CIFAR demo); at most all training images vote.
         knn_k: usize = 200,

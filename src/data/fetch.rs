@@ -312,7 +312,7 @@ fn lock(work: &Path) -> Result<File, FetchError> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(FetchError::Busy { folder: work.to_owned() }),
-        // Some network file systems know no locks; without one it works as long as nobody else does the same.
+        // Some network file systems know no locks; without one it works as long as no other process does the same.
         Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => Ok(file),
         Err(TryLockError::Error(e)) => Err(failed(e)),
     }

@@ -151,7 +151,7 @@ fn look(set: &Arc<dyn ImageSet>, tick: &mut dyn FnMut()) -> SetSurvey {
         })
     };
     let mut part = SetSurvey { images: set.len(), labelled: set.labels().is_some(), ..SetSurvey::default() };
-    // How many images have so many pixels and this size; it is smaller than the list of their files.
+    // How many images have this size; it is smaller than the list of their files.
     let mut sizes: BTreeMap<(u64, [u32; 2]), usize> = BTreeMap::new();
     let mut moments = Moments::default();
     for seen in Prefetch::new(threads, 4 * threads, 0..set.len() as u64, read) {

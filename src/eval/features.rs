@@ -178,7 +178,7 @@ impl Features {
         self.loader_of(set, Views::Evaluation { size: self.plan.size }, 0..set.len() as u64)
     }
 
-    /// Places `range` of what is wanted of a set, one view an image, cropped and flipped at the most.
+    /// Places `range` of the requested images of a set, one view an image, cropped and flipped at the most.
     pub fn loader_of(&self, set: &Arc<dyn ImageSet>, views: Views, range: Range<u64>) -> Loader {
         let FeaturePlan { unreadable, pace, .. } = self.plan;
         Loader::new(set.clone(), views, unreadable, pace, range)

@@ -123,7 +123,7 @@ impl KnnPlan {
 
 /// What the neighbours of a test image say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Verdict {
+pub struct Classified {
     /// Its number in the set.
     pub image: u32,
     /// Its class.
@@ -134,8 +134,8 @@ pub struct Verdict {
     pub rank: usize,
 }
 
-impl Verdict {
-    fn new(image: u32, label: u32, votes: &[f32]) -> Verdict {
+impl Classified {
+    fn new(image: u32, label: u32, votes: &[f32]) -> Classified {
         let before = |a: usize, b: usize| votes[a] > votes[b] || (votes[a] == votes[b] && a < b);
         let first = (0..votes.len()).reduce(|best, i| if before(i, best) { i } else { best });
         let own = label as usize;
@@ -143,7 +143,7 @@ impl Verdict {
             Some(&vote) if vote > 0.0 => (0..votes.len()).filter(|&i| before(i, own)).count(),
             _ => votes.len(),
         };
-        Verdict { image, label, predicted: first.unwrap_or(0) as u32, rank }
+        Classified { image, label, predicted: first.unwrap_or(0) as u32, rank }
     }
 }
 
@@ -176,7 +176,7 @@ impl Knn {
         &mut self,
         data: &Dataset,
         go_on: &mut dyn FnMut() -> bool,
-    ) -> Result<Option<Vec<Vec<Verdict>>>, EvalError> {
+    ) -> Result<Option<Vec<Vec<Classified>>>, EvalError> {
         if !self.fill(data, go_on)? {
             return Ok(None);
         }
@@ -250,31 +250,31 @@ impl Knn {
 }
 
 /// Adds the verdicts on images that are in their place.
-fn count(ballots: &Ballots, queried: &[u32], labels: &[u32], verdicts: &mut Vec<Verdict>) {
+fn count(ballots: &Ballots, queried: &[u32], labels: &[u32], verdicts: &mut Vec<Classified>) {
     let places = ballots.first..;
     for (place, votes) in places.zip(ballots.votes.chunks_exact(ballots.classes.max(1))) {
         if let (Some(&image), Some(&label)) = (queried.get(place), labels.get(place))
             && image as usize == place
         {
-            verdicts.push(Verdict::new(image, label, votes));
+            verdicts.push(Classified::new(image, label, votes));
         }
     }
 }
 
 /// How many of them are right.
-pub fn scores(data: &Dataset, verdicts: &[Verdict]) -> Scores {
+pub fn scores(data: &Dataset, verdicts: &[Classified]) -> Scores {
     let ranked = verdicts.iter().map(|verdict| (verdict.label, verdict.rank));
     Scores::new(classes(data), ranked)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Verdict;
+    use super::Classified;
 
     #[test]
     fn the_lowest_of_equals_comes_first() {
         let verdict = |label, votes: &[f32]| {
-            let verdict = Verdict::new(0, label, votes);
+            let verdict = Classified::new(0, label, votes);
             (verdict.predicted, verdict.rank)
         };
         let votes = [0.0, 2.0, 1.0, 2.0];

@@ -119,7 +119,7 @@ pub enum LinearEvent {
     Epoch(usize, Vec<f64>),
 }
 
-/// The features that [`linear`] trains on, `batch` images a step, fewer where there are not so many.
+/// The features that [`linear`] trains on, `batch` images a step, fewer where there are not as many.
 pub fn linear_plan(
     config: &Config,
     data: &Dataset,

@@ -16,7 +16,7 @@ pub enum MapMethod {
 }
 
 impl MapMethod {
-    /// More points take too long or hide each other: of more images, so many are shown, evenly spread.
+    /// More points take too long or hide each other: of more images, this many are shown, evenly spread.
     pub const MOST: usize = 3000;
 }
 
@@ -82,7 +82,7 @@ fn principal(x: &DMatrix<f64>, components: usize) -> DMatrix<f64> {
     order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));
     order.truncate(components);
     let turned = projected * eigen.eigenvectors.select_columns(&order);
-    // Fewer dimensions than wanted: the others are flat.
+    // Fewer dimensions than requested: the others are flat.
     turned.resize_horizontally(components, 0.0)
 }
 
@@ -120,7 +120,7 @@ fn tsne(x: &DMatrix<f64>) -> Vec<[f64; 2]> {
     };
     match made.iter().all(|v| v.is_finite()) {
         true => made.as_chunks().0.to_vec(),
-        // Where all images have the same features, as after a collapse, nobody is near.
+        // Where all images have the same features, as after a collapse, there are no neighbours.
         false => start,
     }
 }

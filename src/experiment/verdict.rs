@@ -8,7 +8,7 @@ use crate::train::History;
 const COLLAPSED_STD: f64 = 0.3;
 /// Outputs of a lower effective rank at the end lie on a line.
 const COLLAPSED_RANK: f64 = 2.0;
-/// A difference counts from so many standard errors on: about one chance in twenty.
+/// A difference counts from this many standard errors on: about one chance in twenty.
 const ERRORS: f64 = 2.0;
 
 /// A number of every seed.

@@ -1,4 +1,4 @@
-//! Which adapters there are, what each can do, and which one is used when nobody says.
+//! Which adapters there are, what each can do, and which one is the default.
 
 use serde::Serialize;
 
@@ -88,7 +88,7 @@ pub struct AdapterReport {
     /// Device memory in bytes where the back end reports it (Vulkan); free memory of the system for a software driver, and for an
     /// integrated GPU of another back end.
     pub memory: Option<u64>,
-    /// Whether it is chosen when nobody says otherwise.
+    /// Whether it is the default.
     pub default: bool,
 }
 
@@ -107,7 +107,7 @@ pub const FXC: &str = "FXC";
 /// Storage buffers that the widest kernel binds (WebGPU guarantees 8).
 pub(super) const STORAGE_BUFFERS: u32 = 8;
 
-pub(super) struct Candidate {
+pub(super) struct AdapterCandidate {
     pub adapter: wgpu::Adapter,
     pub report: AdapterReport,
 }
@@ -227,17 +227,17 @@ fn device_memory(adapter: &wgpu::Adapter) -> Option<u64> {
     }
 }
 
-pub(super) fn candidates() -> Vec<Candidate> {
+pub(super) fn candidates() -> Vec<AdapterCandidate> {
     // WGPU_BACKEND and the rest of wgpu's own variables are honoured here.
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
     let backends = wgpu::Backends::from_env().unwrap_or(wgpu::Backends::all());
     let mut adapters = pollster::block_on(instance.enumerate_adapters(backends));
     // Stable: adapters of one rank keep the driver's order.
     adapters.sort_by_key(|a| rank(&a.get_info()));
-    let mut list: Vec<Candidate> = adapters
+    let mut list: Vec<AdapterCandidate> = adapters
         .into_iter()
         .enumerate()
-        .map(|(index, adapter)| Candidate { report: report(index, &adapter), adapter })
+        .map(|(index, adapter)| AdapterCandidate { report: report(index, &adapter), adapter })
         .collect();
     if let Some(best) = list.iter_mut().find(|c| lack(&c.report).is_none()) {
         best.report.default = true;
@@ -270,7 +270,7 @@ pub fn chosen(wanted: Option<&str>) -> Result<AdapterReport, GpuError> {
 }
 
 /// The adapter that `wanted` names (index, or part of a name without regard to case), or the best one.
-pub(super) fn choose(wanted: Option<&str>) -> Result<Candidate, GpuError> {
+pub(super) fn choose(wanted: Option<&str>) -> Result<AdapterCandidate, GpuError> {
     let from_env = std::env::var("WGPU_ADAPTER_NAME").ok().filter(|s| !s.is_empty());
     let wanted = wanted.map(str::to_string).or(from_env);
     let mut list = candidates();

@@ -17,7 +17,7 @@ use super::{Kernel, Value};
 /// The WGSL of a kernel, or what is wrong with its file.
 pub fn compose(kernel: &Kernel) -> Result<String, String> {
     let mut composer = Composer { kernel, included: Vec::new(), words: Vec::new(), out: String::new() };
-    // WGSL wants these before everything else.
+    // WGSL requires these before everything else.
     for (flag, extension) in [("F16", "f16"), ("COOP", "wgpu_cooperative_matrix")] {
         if composer.flag(flag) == Some(true) {
             composer.out.push_str(&format!("enable {extension};\n"));

@@ -15,7 +15,7 @@ use super::{Buffer, Gpu, GpuError, Kernel};
 pub struct Binding {
     /// The memory.
     pub buffer: Buffer,
-    /// First word; the device wants a multiple of 64.
+    /// First word; the device requires a multiple of 64.
     pub offset: usize,
     /// Length.
     pub words: usize,

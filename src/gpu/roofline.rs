@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{Binding, Buffer, Coop, Dispatch, Gpu, GpuError, Kernel, Plan, PlanBuilder, Tier};
 
 /// Accumulators a thread, in vec4s. Eight AVX registers hide the latency of a CPU's two units and sixteen hold no more; a GPU
-/// hides it by other threads too, and each wants another number.
+/// hides it by other threads too, and each needs another number.
 const SOFTWARE_CHAINS: [u32; 4] = [2, 3, 4, 8];
 const GPU_CHAINS: [u32; 3] = [2, 4, 8];
 /// Threads of a workgroup.

@@ -36,7 +36,7 @@ impl Graph {
         for launch in self.lower(target).iter().flat_map(|l| &l.launches) {
             hash.add(&format!("{launch:?}"));
             if seen.insert(launch.kernel.key()) {
-                // A kernel that cannot be composed cannot run either, and is told then.
+                // A kernel that cannot be composed cannot run either, and is reported then.
                 hash.add(&compose(&launch.kernel).unwrap_or_default());
             }
         }

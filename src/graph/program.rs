@@ -46,7 +46,7 @@ impl Program {
             let binding = match &info.place {
                 Place::Pool => match assignment.of.get(&Item::Tensor(tensor)) {
                     Some(&(buffer, offset)) => Binding { buffer: pool[buffer].clone(), offset, words },
-                    None => continue, // made by nobody, read by nobody
+                    None => continue, // neither written nor read
                 },
                 Place::Host => whole(Buffer::new(&gpu, &info.name, words)?),
                 Place::Constant(value) => {

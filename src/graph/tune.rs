@@ -129,7 +129,7 @@ pub struct Tuned {
     pub remarks: Vec<String>,
 }
 
-/// Chooses a candidate for every kind of node in `work` that has more than one. `progress` is told how many are decided, and of
+/// Chooses a candidate for every kind of node in `work` that has more than one. `progress` receives how many are decided, and of
 /// how many. Fails where the device does; a candidate that fails is only passed over.
 pub fn tune(
     gpu: &Gpu,

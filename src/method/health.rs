@@ -42,9 +42,9 @@ pub struct Health {
     pub collapses_with: Option<&'static str>,
 }
 
-/// The paper's smallest crop: smaller ones share too little to be told apart from other images.
+/// The paper's smallest crop: smaller ones share too little to be distinguished from other images.
 const CROP: f64 = 0.2;
-/// Below so many images batch statistics are coarse (paper Table 2: 64 is the smallest that was tried).
+/// Below this many images batch statistics are coarse (paper Table 2: 64 is the smallest that was tried).
 const BATCH: usize = 64;
 
 /// What usually helps a run that goes wrong, fitted to its settings: nothing is advised that is already so.

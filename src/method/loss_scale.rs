@@ -16,16 +16,16 @@ const GOOD_STEPS: usize = 64;
 
 /// The scale and the good steps since it moved: what a resumed run must have to go on with the same bits.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct LossScale {
+pub struct LossScaleState {
     /// Multiplies the loss; a power of two, so that scaling costs no digit.
     pub scale: f32,
     /// Steps whose gradients were finite since the scale last moved.
     pub good_steps: f32,
 }
 
-impl LossScale {
+impl LossScaleState {
     /// `torch.amp.GradScaler`'s start.
-    pub const INITIAL: LossScale = LossScale { scale: 65_536.0, good_steps: 0.0 };
+    pub const INITIAL: LossScaleState = LossScaleState { scale: 65_536.0, good_steps: 0.0 };
     /// The scale falls no lower. Here a gradient of 1 is the smallest number of which f16 keeps all digits: what overflows
     /// nevertheless cannot be trained in f16.
     pub const LEAST: f32 = 1.0 / 16_384.0;
@@ -43,12 +43,12 @@ impl LossScale {
     }
 
     /// Reads it from the store; `None` where no loss is scaled. Waits for the device.
-    pub fn read(store: &Store) -> Result<Option<LossScale>, GpuError> {
+    pub fn read(store: &Store) -> Result<Option<LossScaleState>, GpuError> {
         let Some(buffer) = store.arena(ARENA) else {
             return Ok(None);
         };
         let word = |at| buffer.read::<f32>(store.gpu(), at, 1).map(|words| words[0]);
-        Ok(Some(LossScale { scale: word(0)?, good_steps: word(GOOD_STEPS)? }))
+        Ok(Some(LossScaleState { scale: word(0)?, good_steps: word(GOOD_STEPS)? }))
     }
 
     /// The tensor of the scale, from which the backward pass starts.
@@ -66,8 +66,11 @@ impl LossScale {
         let words = Shape::rows([parameters.words(Arena::PARAMETERS)]);
         let gradients = graph.state(Arena::GRADIENTS.0, words, Arena::GRADIENTS.0, 0);
         let good_steps = graph.state("good steps", Shape::rows([1]), ARENA, GOOD_STEPS);
-        let op: Arc<dyn Op> =
-            Arc::new(ops::LossScale { interval: LossScale::INTERVAL, least: LossScale::LEAST, most: LossScale::MOST });
+        let op: Arc<dyn Op> = Arc::new(ops::LossScale {
+            interval: LossScaleState::INTERVAL,
+            least: LossScaleState::LEAST,
+            most: LossScaleState::MOST,
+        });
         Ok(graph.add_updating(op, &[gradients], &[scale, good_steps])?[0])
     }
 }

@@ -1,7 +1,7 @@
 //! A metric is declared once, where it is made: its name, where its numbers come from and how often, what is healthy, how it is drawn.
 //! Reader, `metrics.jsonl`, history, reports and window take the list of a step as data.
 
-use super::{Health, Step, training_step};
+use super::{Health, TrainStep, training_step};
 use crate::augment::ViewGroup;
 use crate::config::Config;
 use crate::graph::{Graph, GraphError, Shape, Tensor};
@@ -40,7 +40,7 @@ pub struct Metric {
     pub short: Option<&'static str>,
     /// After a number: `%`.
     pub unit: &'static str,
-    /// What is shown is so many times what is recorded: 100 for a share in per cent.
+    /// What is shown is this many times what is recorded: 100 for a share in per cent.
     pub scale: f64,
     /// Digits after the point in a line of status.
     pub digits: usize,
@@ -48,6 +48,8 @@ pub struct Metric {
     pub source: Source,
     /// How often it has one.
     pub cadence: Cadence,
+    /// What an epoch reports of the numbers of its steps; `None` is nothing.
+    pub per_epoch: Option<PerEpoch>,
     /// What it is compared with.
     pub level: Option<Level>,
     /// Metrics of one name and several kinds have other scales, and no chart in common: a loss of `cosine` and of `cross-entropy`.
@@ -100,6 +102,15 @@ pub enum Cadence {
     Epoch,
 }
 
+/// The number of an epoch, from those of its steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PerEpoch {
+    /// Their mean; of a metric of every step.
+    Mean,
+    /// The last.
+    Last,
+}
+
 /// What a metric is compared with.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Level {
@@ -141,6 +152,7 @@ impl Metric {
             digits: 1,
             source,
             cadence: Cadence::Step,
+            per_epoch: None,
             level: None,
             kind: "",
             least: None,
@@ -177,7 +189,8 @@ impl Metric {
     pub(super) fn loss(loss: Tensor, health: &Health) -> Metric {
         Metric {
             short: Some("loss"),
-            digits: 3,
+            digits: 4,
+            per_epoch: Some(PerEpoch::Mean),
             kind: health.loss,
             least: Some(health.least_loss),
             marks_alarms: true,
@@ -194,6 +207,6 @@ pub fn declared(config: &Config) -> Result<Vec<Metric>, GraphError> {
     let tensor =
         |group: &ViewGroup| graph.input("views", Shape::rows([group.count() * batch, group.size, group.size, 3]));
     let views: Vec<Tensor> = super::of(config).views(config).iter().map(tensor).collect();
-    let Step { metrics, .. } = training_step(&mut graph, &views, batch, config, &mut parameters)?;
+    let TrainStep { metrics, .. } = training_step(&mut graph, &views, batch, config, &mut parameters)?;
     Ok(metrics)
 }

@@ -19,12 +19,12 @@ use std::fmt::Debug;
 
 pub use health::{Advice, AlarmKind, Health};
 pub use input::{HostInput, HostValues, StepInfo};
-pub use loss_scale::LossScale;
-pub use metric::{Cadence, Drawn, Level, Metric, Source};
+pub use loss_scale::LossScaleState;
+pub use metric::{Cadence, Drawn, Level, Metric, PerEpoch, Source};
 pub use registry::{Registered, of, register};
 pub(crate) use registry::{names, sections};
 pub use step::{
-    Evaluation, Objective, Precomputation, Step, StepBuilder, evaluation, precomputed_targets, training_step,
+    Evaluation, Objective, Precomputation, StepBuilder, TrainStep, evaluation, precomputed_targets, training_step,
 };
 
 use crate::augment::ViewGroup;

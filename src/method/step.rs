@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Cadence, HostInput, HostValues, LossScale, Method, Metric, StepInfo, optimizer, watch};
+use super::{Cadence, HostInput, HostValues, LossScaleState, Method, Metric, StepInfo, optimizer, watch};
 use crate::augment::ViewGroup;
 use crate::config::{self, Config};
 use crate::graph::{Graph, GraphError, Op, Precision, Shape, Tensor};
@@ -15,7 +15,7 @@ const NORMALIZE_EPS: f32 = 1e-12;
 /// The tensors of a training step that others look at. `N` images make `V N` rows of the first group of views: its first view of all images,
 /// then the second.
 #[derive(Debug, Clone)]
-pub struct Step {
+pub struct TrainStep {
     /// `[1]`, kept.
     pub loss: Tensor,
     /// Projections `[V N, dim]`.
@@ -34,7 +34,7 @@ pub struct Step {
     pub rates: Tensor,
     /// What else the host writes before every step.
     pub inputs: Vec<HostInput>,
-    /// What the loss is multiplied with before the backward pass where the run is in f16, `[1]`: state, see [`LossScale`].
+    /// What the loss is multiplied with before the backward pass where the run is in f16, `[1]`: state, see [`LossScaleState`].
     pub loss_scale: Option<Tensor>,
     /// The gradient of every trained entry (its index in [`Parameters::entries`]) that the loss depends on, times the loss scale
     /// of the step.
@@ -47,7 +47,7 @@ pub struct Step {
     pub metrics: Vec<Metric>,
 }
 
-impl Step {
+impl TrainStep {
     /// What the host reads after every step.
     pub fn readback_tensors(&self) -> Vec<Tensor> {
         let mut tensors = Vec::new();
@@ -227,7 +227,7 @@ pub fn training_step(
     images: usize,
     config: &Config,
     parameters: &mut Parameters,
-) -> Result<Step, GraphError> {
+) -> Result<TrainStep, GraphError> {
     let method = super::of(config);
     let mut step = StepBuilder::new(graph, parameters, config, images, (views, &method.views(config)))?;
     let Objective { loss, z, p, normalized_z, features } = method.objective(&mut step, views)?;
@@ -243,13 +243,13 @@ pub fn training_step(
 
     let trained = step.parameters.trained_of(&step.tensors);
     let (graph, parameters) = (&mut *step.graph, &*step.parameters);
-    let loss_scale = (config.run.precision == config::Precision::F16).then(|| LossScale::scale(graph));
+    let loss_scale = (config.run.precision == config::Precision::F16).then(|| LossScaleState::scale(graph));
     let gradients = optimizer::gradients(graph, loss, loss_scale, &trained, parameters)?;
     let gradients =
         trained.iter().zip(gradients).filter_map(|(&(index, _), gradient)| Some((index, gradient?))).collect();
     let rates = graph.input("learning rates", Shape::rows([2]));
     let inverse = match loss_scale {
-        Some(scale) => Some(LossScale::follow(graph, scale, parameters)?),
+        Some(scale) => Some(LossScaleState::follow(graph, scale, parameters)?),
         None => None,
     };
     let gradient_norms = graph.within("watched", |graph| watch::gradients(graph, inverse, parameters))?;
@@ -260,11 +260,11 @@ pub fn training_step(
     let health = method.health(config);
     let mut metrics = vec![Metric::loss(loss, &health), watch::output_std(mean_output_std, health.output_std)];
     metrics.extend(optimizer::metrics());
-    metrics.extend(loss_scale.map(LossScale::metric));
+    metrics.extend(loss_scale.map(LossScaleState::metric));
     metrics.push(gradient_norms.metric());
     metrics.extend(outputs.metrics());
     metrics.extend(own);
-    Ok(Step {
+    Ok(TrainStep {
         loss,
         z,
         p,
@@ -285,7 +285,7 @@ pub fn training_step(
 /// A pass that computes targets ahead of the steps that read them.
 #[derive(Debug, Clone)]
 pub struct Precomputation {
-    /// Over so many steps at once, with the weights before the first of them.
+    /// Over this many steps at once, with the weights before the first of them.
     pub steps: u64,
     /// What the host writes before every batch.
     pub inputs: Vec<HostInput>,

@@ -30,7 +30,7 @@ pub enum Targets {
 }
 
 impl Targets {
-    /// As `method.alternation` and `method.target_momentum` say for a training on so many images.
+    /// As `method.alternation` and `method.target_momentum` say for training on `images` images.
     pub fn of(alternation: usize, momentum: f64, config: &Config, images: usize) -> Targets {
         let per_epoch = steps_per_epoch(images, config.optim.batch_size).max(1);
         match (alternation, momentum) {

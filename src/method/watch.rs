@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::metric::{Cadence, Drawn, Level, Metric, Source, names};
+use super::metric::{Cadence, Drawn, Level, Metric, PerEpoch, Source, names};
 use crate::graph::{Graph, GraphError, Op, Shape, Tensor};
 use crate::model::{Arena, Parameters};
 use crate::ops;
@@ -44,6 +44,7 @@ impl Outputs {
             Metric {
                 short: Some("rank"),
                 cadence: Cadence::Watched,
+                per_epoch: Some(PerEpoch::Last),
                 from_zero: true,
                 drawn: Drawn::First,
                 ..Metric::new(names::EFFECTIVE_RANK, "Effective rank", source)
@@ -57,6 +58,7 @@ pub(super) fn output_std(tensor: Tensor, healthy: f64) -> Metric {
     Metric {
         short: Some("std"),
         digits: 2,
+        per_epoch: Some(PerEpoch::Mean),
         level: Some(Level::Healthy { value: healthy, formula: "1/\u{221A}d", factor: "\u{221A}d" }),
         // How far it has fallen is what counts.
         from_zero: true,

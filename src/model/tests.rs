@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::Config;
 use crate::graph::{Graph, Shape};
-use crate::method::{Step, evaluation, training_step};
+use crate::method::{TrainStep, evaluation, training_step};
 
 fn config(assignments: &[&str]) -> Config {
     let mut config = Config::default();
@@ -21,7 +21,7 @@ fn backbone(arch: &str) -> Parameters {
 }
 
 /// The table of a training step of the smallest network.
-fn small(assignments: &[&str]) -> (Parameters, Step, Graph) {
+fn small(assignments: &[&str]) -> (Parameters, TrainStep, Graph) {
     let small =
         ["model.arch=resnet_tiny", "model.blocks=[1,1]", "model.width=4", "model.dim=12", "model.predictor_dim=3"];
     let config = config(&[&small[..], assignments].concat());

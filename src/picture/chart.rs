@@ -1,7 +1,7 @@
 //! Line charts as SVG, for a page of HTML and for a PNG.
 //!
 //! Lines and text carry classes and no colours: a page gives them colours for light and dark ([`styles`]), a PNG those for light.
-//! A line is told by its colour, by the shape of its marks and by its name at its end.
+//! A line is identified by its colour, by the shape of its marks and by its name at its end.
 //!
 //! Drawn here rather than by the crate plotters: its SVG has whole numbers only, so that a curve becomes a staircase and a line is one or two
 //! units wide; it knows no classes, dashes or groups, so that nothing can follow light and dark; and without fonts of the system it

@@ -38,7 +38,7 @@ pub struct Checkpoint {
     pub step: u64,
     /// Epochs completed.
     pub epoch: u64,
-    /// What else the trainer wants to find again. `config`, `step`, `epoch` and `simsiam.version` are taken.
+    /// What else the trainer restores. `config`, `step`, `epoch` and `simsiam.version` are taken.
     pub extra: BTreeMap<String, String>,
     tensors: BTreeMap<String, Stored>,
     /// How often every batch norm (its module's name) moves its running statistics in a step.
@@ -121,7 +121,7 @@ impl Checkpoint {
             return Err(CheckpointError::Missing {
                 file: file(),
                 tensor: tensor(),
-                mend: match name.starts_with(MOMENTUM_PREFIX) {
+                fix: match name.starts_with(MOMENTUM_PREFIX) {
                     true => "it holds weights only, so a run cannot continue from it",
                     false => "use the model settings it was trained with (arch, projector_layers, output_affine, …)",
                 },

@@ -134,28 +134,17 @@ pub struct Alarm {
 pub struct Epoch {
     /// Epochs done, this one included; 0 is the untrained network on the first batch.
     pub epoch: u64,
-    /// Mean over the steps.
-    pub loss: f64,
-    /// Mean over the steps.
-    pub output_std: f64,
-    /// Of view 1's z/|z| in the last batch.
-    pub effective_rank: f64,
-    /// Share of the test images that kNN classifies correctly, where it was asked.
-    pub knn_top1: Option<f64>,
+    /// Every metric of an epoch: means over its steps, numbers of its last, and kNN where it was measured.
+    #[serde(flatten)]
+    pub readings: Readings,
     /// Seconds it took, kNN included; of an epoch that was interrupted, since it was continued.
     pub seconds: f64,
 }
 
 impl Epoch {
-    /// Its numbers by their names in `metrics.jsonl`; NaN where there is none.
-    pub fn numbers(&self) -> [(&'static str, f64); 5] {
-        [
-            (names::LOSS, self.loss),
-            (names::OUTPUT_STD, self.output_std),
-            (names::EFFECTIVE_RANK, self.effective_rank),
-            (names::KNN_TOP1, self.knn_top1.unwrap_or(f64::NAN)),
-            ("seconds", self.seconds),
-        ]
+    /// Share of the test images that kNN classifies correctly, where it was measured.
+    pub fn knn_top1(&self) -> Option<f64> {
+        Some(self.readings.get(names::KNN_TOP1)).filter(|top1| !top1.is_nan())
     }
 }
 
@@ -213,22 +202,15 @@ pub enum Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::method::Cadence;
 
     #[test]
     fn events_are_flat_objects() {
-        let event = Event::Epoch(Epoch {
-            epoch: 0,
-            loss: f64::NAN,
-            output_std: 0.1,
-            effective_rank: 2.0,
-            knn_top1: None,
-            seconds: 1.5,
-        });
+        let numbers = [("loss", f64::NAN), ("output_std", 0.1)];
+        let readings = Readings::given(Cadence::Epoch, &numbers);
+        let event = Event::Epoch(Epoch { epoch: 0, readings, seconds: 1.5 });
         let text = serde_json::to_string(&event).unwrap_or_default();
         // JSON has no NaN.
-        assert_eq!(
-            text,
-            r#"{"event":"epoch","epoch":0,"loss":null,"output_std":0.1,"effective_rank":2.0,"knn_top1":null,"seconds":1.5}"#
-        );
+        assert_eq!(text, r#"{"event":"epoch","epoch":0,"loss":null,"output_std":0.1,"seconds":1.5}"#);
     }
 }

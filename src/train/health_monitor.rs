@@ -13,9 +13,9 @@ use crate::method::{self, Advice, AlarmKind, Health};
 // of eleven, which a test replays). "Healthy" are two seeds, asymmetric, cross_entropy, batch_norm all, output_affine false, batch 32
 // and 128, d 32. A learning rate 30 times too large and batch_norm none do not diverge there, they collapse.
 
-/// Loss and output std are smoothed over about so many steps: batches differ by more than what is looked for.
+/// Loss and output std are smoothed over about this many steps: batches differ by more than the signal.
 const SMOOTHING: f64 = 16.0;
-/// What is wrong must be so over so many steps, and so many watches, in a row.
+/// A problem must persist over this many steps, and this many measurements, in a row.
 const LASTING: u64 = 16;
 const WATCHES: u64 = 3;
 /// A rank below this part of the untrained network's: few directions. Healthy runs fell to .40 to .71 of it, over the ten epochs of the
@@ -93,14 +93,16 @@ impl HealthMonitor {
     }
 
     fn begin(&mut self, untrained: &Epoch) {
+        let number = |name| untrained.readings.get(name);
+        let (loss, std) = (number(names::LOSS), number(names::OUTPUT_STD));
         self.state = State {
-            first_loss: untrained.loss,
-            first_rank: untrained.effective_rank,
-            loss: untrained.loss,
-            std: untrained.output_std,
-            least_loss: untrained.loss,
-            most_std: untrained.output_std,
-            asked_loss: untrained.loss,
+            first_loss: loss,
+            first_rank: number(names::EFFECTIVE_RANK),
+            loss,
+            std,
+            least_loss: loss,
+            most_std: std,
+            asked_loss: loss,
             ..State::default()
         };
     }

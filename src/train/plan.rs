@@ -16,10 +16,10 @@ use crate::gpu::{Gpu, Plan};
 use crate::graph::tune::{self, Budget, Cache, Tuned, Work};
 use crate::graph::{Choices, Graph, GraphError, Memory, Recomputed, Target, Tensor, refuse_above};
 use crate::hash::Fnv;
-use crate::method::{self, Step};
+use crate::method::{self, TrainStep};
 use crate::model::{Arena, Parameters};
 
-/// Part of the device's memory, one in so many, that resident images may take.
+/// Resident images may take one part in this many of the device's memory.
 pub const RESIDENT_SHARE: u64 = 4;
 
 /// A training that has not begun.
@@ -30,12 +30,12 @@ pub struct TrainPlan {
     pub(super) parameters: Parameters,
     /// The step as it was built.
     plain: Graph,
-    /// The same with its kernels, and with what is computed twice to need less memory.
+    /// The same with its kernels, and with activation checkpointing where memory is short.
     pub(super) graph: Graph,
     pub(super) feed: Feed,
     /// The views of a step, a tensor a group, kept until its end in f32.
     pub(super) views: Vec<Tensor>,
-    pub(super) step: Step,
+    pub(super) step: TrainStep,
     pub(super) precompute: Option<PrecomputePlan>,
     pub(super) knn: Option<KnnPlan>,
     pub(super) remarks: Vec<String>,
@@ -143,7 +143,7 @@ impl TrainPlan {
         work
     }
 
-    /// Sets the kernels of all graphs, and what is computed twice, and with them the memory estimate. Fails where a run needs more
+    /// Sets the kernels of all graphs, and activation checkpointing, and with them the memory estimate. Fails where a run needs more
     /// than `run.memory` or the device has.
     fn choose(&mut self, choices: Choices) -> Result<(), GraphError> {
         let target = Target::of(&self.gpu);
@@ -189,7 +189,7 @@ impl TrainPlan {
     }
 
     /// Chooses, for every kind of node with several candidates, the one that is fastest on this device, by what `cache` knows and by
-    /// measuring: a small share of the time that the run will take. `listener` hears [`Event::Tuning`].
+    /// measuring: a small share of the time that the run will take. `listener` receives [`Event::Tuning`].
     ///
     /// Kernels differ in the order of their sums, so runs have the same bits only where they chose the same: the same `cache`
     /// makes them choose the same, and [`TrainPlan::kernels`] keeps what was chosen for a later [`TrainPlan::continue_with`].
@@ -201,7 +201,7 @@ impl TrainPlan {
             })?;
         let guesses = self.choices.clone();
         if self.choose(tuned.choices.clone()).is_err() {
-            // Fast kernels may want scratch memory that is not there beside the rest.
+            // Fast kernels may need more scratch memory than is left.
             self.choose(guesses.clone())?;
             tuned.choices = guesses;
             let line = "the fastest kernels need more memory than there is: default kernels are used";

@@ -1,37 +1,65 @@
 //! Where a run is: what a checkpoint must keep beside the network so that the next numbers come out the same.
 
+use std::sync::Arc;
+
 use super::checkpoint::Checkpoint;
+use super::metrics::Readings;
+use crate::method::metric::names;
+use crate::method::{Cadence, Metric, PerEpoch};
+
+/// Numbers by the names of their metrics.
+type Numbers = Vec<(&'static str, f64)>;
 
 /// Steps done, the sums of the epoch under way, and what kNN said.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Position {
     /// Steps whose numbers have arrived.
     pub step: u64,
-    loss_sum: f64,
-    output_std_sum: f64,
+    /// Over the steps of the epoch under way, of metrics whose mean an epoch reports.
+    sums: Numbers,
     /// Steps of the epoch under way without numbers.
     lost: u64,
-    /// Effective rank of an epoch whose steps are done and which has not been classified and reported yet. At step 0 that is epoch 0.
-    pub pending: Option<f64>,
+    /// [`last_numbers`] of an epoch whose steps are done and which has not been classified and reported yet. At step 0 that is epoch 0.
+    pub pending: Option<Numbers>,
     /// kNN of the untrained network.
     pub knn_untrained: Option<f64>,
     /// kNN of the network when it was last asked.
     pub knn: Option<f64>,
 }
 
-const LOSS_SUM: &str = "epoch.loss_sum";
-const OUTPUT_STD_SUM: &str = "epoch.output_std_sum";
 const LOST: &str = "epoch.lost_steps";
-const PENDING: &str = "epoch.effective_rank";
 const KNN_UNTRAINED: &str = "knn.untrained";
 const KNN: &str = "knn.last";
 
+fn sum_key(name: &str) -> String {
+    format!("epoch.{name}_sum")
+}
+
+fn last_key(name: &str) -> String {
+    format!("epoch.{name}")
+}
+
+/// The numbers of a step that its epoch reports where it is the last.
+pub(super) fn last_numbers(readings: [&Readings; 2]) -> Numbers {
+    let all = readings.into_iter().flat_map(Readings::iter);
+    let last = all.filter(|(metric, _)| metric.per_epoch == Some(PerEpoch::Last));
+    last.map(|(metric, number)| (metric.name, number)).collect()
+}
+
+fn find(numbers: &[(&'static str, f64)], name: &str) -> Option<f64> {
+    numbers.iter().find(|(other, _)| *other == name).map(|(_, number)| *number)
+}
+
 impl Position {
     /// Counts a step.
-    pub fn add(&mut self, step: u64, loss: f32, output_std: f32) {
+    pub fn add(&mut self, step: u64, readings: &Readings) {
         self.step = step;
-        self.loss_sum += f64::from(loss);
-        self.output_std_sum += f64::from(output_std);
+        for (metric, number) in readings.iter().filter(|(metric, _)| metric.per_epoch == Some(PerEpoch::Mean)) {
+            match self.sums.iter_mut().find(|(name, _)| *name == metric.name) {
+                Some((_, sum)) => *sum += number,
+                None => self.sums.push((metric.name, number)),
+            }
+        }
     }
 
     /// Counts a step that was skipped because its numbers had left the range of f16.
@@ -48,46 +76,50 @@ impl Position {
 
     /// Epochs, epoch 0 counted, that had been reported when a checkpoint was written.
     pub fn epoch_lines(checkpoint: &Checkpoint) -> u64 {
-        let unreported = checkpoint.step == 0 && checkpoint.extra.contains_key(PENDING);
+        let unreported = checkpoint.step == 0 && checkpoint.extra.contains_key(&last_key(names::EFFECTIVE_RANK));
         checkpoint.epoch + u64::from(!unreported)
     }
 
-    /// Means of loss and output std over those of an epoch's `steps` steps that had numbers; the next begins.
-    pub fn end_epoch(&mut self, steps: u64) -> [f64; 2] {
-        self.pending = None;
+    /// The numbers of an epoch of `steps` steps, means over those steps that had numbers; the next begins.
+    pub fn end_epoch(&mut self, steps: u64, metrics: &Arc<[Metric]>) -> Readings {
         let counted = steps.saturating_sub(std::mem::take(&mut self.lost)).max(1);
-        let sums = [&mut self.loss_sum, &mut self.output_std_sum];
-        sums.map(|sum| std::mem::take(sum) / counted as f64)
+        let last = self.pending.take().unwrap_or_default();
+        let sums = std::mem::take(&mut self.sums);
+        let mut readings = Readings::new(metrics, Cadence::Epoch);
+        readings.fill(|metric| match metric.per_epoch? {
+            PerEpoch::Mean => Some(find(&sums, metric.name).unwrap_or(0.0) / counted as f64),
+            PerEpoch::Last => find(&last, metric.name),
+        });
+        readings
     }
 
     /// Puts it into a checkpoint.
     pub fn write(&self, checkpoint: &mut Checkpoint) {
         checkpoint.step = self.step;
-        let values = [
-            (LOSS_SUM, Some(self.loss_sum)),
-            (OUTPUT_STD_SUM, Some(self.output_std_sum)),
-            (LOST, (self.lost > 0).then_some(self.lost as f64)),
-            (PENDING, self.pending),
-            (KNN_UNTRAINED, self.knn_untrained),
-            (KNN, self.knn),
-        ];
-        for (key, value) in values {
-            if let Some(value) = value {
-                // The shortest text that reads back as the same bits.
-                checkpoint.extra.insert(key.to_owned(), format!("{value:?}"));
-            }
+        let values =
+            [(LOST, (self.lost > 0).then_some(self.lost as f64)), (KNN_UNTRAINED, self.knn_untrained), (KNN, self.knn)];
+        let values = values.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+        let sums = self.sums.iter().map(|(name, sum)| (sum_key(name), *sum));
+        let last = self.pending.iter().flatten().map(|(name, number)| (last_key(name), *number));
+        for (key, value) in values.chain(sums).chain(last) {
+            // The shortest text that reads back as the same bits.
+            checkpoint.extra.insert(key, format!("{value:?}"));
         }
     }
 
-    /// Takes it from a checkpoint.
-    pub fn read(checkpoint: &Checkpoint) -> Position {
+    /// Takes it from a checkpoint of a run with these metrics.
+    pub fn read(checkpoint: &Checkpoint, metrics: &[Metric]) -> Position {
         let number = |key: &str| checkpoint.extra.get(key).and_then(|text| text.parse().ok());
+        let reported = |what, key: fn(&str) -> String| -> Numbers {
+            let metrics = metrics.iter().filter(|metric| metric.per_epoch == Some(what));
+            metrics.filter_map(|metric| Some((metric.name, number(&key(metric.name))?))).collect()
+        };
+        let last = reported(PerEpoch::Last, last_key);
         Position {
             step: checkpoint.step,
-            loss_sum: number(LOSS_SUM).unwrap_or(0.0),
-            output_std_sum: number(OUTPUT_STD_SUM).unwrap_or(0.0),
+            sums: reported(PerEpoch::Mean, sum_key),
             lost: number(LOST).unwrap_or(0.0) as u64,
-            pending: number(PENDING),
+            pending: (!last.is_empty()).then_some(last),
             knn_untrained: number(KNN_UNTRAINED),
             knn: number(KNN),
         }
@@ -97,23 +129,36 @@ impl Position {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::method::Source;
 
     #[test]
     fn a_checkpoint_keeps_every_bit() {
-        let mut position = Position { knn: Some(1.0 / 3.0), pending: Some(0.1 + 0.2), ..Position::default() };
+        let metric = |name, per_epoch| Metric { per_epoch, ..Metric::new(name, name, Source::Host) };
+        let metrics: Arc<[Metric]> = Arc::new([
+            metric("loss", Some(PerEpoch::Mean)),
+            metric("lr", None),
+            metric("temperature", Some(PerEpoch::Last)),
+            metric("similarity", Some(PerEpoch::Mean)),
+        ]);
+        let mut readings = Readings::new(&metrics, Cadence::Step);
+        let mut position = Position { knn: Some(1.0 / 3.0), ..Position::default() };
         for step in 1..100 {
+            let numbers = [("loss", -0.1 / step as f64), ("lr", 1.0), ("temperature", 0.1), ("similarity", 1e-9)];
+            numbers.iter().for_each(|(name, number)| readings.set(name, *number));
             match step {
                 50 => position.skip(step),
-                _ => position.add(step, -0.1 / step as f32, 1e-9),
+                _ => position.add(step, &readings),
             }
         }
+        position.pending = Some(last_numbers([&readings, &Readings::new(&metrics, Cadence::Watched)]));
         let mut checkpoint = Checkpoint::default();
         position.write(&mut checkpoint);
-        assert_eq!(Position::read(&checkpoint), position);
+        assert_eq!(Position::read(&checkpoint, &metrics), position);
         assert_eq!(position.epochs(33), 2);
-        let [loss, _] = position.end_epoch(99);
+        let epoch = position.end_epoch(99, &metrics);
         assert_eq!(position.epochs(33), 3);
-        assert!((-0.1..0.0).contains(&loss));
-        assert_eq!(position.end_epoch(1), [0.0, 0.0]);
+        assert!((-0.1..0.0).contains(&epoch.get("loss")) && (epoch.get("similarity") - 1e-9).abs() < 1e-20);
+        assert!(epoch.get("temperature") == 0.1 && !epoch.has("lr"));
+        assert_eq!(position.end_epoch(1, &metrics).get("loss"), 0.0);
     }
 }

@@ -60,8 +60,8 @@ impl Run {
         self.trainer.steps_done()
     }
 
-    /// Trains until the end, or until `commands` say stop, of which `sender` is the other end. `listener` hears what the metrics file
-    /// hears; where that cannot be written the training stops with a checkpoint.
+    /// Trains until the end, or until `commands` say stop, of which `sender` is the other end. `listener` receives what the metrics file
+    /// receives; where that cannot be written the training stops with a checkpoint.
     pub fn train(
         &mut self,
         sender: &Sender<Command>,

@@ -26,7 +26,7 @@ use crate::config::{Config, Precision};
 use crate::data::Dataset;
 use crate::eval::{EvalError, Knn};
 use crate::graph::{Program, Store, Tensor};
-use crate::method::{LossScale, Step};
+use crate::method::{LossScaleState, TrainStep};
 use crate::model::Parameters;
 
 /// The newest checkpoint is never older, also where an epoch takes hours.
@@ -37,7 +37,7 @@ const CHECKPOINT_AFTER: Duration = Duration::from_secs(600);
 pub enum Outcome {
     /// All epochs are done.
     Done,
-    /// [`Command::Stop`] came after so many steps; a checkpoint was written where there is a place for it.
+    /// [`Command::Stop`] came after this many steps; a checkpoint was written where there is a place for it.
     Stopped {
         /// Steps done.
         step: u64,
@@ -53,7 +53,7 @@ pub struct Trainer {
     program: Program,
     batches: Batches,
     views: Vec<Tensor>,
-    nodes: Step,
+    nodes: TrainStep,
     precomputed: Option<PrecomputedTargets>,
     knn: Option<Knn>,
     rates: LearningRates,
@@ -133,7 +133,7 @@ impl Trainer {
             None => None,
         };
         parameters.write(&store, &parameters.initialize(config.run.seed));
-        LossScale::INITIAL.write(&store);
+        LossScaleState::INITIAL.write(&store);
         let monitor = HealthMonitor::new(&config, steps_per_epoch as u64);
         Ok(Trainer {
             inbox: Inbox::new(&program, &nodes, &start.metrics, start.dim),
@@ -178,7 +178,7 @@ impl Trainer {
         (&self.parameters, &self.store)
     }
 
-    /// Trains until all epochs are done or a command stops it. `listener` hears every event, in order, on this thread.
+    /// Trains until all epochs are done or a command stops it. `listener` receives every event, in order, on this thread.
     pub fn run(&mut self, commands: &Receiver<Command>, listener: &mut Listener) -> Result<Outcome, TrainError> {
         let outcome = self.steps(commands, listener);
         match &outcome {

@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 use naga::back::{hlsl, msl, spv};
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
-use naga::{AddressSpace, Module, ResourceBinding, ShaderStage, StorageAccess};
+use naga::{
+    AddressSpace, BinaryOperator, Expression, Module, ResourceBinding, ScalarKind, ShaderStage, StorageAccess,
+    TypeInner,
+};
 use simsiam::gpu::{Kernel, Value, shader};
 
 /// What adapters of the higher tiers have.
@@ -35,13 +38,17 @@ pub struct Written {
 impl Written {
     /// Composes, parses and validates a kernel.
     pub fn new(kernel: &Kernel) -> Result<Written, String> {
-        let wgsl = shader::compose(kernel)?;
+        let has = |flag| kernel.constants.contains(&(flag, Value::Flag(true)));
+        Written::of_text(shader::compose(kernel)?, has("COOP"), has("F16"))
+    }
+
+    /// Parses and validates WGSL.
+    pub fn of_text(wgsl: String, coop: bool, f16: bool) -> Result<Written, String> {
         let module = naga::front::wgsl::parse_str(&wgsl).map_err(|e| e.emit_to_string(&wgsl))?;
         let info = Validator::new(ValidationFlags::all(), CAPABILITIES)
             .validate(&module)
             .map_err(|e| e.emit_to_string(&wgsl))?;
-        let has = |flag| kernel.constants.contains(&(flag, Value::Flag(true)));
-        Ok(Written { wgsl, coop: has("COOP"), f16: has("F16"), module, info })
+        Ok(Written { wgsl, coop, f16, module, info })
     }
 
     /// For Vulkan. SPIR-V 1.6 is what wgpu writes for Vulkan 1.3.
@@ -122,6 +129,22 @@ impl Written {
     /// The parsed kernel.
     pub fn module(&self) -> &Module {
         &self.module
+    }
+
+    /// Whether `&` or `|` joins vectors of booleans, which FXC folds wrongly.
+    pub fn joins_boolean_vectors(&self) -> bool {
+        let entries = self.module.entry_points.iter().enumerate();
+        let entries = entries.map(|(at, entry)| (&entry.function, self.info.get_entry_point(at)));
+        let functions = self.module.functions.iter().map(|(handle, function)| (function, &self.info[handle]));
+        entries.chain(functions).any(|(function, info)| {
+            function.expressions.iter().any(|(_, expression)| match *expression {
+                Expression::Binary { op: BinaryOperator::And | BinaryOperator::InclusiveOr, left, .. } => {
+                    let kind = info[left].ty.inner_with(&self.module.types);
+                    matches!(kind, TypeInner::Vector { scalar, .. } if scalar.kind == ScalarKind::Bool)
+                }
+                _ => false,
+            })
+        })
     }
 
     /// Bytes of workgroup memory.

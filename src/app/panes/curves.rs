@@ -78,7 +78,7 @@ impl CurvesPane {
                 .max_decimals(0)
                 .suffix(" steps");
             ui.add(slider).labelled_by(label.id).on_hover_text(
-                "Draws an exponential mean over so many points; what it is the mean of stays visible",
+                "Smooths curves by an exponential mean over this many points; the raw curve stays visible",
             );
             self.looks.smoothing = self.smoothing;
             ui.separator();

@@ -2,7 +2,7 @@
 
 use crate::app::state::AppState;
 
-/// A part of the window that is shown alone. It draws the state, and asks for what it wants by [`AppState::wish`].
+/// A part of the window that is shown alone. It draws the state, and asks for changes by [`AppState::wish`].
 pub(in crate::app) trait Pane {
     /// Its name, on its tab.
     fn name(&self) -> &'static str;

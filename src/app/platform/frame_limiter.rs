@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// At most so often, where there is no input.
 const NEWS: Duration = Duration::from_millis(33);
-/// On a software driver one part in so many goes to painting.
+/// On a software driver one part in this many goes to painting.
 const SHARE: u32 = 14;
 /// News are never older.
 const OLDEST: Duration = Duration::from_secs(5);

@@ -20,7 +20,7 @@ use crate::app::state::window_settings::WindowSettings;
 pub(in crate::app) enum UserEvent {
     /// There is something new to show.
     News,
-    /// egui wants a frame in so long.
+    /// egui asks for a frame after this time.
     Repaint(Duration),
     Access(egui_winit::accesskit_winit::Event),
 }
@@ -73,7 +73,7 @@ impl Gui {
             .with_inner_size(winit::dpi::LogicalSize::new(width, height))
             .with_min_inner_size(winit::dpi::LogicalSize::new(720.0, 480.0))
             .with_window_icon(icon())
-            // AccessKit wants to know it before it is seen.
+            // AccessKit must be set up before the window is visible.
             .with_visible(false);
         if let Some([left, top]) = settings.place.filter(|place| is_on_a_screen(event_loop, *place)) {
             attributes = attributes.with_position(winit::dpi::PhysicalPosition::new(left, top));

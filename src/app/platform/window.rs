@@ -33,7 +33,7 @@ pub fn run(options: AppOptions) -> Result<FrameTimes> {
     let proxy = event_loop.create_proxy();
     let waker = event_loop.create_proxy();
     let wake = Arc::new(move || {
-        // Where the loop has ended nobody listens.
+        // After the loop has ended there is no listener.
         let _ = waker.send_event(UserEvent::News);
     });
     let mut program = WindowProgram {

@@ -46,7 +46,7 @@ pub(in crate::app) enum Activity {
     Stopping,
 }
 
-/// What a pane wants to be done.
+/// What a pane asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::app) enum Wish {
     Start,

@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(labels, ["1", "2", "5", "10", "20", "50", "100"]);
         let wide = axis.marks(GridInput { bounds: (-10.0, 30.0), base_step_size: 0.1 });
         assert!((5..12).contains(&wide.len()), "{}", wide.len());
-        // Neighbours can be told apart.
+        // Neighbouring labels differ.
         for seen in [0.0872..=0.0891, -1.0..=0.1, 0.0..=130.0, 0.0..=2e6] {
             let marks = PlotAxis::PLAIN.marks(GridInput { bounds: (*seen.start(), *seen.end()), base_step_size: 1e-9 });
             let mut labels: Vec<String> = marks.into_iter().map(|mark| PlotAxis::PLAIN.label(mark, &seen)).collect();

@@ -20,7 +20,7 @@ pub(in crate::app) struct Looks {
     pub smoothing: f64,
 }
 
-/// Below so many points each has a dot.
+/// Below this many points each has a dot.
 const DOTS: usize = 40;
 /// Left of the curves, the same for all charts, so that they stand below each other.
 const NUMBERS: f32 = 46.0;

@@ -71,7 +71,7 @@ pub(in crate::app) fn install(ctx: &Context) {
         style.spacing.button_padding = egui::vec2(9.0, 4.0);
         style.spacing.interact_size.y = 24.0;
         style.visuals.striped = false;
-        // Nothing may move while nobody does anything: an idle window costs nothing.
+        // No animation without input: an idle window costs nothing.
         style.visuals.text_cursor.blink = false;
         style.animation_time = 0.0;
         let dark = style.visuals.dark_mode;

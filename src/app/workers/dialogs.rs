@@ -22,7 +22,7 @@ pub(in crate::app) struct Dialog {
 }
 
 impl Dialog {
-    /// Opens one. Call it on the window's thread, as macOS wants.
+    /// Opens one. Call it on the window's thread, as macOS requires.
     pub fn open(purpose: DialogPurpose, start: Option<&Path>, wake: Wake) -> Dialog {
         let (sender, answer) = mpsc::channel();
         let title = match purpose {

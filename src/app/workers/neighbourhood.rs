@@ -134,7 +134,7 @@ fn compute(
         false => set.clone(),
     };
     let bank = part(dataset.bank(), most);
-    // Where nobody kept test images, training images ask.
+    // Without test images, training images are the queries.
     let test = match dataset.test.is_empty() {
         true => part(&dataset.train, TESTS),
         false => part(&dataset.test, TESTS),
@@ -150,7 +150,7 @@ fn compute(
     if !gpu.is_software() {
         features.bound_submits(Plan::SHARED);
     }
-    // A training image that is no longer wanted is not looked at: another run, or the end of the window.
+    // A training image that is no longer needed is skipped: another run, or the end of the window.
     let mut go_on = || !stale();
     let Some(bank_table) = features.table(&bank, &mut go_on)? else {
         return Ok(None);

@@ -62,7 +62,7 @@ impl Session {
         let failed = report.clone();
         let work = move || {
             let say = |what| {
-                // Where the window is gone nobody listens; the training then ends by its command.
+                // After the window has closed there is no listener; the training then ends by its command.
                 let _ = report.send(what);
                 wake();
             };
@@ -98,7 +98,7 @@ impl Session {
                     self.ended |= matches!(what, SessionEvent::Ended(_));
                     reported.push(what);
                 }
-                // A thread that says nothing at its end has failed in a way that nobody thought of.
+                // A thread that says nothing at its end has failed in an unforeseen way.
                 Err(TryRecvError::Disconnected) if !self.ended => {
                     self.ended = true;
                     reported.push(SessionEvent::Ended(Ending::Failed {

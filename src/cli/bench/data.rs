@@ -11,7 +11,7 @@ use simsiam::config::Config;
 use simsiam::data::{self, Dataset, ImageSet, Limits, Sequence, Spec, steps_per_epoch};
 use simsiam::gpu::Plan;
 use simsiam::graph::{Graph, Program, Store, Target};
-use simsiam::method::{self, LossScale, StepInfo, training_step};
+use simsiam::method::{self, LossScaleState, StepInfo, training_step};
 use simsiam::model::Parameters;
 
 use super::network::Network;
@@ -172,7 +172,7 @@ fn against_resident(args: &Args, config: &Config, dataset: &Dataset, steps: usiz
     graph.recompute(&Target::of(&gpu), None)?;
     parameters.write(&store, &parameters.initialize(0));
     let mut program = Program::compile(&graph, &mut store)?;
-    LossScale::INITIAL.write(&store);
+    LossScaleState::INITIAL.write(&store);
     if !gpu.is_software() {
         program.plan().bound_submits(Plan::HEADLESS);
     }

@@ -9,7 +9,7 @@ use simsiam::data::Images;
 use simsiam::gpu::{Gpu, Plan, Readback};
 use simsiam::graph::tune::{Budget, Cache, Tuned, Work, tune};
 use simsiam::graph::{Graph, Program, Recomputed, Shape, Store, Target, Tensor, refuse_above};
-use simsiam::method::{self, LossScale, Step, StepInfo, training_step};
+use simsiam::method::{self, LossScaleState, StepInfo, TrainStep, training_step};
 use simsiam::model::Parameters;
 use simsiam::random::{Draw, Purpose};
 
@@ -37,7 +37,7 @@ pub struct Subject {
     pub recomputed: Recomputed,
     software: bool,
     config: Config,
-    nodes: Step,
+    nodes: TrainStep,
     readback: Readback,
     feed: Feed,
     image: Images,
@@ -85,7 +85,7 @@ impl Subject {
         refuse_above(recomputed.after, allowed, gpu.report().memory)?;
         parameters.write(&store, &parameters.initialize(0));
         let mut program = Program::compile(&graph, &mut store)?;
-        LossScale::INITIAL.write(&store);
+        LossScaleState::INITIAL.write(&store);
         if !gpu.is_software() {
             program.plan().bound_submits(Plan::HEADLESS);
         }

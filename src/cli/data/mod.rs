@@ -37,7 +37,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
 }
 
-/// As a shell wants it.
+/// Quoted for a shell.
 fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "_-./:\\~+,=@".contains(c);
     match text.chars().all(plain) {

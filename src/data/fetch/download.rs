@@ -29,7 +29,7 @@ enum Failure {
     Final(FetchError),
 }
 
-/// What makes requests, with the environment's proxies unless told otherwise.
+/// The HTTP client, with the environment's proxies by default.
 pub(super) fn agent(options: &FetchOptions) -> Agent {
     let config = Agent::config_builder()
         .user_agent(concat!("simsiam/", env!("CARGO_PKG_VERSION")))

@@ -109,7 +109,7 @@ pub(in crate::data) fn open(
         None => folder.to_owned(),
     };
     let (train_files, train_records) = kind.train_files();
-    // All are looked for first, so that a missing one is told before the reading starts.
+    // All are checked first, so that a missing one is reported before reading starts.
     for file in train_files.iter().copied().chain([kind.test_file()]) {
         if !place.join(file).is_file() {
             return Err(DataError::MissingFile { folder: place, names: file.to_owned() });

@@ -33,7 +33,7 @@ pub(in crate::data) fn is_here(folder: &Path) -> bool {
 
 /// Reads the four files of a folder.
 pub(in crate::data) fn open(name: String, folder: &Path, limits: Limits) -> Result<Dataset, DataError> {
-    // All four are looked for first, so that a missing one is told before minutes of reading.
+    // All four are checked first, so that a missing one is reported before minutes of reading.
     let paths = [
         locate(folder, "train-images", 3)?,
         locate(folder, "train-labels", 1)?,

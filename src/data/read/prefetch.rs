@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-/// The threads that `wanted` means: so many, or, for 0, all cores but one, which the training itself needs.
+/// The number of threads: `wanted`, or, for 0, all cores but one, which the training itself needs.
 pub fn threads(wanted: usize) -> usize {
     match wanted {
         0 => thread::available_parallelism().map_or(1, |n| n.get().saturating_sub(1).max(1)),

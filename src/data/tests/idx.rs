@@ -181,7 +181,7 @@ fn no_damage_makes_it_panic() {
             for length in 0..good.len() {
                 fs::write(&file, &good[..length]).unwrap();
                 let error = text(open_idx(folder.path()), &file);
-                // Below two bytes a gzipped file cannot be told from a plain one.
+                // Below two bytes a gzipped file looks like a plain one.
                 assert!(error.contains("truncated"), "{length}: {error}");
             }
             for at in 0..good.len() {

@@ -77,14 +77,14 @@ fn parts(dataset: &Dataset) -> [Arc<dyn ImageSet>; 3] {
 #[test]
 fn a_pack_holds_what_was_packed() {
     let original = dataset();
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("images.pack");
     let summary = write(&original, &file, &AS_THEY_ARE, &mut |done, of| {
-        told.push((done, of));
+        reported.push((done, of));
     })
     .unwrap();
-    assert_eq!(told, [(1, 6), (2, 6), (3, 6), (4, 6), (5, 6), (6, 6)]);
+    assert_eq!(reported, [(1, 6), (2, 6), (3, 6), (4, 6), (5, 6), (6, 6)]);
     assert_eq!((summary.images, summary.left_out), ([3, 2, 1], 0));
     assert_eq!(summary.bytes, fs::metadata(&file).unwrap().len());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
@@ -249,7 +249,7 @@ fn every_flipped_bit_and_every_cut_is_noticed() {
     fs::write(&other, [&bytes[..], &[0]].concat()).unwrap();
     assert!(text(open_pack(&other), &other).contains("its header says"));
 
-    // Damage to pixels is found at the image it concerns, whose name is told.
+    // Damage to pixels is found at the image it concerns, which the error names.
     let mut damaged = bytes.clone();
     damaged[44 + 1] ^= 1;
     rewrite(&other, &damaged);

@@ -36,9 +36,9 @@ fn a_folder_in_numbers() {
     let folder = folder();
     let spec = Spec::Folder(folder.path().to_owned());
     let data = open_unchecked(&spec, Limits::default()).unwrap();
-    let mut heard = Vec::new();
-    let survey = survey(&data, &mut |done, of| heard.push((done, of)));
-    assert_eq!(heard, [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]);
+    let mut reported = Vec::new();
+    let survey = survey(&data, &mut |done, of| reported.push((done, of)));
+    assert_eq!(reported, [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]);
 
     let train = &survey.train;
     assert_eq!((train.images, train.readable(), train.unreadable), (4, 3, 1));

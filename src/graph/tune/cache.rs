@@ -16,7 +16,7 @@ use crate::hash::Fnv;
 
 /// Environment variable: the folder to use instead of the user's cache folder.
 pub const CACHE_VARIABLE: &str = "SIMSIAM_CACHE_DIR";
-/// A choice that ran out of time is made again where the run would replay the node so many times more often.
+/// A choice that ran out of time is made again where the run would replay the node that many times more often.
 const LONGER: u64 = 2;
 
 /// The choices for one device.

@@ -7,7 +7,7 @@ use super::{OpSignature, noise};
 use crate::gpu::{Gpu, GpuError, Plan};
 use crate::graph::{Candidate, Shape};
 
-/// A submit is made of so many repetitions that it takes about so long: the cost of a submit and a wait, some tens of
+/// A submit has as many repetitions as take about this long: the cost of a submit and a wait, some tens of
 /// microseconds, then counts for little.
 const SUBMIT_SECONDS: f64 = 3e-3;
 /// Repetitions in a submit, at most.
@@ -16,9 +16,9 @@ const MOST_REPETITIONS: usize = 1000;
 const TURNS: usize = 5;
 /// A candidate that is so much slower than the best, and takes longer than a submit should, in each of its first runs gets no turn …
 const HOPELESS: f64 = 3.0;
-/// … of which there are so many: on a machine that does other work one time says little, but …
+/// This many submits are timed: on a busy machine one time says little …
 const FIRST_RUNS: usize = 5;
-/// … not for so many seconds.
+/// … but for no longer than this, in seconds.
 const FIRST_SECONDS: f64 = 0.1;
 /// A candidate that is so much slower after some turns gets no other.
 const BEHIND: f64 = 1.5;
@@ -29,7 +29,7 @@ const MARGIN: f64 = 1.03;
 /// In the end the best runs against the first in pairs, one right after the other, which a machine that is now slow and now fast
 /// does not disturb; to be chosen it must win …
 const PAIRS: usize = 5;
-/// … so many.
+/// … this many.
 const WINS: usize = 4;
 /// Relative L2 distance from the first candidate's result above which a result is wrong: orders of summation differ by less.
 const TOLERANCE: f64 = 1e-3;
@@ -111,7 +111,7 @@ impl Measured {
     }
 }
 
-/// Measures `candidates` of a kind in at most `bytes` of memory. `afford` is told the seconds that the first one takes and says how many
+/// Measures `candidates` of a kind in at most `bytes` of memory. `afford` takes the seconds of the first one and returns how many
 /// seconds measuring may go on; at least the first is timed. Fails only where the device does.
 pub fn measure(
     gpu: &Gpu,

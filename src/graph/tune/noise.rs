@@ -6,9 +6,9 @@ use crate::random::{Draw, Purpose};
 
 /// Words that are made on the host; a larger tensor repeats them.
 const BLOCK: usize = 1 << 18;
-/// A tensor is compared in at most so many pieces …
+/// A tensor is compared in at most this many pieces …
 const PIECES: usize = 16;
-/// … of so many words.
+/// … of this many words.
 const PIECE: usize = 1 << 16;
 
 /// Fills a tensor with uniform noise in [-1, 1), its padding with zeros; words that are not floats stay as they are.

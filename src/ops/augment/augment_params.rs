@@ -47,7 +47,7 @@ impl AugmentParams {
     /// Words a row of the table; the last three are unused.
     pub const WORDS: usize = 16;
 
-    /// The whole of an image of so many pixels a row and rows, unchanged.
+    /// The whole image of this width and height, unchanged.
     pub fn whole(width: u32, height: u32, channels: u32) -> AugmentParams {
         AugmentParams {
             offset: 0,

@@ -30,7 +30,7 @@ impl Op for ColorJitter {
         let &[images, height, width, _] = io.outputs[0].dims() else {
             return Lowered::default();
         };
-        // One workgroup an image: a GPU wants it large; on a CPU every eight threads more are one more turn of each loop.
+        // One workgroup an image: large is faster on a GPU; on a CPU every eight threads more are one more turn of each loop.
         let threads: usize = if target.software { 8 } else { 128 };
         let kernel =
             Kernel::new("color_jitter").with("IMAGES", images).with("PIXELS", height * width).with("THREADS", threads);

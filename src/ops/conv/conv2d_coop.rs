@@ -81,7 +81,7 @@ impl CoopTile {
         }
     }
 
-    /// A kernel with the constants that both shaders want.
+    /// A kernel with the constants of both shaders.
     fn constants(&self, kernel: Kernel, coop: &Coop) -> Kernel {
         let [rows, columns] = self.matrices(coop);
         kernel

@@ -8,7 +8,7 @@
 //! That driver loads lane by lane, so loads and not multiplications decide: sharing the weights among the lanes of a
 //! subgroup took a ResNet-18 step (width 16, batch 64) from 24 to 52 images/s. Then 8 pixels instead of 16, whose inner loop
 //! fits the instruction cache: 3x3 convolutions 22–44 GFLOP/s before, 33–55 after. A single tap has a third of that code and
-//! wants twice the channels: a square 512 product 32 GFLOP/s with 8x16, 41 with 8x32.
+//! needs twice the channels: a square 512 product 32 GFLOP/s with 8x16, 41 with 8x32.
 //!
 //! Rejected there: sums as scalars, one output channel of all pixels at a time, so that they stay in registers: the same speed
 //! (a third of the time goes into loads, whatever the order of the sums), and naga takes seconds over so many expressions.

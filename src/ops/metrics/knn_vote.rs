@@ -56,7 +56,7 @@ impl Op for KnnVote {
     fn lower(&self, io: &Io, target: &Target) -> Lowered {
         let queries = io.inputs[0].dims()[0];
         let vectors = io.inputs[0].stored_channels() / 4;
-        // One workgroup a query: a GPU wants it large; on a CPU every eight threads more search the histograms once more.
+        // One workgroup a query: large is faster on a GPU; on a CPU every eight threads more search the histograms once more.
         let threads: usize = if target.software { 8 } else { 128 };
         let kernel = Kernel::new("knn_vote")
             .with("QUERIES", queries)

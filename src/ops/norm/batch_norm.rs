@@ -14,9 +14,9 @@ pub(super) fn check_inputs(x: &Shape, affine: Option<[&Shape; 2]>, residual: Opt
     }
 }
 
-/// Cuts the rows of each view into runs of one thread: what such a kernel wants to know, and its workgroups.
+/// Cuts the rows of each view into runs of one thread: the constants of such a kernel, and its workgroups.
 ///
-/// A software driver loads lane by lane, so what is read once a run is worth long runs; a GPU wants many threads.
+/// A software driver loads lane by lane, so long runs pay for what is read once a run; a GPU needs many threads.
 pub(super) fn by_runs(kernel: Kernel, x: &Shape, views: usize, target: &Target) -> (Kernel, [u32; 3]) {
     let (rows, c4) = (x.row_count() / views, x.stored_channels() / 4);
     let run = if target.software { 16 } else { 4 };

@@ -43,7 +43,7 @@ impl Parts {
         Parts { rows, parts: rows.div_ceil(rows_per_part), rows_per_part, c4, f16: x.is_f16(), wide: !target.software }
     }
 
-    /// Adds what every kernel wants to know.
+    /// Adds the constants of every kernel.
     pub fn describe(&self, kernel: Kernel, views: usize) -> Kernel {
         kernel
             .with("F16", self.f16)
@@ -54,7 +54,7 @@ impl Parts {
             .with("C4", self.c4)
     }
 
-    /// Adds what the kernels that merge parts want to know besides.
+    /// Adds those of the kernels that merge parts.
     pub fn describe_merge(&self, kernel: Kernel, views: usize) -> Kernel {
         self.describe(kernel, views).with("WIDE", self.wide).with("STEP", if self.wide { 64usize } else { 1 })
     }

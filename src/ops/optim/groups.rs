@@ -23,7 +23,7 @@ pub struct Segment {
 pub enum Groups {
     /// A flat arena `[n]` in segments that follow each other and hold all of it; several may share a rate.
     Segments(Vec<Segment>),
-    /// Parameters `[.., groups · C]` of so many classifiers that lie beside each other; group g has rate g, weight decay and LARS.
+    /// Parameters `[.., groups · C]` of that many classifiers side by side; group g has rate g, weight decay and LARS.
     Columns(usize),
 }
 
@@ -61,7 +61,7 @@ impl Groups {
         }
     }
 
-    /// The group of element `i` of parameters with so many columns.
+    /// The group of element `i` of parameters with `columns` columns.
     pub(super) fn of(&self, i: usize, columns: usize) -> usize {
         match self {
             Groups::Segments(segments) => segments.partition_point(|s| s.end <= i),

@@ -27,7 +27,7 @@ impl Op for LossScale {
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {
             [gradients] if gradients.dims().len() == 1 => Ok(vec![Shape::rows([1])]),
-            _ => Err("gradients [n] are wanted".to_string()),
+            _ => Err("expected gradients [n]".to_string()),
         }
     }
 

@@ -1,4 +1,4 @@
-//! What can be wrong with a checkpoint, each in one line that names the file and the mend.
+//! What can be wrong with a checkpoint, each in one line that names the file and the fix.
 
 use std::path::PathBuf;
 
@@ -60,18 +60,18 @@ pub enum CheckpointError {
         known: u64,
     },
     /// A tensor is not there.
-    #[error("{} has no tensor {tensor}; {mend}", .file.display())]
+    #[error("{} has no tensor {tensor}; {fix}", .file.display())]
     Missing {
         /// The path.
         file: PathBuf,
         /// The tensor.
         tensor: String,
         /// What to do.
-        mend: &'static str,
+        fix: &'static str,
     },
     /// A tensor has another shape than the model's.
     #[error(
-        "{}: tensor {tensor} has shape {has:?}, the model wants {wanted:?}; use the model settings it was trained with \
+        "{}: tensor {tensor} has shape {has:?}, the model expects {wanted:?}; use the model settings it was trained with \
          (arch, blocks, width, stem, dim, …)", .file.display()
     )]
     Shape {

@@ -8,7 +8,7 @@ fn table(width: usize) -> Parameters {
     table_of(2, &[&format!("model.width={width}")])
 }
 
-/// That of a step that looks at so many views of an image.
+/// Of a step with this many views of an image.
 fn table_of(views: usize, assignments: &[&str]) -> Parameters {
     let mut config = Config::default();
     for assignment in ["model.arch=resnet_tiny", "model.blocks=[1,1]", "model.dim=6"].iter().chain(assignments) {
@@ -141,7 +141,7 @@ fn every_fault_has_its_line() {
     let loaded = Checkpoint::load(&at("good")).unwrap();
     assert_eq!(
         message(loaded.weights(&table(8)), folder.path()),
-        "good: tensor encoder.conv1.weight has shape [5, 3, 3, 3], the model wants [8, 3, 3, 3]; use the model settings it \
+        "good: tensor encoder.conv1.weight has shape [5, 3, 3, 3], the model expects [8, 3, 3, 3]; use the model settings it \
          was trained with (arch, blocks, width, stem, dim, …)"
     );
     let bare = Checkpoint::new(&parameters, &parameters.initialize(0), None);

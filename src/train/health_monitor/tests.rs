@@ -14,7 +14,8 @@ const RUNS: &str = include_str!("../../../tests/data/alarms.jsonl");
 const STEPS_PER_EPOCH: u64 = 15;
 
 fn epoch(loss: f64, output_std: f64, effective_rank: f64) -> Event {
-    Event::Epoch(Epoch { epoch: 0, loss, output_std, effective_rank, knn_top1: None, seconds: 0.0 })
+    let numbers = [(names::LOSS, loss), (names::OUTPUT_STD, output_std), (names::EFFECTIVE_RANK, effective_rank)];
+    Event::Epoch(Epoch { epoch: 0, readings: Readings::given(Cadence::Epoch, &numbers), seconds: 0.0 })
 }
 
 fn step(step: u64, loss: f64, output_std: f64) -> Event {

@@ -131,7 +131,7 @@ mod tests {
         file.write(&Event::Warning(warning))?;
         assert_eq!(fs::read_to_string(&path)?, first);
         // Epoch 0 was reported and the program ended before its checkpoint: it will be reported again.
-        MetricsFile::resume(&path, &at(0, 0, Some(7.5)))?;
+        MetricsFile::resume(&path, &at(0, 0, Some(vec![("effective_rank", 7.5)])))?;
         assert_eq!(fs::read_to_string(&path)?, start);
         Ok(())
     }

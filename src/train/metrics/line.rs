@@ -217,7 +217,9 @@ impl Line {
                 numbers: fields(&watch.readings),
             }),
             Event::Epoch(epoch) => {
-                Line::Epoch(EpochLine { epoch: epoch.epoch, numbers: Fields::of(epoch.numbers().into_iter()) })
+                let numbers = epoch.readings.iter().map(|(metric, value)| (metric.name, value));
+                let numbers = Fields::of(numbers.chain([("seconds", epoch.seconds)]));
+                Line::Epoch(EpochLine { epoch: epoch.epoch, numbers })
             }
             Event::Alarm(alarm) => Line::Alarm(AlarmLine {
                 step: alarm.step,

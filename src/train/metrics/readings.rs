@@ -6,7 +6,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::method::{Cadence, Metric};
 
-/// A number for every metric of one cadence. As JSON they are fields, in the order of the declaration; what is no number is null.
+/// A number for every metric of one cadence; for [`Cadence::Epoch`] also of those that an epoch reports by its steps. As JSON they are fields, in the order of the declaration; what is no number is null.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Readings {
     metrics: Arc<[Metric]>,
@@ -18,7 +18,7 @@ pub struct Readings {
 impl Readings {
     /// Without numbers yet, for the metrics of one cadence.
     pub fn new(metrics: &Arc<[Metric]>, cadence: Cadence) -> Readings {
-        let count = metrics.iter().filter(|metric| metric.cadence == cadence).count();
+        let count = metrics.iter().filter(|metric| belongs(metric, cadence)).count();
         Readings { metrics: metrics.clone(), cadence, values: vec![f64::NAN; count] }
     }
 
@@ -37,7 +37,7 @@ impl Readings {
 
     /// Every metric with its number.
     pub fn iter(&self) -> impl Iterator<Item = (&Metric, f64)> {
-        let metrics = self.metrics.iter().filter(|metric| metric.cadence == self.cadence);
+        let metrics = self.metrics.iter().filter(|metric| belongs(metric, self.cadence));
         metrics.zip(self.values.iter().copied())
     }
 
@@ -66,12 +66,16 @@ impl Readings {
     }
 }
 
+fn belongs(metric: &Metric, cadence: Cadence) -> bool {
+    metric.cadence == cadence || cadence == Cadence::Epoch && metric.per_epoch.is_some()
+}
+
 impl Serialize for Readings {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         for (metric, value) in self.iter() {
             // The shortest text of the device's own precision.
-            match metric.is_single() {
+            match metric.is_single() && self.cadence != Cadence::Epoch {
                 true => map.serialize_entry(metric.name, &(value as f32))?,
                 false => map.serialize_entry(metric.name, &value)?,
             }

@@ -7,12 +7,12 @@ use super::Readings;
 use crate::gpu::{GpuError, Readback};
 use crate::graph::{Program, Tensor};
 use crate::method::watch::Gradients;
-use crate::method::{Cadence, Metric, Source, Step};
+use crate::method::{Cadence, Metric, Source, TrainStep};
 use crate::train::rank::rank_of_gram;
 
 /// Watched so often an epoch, beside its last step.
 const TIMES_AN_EPOCH: u64 = 10;
-/// At most so many steps lie between.
+/// At most this many steps lie between.
 const FARTHEST: u64 = 100;
 
 /// Whether more than the few numbers are read of a step, counted from 1. A function of the run's settings alone: a run that was
@@ -57,7 +57,7 @@ pub(in crate::train) struct Inbox {
 
 impl Inbox {
     /// Of the steps of a program whose outputs have `dim` channels. `metrics` are those of `nodes`, and perhaps some of the host.
-    pub fn new(program: &Program, nodes: &Step, metrics: &Arc<[Metric]>, dim: usize) -> Inbox {
+    pub fn new(program: &Program, nodes: &TrainStep, metrics: &Arc<[Metric]>, dim: usize) -> Inbox {
         let mut tensors = nodes.readback_tensors();
         let few = program.readback(&tensors);
         let watched = metrics.iter().filter(|metric| metric.cadence == Cadence::Watched).flat_map(Metric::tensors);

@@ -108,12 +108,12 @@ fn a_resumed_run_has_the_kernels_it_began_with_whatever_the_cache_says() -> Resu
     let cache = || Cache::at(folder.path(), &gpu);
 
     let (mut first, copy) = plan(&gpu)?;
-    let mut heard = Vec::new();
-    let tuned = first.tune(&mut cache(), &mut |event| heard.push(event.clone()))?;
+    let mut events = Vec::new();
+    let tuned = first.tune(&mut cache(), &mut |event| events.push(event.clone()))?;
     assert_eq!(tuned.choices.0[&copy], "fast");
     let kinds = tuned.kinds;
-    assert_eq!(heard.first(), Some(&Event::Tuning(Tuning { done: 0, of: kinds })));
-    assert_eq!(heard.last(), Some(&Event::Tuning(Tuning { done: kinds, of: kinds })));
+    assert_eq!(events.first(), Some(&Event::Tuning(Tuning { done: 0, of: kinds })));
+    assert_eq!(events.last(), Some(&Event::Tuning(Tuning { done: kinds, of: kinds })));
     let path = folder.path().join("kernels.json");
     first.kernels().write(&path)?;
     let kept = Kernels::read(&path)?.ok_or("the file")?;

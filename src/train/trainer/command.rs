@@ -16,7 +16,7 @@ impl Trainer {
                     Ok(command) => command,
                     Err(TryRecvError::Empty | TryRecvError::Disconnected) => return Ok(true),
                 },
-                // Where nobody is left to resume it, a paused training goes on.
+                // A paused training goes on when no sender is left to resume it.
                 true => match self.deferred.pop_front() {
                     Some(command) => command,
                     None => commands.recv().unwrap_or(Command::Resume),

@@ -4,11 +4,12 @@ use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
 use super::{LAST, Listener, Trainer, warn};
-use crate::method::LossScale;
+use crate::method::LossScaleState;
 use crate::method::metric::names;
 use crate::model::Arena;
 use crate::train::TrainError;
 use crate::train::event::{Command, Epoch, Event};
+use crate::train::position::last_numbers;
 
 impl Trainer {
     /// Epoch 0: the loss of the untrained network on the first batch. The step that shows it runs with a rate of zero, and what it
@@ -23,11 +24,11 @@ impl Trainer {
         if !loss.is_finite() {
             return Err(self.diverged(0, loss));
         }
-        self.position.add(0, loss, numbers.readings.get(names::OUTPUT_STD) as f32);
-        self.position.pending = numbers.watched.map(|watched| watched.readings.get(names::EFFECTIVE_RANK));
+        self.position.add(0, &numbers.readings);
+        self.position.pending = numbers.watched.map(|watched| last_numbers([&numbers.readings, &watched.readings]));
         let first = self.parameters.initialize(self.config.run.seed);
         self.parameters.write(&self.store, &first);
-        LossScale::INITIAL.write(&self.store);
+        LossScaleState::INITIAL.write(&self.store);
         let zeros: Vec<Vec<f32>> =
             self.parameters.of(Arena::PARAMETERS).map(|entry| vec![0.0; entry.shape.len()]).collect();
         self.parameters.write_twins(&self.store, Arena::MOMENTUM, &zeros);
@@ -62,17 +63,10 @@ impl Trainer {
             self.position.knn_untrained = knn_top1;
         }
         self.position.knn = knn_top1.or(self.position.knn);
-        let effective_rank = self.position.pending.unwrap_or(f64::NAN);
         let steps = if epoch == 0 { 1 } else { self.steps_per_epoch() };
-        let [loss, output_std] = self.position.end_epoch(steps);
-        let event = Event::Epoch(Epoch {
-            epoch,
-            loss,
-            output_std,
-            effective_rank,
-            knn_top1,
-            seconds: began.elapsed().as_secs_f64(),
-        });
+        let mut readings = self.position.end_epoch(steps, &self.start.metrics);
+        readings.set(names::KNN_TOP1, knn_top1.unwrap_or(f64::NAN));
+        let event = Event::Epoch(Epoch { epoch, readings, seconds: began.elapsed().as_secs_f64() });
         self.report(event, listener);
         let every = self.config.run.checkpoint_every as u64;
         let mut names = vec![LAST.to_owned()];

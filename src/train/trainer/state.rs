@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{Listener, Trainer};
-use crate::method::LossScale;
+use crate::method::LossScaleState;
 use crate::train::TrainError;
 use crate::train::checkpoint::Checkpoint;
 use crate::train::event::{Event, Saved};
@@ -28,9 +28,9 @@ impl Trainer {
         checkpoint.restore(&self.parameters, &self.store)?;
         let number = |key: &str| checkpoint.extra.get(key).and_then(|text| text.parse().ok());
         if let (Some(scale), Some(good_steps)) = (number(LOSS_SCALE), number(GOOD_STEPS)) {
-            LossScale { scale, good_steps }.write(&self.store);
+            LossScaleState { scale, good_steps }.write(&self.store);
         }
-        self.position = Position::read(checkpoint);
+        self.position = Position::read(checkpoint, &self.start.metrics);
         self.monitor.read(checkpoint);
         self.sent = self.position.step;
         self.restored = true;
@@ -47,7 +47,7 @@ impl Trainer {
         checkpoint.epoch = self.position.epochs(self.steps_per_epoch());
         let images = self.data.train.len().to_string();
         checkpoint.extra.insert(TRAIN_IMAGES.to_owned(), images);
-        if let Some(LossScale { scale, good_steps }) = LossScale::read(&self.store)? {
+        if let Some(LossScaleState { scale, good_steps }) = LossScaleState::read(&self.store)? {
             let values = [(LOSS_SCALE, scale), (GOOD_STEPS, good_steps)];
             let values = values.map(|(key, value)| (key.to_owned(), format!("{value:?}")));
             checkpoint.extra.extend(values);

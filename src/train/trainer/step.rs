@@ -2,10 +2,11 @@
 
 use super::{LAST, Listener, Trainer};
 use crate::method::metric::names;
-use crate::method::{Advice, AlarmKind, LossScale, StepInfo};
+use crate::method::{Advice, AlarmKind, LossScaleState, StepInfo};
 use crate::train::TrainError;
 use crate::train::event::{Event, Step, Warning, Watch};
 use crate::train::metrics::step_metrics::{StepMetrics, WatchedMetrics};
+use crate::train::position::last_numbers;
 
 impl Trainer {
     /// Sends the next step to the device; more of its numbers come back where it is watched.
@@ -32,23 +33,23 @@ impl Trainer {
     /// The numbers of a step are here.
     pub(super) fn arrived(&mut self, numbers: StepMetrics, listener: &mut Listener) -> Result<(), TrainError> {
         let StepMetrics { step, mut readings, gradient_norms, watched } = numbers;
-        let (loss, output_std) = (readings.get(names::LOSS) as f32, readings.get(names::OUTPUT_STD) as f32);
+        let loss = readings.get(names::LOSS) as f32;
         let loss_scale = readings.has(names::LOSS_SCALE).then(|| readings.get(names::LOSS_SCALE) as f32);
         let ends_epoch = step.is_multiple_of(self.steps_per_epoch());
         if let (true, Some(watched)) = (ends_epoch, &watched) {
-            self.position.pending = Some(watched.readings.get(names::EFFECTIVE_RANK));
+            self.position.pending = Some(last_numbers([&readings, &watched.readings]));
         }
         let [lr, predictor_lr] = self.rates.at(step - 1);
         let batch = self.config.optim.batch_size;
         self.meter.tick();
         if let Some(scale) = loss_scale
-            && scale <= LossScale::LEAST
+            && scale <= LossScaleState::LEAST
         {
             let resume = self.resume();
             return Err(TrainError::LossScale { step, scale, resume });
         }
         match (loss.is_finite(), loss_scale) {
-            (true, _) => self.position.add(step, loss, output_std),
+            (true, _) => self.position.add(step, &readings),
             (false, None) => return Err(self.diverged(step, loss)),
             // Such a step has moved nothing, and the scale falls with every further one.
             (false, Some(_)) => {

@@ -49,7 +49,7 @@ struct Line {
     name: String,
 }
 
-/// Packs all images of `dataset` into the file `out`, whose folder must exist; a file of this name is replaced. `progress` is told after
+/// Packs all images of `dataset` into the file `out`, whose folder must exist; a file of this name is replaced. `progress` is called after
 /// each image how many are done, and of how many. The same images give the same bytes.
 ///
 /// Images that cannot be read are left out. Fails where these are more than may be, no training image is left, or the disk is full;
