@@ -1,6 +1,6 @@
 //! Which values make sense: [`ranges`] looks at one key at a time, so that a file or flag can be blamed; [`relations`] at several.
 
-use super::{Arch, Config, Problem};
+use super::{Arch, Config, Problem, Schedule};
 
 /// Keys whose value is out of range by itself.
 pub(super) fn ranges(config: &Config) -> Vec<Problem> {
@@ -89,6 +89,10 @@ pub(super) fn relations(config: &Config) -> Vec<Problem> {
     {
         let problem = format!("{} has blocks {blocks:?}; write [] or use arch = \"{}\"", model.arch, Arch::ResnetTiny);
         problems.push(("model.blocks".to_owned(), problem));
+    }
+    if optim.schedule == Schedule::Milestones && optim.milestones.is_empty() {
+        let problem = "schedule milestones needs epochs at which the rate falls; write some, such as [120, 160], or set optim.schedule to step";
+        problems.push(("optim.milestones".to_owned(), problem.to_owned()));
     }
     if optim.warmup_epochs >= optim.epochs && optim.warmup_epochs > 0 {
         let problem = format!("the warm-up must be shorter than the {} epochs", optim.epochs);
