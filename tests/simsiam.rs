@@ -169,7 +169,7 @@ fn variants_of_the_step_match_their_references() {
             small.step.mean_output_std,
             small.step.outputs.z_norm,
             small.step.outputs.p_norm,
-            small.step.outputs.view_cosine,
+            small.step.outputs.view_cosine.unwrap(),
             small.step.outputs.gram,
         ] {
             let error = program.read_array(tensor).unwrap().relative_error(&expected[&tensor]);

@@ -3,6 +3,7 @@
 //! outside this folder works with them and with what a method declares.
 
 pub mod byol;
+mod contrast;
 mod health;
 mod input;
 mod loss_scale;
@@ -17,6 +18,7 @@ pub mod watch;
 
 use std::fmt::Debug;
 
+pub use contrast::Contrast;
 pub use health::{Advice, AlarmKind, Health};
 pub use input::{HostInput, HostValues, StepInfo};
 pub use loss_scale::LossScaleState;
