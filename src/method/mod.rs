@@ -8,6 +8,7 @@ mod health;
 mod input;
 mod loss_scale;
 pub mod metric;
+pub mod moco;
 mod optimizer;
 mod registry;
 pub mod simclr;
