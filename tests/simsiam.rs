@@ -154,6 +154,8 @@ fn variants_of_the_step_match_their_references() {
         &["method.symmetry=asymmetric_2x"],
         &["method.alternation=2"],
         &["method.target_momentum=0.75", "method.predictor=none"],
+        &["method.name=simclr"],
+        &["method.name=simclr", "method.batch_norm=none", "model.projector_layers=2"],
         &["method.name=byol"],
         &["method.name=byol", "method.predictor=false", "model.projector_layers=2"],
     ] {

@@ -83,6 +83,7 @@ fn a_run_with_state_of_its_method_does_so_too() -> Result {
     for assignments in [
         &["method.alternation=5"][..],
         &["method.target_momentum=0.8", "method.predictor=none"],
+        &["method.name=simclr"],
         &["method.name=byol", "method.momentum=0.5"],
     ] {
         let mut config = config()?;

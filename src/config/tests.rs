@@ -153,7 +153,9 @@ fn wrong_types_and_syntax() {
     );
     assert!(set_error("model.arch=9").contains("model.arch = 9: expected one of the words"));
     assert!(set_error("data.source=9").contains("expected a text in quotes"));
-    assert!(set_error("method.name=dino").contains("method.name = \"dino\": expected one of simsiam, byol (Method"));
+    assert!(
+        set_error("method.name=dino").contains("method.name = \"dino\": expected one of simsiam, simclr, byol (Method")
+    );
     assert!(file_error("optim = 3\n").contains("optim = 3: a section: write [optim]"));
     assert!(file_error("[optim]\nlr = \n").starts_with("my.toml, line 2, column 6: "));
     assert!(file_error("[optim]\nlr = 1\nlr = 2\n").starts_with("my.toml, line 3, column 1: duplicate key"));

@@ -14,7 +14,7 @@ macro_rules! shaders {
 shaders! {
     "":
         "common/batch_norm_gradient", "common/coop", "common/finite", "common/grid", "common/group_softmax",
-        "common/merge", "common/normalize", "common/reduce", "common/relu", "common/remainder", "common/softmax", "common/stored",
+        "common/merge", "common/negatives", "common/normalize", "common/reduce", "common/relu", "common/remainder", "common/softmax", "common/stored",
         "common/augment_params";
     "augment/":
         "color_jitter", "crop", "gaussian_blur", "solarize";
@@ -24,8 +24,8 @@ shaders! {
     "elementwise/":
         "add", "add_relu", "cast", "relu", "relu_gradient";
     "loss/":
-        "cosine_similarity", "cosine_similarity_gradient", "label_cross_entropy", "label_cross_entropy_gradient",
-        "mean", "mean_gradient", "soft_cross_entropy", "soft_cross_entropy_gradient";
+        "cosine_similarity", "cosine_similarity_gradient", "info_nce", "info_nce_gradient", "label_cross_entropy",
+        "label_cross_entropy_gradient", "mean", "mean_gradient", "soft_cross_entropy", "soft_cross_entropy_gradient";
     "metrics/":
         "center_columns", "column_std", "knn_vote", "topk_rank", "row_norm";
     "norm/":
@@ -40,7 +40,7 @@ shaders! {
     "roofline/":
         "roofline_coop", "roofline_copy", "roofline_fma";
     "":
-        "index_select", "moving_average", "sum_parts", "sum_rows", "swap_views";
+        "index_select", "moving_average", "relayout", "sum_parts", "sum_rows", "swap_views";
 }
 
 /// A hash of every file: results that were kept are worth nothing once a kernel has changed.

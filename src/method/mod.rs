@@ -9,6 +9,7 @@ mod loss_scale;
 pub mod metric;
 mod optimizer;
 mod registry;
+pub mod simclr;
 pub mod simsiam;
 mod step;
 mod targets;

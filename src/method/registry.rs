@@ -2,11 +2,12 @@
 
 use std::sync::{PoisonError, RwLock};
 
-use super::{Method, byol, simsiam};
+use super::{Method, byol, simclr, simsiam};
 use crate::config::{Config, MethodConfig, MethodSection, MethodSettings};
 
 /// The methods of this crate, in the order in which they are listed to users.
-const BUILT_IN: [Registered; 2] = [Registered::of::<simsiam::SimSiam>(), Registered::of::<byol::Byol>()];
+const BUILT_IN: [Registered; 3] =
+    [Registered::of::<simsiam::SimSiam>(), Registered::of::<simclr::SimClr>(), Registered::of::<byol::Byol>()];
 
 /// A method that configurations may name.
 #[derive(Debug, Clone, Copy)]

@@ -28,7 +28,8 @@ pub struct LinearGradWeight;
 #[derive(Debug, Clone)]
 pub struct SumRows;
 
-/// a `[M, K]`, b `[N, K]` (stored as a weight) → a·bᵀ `[M, N]`.
+/// a `[M, K]`, b `[N, K]` (stored as a weight: [`as_weight`](super::as_weight)) → a·bᵀ `[M, N]`, the similarities of all rows to all. Both
+/// have gradients, a where it is stored as rows.
 #[derive(Debug, Clone)]
 pub struct MatmulTransposed;
 
@@ -221,6 +222,18 @@ impl Op for MatmulTransposed {
         Ok(vec![Shape::rows([a.dims()[0], b.dims()[0]])])
     }
 
+    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, wanted: &[bool]) -> InputGradients {
+        let (a, b) = (node.inputs[0], node.inputs[1]);
+        let mut gradients = vec![None; 2];
+        if wanted[0] {
+            gradients[0] = Some(graph.add_one(Linear { bias: false }, &[dy, b])?);
+        }
+        if wanted[1] {
+            gradients[1] = Some(graph.add_one(LinearGradWeight, &[dy, a])?);
+        }
+        Ok(gradients)
+    }
+
     fn lower(&self, io: &Io, target: &Target) -> Lowered {
         LinearGradInput.lower(io, target)
     }
@@ -269,11 +282,11 @@ pub(super) fn cases() -> Vec<Case> {
                 .fixed(y.clone(), Fill::Normal),
         );
         cases.push(Case::new(&name("sum_rows"), SumRows).fixed(y, Fill::Normal));
-        cases.push(
-            Case::new(&name("matmul_transposed"), MatmulTransposed)
-                .fixed(x, Fill::Normal)
-                .fixed(Shape::weight([n, k]), Fill::Normal),
-        );
+        let (case, b) = (Case::new(&name("matmul_transposed"), MatmulTransposed), Shape::weight([n, k]));
+        cases.push(match w.len() < 5000 {
+            true => case.input(x, Fill::Normal).input(b, Fill::Normal),
+            false => case.fixed(x, Fill::Normal).fixed(b, Fill::Normal),
+        });
     }
     cases
 }

@@ -27,6 +27,7 @@ mod metrics;
 mod norm;
 mod optim;
 mod pool;
+mod relayout;
 mod rows;
 mod sum_parts;
 mod table;
@@ -43,6 +44,7 @@ pub use metrics::*;
 pub use norm::*;
 pub use optim::*;
 pub use pool::*;
+pub use relayout::{Relayout, as_weight};
 pub use table::{IndexSelect, MovingAverage};
 pub use views::{StopGradient, SwapViews};
 
@@ -60,6 +62,7 @@ pub fn cases() -> Vec<Case> {
         norm::cases(),
         optim::cases(),
         pool::cases(),
+        relayout::cases(),
         with_f16(linear::cases()),
         table::cases(),
         views::cases(),

@@ -2,16 +2,18 @@
 
 mod cosine;
 mod cross_entropy;
+mod info_nce;
 pub(super) mod label_cross_entropy;
 mod mean;
 
 pub use cosine::{CosineSimilarity, CosineSimilarityGradient};
 pub use cross_entropy::{SoftCrossEntropy, SoftCrossEntropyGradient};
+pub use info_nce::{InfoNce, InfoNceGradient};
 pub use label_cross_entropy::{LabelCrossEntropy, LabelCrossEntropyGradient};
 pub use mean::{Mean, MeanGradient};
 
 use super::check::Case;
 
 pub(super) fn cases() -> Vec<Case> {
-    [cosine::cases(), cross_entropy::cases(), label_cross_entropy::cases(), mean::cases()].concat()
+    [cosine::cases(), cross_entropy::cases(), info_nce::cases(), label_cross_entropy::cases(), mean::cases()].concat()
 }
