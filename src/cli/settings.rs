@@ -47,6 +47,35 @@ fn method_help() -> String {
     format!("The method, with its defaults for the preset. {}", methods.join("; "))
 }
 
+/// Every configuration key with its default and meaning, and those of each method.
+pub fn keys_help() -> String {
+    let mut config = Config::default();
+    let mut lines =
+        vec!["Configuration keys, as --set takes them, with their defaults (a preset may change them):".to_owned()];
+    let list = |config: &Config, wanted: fn(&str) -> bool, lines: &mut Vec<String>| {
+        for key in config.keys().iter().filter(|key| wanted(&key.name)) {
+            let value = config.text(&key.name).unwrap_or_default();
+            // Views of their own repeat the keys of all views.
+            let repeats = key.name.rsplit_once('.').is_some_and(|(section, _)| section.starts_with("augment."));
+            if !(repeats && value.is_empty()) {
+                lines.push(format!("  {}={value}", key.name));
+                lines.push(format!("      {}", key.help));
+            }
+        }
+    };
+    list(&config, |key| !key.starts_with("method."), &mut lines);
+    lines.push("  augment.second.KEY, augment.small.KEY".to_owned());
+    lines.push("      Any augmentation above, for the second view or the small crops only.".to_owned());
+    for name in MethodConfig::names() {
+        if let Some(method) = MethodConfig::named(name) {
+            config.method = method;
+            lines.push(format!("\n  with method.name={name}:"));
+            list(&config, |key| key.starts_with("method.") && key != "method.name", &mut lines);
+        }
+    }
+    lines.join("\n")
+}
+
 /// A configuration and where it comes from.
 pub struct Configured {
     pub config: Config,

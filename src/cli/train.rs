@@ -28,12 +28,14 @@ use super::tuning::{Measuring, tell};
 /// Default output directory.
 const RUNS: &str = "runs";
 
-#[derive(clap::Args)]
-#[command(after_help = "\
+const AFTER_HELP: &str = "\
 Without --preset and --config, the data selects the preset: demo, fashion-mnist for idx data, cifar10 for CIFAR, \
 photos for image files. Flags override the preset or file, --set overrides everything.
 
-Ctrl-C saves a checkpoint and exits with code 0.")]
+Ctrl-C saves a checkpoint and exits with code 0.";
+
+#[derive(clap::Args)]
+#[command(after_help = AFTER_HELP, after_long_help = format!("{AFTER_HELP}\n\n{}", settings::keys_help()))]
 pub struct Args {
     #[command(flatten)]
     settings: Settings,

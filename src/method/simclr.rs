@@ -12,7 +12,7 @@ use crate::graph::{Graph, GraphError, Tensor};
 use crate::model::{Affine, Bias, Mlp};
 use crate::{choices, ops, section};
 
-/// Below so many images a batch has few negatives (paper Fig. 9: 256 is the smallest that was tried).
+/// Below this many images a batch has few negatives (paper Fig. 9: 256 is the smallest that was tried).
 const BATCH: usize = 256;
 
 choices! {
@@ -40,7 +40,7 @@ section! {
 impl MethodSettings for SimClr {
     const NAME: &'static str = "simclr";
     const SUMMARY: &'static str =
-        "SimCLR (Chen et al. 2020): two views of an image are told from all other views of the batch";
+        "SimCLR (Chen et al. 2020): two views of an image against all other views of the batch";
     const PRESETS: &'static [(&'static str, &'static str)] = &[
         ("demo", include_str!("../../assets/presets/simclr-demo.toml")),
         ("fashion-mnist", include_str!("../../assets/presets/simclr-demo.toml")),

@@ -15,7 +15,7 @@ pub struct Relayout {
 }
 
 impl Relayout {
-    /// For so many rows.
+    /// For this many rows.
     pub fn of(rows: usize, to_weight: bool) -> Relayout {
         Relayout { to_weight, shared: rows.is_multiple_of(4) }
     }
