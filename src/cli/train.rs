@@ -125,7 +125,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             let path = folder.path().display();
             say!("stopped after step {step} of {}; continue with: simsiam train --resume {path}", start.steps);
         }
-        (Outcome::Done, done) => summarize(done.as_ref(), &job.config, &start, folder),
+        (Outcome::Done, done) => summarize(done.as_ref(), &job.config, &start, folder, dataset.shared),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -248,7 +248,7 @@ pub fn stop_on_signal(sender: Sender<Command>) -> Result<()> {
     .context("Ctrl-C cannot be caught")
 }
 
-fn summarize(done: Option<&Done>, config: &Config, start: &Start, folder: &RunFolder) {
+fn summarize(done: Option<&Done>, config: &Config, start: &Start, folder: &RunFolder, shared: usize) {
     if let Some(done) = done {
         let took = duration(done.seconds);
         match (done.knn_top1_untrained, done.knn_top1) {
@@ -259,6 +259,9 @@ fn summarize(done: Option<&Done>, config: &Config, start: &Start, folder: &RunFo
                 100.0 * (after - before)
             ),
             _ => say!("done in {took}"),
+        }
+        if shared > 0 && done.knn_top1.is_some() {
+            say!("         {shared} of {} test images are training images too", start.test_images);
         }
     }
     let path = folder.path().display();

@@ -34,7 +34,7 @@ macro_rules! version {
             $name = "method" {
                 /// Keys that are kept as negatives, a multiple of those of a step: optim.batch_size, or twice that if symmetric (paper: 65536).
                 queue: usize = 65536,
-                /// What the momentum encoder keeps of itself in a step, 0 (the encoder itself) to 1 (never moves); paper: 0.999, on CIFAR-10 0.99.
+                /// What the momentum encoder keeps of itself in a step, 0 (equals the encoder) to 1 (never moves); paper: 0.999, on CIFAR-10 0.99.
                 momentum: f64 = 0.999,
                 /// What similarities are divided by in the loss, 0.001 or more; smaller gives more weight to the nearest negatives (v1: 0.07, v2: 0.2).
                 temperature: f64 = $temperature,
@@ -42,7 +42,7 @@ macro_rules! version {
                 head: Head = $head,
                 /// Whether each view is held against the key of the other, instead of view 1 against that of view 2; the loss is the mean of both.
                 symmetric: bool = false,
-                /// Parts of the batch that batch norm normalises each by itself, with the keys shuffled among them, as on so many GPUs: one batch tells which keys belong to it (paper §3.3: 8); 1 is off.
+                /// Parts of the batch that batch norm normalises each by itself, with the keys shuffled among them, as on that many GPUs, because statistics of the whole batch leak which keys belong to it (paper §3.3: 8); 1 is off.
                 split_batch_norm: usize = 1,
             }
         }
@@ -104,7 +104,7 @@ macro_rules! version {
 version! {
     /// MoCo v1's keys, and the method.
     MocoV1 = "mocov1",
-    "MoCo v1 (He et al. 2019): views are told from a queue of earlier ones, which a momentum encoder sees",
+    "MoCo v1 (He et al. 2019): views against a queue of earlier ones from a momentum encoder",
     &[
         ("demo", include_str!("../../assets/presets/mocov1-demo.toml")),
         ("fashion-mnist", include_str!("../../assets/presets/mocov1-demo.toml")),
@@ -267,7 +267,7 @@ impl Moco {
             loss_range: (self.queue as f64 + 1.0).ln() - least(0.0),
             least_loss: least(-1.0),
             output_std: 1.0 / (config.model.dim as f64).sqrt(),
-            // At first the queue holds random directions, which are easy to tell from any key.
+            // At first the queue holds random directions, which differ from any key.
             settles: (self.queue / self.keys(config).max(1)) as u64,
             collapses_with: None,
         }

@@ -129,6 +129,7 @@ impl<'a> Report<'a> {
             }
         }
         self.say_unreadable();
+        self.say_left_out();
         self.say_pixels();
         self.say_memory();
         match eval::missing(self.data) {
@@ -158,6 +159,13 @@ impl<'a> Report<'a> {
                 0 => {}
                 more => say!("         and {} more", count(more)),
             }
+        }
+    }
+
+    fn say_left_out(&self) {
+        for (index, left_out) in self.data.left_out.iter().enumerate() {
+            let label = if index == 0 { "left out" } else { "" };
+            say!("{label:8} {}", clean(&left_out.line()));
         }
     }
 
@@ -239,6 +247,7 @@ impl<'a> Report<'a> {
             },
             "knn": { "runs": missing.is_none(), "missing": missing },
             "refused": self.refusal(),
+            "left_out": self.data.left_out,
             "remarks": self.data.remarks,
         })
     }
