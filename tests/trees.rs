@@ -208,3 +208,29 @@ fn nothing_in_a_tree_is_neither_used_nor_reported() -> Result {
     }
     Ok(())
 }
+
+#[test]
+fn a_few_photos_train_without_further_settings() -> Result {
+    let folder = TempDir::new()?;
+    for value in 0..22 {
+        paint(&folder.path().join(format!("{value}.png")), value)?;
+    }
+    fs::write(folder.path().join("22.png"), "no image")?;
+    let sets = ["arch=resnet_tiny", "blocks=[1]", "width=4", "dim=16", "projector_hidden=16", "predictor_dim=4"];
+    let sets: Vec<String> = sets.iter().map(|set| format!("--set=model.{set}")).collect();
+    let mut arguments = vec!["train", "--data", ".", "--out", "run", "--epochs", "1", "--no-tune"];
+    arguments.extend(sets.iter().map(String::as_str));
+    arguments.push("--set=data.image_size=8");
+    let (good, text) = simsiam(folder.path(), &arguments)?;
+    assert!(good, "{text}");
+    assert!(text.contains("batch    8, to fit 22 training images"), "{text}");
+    assert!(text.contains("22.png: cannot be decoded") && text.contains("2 steps"), "{text}");
+    arguments[4] = "run2";
+    arguments.extend(["--batch-size", "64"]);
+    let (good, text) = simsiam(folder.path(), &arguments)?;
+    assert!(!good && text.contains("a batch is larger than the 22 training images"), "{text}");
+    // The run that lies there now is no data.
+    let data = data(folder.path())?;
+    assert_eq!((counts(&data).0, &data["left_out"][0]["reason"]), (23, &"folders of runs of this program".into()));
+    Ok(())
+}

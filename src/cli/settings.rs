@@ -113,6 +113,11 @@ impl Settings {
         Ok(configured)
     }
 
+    /// Whether a file or an assignment gives the dotted `key`, and not a preset.
+    pub fn chooses(&self, key: &str) -> bool {
+        self.config.is_some() || self.set.iter().any(|assignment| assignment.trim_start().starts_with(key))
+    }
+
     fn start(&self) -> Result<Configured> {
         if let Some(path) = &self.config {
             let file = path.display().to_string();

@@ -71,6 +71,8 @@ struct Job {
     /// Where the settings come from, for people.
     settings: String,
     place: Place,
+    /// Whether the batch size follows from the number of images where the preset's is too large.
+    chooses_batch: bool,
 }
 
 enum Place {
@@ -79,11 +81,14 @@ enum Place {
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let job = match &args.resume {
+    let mut job = match &args.resume {
         Some(path) => continued(path, args)?,
         None => new_job(args)?,
     };
     let dataset = Arc::new(settings::open(&job.config)?);
+    if let Some(size) = job.chooses_batch.then(|| job.config.fit_batch(dataset.train.len())).flatten() {
+        say!("batch    {size}, to fit {} training images (--batch-size N sets it)", dataset.train.len());
+    }
     // Cheap to say before a device is opened.
     job.config.validate()?;
     job.config.check_against(dataset.train.len())?;
@@ -161,7 +166,9 @@ fn new_job(args: &Args) -> Result<Job> {
         None => RunFolder::next(Path::new(RUNS), &configured.name),
     };
     RunFolder::vacant(&path)?;
-    Ok(Job { config: configured.config, settings: configured.origin, place: Place::New(path) })
+    // Unless somebody has chosen it.
+    let chooses_batch = args.batch_size.is_none() && !args.settings.chooses("optim.batch_size");
+    Ok(Job { config: configured.config, settings: configured.origin, place: Place::New(path), chooses_batch })
 }
 
 fn continued(path: &Path, args: &Args) -> Result<Job> {
@@ -174,6 +181,7 @@ fn continued(path: &Path, args: &Args) -> Result<Job> {
         config,
         settings: format!("of {}", path.display()),
         place: Place::Continued(folder, Box::new(checkpoint)),
+        chooses_batch: false,
     })
 }
 

@@ -200,7 +200,7 @@ crate::section! {
         limit_test: usize = 0,
         /// Side in pixels of the square views that the network sees, 1 to 4096.
         image_size: usize = 32,
-        /// Largest part of the images that may be unreadable, 0 to 1; those are left out.
+        /// Largest part of the images that may be unreadable, 0 to 1, and of small sets up to three files; those are left out; 0 allows none.
         max_unreadable: f64 = 0.01,
         /// Threads that decode images; 0 is all cores but one.
         threads: usize = 0,

@@ -210,13 +210,7 @@ impl<'a> Report<'a> {
     /// What to type next.
     pub fn say_next(&self) {
         let spec = quoted(&self.data.name);
-        // More cannot be in a batch.
-        let images = self.survey.train.readable();
-        let batch = match (2..self.config.optim.batch_size).contains(&images) {
-            true => format!(" --batch-size {images}"),
-            false => String::new(),
-        };
-        say!("next     simsiam train --data {spec}{batch}");
+        say!("next     simsiam train --data {spec}");
         say!("         simsiam views --data {spec} --out views.png");
     }
 
