@@ -158,6 +158,8 @@ fn variants_of_the_step_match_their_references() {
         &["method.name=simclr", "method.batch_norm=none", "model.projector_layers=2"],
         &["method.name=mocov1", "method.symmetric=true", "method.queue=20"],
         &["method.name=mocov2", "method.symmetric=true", "method.queue=20", "method.split_batch_norm=5"],
+        &["method.name=swav", "method.prototypes=6"],
+        &["method.name=swav", "method.prototypes=9", "method.queue=5", "method.frozen_epochs=0"],
         &["method.name=byol"],
         &["method.name=byol", "method.predictor=false", "model.projector_layers=2"],
     ] {

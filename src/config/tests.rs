@@ -155,7 +155,7 @@ fn wrong_types_and_syntax() {
     assert!(set_error("data.source=9").contains("expected a text in quotes"));
     assert!(
         set_error("method.name=dino")
-            .contains("method.name = \"dino\": expected one of simsiam, simclr, mocov1, mocov2, byol (Method")
+            .contains("method.name = \"dino\": expected one of simsiam, simclr, mocov1, mocov2, byol, swav (Method")
     );
     assert!(file_error("optim = 3\n").contains("optim = 3: a section: write [optim]"));
     assert!(file_error("[optim]\nlr = \n").starts_with("my.toml, line 2, column 6: "));

@@ -14,6 +14,7 @@ mod registry;
 pub mod simclr;
 pub mod simsiam;
 mod step;
+pub mod swav;
 mod targets;
 pub mod watch;
 

@@ -2,16 +2,17 @@
 
 use std::sync::{PoisonError, RwLock};
 
-use super::{Method, byol, moco, simclr, simsiam};
+use super::{Method, byol, moco, simclr, simsiam, swav};
 use crate::config::{Config, MethodConfig, MethodSection, MethodSettings};
 
 /// The methods of this crate, in the order in which they are listed to users.
-const BUILT_IN: [Registered; 5] = [
+const BUILT_IN: [Registered; 6] = [
     Registered::of::<simsiam::SimSiam>(),
     Registered::of::<simclr::SimClr>(),
     Registered::of::<moco::MocoV1>(),
     Registered::of::<moco::MocoV2>(),
     Registered::of::<byol::Byol>(),
+    Registered::of::<swav::SwAv>(),
 ];
 
 /// A method that configurations may name.

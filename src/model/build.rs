@@ -184,6 +184,12 @@ impl<'a> Builder<'a> {
         self.add_one(name, op, &inputs)
     }
 
+    /// The weight `[input, output]` of a linear layer `name` without bias, for what multiplies by it itself.
+    pub fn linear_weight(&mut self, name: &str, input: usize, output: usize) -> Result<Tensor, GraphError> {
+        let arena = self.arena();
+        self.parameter(name, "weight", &[input, output], Format::Linear, Init::linear(input), arena)
+    }
+
     /// `nn.BatchNorm2d` or `nn.BatchNorm1d` over the last dimension.
     pub fn batch_norm(&mut self, name: &str, x: Tensor, norm: Norm) -> Result<Tensor, GraphError> {
         let dims = [self.graph.shape(x).channels()];
