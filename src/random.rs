@@ -45,6 +45,8 @@ pub enum Purpose {
     Benchmark = 4,
     /// Initial weights of a linear classifier on a frozen network.
     Probe = 5,
+    /// The order in which MoCo's keys are shuffled; epoch and item are the halves of the step.
+    KeyOrder = 6,
 }
 
 /// A stream of random numbers.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
+use simsiam::config::{Config, MethodConfig};
 use simsiam::gpu;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
@@ -221,6 +222,23 @@ fn bad_usage_exits_with_2() -> Result {
         (&["fly"], "unrecognized subcommand"),
     ] {
         refused(folder.path(), arguments, &[], 2, expected)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn help_lists_every_configuration_key() -> Result {
+    let folder = tempfile::tempdir()?;
+    let output = simsiam(folder.path(), &["train", "--help"], &[])?;
+    let help = String::from_utf8(output.stdout)?;
+    for name in MethodConfig::names() {
+        let mut config = Config::default();
+        config.take_method("--method", name, None)?;
+        for key in config.keys() {
+            let repeats = key.name.starts_with("augment.second.") || key.name.starts_with("augment.small.");
+            assert!(repeats || help.contains(&format!("  {}=", key.name)) || key.name == "method.name", "{}", key.name);
+        }
+        assert!(help.contains(&format!("  with method.name={name}:")), "{name}");
     }
     Ok(())
 }

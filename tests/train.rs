@@ -84,6 +84,16 @@ fn a_run_with_state_of_its_method_does_so_too() -> Result {
         &["method.alternation=5"][..],
         &["method.target_momentum=0.8", "method.predictor=none"],
         &["method.name=simclr"],
+        &["method.name=mocov1", "method.momentum=0.5", "method.queue=48", "method.split_batch_norm=4"],
+        &["method.name=mocov2", "method.momentum=0.5", "method.queue=96", "method.symmetric=true"],
+        &[
+            "method.name=swav",
+            "method.prototypes=7",
+            "method.queue=32",
+            "method.queue_epoch=0",
+            "augment.small.count=2",
+            "augment.small.size=8",
+        ],
         &["method.name=byol", "method.momentum=0.5"],
     ] {
         let mut config = config()?;

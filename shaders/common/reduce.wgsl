@@ -36,8 +36,8 @@ fn column_sum(lane: u32, mine: vec4f) -> vec4f {
     return sum;
 }
 
-// The maximum over all lanes, in every lane.
-fn workgroup_max(lane: u32, mine: vec4f) -> vec4f {
+// Leaves in partials[0..8] the maxima over lanes that are equal modulo 8.
+fn fold_maxima(lane: u32, mine: vec4f) {
     partials[lane] = mine;
     workgroupBarrier();
     if lane < 8u {
@@ -48,6 +48,19 @@ fn workgroup_max(lane: u32, mine: vec4f) -> vec4f {
         partials[lane] = most;
     }
     workgroupBarrier();
+}
+
+// The maximum over the eight lanes that are equal to this one modulo 8.
+fn column_max(lane: u32, mine: vec4f) -> vec4f {
+    fold_maxima(lane, mine);
+    let most = partials[lane % 8u];
+    workgroupBarrier();
+    return most;
+}
+
+// The maximum over all lanes, in every lane.
+fn workgroup_max(lane: u32, mine: vec4f) -> vec4f {
+    fold_maxima(lane, mine);
     var most = partials[0];
     for (var i = 1u; i < 8u; i++) {
         most = max(most, partials[i]);

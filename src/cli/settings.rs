@@ -55,11 +55,18 @@ pub fn keys_help() -> String {
         vec!["Configuration keys, as --set takes them, with their defaults (a preset may change them):".to_owned()];
     let list = |config: &Config, wanted: fn(&str) -> bool, lines: &mut Vec<String>| {
         for key in config.keys().iter().filter(|key| wanted(&key.name)) {
-            lines.push(format!("  {}={}", key.name, config.text(&key.name).unwrap_or_default()));
-            lines.push(format!("      {}", key.help));
+            let value = config.text(&key.name).unwrap_or_default();
+            // Views of their own repeat the keys of all views.
+            let repeats = key.name.rsplit_once('.').is_some_and(|(section, _)| section.starts_with("augment."));
+            if !(repeats && value.is_empty()) {
+                lines.push(format!("  {}={value}", key.name));
+                lines.push(format!("      {}", key.help));
+            }
         }
     };
     list(&config, |key| !key.starts_with("method."), &mut lines);
+    lines.push("  augment.second.KEY, augment.small.KEY".to_owned());
+    lines.push("      Any augmentation above, for the second view or the small crops only.".to_owned());
     for name in MethodConfig::names() {
         if let Some(method) = MethodConfig::named(name) {
             config.method = method;
@@ -105,6 +112,11 @@ impl Settings {
             config.set(assignment)?;
         }
         Ok(configured)
+    }
+
+    /// Whether a file or an assignment gives the dotted `key`, and not a preset.
+    pub fn chooses(&self, key: &str) -> bool {
+        self.config.is_some() || self.set.iter().any(|assignment| assignment.trim_start().starts_with(key))
     }
 
     fn start(&self) -> Result<Configured> {

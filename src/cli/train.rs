@@ -71,6 +71,8 @@ struct Job {
     /// Where the settings come from, for people.
     settings: String,
     place: Place,
+    /// Whether the batch size follows from the number of images where the preset's is too large.
+    chooses_batch: bool,
 }
 
 enum Place {
@@ -81,11 +83,14 @@ enum Place {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let (sender, commands) = mpsc::channel();
     let signals = Signals::catch(sender)?;
-    let job = match &args.resume {
+    let mut job = match &args.resume {
         Some(path) => continued(path, args)?,
         None => new_job(args)?,
     };
     let dataset = Arc::new(settings::open(&job.config)?);
+    if let Some(size) = job.chooses_batch.then(|| job.config.fit_batch(dataset.train.len())).flatten() {
+        say!("batch    {size}, to fit {} training images (--batch-size N sets it)", dataset.train.len());
+    }
     // Cheap to say before a device is opened.
     job.config.validate()?;
     job.config.check_against(dataset.train.len())?;
@@ -127,7 +132,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             let path = folder.path().display();
             say!("stopped after step {step} of {}; continue with: simsiam train --resume {path}", start.steps);
         }
-        (Outcome::Done, done) => summarize(done.as_ref(), began_at, &job.config, &start, folder),
+        (Outcome::Done, done) => summarize(done.as_ref(), began_at, &job.config, &start, folder, dataset.shared),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -163,7 +168,9 @@ fn new_job(args: &Args) -> Result<Job> {
         None => RunFolder::next(Path::new(RUNS), &configured.name),
     };
     RunFolder::vacant(&path)?;
-    Ok(Job { config: configured.config, settings: configured.origin, place: Place::New(path) })
+    // Unless somebody has chosen it.
+    let chooses_batch = args.batch_size.is_none() && !args.settings.chooses("optim.batch_size");
+    Ok(Job { config: configured.config, settings: configured.origin, place: Place::New(path), chooses_batch })
 }
 
 fn continued(path: &Path, args: &Args) -> Result<Job> {
@@ -179,6 +186,7 @@ fn continued(path: &Path, args: &Args) -> Result<Job> {
         config,
         settings: format!("of {}", path.display()),
         place: Place::Continued(folder, Box::new(checkpoint)),
+        chooses_batch: false,
     })
 }
 
@@ -192,7 +200,7 @@ fn begins_again(path: &Path, args: &Args) -> Result<Job> {
         config.assign("--memory", "run.memory", memory)?;
     }
     let settings = format!("of {}, which ended before its first checkpoint and begins again", path.display());
-    Ok(Job { config, settings, place: Place::New(path.to_path_buf()) })
+    Ok(Job { config, settings, place: Place::New(path.to_path_buf()), chooses_batch: false })
 }
 
 fn introduce(start: &Start, job: &Job, data: &Dataset) {
@@ -252,7 +260,7 @@ pub fn recomputation(recomputed: &Recomputed) -> Option<String> {
     })
 }
 
-fn summarize(done: Option<&Done>, began_at: u64, config: &Config, start: &Start, folder: &RunFolder) {
+fn summarize(done: Option<&Done>, began_at: u64, config: &Config, start: &Start, folder: &RunFolder, shared: usize) {
     if let Some(done) = done {
         // The clock knows the part since the run was last continued.
         let took = match began_at {
@@ -267,6 +275,9 @@ fn summarize(done: Option<&Done>, began_at: u64, config: &Config, start: &Start,
                 100.0 * (after - before)
             ),
             _ => say!("{took}"),
+        }
+        if shared > 0 && done.knn_top1.is_some() {
+            say!("         {shared} of {} test images are training images too", start.test_images);
         }
     }
     let path = folder.path().display();

@@ -107,7 +107,7 @@ impl Trained {
                 count(data.test.len()),
             );
         }
-        self.warn(&data.remarks);
+        self.warn(&data.warnings());
     }
 
     /// Says what the user should know.

@@ -1,6 +1,6 @@
 //! Which values make sense: [`ranges`] looks at one key at a time, so that a file or flag can be blamed; [`relations`] at several.
 
-use super::{Arch, Config, Problem};
+use super::{Arch, Config, Problem, Schedule};
 
 /// Keys whose value is out of range by itself.
 pub(super) fn ranges(config: &Config) -> Vec<Problem> {
@@ -103,6 +103,10 @@ pub(super) fn relations(config: &Config) -> Vec<Problem> {
     if !((optim.lr * optim.batch_size as f64 / 256.0) as f32).is_finite() {
         let problem = "the rate that is used, this times batch_size / 256, must be below 3.4e38".to_owned();
         problems.push(("optim.lr".to_owned(), problem));
+    }
+    if optim.schedule == Schedule::Milestones && optim.milestones.is_empty() {
+        let problem = "schedule milestones needs epochs at which the rate falls; write some, such as [120, 160], or set optim.schedule to step";
+        problems.push(("optim.milestones".to_owned(), problem.to_owned()));
     }
     if optim.warmup_epochs >= optim.epochs && optim.warmup_epochs > 0 {
         let problem = format!("the warm-up must be shorter than the {} epochs", optim.epochs);

@@ -158,12 +158,14 @@ crate::choices! {
 }
 
 crate::choices! {
-    /// How often the cosine schedule moves the learning rate.
+    /// How the learning rate falls.
     Schedule {
-        /// Every step.
+        /// By a cosine, every step.
         Step = "step",
-        /// Every epoch, as the authors' code.
+        /// By a cosine, every epoch, as the authors' code.
         Epoch = "epoch",
+        /// To a tenth at each of some epochs.
+        Milestones = "milestones",
     }
 }
 
@@ -198,7 +200,7 @@ crate::section! {
         limit_test: usize = 0,
         /// Side in pixels of the square views that the network sees, 1 to 4096.
         image_size: usize = 32,
-        /// Largest part of the images that may be unreadable, 0 to 1; those are left out.
+        /// Largest part of the images that may be unreadable, 0 to 1, and of small sets up to three files; those are left out; 0 allows none.
         max_unreadable: f64 = 0.01,
         /// Threads that decode images; 0 is all cores but one.
         threads: usize = 0,
@@ -268,8 +270,10 @@ crate::section! {
         exclude_norms: bool = false,
         /// Base learning rate, 0 or more; the rate used is this times batch_size / 256 (paper §3: 0.05).
         lr: f64 = 0.05,
-        /// How often the cosine to zero moves the rate: step, or epoch as the authors' code.
+        /// How the rate falls: by a cosine to zero that moves it every step, or every epoch as the authors' code, or to a tenth at milestones.
         schedule: Schedule = Schedule::Step,
+        /// Epochs, counted from 0, with which the rate falls to a tenth where schedule is milestones (MoCo v1: [120, 160] of 200).
+        milestones: Vec<usize> = Vec::new(),
         /// Momentum of SGD, 0 to below 1.
         momentum: f64 = 0.9,
         /// Weight decay on every trained parameter, 0 or more (paper: 1e-4 on ImageNet, 5e-4 on CIFAR).

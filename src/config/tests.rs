@@ -154,7 +154,8 @@ fn wrong_types_and_syntax() {
     assert!(set_error("model.arch=9").contains("model.arch = 9: expected one of the words"));
     assert!(set_error("data.source=9").contains("expected a text in quotes"));
     assert!(
-        set_error("method.name=dino").contains("method.name = \"dino\": expected one of simsiam, simclr, byol (Method")
+        set_error("method.name=dino")
+            .contains("method.name = \"dino\": expected one of simsiam, simclr, mocov1, mocov2, byol, swav (Method")
     );
     assert!(file_error("optim = 3\n").contains("optim = 3: a section: write [optim]"));
     assert!(file_error("[optim]\nlr = \n").starts_with("my.toml, line 2, column 6: "));

@@ -37,7 +37,7 @@ pub enum DataError {
     },
     /// No image below a folder.
     #[error(
-        "{}: no image files (jpg, png, webp, bmp, tif, gif) in it or below; check the path{}",
+        "{}: no image files (jpg, png, webp, bmp, tif, gif, ppm, qoi) in it or below; check the path{}",
         folder.display(),
         if why.is_empty() { String::new() } else { format!(" ({why})") }
     )]
@@ -46,6 +46,17 @@ pub enum DataError {
         folder: PathBuf,
         /// What could not be entered.
         why: String,
+    },
+    /// A folder with splits to test on and none to train on.
+    #[error(
+        "{}: holds {found}, and no folder to train on; rename one of them to train, or give one alone",
+        folder.display()
+    )]
+    NoTrainFolder {
+        /// Where the splits lie.
+        folder: PathBuf,
+        /// Their names.
+        found: String,
     },
     /// An image that cannot be decoded.
     #[error("{file}: cannot be decoded: {problem}")]

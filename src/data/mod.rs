@@ -10,6 +10,7 @@ mod error;
 pub mod fetch;
 mod format;
 mod image_set;
+mod left_out;
 mod moments;
 mod read;
 mod spec;
@@ -23,6 +24,7 @@ pub use error::DataError;
 pub use format::pack;
 use format::{cifar, demo, folder, idx, parquet, stl10};
 pub use image_set::{Image, ImageSet, Subset};
+pub use left_out::LeftOut;
 pub use moments::Moments;
 pub use read::decode::decode;
 pub use read::order::{Sequence, batches, order, steps_per_epoch};
@@ -132,12 +134,30 @@ pub struct Dataset {
     pub classes: Vec<String>,
     /// What the user should know of it: files that were left out, labels that are missing.
     pub remarks: Vec<String>,
+    /// What lies beside the images and is not used.
+    pub left_out: Vec<LeftOut>,
+    /// How many test images are training images too, byte for byte, where that was looked at.
+    pub shared: usize,
 }
 
 impl Dataset {
     /// Without a name, classes, or remarks.
     pub fn new(train: Arc<dyn ImageSet>, test: Arc<dyn ImageSet>) -> Dataset {
-        Dataset { name: String::new(), train, bank: None, test, classes: Vec::new(), remarks: Vec::new() }
+        Dataset {
+            name: String::new(),
+            train,
+            bank: None,
+            test,
+            classes: Vec::new(),
+            remarks: Vec::new(),
+            left_out: Vec::new(),
+            shared: 0,
+        }
+    }
+
+    /// What a user should know before a training: remarks, and files that are left out and look like images.
+    pub fn warnings(&self) -> Vec<String> {
+        self.remarks.iter().cloned().chain(LeftOut::warnings(&self.left_out)).collect()
     }
 
     /// The images whose labels vote in kNN.

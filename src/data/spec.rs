@@ -128,6 +128,8 @@ impl Spec {
             // Asked last: these look through the whole tree.
             _ if folder::is_here(&folder) => Ok(Self::Images(folder)),
             _ if parquet::is_here(&folder) => Ok(Self::Parquet(folder)),
+            // Its error says what to do about them.
+            _ if folder::is_nearly_here(&folder) => Ok(Self::Images(folder)),
             _ => Err(DataError::Unrecognised { folder }),
         }
     }

@@ -15,6 +15,7 @@ shaders! {
     "":
         "common/batch_norm_gradient", "common/coop", "common/finite", "common/grid", "common/group_softmax",
         "common/merge", "common/negatives", "common/normalize", "common/reduce", "common/relu", "common/remainder", "common/softmax", "common/stored",
+        "common/swapped",
         "common/augment_params";
     "augment/":
         "color_jitter", "crop", "gaussian_blur", "solarize";
@@ -22,16 +23,17 @@ shaders! {
         "conv2d", "conv2d_coop", "conv2d_grad_weight", "conv2d_grad_weight_coop", "conv2d_grad_weight_tiled",
         "conv2d_tiled", "winograd_input", "winograd_output", "winograd_weight";
     "elementwise/":
-        "add", "add_relu", "cast", "relu", "relu_gradient";
+        "add", "add_relu", "cast", "relu", "relu_gradient", "scale";
     "loss/":
         "cosine_similarity", "cosine_similarity_gradient", "info_nce", "info_nce_gradient", "label_cross_entropy",
-        "label_cross_entropy_gradient", "mean", "mean_gradient", "soft_cross_entropy", "soft_cross_entropy_gradient";
+        "label_cross_entropy_gradient", "mean", "mean_gradient", "sinkhorn_columns", "sinkhorn_rows", "soft_cross_entropy",
+        "soft_cross_entropy_gradient", "swapped_prediction", "swapped_prediction_gradient";
     "metrics/":
-        "center_columns", "column_std", "knn_vote", "topk_rank", "row_norm";
+        "center_columns", "column_std", "knn_vote", "topk_rank", "row_entropy", "row_norm";
     "norm/":
         "batch_norm_apply", "batch_norm_eval", "batch_norm_gradient_apply", "batch_norm_gradient_merge",
         "batch_norm_gradient_partial", "batch_norm_merge", "batch_norm_partial", "l2_normalize",
-        "l2_normalize_gradient";
+        "l2_normalize_gradient", "unit_columns";
     "optim/":
         "ema", "finite_parts", "lars_column_norms", "lars_norms", "lars_scale", "loss_scale", "segment_norms", "sgd",
         "square_parts";

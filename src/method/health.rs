@@ -38,6 +38,8 @@ pub struct Health {
     pub least_loss: f64,
     /// Mean std of the channels of z/|z| of a healthy run.
     pub output_std: f64,
+    /// Steps before which the loss says nothing, because state that it depends on fills first; 0 is none.
+    pub settles: u64,
     /// An assignment that makes a healthy run collapse, for the curious.
     pub collapses_with: Option<&'static str>,
 }

@@ -3,20 +3,24 @@
 //! outside this folder works with them and with what a method declares.
 
 pub mod byol;
+mod contrast;
 mod health;
 mod input;
 mod loss_scale;
 pub mod metric;
+pub mod moco;
 mod optimizer;
 mod registry;
 pub mod simclr;
 pub mod simsiam;
 mod step;
+pub mod swav;
 mod targets;
 pub mod watch;
 
 use std::fmt::Debug;
 
+pub use contrast::Contrast;
 pub use health::{Advice, AlarmKind, Health};
 pub use input::{HostInput, HostValues, StepInfo};
 pub use loss_scale::LossScaleState;

@@ -2,12 +2,18 @@
 
 use std::sync::{PoisonError, RwLock};
 
-use super::{Method, byol, simclr, simsiam};
+use super::{Method, byol, moco, simclr, simsiam, swav};
 use crate::config::{Config, MethodConfig, MethodSection, MethodSettings};
 
 /// The methods of this crate, in the order in which they are listed to users.
-const BUILT_IN: [Registered; 3] =
-    [Registered::of::<simsiam::SimSiam>(), Registered::of::<simclr::SimClr>(), Registered::of::<byol::Byol>()];
+const BUILT_IN: [Registered; 6] = [
+    Registered::of::<simsiam::SimSiam>(),
+    Registered::of::<simclr::SimClr>(),
+    Registered::of::<moco::MocoV1>(),
+    Registered::of::<moco::MocoV2>(),
+    Registered::of::<byol::Byol>(),
+    Registered::of::<swav::SwAv>(),
+];
 
 /// A method that configurations may name.
 #[derive(Debug, Clone, Copy)]

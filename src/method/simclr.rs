@@ -5,14 +5,13 @@
 //!
 //! The authors' code sums the means of both views: twice this.
 
-use super::{Advice, AlarmKind, Drawn, Health, Method, Metric, Objective, Source, StepBuilder};
+use super::contrast::Contrast;
+use super::{Advice, AlarmKind, Health, Method, Objective, StepBuilder};
 use crate::config::{Config, Key, MethodSettings, Optimizer, Problem};
 use crate::graph::{Graph, GraphError, Tensor};
 use crate::model::{Affine, Bias, Mlp};
 use crate::{choices, ops, section};
 
-/// `F.cosine_similarity`'s default.
-const COSINE_EPS: f32 = 1e-8;
 /// Below this many images a batch has few negatives (paper Fig. 9: 256 is the smallest that was tried).
 const BATCH: usize = 256;
 
@@ -83,12 +82,7 @@ impl Method for SimClr {
         let unit = step.unit(z)?;
         let temperature = self.temperature as f32;
         let contrast = step.graph.within("loss", |graph| nt_xent(graph, unit, temperature))?;
-        for (name, title, tensor) in [
-            ("positive_similarity", "Similarity of two views of an image", contrast.positive),
-            ("negative_similarity", "Similarity of views of different images", contrast.negative),
-        ] {
-            step.measure(Metric { drawn: Drawn::Further, ..Metric::new(name, title, Source::Tensor(tensor)) });
-        }
+        contrast.measure(step);
         Ok(Objective { loss: contrast.loss, z, p: z, normalized_z: unit, features })
     }
 
@@ -103,6 +97,7 @@ impl Method for SimClr {
             loss_range: (2.0 * images - 1.0).ln() - least_loss,
             least_loss,
             output_std: 1.0 / (config.model.dim as f64).sqrt(),
+            settles: 0,
             collapses_with: None,
         }
     }
@@ -134,28 +129,13 @@ impl Method for SimClr {
     }
 }
 
-/// What becomes of the similarities of a batch, `[1]` each.
-#[derive(Debug, Clone, Copy)]
-pub struct Contrast {
-    /// The loss, mean over the rows.
-    pub loss: Tensor,
-    /// Mean similarity of the two views of an image.
-    pub positive: Tensor,
-    /// Mean similarity of a view to those of other images.
-    pub negative: Tensor,
-}
-
 /// NT-Xent of rows `[2N, dim]` of unit length, view 1 of all images and then view 2. It needs a tensor `[2N, 2N]`: 256 MiB at a batch of
 /// 4096, which an adapter that binds less refuses by name.
 pub fn nt_xent(graph: &mut Graph, unit: Tensor, temperature: f32) -> Result<Contrast, GraphError> {
-    let count = graph.shape(unit).row_count();
     let other = graph.add_one(ops::SwapViews, &[unit])?;
-    let positive = graph.add_one(ops::CosineSimilarity { eps: COSINE_EPS }, &[unit, other])?;
     let columns = ops::as_weight(graph, unit)?;
     let all = graph.add_one(ops::MatmulTransposed, &[unit, columns])?;
-    let outputs = graph.add(ops::InfoNce { temperature, pairs: true }, &[positive, all])?;
-    let mut mean = |tensor| graph.add_one(ops::Mean { count, scale: 1.0 }, &[tensor]);
-    Ok(Contrast { loss: mean(outputs[0])?, positive: mean(positive)?, negative: mean(outputs[2])? })
+    Contrast::new(graph, [unit, other], all, ops::InfoNce { temperature, pairs: true })
 }
 
 #[cfg(test)]

@@ -201,6 +201,7 @@ impl Method for SimSiam {
             loss_range,
             least_loss,
             output_std: 1.0 / (config.model.dim as f64).sqrt(),
+            settles: 0,
             collapses_with: self.stop_gradient.then_some("method.stop_gradient=false"),
         }
     }

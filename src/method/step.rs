@@ -92,10 +92,21 @@ pub struct StepBuilder<'a> {
     inputs: Vec<HostInput>,
     /// What the method measures beside what is measured of every one.
     metrics: Vec<Metric>,
+    /// See [`StepBuilder::update_last`].
+    last: Vec<LastUpdate>,
+    /// See [`StepBuilder::split_batch_norm`].
+    splits: usize,
     /// What the optimiser multiplies the gradients with, 0 in a step that is skipped `[1]`; known after the optimiser, where a loss is scaled.
     factor: Option<Tensor>,
     /// Entries in this graph and their tensors.
     tensors: Vec<(usize, Tensor)>,
+}
+
+/// A node that is added at the end of a step.
+struct LastUpdate {
+    op: Arc<dyn Op>,
+    inputs: Vec<Tensor>,
+    updates: Vec<Tensor>,
 }
 
 impl<'a> StepBuilder<'a> {
@@ -115,6 +126,8 @@ impl<'a> StepBuilder<'a> {
             batch,
             inputs: Vec::new(),
             metrics: Vec::new(),
+            last: Vec::new(),
+            splits: 1,
             factor: None,
             tensors: Vec::new(),
         })
@@ -128,6 +141,7 @@ impl<'a> StepBuilder<'a> {
         build: impl FnOnce(&mut Builder) -> Result<T, GraphError>,
     ) -> Result<T, GraphError> {
         let mut builder = Builder::new(self.graph, self.parameters, Mode::Train { views });
+        builder.split_batch_norm(self.splits);
         builder.reuse(std::mem::take(&mut self.tensors));
         let built = build(&mut builder);
         self.tensors = builder.into_tensors();
@@ -208,6 +222,17 @@ impl<'a> StepBuilder<'a> {
         tensor
     }
 
+    /// From here on batch norm normalises `splits` equal parts of every view each by itself, as on so many devices that each hold a part of the
+    /// batch.
+    pub fn split_batch_norm(&mut self, splits: usize) {
+        self.splits = splits;
+    }
+
+    /// Adds an update of state once everything has been read that the step reads of it: after the backward pass and the optimiser.
+    pub fn update_last(&mut self, op: impl Op + 'static, inputs: &[Tensor], updates: &[Tensor]) {
+        self.last.push(LastUpdate { op: Arc::new(op), inputs: inputs.to_vec(), updates: updates.to_vec() });
+    }
+
     /// Declares a metric of the method's own; its tensors are kept.
     pub fn measure(&mut self, metric: Metric) {
         metric.tensors().iter().for_each(|&tensor| self.graph.keep(tensor));
@@ -255,6 +280,9 @@ pub fn training_step(
     let gradient_norms = graph.within("watched", |graph| watch::gradients(graph, inverse, parameters))?;
     optimizer::update(graph, rates, inverse, &config.optim, parameters)?;
     step.factor = inverse;
+    for LastUpdate { op, inputs, updates } in std::mem::take(&mut step.last) {
+        step.graph.add_updating(op, &inputs, &updates)?;
+    }
     method.after_optimizer(&mut step)?;
     let StepBuilder { inputs, metrics: own, .. } = step;
     let health = method.health(config);

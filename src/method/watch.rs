@@ -20,8 +20,8 @@ pub struct Outputs {
     pub z_norm: Tensor,
     /// Mean |p| over all rows `[1]`.
     pub p_norm: Tensor,
-    /// Mean cosine between the z of view 1 and view 2 of an image `[1]`.
-    pub view_cosine: Tensor,
+    /// Mean cosine between the z of view 1 and view 2 of an image `[1]`, where the encoder sees two.
+    pub view_cosine: Option<Tensor>,
     /// Gram matrix of the centred z/|z| of view 1, of its first rows ([`RANK_ROWS`]) or of its channels, whichever are fewer:
     /// `[n, n]`. Its eigenvalues are the squared singular values.
     pub gram: Tensor,
@@ -37,19 +37,21 @@ impl Outputs {
         let further =
             |name, title, tensor| Metric { drawn: Drawn::Further, ..Metric::new(name, title, Source::Tensor(tensor)) };
         let source = Source::EffectiveRank { gram: self.gram, side: self.gram_side, rows: self.gram_rows };
-        vec![
+        let title = "Cosine between the projections of two views";
+        let mut metrics = vec![
             further("z_norm", "Norm of the projections z", self.z_norm),
             further("p_norm", "Norm of the predictions p", self.p_norm),
-            further("view_cosine", "Cosine between the projections of two views", self.view_cosine),
-            Metric {
-                short: Some("rank"),
-                cadence: Cadence::Watched,
-                per_epoch: Some(PerEpoch::Last),
-                from_zero: true,
-                drawn: Drawn::First,
-                ..Metric::new(names::EFFECTIVE_RANK, "Effective rank", source)
-            },
-        ]
+        ];
+        metrics.extend(self.view_cosine.map(|cosine| further("view_cosine", title, cosine)));
+        metrics.push(Metric {
+            short: Some("rank"),
+            cadence: Cadence::Watched,
+            per_epoch: Some(PerEpoch::Last),
+            from_zero: true,
+            drawn: Drawn::First,
+            ..Metric::new(names::EFFECTIVE_RANK, "Effective rank", source)
+        });
+        metrics
     }
 }
 
@@ -87,7 +89,7 @@ impl Gradients {
     }
 }
 
-/// Adds what is watched of `z` and `p` `[2N, dim]`, and of `normalized_z`, z/|z|; view 1 of `images` images comes first.
+/// Adds what is watched of `z` and `p` `[V N, dim]`, and of `normalized_z`, z/|z|; view 1 of `images` images comes first.
 pub(super) fn outputs(
     graph: &mut Graph,
     [z, p, normalized_z]: [Tensor; 3],
@@ -101,10 +103,14 @@ pub(super) fn outputs(
     };
     let z_norm = norm(graph, z)?;
     let p_norm = norm(graph, p)?;
-    let other = graph.add_one(ops::SwapViews, &[z])?;
-    let cosine = ops::CosineSimilarity { eps: COSINE_EPS };
-    let cosines = graph.add_one(cosine, &[z, other])?;
-    let view_cosine = graph.add_one(mean(images), &[cosines])?;
+    let view_cosine = match rows > images {
+        true => {
+            let other = graph.add_one(ops::SwapViews, &[z])?;
+            let cosines = graph.add_one(ops::CosineSimilarity { eps: COSINE_EPS }, &[z, other])?;
+            Some(graph.add_one(mean(images), &[cosines])?)
+        }
+        false => None,
+    };
 
     let rows = images.min(RANK_ROWS);
     let channels = graph.shape(z).channels();
@@ -113,7 +119,7 @@ pub(super) fn outputs(
         true => graph.add_one(ops::LinearGradWeight, &[centered, centered])?,
         false => graph.add_one(ops::MatmulTransposed, &[centered, centered])?,
     };
-    for tensor in [z_norm, p_norm, view_cosine, gram] {
+    for tensor in [z_norm, p_norm, gram].into_iter().chain(view_cosine) {
         graph.keep(tensor);
     }
     Ok(Outputs { z_norm, p_norm, view_cosine, gram, gram_side: channels.min(rows), gram_rows: rows })

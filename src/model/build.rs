@@ -61,6 +61,8 @@ pub struct Builder<'a> {
     pub graph: &'a mut Graph,
     parameters: &'a mut Parameters,
     mode: Mode,
+    /// Parts of every view that batch normalisation in training normalises each by itself.
+    splits: usize,
     /// Names of the modules around the current layer.
     path: Vec<String>,
     /// Whether weights added now are trained.
@@ -77,7 +79,14 @@ impl<'a> Builder<'a> {
     /// A builder on a graph. `parameters` may have served other graphs.
     pub fn new(graph: &'a mut Graph, parameters: &'a mut Parameters, mode: Mode) -> Builder<'a> {
         let (frozen, rate, averaged) = (false, RateGroup::default(), None);
-        Builder { graph, parameters, mode, path: Vec::new(), frozen, rate, averaged, tensors: Vec::new() }
+        let splits = 1;
+        Builder { graph, parameters, mode, splits, path: Vec::new(), frozen, rate, averaged, tensors: Vec::new() }
+    }
+
+    /// From here on batch normalisation in training normalises `splits` equal parts of every view each by itself, as on so many devices that
+    /// each hold a part of the batch. Running statistics move as far in a step as otherwise: they follow the mean of the parts.
+    pub fn split_batch_norm(&mut self, splits: usize) {
+        self.splits = splits;
     }
 
     /// Runs `build` inside the module `name`.
@@ -175,6 +184,12 @@ impl<'a> Builder<'a> {
         self.add_one(name, op, &inputs)
     }
 
+    /// The weight `[input, output]` of a linear layer `name` without bias, for what multiplies by it itself.
+    pub fn linear_weight(&mut self, name: &str, input: usize, output: usize) -> Result<Tensor, GraphError> {
+        let arena = self.arena();
+        self.parameter(name, "weight", &[input, output], Format::Linear, Init::linear(input), arena)
+    }
+
     /// `nn.BatchNorm2d` or `nn.BatchNorm1d` over the last dimension.
     pub fn batch_norm(&mut self, name: &str, x: Tensor, norm: Norm) -> Result<Tensor, GraphError> {
         let dims = [self.graph.shape(x).channels()];
@@ -196,8 +211,13 @@ impl<'a> Builder<'a> {
         let label = self.label(name);
         match self.mode {
             Mode::Train { views } => {
-                let statistics: Arc<dyn Op> =
-                    Arc::new(ops::BatchNormStatistics { views, eps: EPS, momentum: MOMENTUM });
+                let views = views * self.splits;
+                let momentum = match self.splits {
+                    1 => MOMENTUM,
+                    // What all parts of a view keep of the statistics before is what a view keeps.
+                    splits => 1.0 - (1.0 - MOMENTUM).powf(1.0 / splits as f32),
+                };
+                let statistics: Arc<dyn Op> = Arc::new(ops::BatchNormStatistics { views, eps: EPS, momentum });
                 let running = [mean, variance];
                 let made = self.graph.within(&label, |g| g.add_updating(statistics, &[x], &running))?;
                 let op = ops::BatchNormApply { views, relu, affine, residual };

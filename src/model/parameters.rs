@@ -47,6 +47,8 @@ pub enum Init {
     Uniform(f64),
     /// Normal of mean 0 and this standard deviation.
     Normal(f64),
+    /// Rows of unit length whose directions are uniform: `F.normalize(torch.randn(..))`.
+    Directions,
 }
 
 impl Init {
@@ -107,13 +109,21 @@ impl Entry {
         let name = self.average_of.as_ref().unwrap_or(&self.name);
         let key = Fnv::of(name.bytes());
         let mut draw = Draw::new(seed, Purpose::Parameters, (key >> 32) as u32, key as u32, 0);
-        (0..self.shape.len())
+        let mut values: Vec<f64> = (0..self.shape.len())
             .map(|_| match self.init {
-                Init::Constant(value) => value,
-                Init::Uniform(bound) => draw.uniform(-bound, bound) as f32,
-                Init::Normal(deviation) => (deviation * draw.normal()) as f32,
+                Init::Constant(value) => f64::from(value),
+                Init::Uniform(bound) => draw.uniform(-bound, bound),
+                Init::Normal(deviation) => deviation * draw.normal(),
+                Init::Directions => draw.normal(),
             })
-            .collect()
+            .collect();
+        if self.init == Init::Directions {
+            for row in values.chunks_mut(self.shape.channels().max(1)) {
+                let length = row.iter().map(|v| v * v).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
+                row.iter_mut().for_each(|v| *v /= length);
+            }
+        }
+        values.into_iter().map(|v| v as f32).collect()
     }
 }
 
@@ -316,6 +326,17 @@ mod tests {
         assert_eq!(one[1], other[1]);
         assert_ne!(one[0], one[1]);
         assert_ne!(one[0], table(&["a"]).initialize(4)[0]);
+    }
+
+    #[test]
+    fn directions_are_rows_of_unit_length() {
+        let mut table = Parameters::new();
+        table.add("queue".into(), &[9, 5], Format::Vector, Init::Directions, Arena("queue")).unwrap();
+        let values = &table.initialize(1)[0];
+        for row in values.chunks(5) {
+            assert!((row.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-6, "{row:?}");
+        }
+        assert_ne!(values[..5], values[5..10]);
     }
 
     #[test]

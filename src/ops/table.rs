@@ -2,9 +2,9 @@
 
 use super::check::{Case, Fill};
 use crate::gpu::Kernel;
-use crate::graph::{Array, Io, Lowered, Op, Shape, Target};
+use crate::graph::{Array, Io, Layout, Lowered, Op, Shape, Target};
 
-/// Inputs table `[T, C]` and index `[R]` (words) → `[R, C]`: row r is row index\[r\] of the table, `torch.index_select`. It passes no
+/// Inputs table `[T, ..]` and index `[R]` (words) → `[R, ..]`: r is index\[r\] of the table, `torch.index_select` of rows or images. It passes no
 /// gradient on.
 #[derive(Debug, Clone)]
 pub struct IndexSelect;
@@ -19,9 +19,9 @@ pub struct MovingAverage {
 
 fn kernel(shader: &'static str, table: &Shape, rows: &Shape) -> Kernel {
     Kernel::new(shader)
-        .with("TABLE", table.row_count())
-        .with("ROWS", rows.row_count())
-        .with("CHANNELS", rows.stored_channels() / 4)
+        .with("TABLE", table.dims()[0])
+        .with("ROWS", rows.dims()[0])
+        .with("CHANNELS", rows.vectors() / rows.dims()[0].max(1))
 }
 
 impl Op for IndexSelect {
@@ -29,10 +29,10 @@ impl Op for IndexSelect {
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {
-            [table, index] if table.dims().len() == 2 && index.dims().len() == 1 => {
-                Ok(vec![Shape::rows([index.len(), table.channels()])])
+            [table, index] if table.dims().len() >= 2 && table.layout() == Layout::Rows && index.dims().len() == 1 => {
+                Ok(vec![Shape::rows([&[index.len()], &table.dims()[1..]].concat())])
             }
-            _ => Err("expected a table [T, C] and an index [R]".to_string()),
+            _ => Err("expected a table [T, ..] and an index [R]".to_string()),
         }
     }
 
@@ -43,8 +43,8 @@ impl Op for IndexSelect {
 
     fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
         let (table, index) = (inputs[0], inputs[1]);
-        let width = table.channels();
-        let mut y = Array::zeros(&[index.data.len(), width]);
+        let width = table.dims[1..].iter().product();
+        let mut y = Array::zeros(&[&[index.data.len()], &table.dims[1..]].concat());
         for (row, &at) in y.data.chunks_exact_mut(width).zip(&index.data) {
             row.copy_from_slice(&table.data[at as usize * width..][..width]);
         }
@@ -84,7 +84,7 @@ impl Op for MovingAverage {
 
 pub(super) fn cases() -> Vec<Case> {
     let index = |rows: &[u32]| (Shape::words(rows.len()), Fill::Words(rows.to_vec()));
-    let select = |name: &str, dims: [usize; 2], rows: &[u32]| {
+    let select = |name: &str, dims: &[usize], rows: &[u32]| {
         let (shape, fill) = index(rows);
         Case::new(&format!("index_select {name}"), IndexSelect)
             .fixed(Shape::rows(dims), Fill::Normal)
@@ -98,8 +98,9 @@ pub(super) fn cases() -> Vec<Case> {
             .update(Shape::rows([table, width]), Fill::Normal)
     };
     vec![
-        select("7x5", [7, 5], &[6, 0, 3, 3]),
-        select("wide", [3, 70], &[2, 1, 0, 2, 0]),
+        select("7x5", &[7, 5], &[6, 0, 3, 3]),
+        select("wide", &[3, 70], &[2, 1, 0, 2, 0]),
+        select("images", &[4, 3, 5, 3], &[3, 1, 0, 2]),
         average("7x5", 0.8, [7, 5], &[5, 0, 2]),
         average("wide", 0.25, [9, 70], &[8, 1, 4, 3, 0]),
         average("that only writes", 0.0, [6, 9], &[1, 5, 0]),

@@ -110,6 +110,10 @@ impl HealthMonitor {
     fn step(&mut self, step: &Step) -> Option<Alarm> {
         let range = self.health.loss_range;
         let state = &mut self.state;
+        if step.step <= self.health.settles {
+            let loss = step.readings.get(names::LOSS);
+            (state.first_loss, state.loss, state.least_loss, state.asked_loss) = (loss, loss, loss, loss);
+        }
         state.loss += (step.readings.get(names::LOSS) - state.loss) / SMOOTHING;
         state.std += (step.readings.get(names::OUTPUT_STD) - state.std) / SMOOTHING;
         state.least_loss = state.least_loss.min(state.loss);
@@ -132,7 +136,7 @@ impl HealthMonitor {
     fn stagnation(&mut self, step: &Step) -> Option<Alarm> {
         let warmup = self.config.optim.warmup_epochs as u64 * self.steps_per_epoch;
         let half = (PATIENCE / 2).max(self.steps_per_epoch);
-        let steps = step.step.saturating_sub(warmup);
+        let steps = step.step.saturating_sub(warmup.max(self.health.settles));
         if steps == 0 || !steps.is_multiple_of(half) {
             return None;
         }
@@ -146,8 +150,14 @@ impl HealthMonitor {
             return None;
         }
         let message = format!(
-            "the loss hardly moves: {:+.3} after {} steps, {:+.3} before training",
-            state.loss, step.step, state.first_loss
+            "the loss hardly moves: {:+.3} after {} steps, {:+.3} {}",
+            state.loss,
+            step.step,
+            state.first_loss,
+            match self.health.settles {
+                0 => "before training".to_owned(),
+                settles => format!("after {settles}"),
+            }
         );
         self.alarm(AlarmKind::Stagnation, [step.step, step.epoch], message)
     }

@@ -78,7 +78,7 @@ impl TrainPlan {
         let step = method::training_step(&mut graph, &views, train.len(), config, &mut parameters)?;
         let precompute = PrecomputePlan::new(config, &feed, train, &mut parameters)?;
 
-        let mut remarks = data.remarks.clone();
+        let mut remarks = data.warnings();
         let knn = match config.run.knn_every {
             0 => None,
             // As many images at once as training has views, so that evaluation needs no more memory.

@@ -5,7 +5,7 @@ use crate::config::{OptimConfig, Schedule};
 /// Learning rates as a function of the step.
 ///
 /// The rate is `optim.lr * batch_size / 256` (Goyal et al. 2017, the linear scaling rule), times a cosine that falls to zero at the
-/// end (paper §3). It moves every step or, as in the authors' code, once an epoch. A warm-up, where there is one, rises linearly step
+/// end (paper §3), or a tenth for every milestone that has come (`torch.optim.lr_scheduler.MultiStepLR`). The cosine moves every step or, as in the authors' code, once an epoch. A warm-up, where there is one, rises linearly step
 /// by step and reaches the full rate with its last; the cosine then covers the epochs that remain. The predictor's rate takes part in
 /// the warm-up and then follows the cosine or stays where it is.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +16,8 @@ pub struct LearningRates {
     warmup_epochs: u64,
     by_epoch: bool,
     fixed_predictor: bool,
+    /// Epochs with which the rate falls to a tenth; `None` where it follows the cosine.
+    milestones: Option<Vec<u64>>,
 }
 
 impl LearningRates {
@@ -28,6 +30,8 @@ impl LearningRates {
             warmup_epochs: config.warmup_epochs as u64,
             by_epoch: config.schedule == Schedule::Epoch,
             fixed_predictor: config.fixed_predictor_lr,
+            milestones: (config.schedule == Schedule::Milestones)
+                .then(|| config.milestones.iter().map(|&epoch| epoch as u64).collect()),
         }
     }
 
@@ -50,8 +54,15 @@ impl LearningRates {
                 (step - warmup_steps) as f64 / steps as f64
             }
         };
-        let cosine = 0.5 * (1.0 + (std::f64::consts::PI * progress.min(1.0)).cos());
-        let rate = self.base * cosine;
+        let part = match &self.milestones {
+            None => 0.5 * (1.0 + (std::f64::consts::PI * progress.min(1.0)).cos()),
+            Some(milestones) => {
+                let epoch = step / self.steps_per_epoch;
+                let passed = milestones.iter().filter(|&&milestone| milestone <= epoch).count();
+                0.1_f64.powi(i32::try_from(passed).unwrap_or(i32::MAX))
+            }
+        };
+        let rate = self.base * part;
         let predictor = match self.fixed_predictor {
             true => self.base,
             false => rate,
@@ -124,6 +135,18 @@ mod tests {
         let config = OptimConfig { schedule: Schedule::Epoch, ..config };
         let cosine = [0.1, 0.1, 0.05, 0.05].map(|rate| [rate, 0.1]);
         assert_rates(&table(&config, 2, 8), &[warm, cosine].concat());
+    }
+
+    #[test]
+    fn a_tenth_at_every_milestone() {
+        let config = OptimConfig {
+            schedule: Schedule::Milestones,
+            milestones: vec![1, 3],
+            fixed_predictor_lr: false,
+            ..config()
+        };
+        let expected = [0.1, 0.1, 0.01, 0.01, 0.01, 0.01, 0.001, 0.001].map(|rate| [rate, rate]);
+        assert_rates(&table(&config, 2, 8), &expected);
     }
 
     #[test]

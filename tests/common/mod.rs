@@ -127,6 +127,12 @@ impl Setup {
         self.input(shape, array)
     }
 
+    /// An input that holds indices.
+    pub fn words(&mut self, array: Array) -> Tensor {
+        let shape = Shape::words(array.dims[0]);
+        self.input(shape, array)
+    }
+
     fn input(&mut self, shape: Shape, array: Array) -> Tensor {
         let tensor = self.graph.input("given", shape);
         self.given.push((tensor, array));

@@ -94,7 +94,7 @@ fn estimate(
     let report = gpu.report();
     Ok(Estimate {
         data: describe(&dataset),
-        remarks: dataset.remarks.clone(),
+        remarks: dataset.warnings(),
         parameters: start.parameters,
         memory: start.memory_bytes,
         available: report.memory,

@@ -49,7 +49,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let line = format!("--out {}: that is the pack to be read", args.out.display());
         return Err(UsageError(line).into());
     }
-    for remark in &dataset.remarks {
+    for remark in &dataset.warnings() {
         say!("warning: {remark}");
     }
     let packing =

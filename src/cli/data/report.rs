@@ -129,6 +129,7 @@ impl<'a> Report<'a> {
             }
         }
         self.say_unreadable();
+        self.say_left_out();
         self.say_pixels();
         self.say_memory();
         match eval::missing(self.data) {
@@ -158,6 +159,13 @@ impl<'a> Report<'a> {
                 0 => {}
                 more => say!("         and {} more", count(more)),
             }
+        }
+    }
+
+    fn say_left_out(&self) {
+        for (index, left_out) in self.data.left_out.iter().enumerate() {
+            let label = if index == 0 { "left out" } else { "" };
+            say!("{label:8} {}", left_out.line());
         }
     }
 
@@ -202,13 +210,7 @@ impl<'a> Report<'a> {
     /// What to type next.
     pub fn say_next(&self) {
         let spec = quoted(&self.data.name);
-        // More cannot be in a batch.
-        let images = self.survey.train.readable();
-        let batch = match (2..self.config.optim.batch_size).contains(&images) {
-            true => format!(" --batch-size {images}"),
-            false => String::new(),
-        };
-        say!("next     simsiam train --data {spec}{batch}");
+        say!("next     simsiam train --data {spec}");
         say!("         simsiam views --data {spec} --out views.png");
     }
 
@@ -239,6 +241,7 @@ impl<'a> Report<'a> {
             },
             "knn": { "runs": missing.is_none(), "missing": missing },
             "refused": self.refusal(),
+            "left_out": self.data.left_out,
             "remarks": self.data.remarks,
         })
     }

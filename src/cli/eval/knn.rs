@@ -81,6 +81,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             object["k"] = json!(k);
             object["temperature"] = json!(config.run.knn_temperature);
             object["train_images"] = json!(data.bank().len());
+            object["shared_images"] = json!(data.shared);
             for ((output, width), scores) in Output::ALL.iter().zip(widths).zip(&results) {
                 object[output.name()] = as_json(scores, width, data);
             }
@@ -88,6 +89,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         }
         false => {
             say!("kNN      k {k} of {} images, temperature {}", data.bank().len(), config.run.knn_temperature);
+            if data.shared > 0 {
+                say!("         {} of {} test images are training images too", data.shared, data.test.len());
+            }
             say!("");
             for line in table(&results, widths, data) {
                 say!("{}", line.trim_end());

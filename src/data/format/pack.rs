@@ -27,6 +27,10 @@
 //!
 //! Opening checks everything but the pixels; these are checked image by image as they are read. The file is read, not mapped into
 //! memory: a mapped file that shrinks ends the program with a signal where a read gives an error.
+//!
+//! Tried instead, 2,000 images of 256x256 pixels in random order: safetensors with a tensor an image reads as fast, but takes 13 s and a
+//! header of 112 MB to open 1.28 million images, where this takes about 1 s; Parquet reads 0.88 as fast with an image a row group and 0.18
+//! with 64.
 
 mod write;
 

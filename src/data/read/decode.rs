@@ -14,7 +14,7 @@ pub const MOST_PIXELS: u64 = 1 << 27;
 /// What a decoder may take besides its result, in bytes.
 const MOST_BYTES: u64 = 1 << 30;
 
-/// Decodes JPEG (also CMYK), PNG, WebP, BMP, TIFF or GIF (its first frame), turned upright as its EXIF orientation says.
+/// Decodes JPEG (also CMYK), PNG, WebP, BMP, TIFF, PNM, QOI or GIF (its first frame), turned upright as its EXIF orientation says.
 ///
 /// Gray stays gray; everything else becomes red, green, blue. Of 16 bits a channel the upper 8 are kept, transparency is dropped (the
 /// colours of transparent pixels stay as the file has them, as PIL's `convert("RGB")`), and a palette is looked up. A file that ends

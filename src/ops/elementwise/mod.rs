@@ -3,10 +3,12 @@
 mod add;
 mod cast;
 mod relu;
+mod scale_gradient;
 
 pub use add::Add;
 pub use cast::{Cast, cast};
 pub use relu::{AddRelu, Relu, ReluGradient};
+pub use scale_gradient::{Scale, ScaleGradient};
 
 use super::check::{Case, with_f16};
 use crate::gpu::Kernel;
@@ -18,5 +20,5 @@ fn lower(shader: &'static str, io: &Io) -> Lowered {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    [with_f16(add::cases()), cast::cases(), with_f16(relu::cases())].concat()
+    [with_f16(add::cases()), cast::cases(), with_f16(relu::cases()), scale_gradient::cases()].concat()
 }

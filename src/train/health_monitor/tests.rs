@@ -135,3 +135,21 @@ fn a_point_and_a_divergence() -> Result {
     assert!((116..140).contains(&rises[0].step), "{rises:?}");
     Ok(())
 }
+
+/// While MoCo's queue fills with keys its loss rises from that of random negatives.
+#[test]
+fn a_loss_whose_state_fills_is_observed_from_then_on() -> Result {
+    let observe = |loss: &dyn Fn(u64) -> f64| -> Result<Vec<Alarm>> {
+        let mut monitor = HealthMonitor::new(&Config::preset_for("demo", "mocov2")?, STEPS_PER_EPOCH);
+        assert_eq!(monitor.health.settles, 64);
+        let mut alarms: Vec<Alarm> = monitor.observe(&epoch(3.8, 0.088, 40.0)).into_iter().collect();
+        alarms.extend((1..=300).filter_map(|at| monitor.observe(&step(at, loss(at), 0.088))));
+        Ok(alarms)
+    };
+    let fills = |at: u64| 3.8 + 4.5 * (at.min(64) as f64 / 64.0);
+    assert_eq!(observe(&|at| fills(at) - 3.0 * (1.0 - (-(at.saturating_sub(64) as f64) / 40.0).exp()))?, []);
+    let still = observe(&fills)?;
+    assert_eq!(still.iter().map(|alarm| alarm.kind).collect::<Vec<_>>(), [AlarmKind::Stagnation], "{still:?}");
+    assert!(still[0].message.contains("after 64"), "{still:?}");
+    Ok(())
+}
