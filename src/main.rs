@@ -1,6 +1,10 @@
 //! The command line: parses, runs one command, prints the error chain in one line. Exit codes: 0 done, 1 failed, 2 bad usage.
 
+mod allocator;
 mod cli;
+
+#[global_allocator]
+static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 fn main() -> std::process::ExitCode {
     // Looking for GL adapters makes libwayland complain on standard error where there is no desktop session.

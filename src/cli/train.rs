@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use simsiam::config::Config;
 use simsiam::data::Dataset;
 use simsiam::format::{count, duration};
@@ -16,13 +15,14 @@ use simsiam::graph::tune::Cache;
 use simsiam::method;
 use simsiam::paths::native;
 use simsiam::train::checkpoint::Checkpoint;
-use simsiam::train::{Command, Done, Event, Outcome, Run, RunFolder, Start, TrainPlan};
+use simsiam::train::{Done, Event, Outcome, Run, RunFolder, Start, TrainPlan};
 
 use super::device::DeviceArg;
 use super::devices::{caution, size};
 use super::progress::TrainProgress;
 use super::say;
 use super::settings::{self, Settings};
+use super::signals::Signals;
 use super::tuning::{Measuring, tell};
 
 /// Default output directory.
@@ -81,6 +81,8 @@ enum Place {
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
+    let (sender, commands) = mpsc::channel();
+    let signals = Signals::catch(sender)?;
     let mut job = match &args.resume {
         Some(path) => continued(path, args)?,
         None => new_job(args)?,
@@ -113,11 +115,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         }
     };
 
-    let (sender, commands) = mpsc::channel();
-    let mut progress = TrainProgress::new(&start, run.steps_done(), knn);
-    stop_on_signal(sender.clone())?;
+    let began_at = run.steps_done();
+    let mut progress = TrainProgress::new(&start, began_at, knn);
+    signals.training();
     let mut done: Option<Done> = None;
-    let outcome = run.train(&sender, &commands, &mut |event| {
+    let outcome = run.train(&commands, &mut |event| {
         if let Event::Done(event) = event {
             done = Some(event.clone());
         }
@@ -130,7 +132,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             let path = folder.path().display();
             say!("stopped after step {step} of {}; continue with: simsiam train --resume {path}", start.steps);
         }
-        (Outcome::Done, done) => summarize(done.as_ref(), &job.config, &start, folder, dataset.shared),
+        (Outcome::Done, done) => summarize(done.as_ref(), began_at, &job.config, &start, folder, dataset.shared),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -173,6 +175,9 @@ fn new_job(args: &Args) -> Result<Job> {
 
 fn continued(path: &Path, args: &Args) -> Result<Job> {
     let path = &native(path);
+    if RunFolder::is_unbegun(path) {
+        return begins_again(path, args);
+    }
     let (folder, mut config, checkpoint) = RunFolder::open(path, args.settings.data.as_deref())?;
     if let Some(memory) = &args.memory {
         config.assign("--memory", "run.memory", memory)?;
@@ -183,6 +188,19 @@ fn continued(path: &Path, args: &Args) -> Result<Job> {
         place: Place::Continued(folder, Box::new(checkpoint)),
         chooses_batch: false,
     })
+}
+
+/// A run that ended before its first checkpoint has nothing to continue from but its settings.
+fn begins_again(path: &Path, args: &Args) -> Result<Job> {
+    let mut config = RunFolder::config(path)?;
+    if let Some(source) = &args.settings.data {
+        config.assign("--data", "data.source", source)?;
+    }
+    if let Some(memory) = &args.memory {
+        config.assign("--memory", "run.memory", memory)?;
+    }
+    let settings = format!("of {}, which ended before its first checkpoint and begins again", path.display());
+    Ok(Job { config, settings, place: Place::New(path.to_path_buf()), chooses_batch: false })
 }
 
 fn introduce(start: &Start, job: &Job, data: &Dataset) {
@@ -242,31 +260,21 @@ pub fn recomputation(recomputed: &Recomputed) -> Option<String> {
     })
 }
 
-/// The first signal asks for a checkpoint and the end; the second ends at once.
-pub fn stop_on_signal(sender: Sender<Command>) -> Result<()> {
-    let asked = AtomicBool::new(false);
-    ctrlc::set_handler(move || {
-        if asked.swap(true, Ordering::SeqCst) {
-            std::process::exit(1);
-        }
-        eprintln!("\nstopping with a checkpoint; once more to end at once");
-        // Without a listener the program is about to end anyway.
-        let _ = sender.send(Command::Stop);
-    })
-    .context("Ctrl-C cannot be caught")
-}
-
-fn summarize(done: Option<&Done>, config: &Config, start: &Start, folder: &RunFolder, shared: usize) {
+fn summarize(done: Option<&Done>, began_at: u64, config: &Config, start: &Start, folder: &RunFolder, shared: usize) {
     if let Some(done) = done {
-        let took = duration(done.seconds);
+        // The clock knows the part since the run was last continued.
+        let took = match began_at {
+            0 => format!("done in {}", duration(done.seconds)),
+            step => format!("done, from step {step} on in {}", duration(done.seconds)),
+        };
         match (done.knn_top1_untrained, done.knn_top1) {
             (Some(before), Some(after)) => say!(
-                "done in {took}: kNN {:.1} % before training, {:.1} % after ({:+.1} points)",
+                "{took}: kNN {:.1} % before training, {:.1} % after ({:+.1} points)",
                 100.0 * before,
                 100.0 * after,
                 100.0 * (after - before)
             ),
-            _ => say!("done in {took}"),
+            _ => say!("{took}"),
         }
         if shared > 0 && done.knn_top1.is_some() {
             say!("         {shared} of {} test images are training images too", start.test_images);

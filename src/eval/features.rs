@@ -238,6 +238,9 @@ impl Features {
             for (&image, row) in images.iter().zip(values.chunks_exact(width)) {
                 // Another than its place says is only there because that one could not be read.
                 if image == place {
+                    if !row.iter().all(|value| value.is_finite()) {
+                        return Err(EvalError::NotFinite { image });
+                    }
                     table.images.push(image);
                     table.values.extend_from_slice(row);
                 }

@@ -199,7 +199,7 @@ impl Knn {
                     self.features.copy(output, part..part + rows, program, queries, 0);
                     vote.cast(start + part, rows)?;
                     while let Some(ballots) = vote.ballots(false)? {
-                        count(&ballots, &queried, labels, &mut verdicts[output]);
+                        count(&ballots, &queried, labels, &mut verdicts[output])?;
                     }
                 }
             }
@@ -209,7 +209,7 @@ impl Knn {
         }
         for (vote, verdicts) in self.votes.iter_mut().zip(&mut verdicts) {
             while let Some(ballots) = vote.ballots(true)? {
-                count(&ballots, &queried, labels, verdicts);
+                count(&ballots, &queried, labels, verdicts)?;
             }
         }
         Ok(Some(verdicts))
@@ -249,16 +249,21 @@ impl Knn {
     }
 }
 
-/// Adds the verdicts on images that are in their place.
-fn count(ballots: &Ballots, queried: &[u32], labels: &[u32], verdicts: &mut Vec<Classified>) {
+/// Adds the verdicts on images that are in their place. Every image has neighbours whose votes are above zero, unless features are not finite.
+fn count(ballots: &Ballots, queried: &[u32], labels: &[u32], verdicts: &mut Vec<Classified>) -> Result<(), EvalError> {
     let places = ballots.first..;
     for (place, votes) in places.zip(ballots.votes.chunks_exact(ballots.classes.max(1))) {
         if let (Some(&image), Some(&label)) = (queried.get(place), labels.get(place))
             && image as usize == place
         {
+            let sum: f32 = votes.iter().sum();
+            if !sum.is_finite() || sum <= 0.0 {
+                return Err(EvalError::NotFinite { image });
+            }
             verdicts.push(Classified::new(image, label, votes));
         }
     }
+    Ok(())
 }
 
 /// How many of them are right.

@@ -4,6 +4,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
 use super::{LAST, Listener, Trainer, warn};
+use crate::eval::EvalError;
 use crate::method::LossScaleState;
 use crate::method::metric::names;
 use crate::model::Arena;
@@ -46,6 +47,9 @@ impl Trainer {
         let every = self.config.run.knn_every as u64;
         // The last network is always classified: it is what the run is about.
         let due = every > 0 && (epoch.is_multiple_of(every) || epoch == self.start.epochs);
+        if due && self.knn.is_some() {
+            self.check_weights()?;
+        }
         let mut knn_top1 = None;
         if let (Some(knn), true) = (&mut self.knn, due) {
             let deferred = &mut self.deferred;
@@ -53,7 +57,13 @@ impl Trainer {
                 deferred.extend(commands.try_iter());
                 !deferred.contains(&Command::Stop)
             };
-            knn_top1 = knn.top1(&self.data, &mut go_on)?;
+            knn_top1 = match knn.top1(&self.data, &mut go_on) {
+                Err(error @ EvalError::NotFinite { .. }) => {
+                    warn(vec![format!("no kNN: {error}")], listener);
+                    Some(f64::NAN)
+                }
+                other => other?,
+            };
             warn(knn.remarks(), listener);
             if knn_top1.is_none() {
                 return Ok(false);
@@ -69,10 +79,12 @@ impl Trainer {
         let event = Event::Epoch(Epoch { epoch, readings, seconds: began.elapsed().as_secs_f64() });
         self.report(event, listener);
         let every = self.config.run.checkpoint_every as u64;
-        let mut names = vec![LAST.to_owned()];
+        let mut names = Vec::new();
         if every > 0 && epoch > 0 && epoch.is_multiple_of(every) {
             names.push(format!("epoch-{epoch:03}.safetensors"));
         }
+        // The newest one last: a run that continues from it has no reason to write the other again.
+        names.push(LAST.to_owned());
         self.save(&names, listener)?;
         Ok(true)
     }
