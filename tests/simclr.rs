@@ -17,7 +17,7 @@ fn the_loss_and_its_gradient_are_pytorchs() {
     let mut setup = Setup::default();
     let z = setup.rows(stack(&r.rows("z1"), &r.rows("z2")));
     let unit = setup.add(L2Normalize { eps: 1e-12 }, &[z]);
-    let loss = simclr::nt_xent(&mut setup.graph, unit, r.setting("temperature") as f32).unwrap().loss;
+    let loss = simclr::nt_xent(&mut setup.graph, [unit, unit], r.setting("temperature") as f32).unwrap().loss;
     let dz = gradients(&mut setup.graph, loss, &[z]).unwrap()[0].unwrap();
     let expected = stack(&r.rows("dz1"), &r.rows("dz2"));
     setup.check(TOLERANCE, &[("loss", loss, r.plain("loss")), ("dz", dz, expected)]);
@@ -59,8 +59,8 @@ fn similarities_are_measured_and_bad_settings_refused() {
         let error = config(&[]).set(&format!("method.temperature={value}")).unwrap_err().to_string();
         assert!(error.contains("method.temperature") && error.contains("0.001 or more"), "{error}");
     }
-    let error = config(&[]).set("method.predictor=mlp").unwrap_err().to_string();
-    assert!(error.contains("simclr has name, temperature, batch_norm"), "{error}");
+    let error = config(&[]).set("method.momentum=0.9").unwrap_err().to_string();
+    assert!(error.contains("simclr has name, temperature, batch_norm, predictor, stop_gradient"), "{error}");
 }
 
 #[test]
