@@ -125,7 +125,7 @@ fn prototypes_stay_where_they_are_until_they_learn() {
     let small = ["augment.small.count=2", "augment.small.size=4"];
     for assignments in [&[][..], &small, &["method.queue=8", "method.queue_epoch=0"], &["optim.optimizer=lars"]] {
         let all = train(&config(assignments), 5, "prototypes.weight");
-        // PyTorch's layout or not, a prototype is every fifth number from its own on.
+        // A prototype is a column: every fifth number from its own on.
         let unit = |values: &[f32], k: usize| {
             let column: Vec<f32> = values.iter().skip(k).step_by(5).copied().collect();
             let length = column.iter().map(|v| v * v).sum::<f32>().sqrt();

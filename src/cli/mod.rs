@@ -35,7 +35,7 @@ use simsiam::gpu::GpuError;
 use simsiam::picture::PictureError;
 use simsiam::train::{FolderError, TrainError};
 
-/// SimSiam, trained from scratch on any GPU: every forward and backward pass is a WGSL compute shader.
+/// SimSiam and the methods it is compared with, trained from scratch on any GPU: every forward and backward pass is a WGSL compute shader.
 #[derive(Parser)]
 #[command(name = "simsiam", version, arg_required_else_help = true)]
 struct Cli {

@@ -15,6 +15,7 @@ pub(super) fn ranges(config: &Config) -> Vec<Problem> {
 
     need("data.image_size", (1..=4096).contains(&data.image_size), "the side of a view must be 1 to 4096 pixels");
 
+    need("data.holdout", (0.0..=0.5).contains(&data.holdout), "a part must be 0 to 0.5");
     need("data.max_unreadable", (0.0..=1.0).contains(&data.max_unreadable), "a part must be 0 to 1");
     need("data.threads", data.threads <= 1024, "use 0 (all cores but one) to 1024 threads");
 

@@ -202,6 +202,8 @@ crate::section! {
         image_size: usize = 32,
         /// Largest part of the images that may be unreadable, 0 to 1, and of small sets up to three files; those are left out; 0 allows none.
         max_unreadable: f64 = 0.01,
+        /// Part of the images of a labelled folder without test images that is held out to test on, 0 (none) to 0.5. Which ones follows from their contents.
+        holdout: f64 = 0.0,
         /// Threads that decode images; 0 is all cores but one.
         threads: usize = 0,
     }

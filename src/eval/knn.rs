@@ -123,7 +123,7 @@ impl KnnPlan {
 
 /// What the neighbours of a test image say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Classified {
+pub struct Prediction {
     /// Its number in the set.
     pub image: u32,
     /// Its class.
@@ -134,8 +134,8 @@ pub struct Classified {
     pub rank: usize,
 }
 
-impl Classified {
-    fn new(image: u32, label: u32, votes: &[f32]) -> Classified {
+impl Prediction {
+    fn new(image: u32, label: u32, votes: &[f32]) -> Prediction {
         let before = |a: usize, b: usize| votes[a] > votes[b] || (votes[a] == votes[b] && a < b);
         let first = (0..votes.len()).reduce(|best, i| if before(i, best) { i } else { best });
         let own = label as usize;
@@ -143,7 +143,7 @@ impl Classified {
             Some(&vote) if vote > 0.0 => (0..votes.len()).filter(|&i| before(i, own)).count(),
             _ => votes.len(),
         };
-        Classified { image, label, predicted: first.unwrap_or(0) as u32, rank }
+        Prediction { image, label, predicted: first.unwrap_or(0) as u32, rank }
     }
 }
 
@@ -175,7 +175,7 @@ impl Knn {
     /// Share of all readable test images whose class wins the vote on the first output, with the network as it is in the store. `go_on`
     /// is asked after every batch and while images are waited for; `None` where it said no.
     pub fn top1(&mut self, data: &Dataset, go_on: &mut dyn FnMut() -> bool) -> Result<Option<f64>, EvalError> {
-        let verdicts = self.verdicts(data, &mut |_| go_on())?;
+        let verdicts = self.predictions(data, &mut |_| go_on())?;
         Ok(verdicts.and_then(|outputs| Some(scores(data, outputs.first()?).top1)))
     }
 
@@ -185,15 +185,15 @@ impl Knn {
         &mut self,
         data: &Dataset,
         go_on: &mut dyn FnMut() -> bool,
-    ) -> Result<Option<Vec<Vec<Classified>>>, EvalError> {
-        self.verdicts(data, &mut |moment| moment == Moment::Waiting || go_on())
+    ) -> Result<Option<Vec<Vec<Prediction>>>, EvalError> {
+        self.predictions(data, &mut |moment| moment == Moment::Waiting || go_on())
     }
 
-    fn verdicts(
+    fn predictions(
         &mut self,
         data: &Dataset,
         go_on: &mut dyn FnMut(Moment) -> bool,
-    ) -> Result<Option<Vec<Vec<Classified>>>, EvalError> {
+    ) -> Result<Option<Vec<Vec<Prediction>>>, EvalError> {
         if !self.fill(data, go_on)? {
             return Ok(None);
         }
@@ -271,7 +271,7 @@ impl Knn {
 }
 
 /// Adds the verdicts on images that are in their place. Every image has neighbours whose votes are above zero, unless features are not finite.
-fn count(ballots: &Ballots, queried: &[u32], labels: &[u32], verdicts: &mut Vec<Classified>) -> Result<(), EvalError> {
+fn count(ballots: &Ballots, queried: &[u32], labels: &[u32], verdicts: &mut Vec<Prediction>) -> Result<(), EvalError> {
     let places = ballots.first..;
     for (place, votes) in places.zip(ballots.votes.chunks_exact(ballots.classes.max(1))) {
         if let (Some(&image), Some(&label)) = (queried.get(place), labels.get(place))
@@ -281,26 +281,26 @@ fn count(ballots: &Ballots, queried: &[u32], labels: &[u32], verdicts: &mut Vec<
             if !sum.is_finite() || sum <= 0.0 {
                 return Err(EvalError::NotFinite { image });
             }
-            verdicts.push(Classified::new(image, label, votes));
+            verdicts.push(Prediction::new(image, label, votes));
         }
     }
     Ok(())
 }
 
 /// How many of them are right.
-pub fn scores(data: &Dataset, verdicts: &[Classified]) -> Scores {
+pub fn scores(data: &Dataset, verdicts: &[Prediction]) -> Scores {
     let ranked = verdicts.iter().map(|verdict| (verdict.label, verdict.rank));
     Scores::new(classes(data), ranked)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Classified;
+    use super::Prediction;
 
     #[test]
     fn the_lowest_of_equals_comes_first() {
         let verdict = |label, votes: &[f32]| {
-            let verdict = Classified::new(0, label, votes);
+            let verdict = Prediction::new(0, label, votes);
             (verdict.predicted, verdict.rank)
         };
         let votes = [0.0, 2.0, 1.0, 2.0];

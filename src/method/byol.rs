@@ -94,12 +94,10 @@ impl Method for Byol {
 
     fn health(&self, config: &Config) -> Health {
         Health {
-            loss: "squared distance",
             loss_range: 4.0,
             least_loss: 0.0,
-            output_std: 1.0 / (config.model.dim as f64).sqrt(),
-            settles: 0,
             collapses_with: self.predictor.then_some("method.predictor=false"),
+            ..Health::new("squared distance", config.model.dim)
         }
     }
 

@@ -38,10 +38,31 @@ pub struct Health {
     pub least_loss: f64,
     /// Mean std of the channels of z/|z| of a healthy run.
     pub output_std: f64,
-    /// Steps before which the loss says nothing, because state that it depends on fills first; 0 is none.
-    pub settles: u64,
+    /// Below this part of the effective rank before training the outputs fall into few directions.
+    pub least_rank: f64,
+    /// Steps before which the loss says nothing, because state that it depends on fills first; 0 is none. Then the loss where nothing is
+    /// learnt, instead of that before training.
+    pub settles: Option<(u64, f64)>,
     /// An assignment that makes a healthy run collapse, for the curious.
     pub collapses_with: Option<&'static str>,
+}
+
+impl Health {
+    /// Of a loss with this name, which falls from 0 to -1, and outputs with this many channels; for a method to say what differs.
+    ///
+    /// Of SimSiam on the preset demo (1,000 images, 90 steps) healthy runs fell to .40 to .71 of the rank before training, over ten epochs of
+    /// the whole preset to .32; those without stop-gradient or predictor to .10 to .22, one with a learning rate 30 times too large to .07.
+    pub fn new(loss: &'static str, channels: usize) -> Health {
+        Health {
+            loss,
+            loss_range: 1.0,
+            least_loss: -1.0,
+            output_std: 1.0 / (channels as f64).sqrt(),
+            least_rank: 0.25,
+            settles: None,
+            collapses_with: None,
+        }
+    }
 }
 
 /// The paper's smallest crop: smaller ones share too little to be distinguished from other images.

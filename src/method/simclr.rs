@@ -93,12 +93,9 @@ impl Method for SimClr {
         let far = (-(1.0 + 1.0 / (images - 1.0)) / self.temperature).exp();
         let least_loss = ((2.0 * images - 2.0) * far).ln_1p();
         Health {
-            loss: "NT-Xent",
             loss_range: (2.0 * images - 1.0).ln() - least_loss,
             least_loss,
-            output_std: 1.0 / (config.model.dim as f64).sqrt(),
-            settles: 0,
-            collapses_with: None,
+            ..Health::new("NT-Xent", config.model.dim)
         }
     }
 

@@ -197,12 +197,10 @@ impl Method for SimSiam {
             Similarity::CrossEntropy => ("cross-entropy", 0.5, 0.0),
         };
         Health {
-            loss,
             loss_range,
             least_loss,
-            output_std: 1.0 / (config.model.dim as f64).sqrt(),
-            settles: 0,
             collapses_with: self.stop_gradient.then_some("method.stop_gradient=false"),
+            ..Health::new(loss, config.model.dim)
         }
     }
 

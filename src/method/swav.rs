@@ -150,12 +150,9 @@ impl Method for SwAv {
     /// a prediction can be. Where all images come to lie on one prototype, their z do too; codes that stay uniform are a loss that stays.
     fn health(&self, config: &Config) -> Health {
         Health {
-            loss: "swapped prediction",
             loss_range: (self.prototypes as f64).ln() / 2.0,
             least_loss: 0.0,
-            output_std: 1.0 / (config.model.dim as f64).sqrt(),
-            settles: 0,
-            collapses_with: None,
+            ..Health::new("swapped prediction", config.model.dim)
         }
     }
 

@@ -18,9 +18,6 @@ const SMOOTHING: f64 = 16.0;
 /// A problem must persist over this many steps, and this many measurements, in a row.
 const LASTING: u64 = 16;
 const WATCHES: u64 = 3;
-/// A rank below this part of the untrained network's: few directions. Healthy runs fell to .40 to .71 of it, over the ten epochs of the
-/// demo preset to .32; those without stop-gradient or predictor to .10 to .22, one with a learning rate 30 times too large to .07.
-const FEW: f64 = 0.25;
 /// An output std below this part of the largest that the run had: nearly a point, and the rank is that of the noise around it, which
 /// looks healthy. Healthy runs kept .99; without any batch norm in the heads .24 was left (loss -.99), without predictor too .07.
 const POINT: f64 = 0.5;
@@ -110,9 +107,11 @@ impl HealthMonitor {
     fn step(&mut self, step: &Step) -> Option<Alarm> {
         let range = self.health.loss_range;
         let state = &mut self.state;
-        if step.step <= self.health.settles {
+        if let Some((settles, unlearnt)) = self.health.settles
+            && step.step <= settles
+        {
             let loss = step.readings.get(names::LOSS);
-            (state.first_loss, state.loss, state.least_loss, state.asked_loss) = (loss, loss, loss, loss);
+            (state.first_loss, state.loss, state.least_loss, state.asked_loss) = (unlearnt, loss, loss, loss);
         }
         state.loss += (step.readings.get(names::LOSS) - state.loss) / SMOOTHING;
         state.std += (step.readings.get(names::OUTPUT_STD) - state.std) / SMOOTHING;
@@ -136,7 +135,7 @@ impl HealthMonitor {
     fn stagnation(&mut self, step: &Step) -> Option<Alarm> {
         let warmup = self.config.optim.warmup_epochs as u64 * self.steps_per_epoch;
         let half = (PATIENCE / 2).max(self.steps_per_epoch);
-        let steps = step.step.saturating_sub(warmup.max(self.health.settles));
+        let steps = step.step.saturating_sub(warmup.max(self.health.settles.map_or(0, |(steps, _)| steps)));
         if steps == 0 || !steps.is_multiple_of(half) {
             return None;
         }
@@ -155,8 +154,8 @@ impl HealthMonitor {
             step.step,
             state.first_loss,
             match self.health.settles {
-                0 => "before training".to_owned(),
-                settles => format!("after {settles}"),
+                None => "before training",
+                Some(_) => "where nothing is learnt",
             }
         );
         self.alarm(AlarmKind::Stagnation, [step.step, step.epoch], message)
@@ -168,7 +167,7 @@ impl HealthMonitor {
         let rank = watch.readings.get(names::EFFECTIVE_RANK);
         let point = state.std < POINT * state.most_std;
         // A rank that is no number says nothing.
-        let few = rank < FEW * state.first_rank;
+        let few = rank < self.health.least_rank * state.first_rank;
         if !point && !few {
             state.low = 0;
             return None;

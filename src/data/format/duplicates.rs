@@ -1,4 +1,4 @@
-//! Test images that are training images too: a folder copied, a split made twice.
+//! Files by their contents: test images that are training images too, and images held out.
 
 use std::collections::HashMap;
 use std::fs;
@@ -43,6 +43,22 @@ pub(super) fn shared(base: &Path, train: &[Found], test: &[Found]) -> (usize, Op
         }
     }
     (pairs.len(), pairs.into_iter().min())
+}
+
+/// Takes about the part `share` of `found` out of it, to test on. Whether an image is taken follows from its length and its end alone, so
+/// that further images move none and copies stay together.
+pub(super) fn hold_out(base: &Path, found: &mut Vec<Found>, share: f64) -> Vec<Found> {
+    let is_out = |found: &mut Found| {
+        let path = base.join(&found.path);
+        let length = fs::metadata(&path).map(|data| data.len()).ok();
+        let tail = length.and_then(|length| Some((length, tail(&path, length)?)));
+        tail.is_some_and(|(length, tail)| {
+            let hash = Fnv::of([length, tail].into_iter().flat_map(u64::to_le_bytes));
+            // Its upper bits are the best mixed.
+            ((hash >> 32) as f64) < share * f64::from(u32::MAX)
+        })
+    };
+    found.extract_if(.., is_out).collect()
 }
 
 fn tail(path: &Path, length: u64) -> Option<u64> {

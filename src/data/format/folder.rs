@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::duplicates::shared;
+use super::duplicates::{hold_out, shared};
 use super::kind::Kind;
 use super::tree::{self, Found, Tree};
 use crate::data::read::decode::decode_file;
@@ -57,7 +57,7 @@ pub(in crate::data) fn is_nearly_here(folder: &Path) -> bool {
 
 /// Looks through a folder; no image is read.
 pub(in crate::data) fn open(name: String, folder: &Path, limits: Limits) -> Result<Dataset, DataError> {
-    let Tree { train, test, mut remarks, left_out } = Tree::read(folder)?;
+    let Tree { mut train, mut test, mut remarks, left_out } = Tree::read(folder)?;
     if train.is_empty() {
         remarks.extend(LeftOut::warnings(&left_out));
         return Err(DataError::NoImageFiles { folder: folder.to_owned(), why: remarks.join("; ") });
@@ -72,6 +72,11 @@ pub(in crate::data) fn open(name: String, folder: &Path, limits: Limits) -> Resu
         ));
     }
     let classes = classes(&train, &mut remarks);
+    if test.is_empty() && classes.len() > 1 && limits.holdout > 0.0 {
+        test = hold_out(folder, &mut train, limits.holdout);
+        let all = train.len() + test.len();
+        remarks.push(format!("{} of {all} images are held out to test on (data.holdout; 0 trains on all)", test.len()));
+    }
     let train = Arc::new(files(folder, train, &classes));
     let test = Arc::new(files(folder, test, &classes));
     if train.labels.is_some() && test.labels.is_none() && !test.is_empty() {
