@@ -234,12 +234,13 @@ fn damage_is_found_and_named() -> Result {
     let file = run.join("checkpoints/last.safetensors");
     let mut flipped = bytes.clone();
     *flipped.last_mut().ok_or("bytes")? ^= 4;
+    let first = serde_json::from_slice::<Value>(&bytes[8..header])?["encoder.conv1.weight"]["data_offsets"][0].as_u64();
+    let first = first.ok_or("a place")? as usize;
     let mut dead = bytes[header..].to_vec();
-    let end = dead.len();
-    dead[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    dead[first..first + 4].copy_from_slice(&f32::NAN.to_le_bytes());
     for (contents, expected) in [
         (flipped, "tensor predictor.3.weight differs from its checksum"),
-        (with(&|_| {}, &dead)?, "tensor predictor.3.weight holds values that are not finite"),
+        (with(&|_| {}, &dead)?, "tensor encoder.conv1.weight holds values that are not finite"),
         (
             with(&|m| drop(m.insert("step".into(), u64::MAX.to_string().into())), &bytes[header..])?,
             "is no whole number",
@@ -355,5 +356,50 @@ fn advice_fits_the_fault() -> Result {
     let (code, out, errors) = limited(here, "ulimit -v 900000", &format!("{TINY} --out run"))?;
     assert!(code.is_some(), "a signal ended it: {out}{errors}");
     assert!(!errors.contains("backtrace"), "{errors}");
+    Ok(())
+}
+
+/// Of the checkpoints of epochs the newest and the best stay; where the last is damaged, the newest of them continues to the same end.
+#[test]
+fn a_damaged_checkpoint_is_replaced_by_the_newest_good_one() -> Result {
+    let folder = tempfile::tempdir()?;
+    let (here, run) = (folder.path(), folder.path().join("run"));
+    let settings = "--epochs 6 --set run.checkpoint_every=1 --set run.keep=2";
+    good(here, &format!("{} {settings} --out run", TINY.replace("--epochs 2", "")))?;
+    let (lines, bytes) = (timeless(&run)?, last(&run)?);
+    let knn = |line: &Value| line["knn_top1"].as_f64().unwrap_or(0.0);
+    let epochs: Vec<&Value> = lines.iter().filter(|line| line["event"] == "epoch" && line["epoch"] != 0).collect();
+    let best = epochs.iter().fold(epochs[0], |best, line| if knn(line) > knn(best) { line } else { best });
+    let checkpoints = || -> Result<Vec<String>> {
+        let names = fs::read_dir(run.join("checkpoints"))?.map(|entry| Ok(entry?.file_name().to_string_lossy().into()));
+        let mut names = names.collect::<Result<Vec<String>>>()?;
+        names.sort();
+        Ok(names)
+    };
+    let mut expected =
+        [best["epoch"].as_u64().ok_or("a best epoch")?, 5, 6].map(|n| format!("epoch-{n:03}.safetensors")).to_vec();
+    expected.push("last.safetensors".into());
+    expected.sort();
+    expected.dedup();
+    assert_eq!(checkpoints()?, expected);
+
+    let whole = |name: &str| run.join("checkpoints").join(name);
+    fs::write(whole("epoch-006.safetensors"), &bytes[..bytes.len() - 1])?;
+    for damaged in [Some(&bytes[..bytes.len() / 2]), None] {
+        match damaged {
+            Some(half) => fs::write(whole("last.safetensors"), half)?,
+            None => fs::remove_file(whole("last.safetensors"))?,
+        }
+        let out = good(here, "train --resume run")?;
+        assert!(out.contains("the run continues from") && out.contains("epoch-005.safetensors, step 20"), "{out}");
+        assert!(last(&run)? == bytes && timeless(&run)? == lines);
+        assert_eq!(checkpoints()?, expected);
+        fs::write(whole("epoch-006.safetensors"), "")?;
+    }
+    // Where no good one is left, the error is that of the last.
+    for name in checkpoints()? {
+        fs::write(whole(&name), "")?;
+    }
+    assert!(bad(here, "train --resume run", 1)?.contains("last.safetensors is no complete safetensors file"));
     Ok(())
 }

@@ -118,11 +118,12 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let began_at = run.steps_done();
     let mut progress = TrainProgress::new(&start, began_at, knn);
     signals.training();
-    let mut done: Option<Done> = None;
+    let (mut done, mut alarmed): (Option<Done>, bool) = (None, false);
     let outcome = run.train(&commands, &mut |event| {
         if let Event::Done(event) = event {
             done = Some(event.clone());
         }
+        alarmed |= matches!(event, Event::Alarm(_));
         progress.listen(event);
     });
     progress.end();
@@ -132,7 +133,12 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             let path = folder.path().display();
             say!("stopped after step {step} of {}; continue with: simsiam train --resume {path}", start.steps);
         }
-        (Outcome::Done, done) => summarize(done.as_ref(), began_at, &job.config, &start, folder, dataset.shared),
+        (Outcome::Done, done) => {
+            if let Some(done) = &done {
+                result(done, began_at, &start, dataset.shared);
+            }
+            next(&job.config, &start, folder, alarmed);
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -260,26 +266,29 @@ pub fn recomputation(recomputed: &Recomputed) -> Option<String> {
     })
 }
 
-fn summarize(done: Option<&Done>, began_at: u64, config: &Config, start: &Start, folder: &RunFolder, shared: usize) {
-    if let Some(done) = done {
-        // The clock knows the part since the run was last continued.
-        let took = match began_at {
-            0 => format!("done in {}", duration(done.seconds)),
-            step => format!("done, from step {step} on in {}", duration(done.seconds)),
-        };
-        match (done.knn_top1_untrained, done.knn_top1) {
-            (Some(before), Some(after)) => say!(
-                "{took}: kNN {:.1} % before training, {:.1} % after ({:+.1} points)",
-                100.0 * before,
-                100.0 * after,
-                100.0 * (after - before)
-            ),
-            _ => say!("{took}"),
-        }
-        if shared > 0 && done.knn_top1.is_some() {
-            say!("         {shared} of {} test images are training images too", start.test_images);
-        }
+/// What the training came to.
+fn result(done: &Done, began_at: u64, start: &Start, shared: usize) {
+    // The clock knows the part since the run was last continued.
+    let took = match began_at {
+        0 => format!("done in {}", duration(done.seconds)),
+        step => format!("done, from step {step} on in {}", duration(done.seconds)),
+    };
+    match (done.knn_top1_untrained, done.knn_top1) {
+        (Some(before), Some(after)) => say!(
+            "{took}: kNN {:.1} % before training, {:.1} % after ({:+.1} points)",
+            100.0 * before,
+            100.0 * after,
+            100.0 * (after - before)
+        ),
+        _ => say!("{took}"),
     }
+    if shared > 0 && done.knn_top1.is_some() {
+        say!("         {shared} of {} test images are training images too", start.test_images);
+    }
+}
+
+/// Where its results are, and what to do next.
+fn next(config: &Config, start: &Start, folder: &RunFolder, alarmed: bool) {
     let path = folder.path().display();
     say!("the run is in {path}: config.toml, views.png, metrics.jsonl, checkpoints/last.safetensors (PyTorch's names)");
     let plain = Config::preset("demo").is_ok_and(|demo| demo.resolved() == config.resolved());
@@ -287,6 +296,11 @@ fn summarize(done: Option<&Done>, began_at: u64, config: &Config, start: &Start,
         true => "simsiam train".to_owned(),
         false => format!("simsiam train --config {}", folder.path().join("config.toml").display()),
     };
+    if alarmed {
+        // Neither more of the same nor a worse one is a next step from here.
+        say!("next     what usually helps stands beside the alarm above");
+        return;
+    }
     say!("next     longer:             {again} --epochs {}", 2 * start.epochs);
     if let Some(assignment) = method::of(config).health(config).collapses_with {
         say!("         to see it collapse: {again} --set {assignment}");

@@ -302,6 +302,8 @@ crate::section! {
         memory: MemoryLimit = MemoryLimit(None),
         /// Keep a checkpoint every N epochs; 0 keeps only the last.
         checkpoint_every: usize = 0,
+        /// Of those checkpoints, keep only the newest N and the one of best kNN accuracy; 0 keeps all.
+        keep: usize = 0,
         /// Classify the test images by kNN every N epochs and before the first; 0 is never.
         knn_every: usize = 1,
         /// Neighbours that vote (not stated in the paper; 200 in MoCo's CIFAR demo); at most all training images vote.

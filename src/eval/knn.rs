@@ -147,6 +147,15 @@ impl Prediction {
     }
 }
 
+/// When it is asked whether to go on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Moment {
+    /// After a batch.
+    Batch,
+    /// While images are waited for.
+    Waiting,
+}
+
 /// kNN on a device.
 pub struct Knn {
     features: Features,
@@ -164,9 +173,9 @@ impl Knn {
     }
 
     /// Share of all readable test images whose class wins the vote on the first output, with the network as it is in the store. `go_on`
-    /// is asked after every batch; `None` where it said no.
+    /// is asked after every batch and while images are waited for; `None` where it said no.
     pub fn top1(&mut self, data: &Dataset, go_on: &mut dyn FnMut() -> bool) -> Result<Option<f64>, EvalError> {
-        let verdicts = self.classify(data, go_on)?;
+        let verdicts = self.predictions(data, &mut |_| go_on())?;
         Ok(verdicts.and_then(|outputs| Some(scores(data, outputs.first()?).top1)))
     }
 
@@ -177,6 +186,14 @@ impl Knn {
         data: &Dataset,
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<Option<Vec<Vec<Prediction>>>, EvalError> {
+        self.predictions(data, &mut |moment| moment == Moment::Waiting || go_on())
+    }
+
+    fn predictions(
+        &mut self,
+        data: &Dataset,
+        go_on: &mut dyn FnMut(Moment) -> bool,
+    ) -> Result<Option<Vec<Vec<Prediction>>>, EvalError> {
         if !self.fill(data, go_on)? {
             return Ok(None);
         }
@@ -186,7 +203,9 @@ impl Knn {
         let mut verdicts = vec![Vec::with_capacity(data.test.len()); self.votes.len()];
         let mut loader = self.features.loader(&data.test);
         loop {
-            let images = self.features.next(&mut loader)?;
+            let Some(images) = self.features.next_while(&mut loader, &mut || go_on(Moment::Waiting))? else {
+                return Ok(None);
+            };
             if images.is_empty() {
                 break;
             }
@@ -203,7 +222,7 @@ impl Knn {
                     }
                 }
             }
-            if !go_on() {
+            if !go_on(Moment::Batch) {
                 return Ok(None);
             }
         }
@@ -216,13 +235,15 @@ impl Knn {
     }
 
     /// Brings features and classes of the labelled training images to the votes; false where `go_on` said no.
-    fn fill(&mut self, data: &Dataset, go_on: &mut dyn FnMut() -> bool) -> Result<bool, EvalError> {
+    fn fill(&mut self, data: &Dataset, go_on: &mut dyn FnMut(Moment) -> bool) -> Result<bool, EvalError> {
         let set = data.bank();
         let labels = set.labels().unwrap_or_default();
         let mut voters = Vec::with_capacity(set.len());
         let mut loader = self.features.loader(set);
         loop {
-            let images = self.features.next(&mut loader)?;
+            let Some(images) = self.features.next_while(&mut loader, &mut || go_on(Moment::Waiting))? else {
+                return Ok(false);
+            };
             if images.is_empty() {
                 break;
             }
@@ -233,7 +254,7 @@ impl Knn {
             }
             let label = |&image: &u32| labels.get(image as usize).map_or(0.0, |&l| l as f32);
             voters.extend(images.iter().map(label));
-            if !go_on() {
+            if !go_on(Moment::Batch) {
                 return Ok(false);
             }
         }

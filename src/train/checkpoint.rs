@@ -105,6 +105,11 @@ impl Checkpoint {
         self.tensors.iter().find(|(_, stored)| !is_finite(stored)).map(|(name, _)| name.as_str())
     }
 
+    /// The file it came from.
+    pub fn origin(&self) -> &Path {
+        &self.origin
+    }
+
     /// Writes the file at `path` whole or not at all: a crash leaves the file that was there before.
     pub fn save(&self, path: &Path) -> Result<(), CheckpointError> {
         file::write(self, path)

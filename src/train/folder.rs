@@ -5,7 +5,8 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, CheckpointError};
+use super::keep;
 use super::lock::{LOCK, RunLock};
 use super::unbegun;
 use super::{FolderError, TrainError};
@@ -28,11 +29,13 @@ pub struct RunFolder {
     path: PathBuf,
     /// Where a run is trained: held until the last copy is dropped.
     lock: Option<Arc<RunLock>>,
+    /// What the user should know of it.
+    remarks: Vec<String>,
 }
 
 impl RunFolder {
     fn at(path: &Path) -> RunFolder {
-        RunFolder { path: path.to_path_buf(), lock: None }
+        RunFolder { path: path.to_path_buf(), lock: None, remarks: Vec::new() }
     }
 
     /// Refuses a folder that something is in, a run that ended before its first checkpoint aside: a run is never written over.
@@ -45,9 +48,9 @@ impl RunFolder {
             return Err(FolderError::Exists { folder: folder() });
         }
         match fs::read_dir(path) {
-            Ok(mut entries) => match entries.next() {
-                None => Ok(()),
-                Some(_) => Err(FolderError::NotEmpty { folder: folder() }),
+            Ok(mut entries) => match entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == LOCK)) {
+                true => Ok(()),
+                false => Err(FolderError::NotEmpty { folder: folder() }),
             },
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
             // A file of that name, or a folder that may not be listed.
@@ -84,16 +87,18 @@ impl RunFolder {
         let mut folder = Self::at(path);
         let mut config = folder.read_config()?;
         let file = path.join(CONFIG);
-        let last = folder.last()?;
+        if !folder.checkpoints().is_dir() {
+            folder.last()?;
+        }
         folder.lock = Some(Arc::new(RunLock::take(path)?));
         for folder in [path, &folder.checkpoints()] {
             atomic::remove_partial(folder);
         }
-        let checkpoint = Checkpoint::load(&last)?;
+        let checkpoint = folder.newest_good()?;
         if let Some(text) = &checkpoint.config {
-            let mut trained = Config::from_toml(text, &last.display().to_string())?;
+            let mut trained = Config::from_toml(text, &checkpoint.origin().display().to_string())?;
             trained.data.source.clone_from(&config.data.source);
-            trained.run.memory = config.run.memory;
+            (trained.run.memory, trained.run.keep) = (config.run.memory, config.run.keep);
             if trained.resolved() != config.resolved() {
                 return Err(FolderError::ConfigChanged { file }.into());
             }
@@ -103,6 +108,36 @@ impl RunFolder {
             folder.write_config(&config)?;
         }
         Ok((folder, config, checkpoint))
+    }
+
+    /// The newest checkpoint, or where that is missing or damaged the newest of an epoch that is neither, which is then said.
+    fn newest_good(&mut self) -> Result<Checkpoint, TrainError> {
+        let good = |file: &Path| {
+            let checkpoint = Checkpoint::load(file)?;
+            match checkpoint.not_finite() {
+                Some(tensor) => Err(CheckpointError::NotFinite { file: file.to_path_buf(), tensor: tensor.to_owned() }),
+                None => Ok(checkpoint),
+            }
+        };
+        let problem: TrainError = match self.last() {
+            Ok(last) => match good(&last) {
+                Ok(checkpoint) => return Ok(checkpoint),
+                Err(error) => error.into(),
+            },
+            Err(error) => error.into(),
+        };
+        let mut others = keep::epochs(&self.checkpoints()).into_iter().filter_map(|(_, file)| good(&file).ok());
+        let Some(checkpoint) = others.find(Checkpoint::has_momentum) else {
+            return Err(problem);
+        };
+        let (file, step) = (checkpoint.origin().display(), checkpoint.step);
+        self.remarks.push(format!("{problem}: the run continues from {file}, step {step}"));
+        Ok(checkpoint)
+    }
+
+    /// What the user should know before the run continues, a line each.
+    pub(super) fn remarks(&self) -> Vec<String> {
+        self.remarks.clone()
     }
 
     /// What a run has learnt so far, finished or not: its configuration, and a checkpoint, the newest where `checkpoint` names none. Weights
@@ -160,10 +195,12 @@ impl RunFolder {
     }
 
     /// Takes back [`RunFolder::create`] where the run could not begin, so that the same command can be typed again.
-    pub fn discard(self) {
+    pub fn discard(mut self) {
         unbegun::clear(&self.path);
         // What is not there any more, or is not empty, may stay as it is.
         let _ = fs::remove_dir(self.checkpoints());
+        // Some systems do not remove a file that is open.
+        self.lock = None;
         let _ = fs::remove_file(self.path.join(LOCK));
         let _ = fs::remove_dir(&self.path);
     }

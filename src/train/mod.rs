@@ -9,6 +9,7 @@ mod error;
 mod event;
 mod folder;
 mod health_monitor;
+mod keep;
 mod kernels;
 mod lock;
 mod meter;

@@ -43,6 +43,7 @@ impl Run {
         let mut trainer = Trainer::new(plan, Some(&folder.checkpoints()))?;
         trainer.restore(checkpoint)?;
         let mut metrics = MetricsFile::resume(&folder.metrics(), checkpoint)?;
+        trainer.remark(folder.remarks());
         trainer.remark(metrics.remarks());
         Ok(Run { folder, start, trainer, metrics })
     }

@@ -18,6 +18,7 @@ use super::TrainError;
 use super::event::{Command, Done, Event, Failed, Start, Warning};
 use super::folder::LAST;
 use super::health_monitor::HealthMonitor;
+use super::keep::Keep;
 use super::meter::Meter;
 use super::metrics::step_metrics::{Inbox, is_watched};
 use super::plan::TrainPlan;
@@ -71,7 +72,8 @@ pub struct Trainer {
     /// Steps done in the newest checkpoint.
     saved_step: u64,
     monitor: HealthMonitor,
-    /// Commands that came during an evaluation, where only [`Command::Stop`] is followed.
+    keep: Keep,
+    /// Commands that came during an evaluation or a wait for images, where only [`Command::Stop`] is followed.
     deferred: VecDeque<Command>,
     meter: Meter,
     /// Steps sent to the device; `position` counts those whose numbers have arrived.
@@ -143,6 +145,7 @@ impl Trainer {
         Ok(Trainer {
             inbox: Inbox::new(&program, &nodes, &start.metrics, start.dim),
             rates: LearningRates::new(&config.optim, steps_per_epoch),
+            keep: Keep::new(config.run.keep),
             config,
             data,
             parameters,
@@ -237,6 +240,14 @@ impl Trainer {
                 break;
             }
             if !self.obey(commands, listener)? {
+                return self.stop(listener);
+            }
+            let deferred = &mut self.deferred;
+            let mut go_on = || {
+                deferred.extend(commands.try_iter());
+                !deferred.contains(&Command::Stop)
+            };
+            if !self.batches.wait(self.sent, &mut go_on) {
                 return self.stop(listener);
             }
             let rates = self.rates.at(self.sent);

@@ -1,12 +1,13 @@
 //! Files by their contents: test images that are training images too, and images held out.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::tree::Found;
 use crate::hash::Fnv;
+use crate::regular;
 
 /// Bytes at the end of a file that are compared first: what is compressed differs there.
 const TAIL: u64 = 4096;
@@ -61,7 +62,7 @@ pub(super) fn hold_out(base: &Path, found: &mut Vec<Found>, share: f64) -> Vec<F
 }
 
 fn tail(path: &Path, length: u64) -> Option<u64> {
-    let mut file = File::open(path).ok()?;
+    let mut file = regular::open(path).ok()?;
     file.seek(SeekFrom::Start(length.saturating_sub(TAIL))).ok()?;
     let mut bytes = Vec::new();
     file.take(TAIL).read_to_end(&mut bytes).ok()?;
@@ -69,5 +70,5 @@ fn tail(path: &Path, length: u64) -> Option<u64> {
 }
 
 fn same(one: &Path, other: &Path) -> bool {
-    matches!((fs::read(one), fs::read(other)), (Ok(one), Ok(other)) if one == other)
+    matches!((regular::read(one), regular::read(other)), (Ok(one), Ok(other)) if one == other)
 }

@@ -2,18 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::duplicates::{hold_out, shared};
 use super::kind::Kind;
 use super::tree::{self, Found, Tree};
-use crate::data::read::decode::decode;
+use crate::data::read::decode::decode_file;
 use crate::data::{DataError, Dataset, Image, ImageSet, LeftOut, Limits, Subset};
-
-/// Larger files are no images that the decoder would take.
-const MOST_BYTES: u64 = 1 << 31;
 
 /// Image files, read on demand.
 #[derive(Debug)]
@@ -37,12 +33,7 @@ impl ImageSet for Files {
             .ok_or_else(|| DataError::Shape { problem: format!("no image {index} among {}", self.paths.len()) })?;
         let path = self.base.join(inside);
         let failed = |problem: String| DataError::Unreadable { file: path.display().to_string(), problem };
-        let length = fs::metadata(&path).map_err(|e| failed(e.to_string()))?.len();
-        if length > MOST_BYTES {
-            return Err(failed(format!("it has {length} bytes")));
-        }
-        let bytes = fs::read(&path).map_err(|e| failed(e.to_string()))?;
-        decode(&bytes).map_err(failed)
+        decode_file(&path).map_err(failed)
     }
 
     fn name(&self, index: usize) -> String {

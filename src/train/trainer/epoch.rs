@@ -10,6 +10,7 @@ use crate::method::metric::names;
 use crate::model::Arena;
 use crate::train::TrainError;
 use crate::train::event::{Command, Epoch, Event};
+use crate::train::keep;
 use crate::train::position::last_numbers;
 
 impl Trainer {
@@ -81,11 +82,15 @@ impl Trainer {
         let every = self.config.run.checkpoint_every as u64;
         let mut names = Vec::new();
         if every > 0 && epoch > 0 && epoch.is_multiple_of(every) {
-            names.push(format!("epoch-{epoch:03}.safetensors"));
+            names.push(keep::name(epoch));
+            self.keep.note(epoch, knn_top1);
         }
         // The newest one last: a run that continues from it has no reason to write the other again.
         names.push(LAST.to_owned());
         self.save(&names, listener)?;
+        if let Some(folder) = &self.checkpoints {
+            self.keep.prune(folder, epoch);
+        }
         Ok(true)
     }
 }

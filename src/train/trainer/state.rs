@@ -37,6 +37,7 @@ impl Trainer {
         }
         self.position = Position::read(checkpoint, &self.start.metrics);
         self.monitor.read(checkpoint);
+        self.keep.read(checkpoint);
         self.sent = self.position.step;
         self.saved_step = self.position.step;
         self.restored = true;
@@ -74,6 +75,7 @@ impl Trainer {
         }
         self.position.write(&mut checkpoint);
         self.monitor.write(&mut checkpoint);
+        self.keep.write(&mut checkpoint);
         for name in names {
             let path = folder.join(name);
             checkpoint.save(&path)?;
