@@ -73,9 +73,9 @@ fn alone(config: &Config, out: &std::path::Path) -> Result<f64> {
     let mut plan = TrainPlan::new(&gpu, config, dataset)?;
     plan.tune(&mut Cache::open(&gpu), &mut |_| {})?;
     let mut run = Run::create(plan, out)?;
-    let (sender, commands) = mpsc::channel();
+    let (_sender, commands) = mpsc::channel();
     let mut rates = Vec::new();
-    run.train(&sender, &commands, &mut |event| {
+    run.train(&commands, &mut |event| {
         if let Event::Step(step) = event {
             rates.push(step.readings.get("images_per_second"));
         }

@@ -219,6 +219,17 @@ impl Config {
         Ok(())
     }
 
+    /// Makes a batch that is larger than the `train_len` images there are smaller: the largest power of two of which an epoch has at least two.
+    /// Returns the batch size where it was changed.
+    pub fn fit_batch(&mut self, train_len: usize) -> Option<usize> {
+        if train_len < 4 || self.optim.batch_size <= train_len {
+            return None;
+        }
+        let most = train_len / 2;
+        self.optim.batch_size = most.next_power_of_two() >> usize::from(!most.is_power_of_two());
+        Some(self.optim.batch_size)
+    }
+
     fn unknown_key(&self, origin: &str, key: &str) -> ConfigError {
         ConfigError::unknown_key(origin, key, self)
     }

@@ -36,9 +36,28 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// One line of text that a terminal shows as it is: control characters, among them line breaks and the start of escape sequences, and those
+/// that turn the direction of writing become the replacement character. For names that come from files, settings and drivers.
+pub fn clean(text: &str) -> String {
+    let turns =
+        |c| matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let breaks = |c| matches!(c, '\u{2028}' | '\u{2029}');
+    text.chars().map(|c| if c.is_control() || turns(c) || breaks(c) { '\u{fffd}' } else { c }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_in_a_name_reaches_the_terminal_as_a_command() {
+        assert_eq!(
+            clean("a\x1b[2Jb\nerror: c\u{9b}d\u{202e}e\u{7f}\t"),
+            "a\u{fffd}[2Jb\u{fffd}error: c\u{fffd}d\u{fffd}e\u{fffd}\u{fffd}"
+        );
+        let good = "Füchse 狐 🦊 \u{2212}1 – {\"json\": \"\\u001b\"}";
+        assert_eq!(clean(good), good);
+    }
 
     #[test]
     fn numbers_have_real_signs_and_separators() {

@@ -39,7 +39,7 @@
 //! - [`graph`]: what is computed: tensors, nodes, gradients, memory planning, programs; which kernels are fastest.
 //! - [`ops`]: how one node runs: shape rule, gradient rule, kernels, CPU reference.
 //! - [`mod@format`]: numbers as people read them.
-//! - [`random`]: counter-based random numbers; [`hash`]: names as numbers that are kept.
+//! - [`random`]: counter-based random numbers; [`hash`]: names as numbers that are kept; [`regular`]: files that anyone may have made.
 //! - [`config`]: one configuration: file, flags and form are views of it.
 //! - [`data`]: sources of images: reading them one by one, checking, fetching, packing.
 //! - [`augment`]: what is drawn at random, the loader that makes it ready, and the nodes that apply it.
@@ -71,5 +71,6 @@ pub mod ops;
 pub mod paths;
 pub mod picture;
 pub mod random;
+pub mod regular;
 pub mod train;
 pub mod view_sheet;

@@ -50,6 +50,14 @@ fn folder(classes: &[&str], images: usize, broken: usize) -> Result<tempfile::Te
     Ok(folder)
 }
 
+/// An image to test on, so that none is held out.
+fn with_test(folder: tempfile::TempDir) -> Result<tempfile::TempDir> {
+    let place = folder.path().join("my images/val/dog");
+    std::fs::create_dir_all(&place)?;
+    RgbImage::from_pixel(9, 9, image::Rgb([1, 2, 3])).save(place.join("v.png"))?;
+    Ok(folder)
+}
+
 #[test]
 fn the_demo_is_described_and_pictured() -> Result {
     let folder = tempfile::tempdir()?;
@@ -83,7 +91,7 @@ fn the_demo_is_described_and_pictured() -> Result {
 
 #[test]
 fn a_program_reads_one_object() -> Result {
-    let folder = folder(&["cat", "dog"], 101, 1)?;
+    let folder = with_test(folder(&["cat", "dog"], 101, 1)?)?;
     let arguments = ["my images", "--json", "--sheet", "sheet.svg"];
     let object: Value = serde_json::from_str(&text(folder.path(), &arguments)?)?;
     assert_eq!(object["kind"], "folder");
@@ -94,11 +102,10 @@ fn a_program_reads_one_object() -> Result {
     assert_eq!(object["train"]["sizes"]["median"], serde_json::json!([9, 9]));
     assert_eq!(object["classes"][1]["name"], "dog");
     assert_eq!(object["classes"][1]["train"], 101);
-    let bytes = 100 * 8 * 6 + 101 * 9 * 9 * 3;
+    let bytes = 100 * 8 * 6 + (101 + 1) * 9 * 9 * 3;
     assert_eq!(object["memory"]["decoded_bytes"], bytes);
     assert_eq!(object["memory"]["streamed"], true);
-    assert_eq!(object["knn"]["runs"], false);
-    assert_eq!(object["knn"]["missing"], "test images");
+    assert_eq!((&object["knn"]["runs"], &object["test"]["images"]), (&true.into(), &1.into()));
     assert_eq!(object["refused"], Value::Null);
     // Gray values 1 to 100 of 48 pixels; 101 times 81 pixels of 200.
     let (gray, colour) = (100.0 * 48.0, 101.0 * 81.0);
@@ -113,29 +120,32 @@ fn a_program_reads_one_object() -> Result {
 
 #[test]
 fn what_a_training_would_refuse_is_said() -> Result {
-    let few = folder(&["cat", "dog"], 30, 2)?;
+    let few = with_test(folder(&["cat", "dog"], 30, 5)?)?;
     let said = text(few.path(), &["my images"])?;
     has(
         &said,
         &[
-            "2 of 60 training images cannot be read",
+            "5 of 60 training images cannot be read",
             "000.png: cannot be decoded",
             "001.png: cannot be decoded",
-            "refused  training refuses this data: 2 of 60",
-            "--set data.max_unreadable=0.034",
-            "will be off: the data has no test images",
-            "simsiam train --data 'my images' --batch-size 58",
+            "refused  training refuses this data: 5 of 60",
+            "--set data.max_unreadable=0.084",
+            "will classify the test images",
+            "simsiam train --data 'my images'\n",
         ],
     );
     // The same refusal as that of a training, and what it was told to allow is enough.
     let limits = |unreadable| simsiam::data::Limits { unreadable, ..Default::default() };
     let spec = few.path().join("my images").display().to_string().parse()?;
     assert!(simsiam::data::open(&spec, limits(0.01)).is_err());
-    assert!(simsiam::data::open(&spec, limits(0.034)).is_ok());
+    assert!(simsiam::data::open(&spec, limits(0.084)).is_ok());
 
     // More broken files than are named; a class a row is no class where there is one folder.
     let many = folder(&["cat"], 30, 15)?;
-    has(&text(many.path(), &["my images"])?, &["15 of 30", "009.png", "and 5 more", "images without labels"]);
+    has(
+        &text(many.path(), &["my images"])?,
+        &["15 of 30", "009.png", "and 5 more", "images without labels", "will be off: the data has no test images"],
+    );
     // None at all.
     let none = folder(&["cat"], 3, 3)?;
     has(
@@ -169,23 +179,23 @@ fn bad_usage_has_its_line() -> Result {
 #[test]
 fn a_pack_stands_for_its_folder() -> Result {
     use simsiam::data::{Limits, Spec, open};
-    let place = folder(&["ant", "bee"], 12, 1)?;
+    let place = folder(&["ant", "bee"], 12, 2)?;
     let out = data(place.path(), &["pack", "my images", "--out", "a b.pack"])?;
     assert_eq!(out.status.code(), Some(1));
     let error = String::from_utf8(out.stderr)?;
-    has(&error, &["1 of 24 images cannot be read", "000.png"]);
+    has(&error, &["2 of 24 images cannot be read", "000.png"]);
     assert_eq!(error.lines().count(), 1, "{error}");
     assert_eq!(std::fs::read_dir(place.path())?.count(), 1, "only the folder");
     let arguments = ["pack", "my images", "--out", "a b.pack", "--max-unreadable", "0.1"];
     let told = text(place.path(), &arguments)?;
-    has(&told, &["000.png", "1 images are left out", "23 training images", "--data 'pack:a b.pack'"]);
+    has(&told, &["000.png", "2 images are left out", "22 training images", "--data 'pack:a b.pack'"]);
     let limits = Limits { unreadable: 0.1, ..Limits::default() };
     let files = open(&Spec::Images(place.path().join("my images")), limits)?;
     let pack = open(&Spec::Folder(place.path().join("a b.pack")), limits)?;
-    assert_eq!(files.train.len(), 23);
+    assert_eq!(files.train.len(), 22);
     assert_eq!(files.train.labels(), pack.train.labels());
     assert_eq!(files.classes, pack.classes);
-    for index in 0..23 {
+    for index in 0..22 {
         assert_eq!(files.train.read(index)?, pack.train.read(index)?);
         // Without what all of them begin with.
         let (whole, kept) = (files.train.name(index), pack.train.name(index));

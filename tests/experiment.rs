@@ -28,11 +28,10 @@ fn run(
     plan: &ExperimentPlan,
     stop: Option<(usize, u64)>,
 ) -> Result<(Outcome, Vec<String>)> {
-    let (sender, commands) = mpsc::channel();
+    let (stopper, commands) = mpsc::channel();
     let mut begun = Vec::new();
-    let stopper = sender.clone();
     let runner = Runner { gpu, folder, plan, tune: false };
-    let outcome = runner.run(&sender, &commands, &mut |event| match event {
+    let outcome = runner.run(&commands, &mut |event| match event {
         ExperimentEvent::Run { run, steps_done, .. } => begun.push(format!("{} {steps_done}", run.name)),
         ExperimentEvent::Event(Event::Step(step)) if stop == Some((begun.len(), step.step)) => {
             // The receiver lives as long as the training.

@@ -257,7 +257,33 @@ fn a_photo_that_breaks_later_is_skipped_and_named_once() -> Result {
     let remarks = patient.remarks();
     assert!(remarks.len() == 1 && remarks[0].contains("05.png"), "{remarks:?}");
     assert!(patient.remarks().is_empty());
-    let error = loader(0.04).next_batch(20).err().map(|e| e.to_string());
+    let error = loader(0.0).next_batch(20).err().map(|e| e.to_string());
     assert!(error.is_some_and(|e| e.contains("1 of 20 images cannot be read")));
+    Ok(())
+}
+
+/// A file is recognised by its first bytes, and of what is no regular file none is read.
+#[cfg(unix)]
+#[test]
+fn what_is_no_image_is_not_read_to_its_end() -> Result {
+    let folder = TempDir::new()?;
+    for name in ["a", "b", "c"] {
+        paint(&folder.path().join(name).with_extension("png"), 8, 8, 7)?;
+    }
+    let data = open(folder.path(), Limits::default())?;
+    let problem = |image: usize| data.train.read(image).err().map(|e| e.to_string()).unwrap_or_default();
+    let at = |name: &str| folder.path().join(name);
+    // Two gigabytes of nothing, which take no space.
+    fs::File::create(at("a.png"))?.set_len((1 << 31) - 1)?;
+    // A good image with as much behind it.
+    fs::OpenOptions::new().write(true).open(at("b.png"))?.set_len((1 << 31) - 1)?;
+    fs::remove_file(at("c.png"))?;
+    assert!(Command::new("mkfifo").arg(at("c.png")).status()?.success());
+    let began = std::time::Instant::now();
+    assert!(problem(0).contains("its contents are no image of a known format"), "{}", problem(0));
+    assert_eq!(data.train.read(1).map(|image| image.width).map_err(|e| e.to_string()), Ok(8));
+    assert!(problem(2).contains("it is a pipe, socket or device, not a regular file"), "{}", problem(2));
+    // To read one of them takes longer.
+    assert!(began.elapsed().as_millis() < 500, "{:?}", began.elapsed());
     Ok(())
 }

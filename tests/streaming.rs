@@ -15,7 +15,7 @@ use simsiam::gpu::{Gpu, GpuOptions};
 use simsiam::graph::{Store, Target};
 use simsiam::model::Parameters;
 use simsiam::train::checkpoint::Checkpoint;
-use simsiam::train::{Command, Event, TrainError, TrainPlan, Trainer};
+use simsiam::train::{Command, Event, Outcome, TrainError, TrainPlan, Trainer};
 use tiny::tiny;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
@@ -176,5 +176,56 @@ fn knn_does_not_count_what_cannot_be_read() -> Result {
     let broken = top1(disk(&demo.train, &damaged)?, demo.test.clone())?;
     let twice = top1(Arc::new(without(&demo.train, &damaged, true)?), demo.test.clone())?;
     assert_eq!((broken.0, broken.1), (twice.0, 4));
+    Ok(())
+}
+
+/// Images on a disk that does not answer.
+#[derive(Debug)]
+struct Silent(Images, std::time::Duration);
+
+impl ImageSet for Silent {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn read(&self, index: usize) -> std::result::Result<Image<'_>, DataError> {
+        if index == 40 {
+            std::thread::sleep(self.1);
+        }
+        ImageSet::read(&self.0, index)
+    }
+
+    fn labels(&self) -> Option<&[u32]> {
+        self.0.labels.as_deref()
+    }
+}
+
+/// Neither a training nor its kNN waits for an image longer than its user.
+#[test]
+fn a_stop_ends_a_wait_for_an_image() -> Result {
+    let (mut config, folder) = (config()?, tempfile::tempdir()?);
+    config.set("data.threads=1")?;
+    let demo = demo(&config)?;
+    let silent = |set: &Arc<dyn ImageSet>| -> Result<Arc<Silent>> {
+        Ok(Arc::new(Silent(set.in_memory().ok_or("in memory")?.clone(), std::time::Duration::from_secs(90))))
+    };
+    for knn in [0, 1] {
+        config.run.knn_every = knn;
+        let (train, classes) = (silent(&demo.train)?, demo.classes.clone());
+        let data = Dataset { classes, ..Dataset::new(train, disk(&demo.test, &[])?) };
+        let gpu = Gpu::open(None, GpuOptions { checked: true })?;
+        let mut trainer = Trainer::new(TrainPlan::new(&gpu, &config, Arc::new(data))?, Some(folder.path()))?;
+        let (sender, commands) = mpsc::channel();
+        let stopper = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(1500));
+            sender.send(Command::Stop)
+        });
+        let began = std::time::Instant::now();
+        let outcome = trainer.run(&commands, &mut |_| {})?;
+        assert!(matches!(outcome, Outcome::Stopped { .. }), "{outcome:?}");
+        drop(trainer);
+        assert!(began.elapsed().as_secs() < 60, "kNN {knn}");
+        assert!(stopper.join().is_ok_and(|sent| sent.is_ok()));
+    }
     Ok(())
 }

@@ -180,6 +180,7 @@ fn continues_to_the_same_bits(gpu: &Gpu, config: &Config) -> Result {
         text += &format!("{{\"event\":\"step\",\"step\":{}}}\n{{\"event\":", step + 1);
         std::fs::write(parts.metrics(), text)?;
 
+        drop(parts);
         let (folder, config, checkpoint) = RunFolder::open(&path, None)?;
         assert_eq!(checkpoint.step, step);
         assert_eq!(checkpoint.epoch, u64::from(step >= 8));
@@ -197,6 +198,7 @@ fn continues_to_the_same_bits(gpu: &Gpu, config: &Config) -> Result {
     assert!(bytes(&whole)? == bytes(&parts)?, "the last checkpoints differ");
 
     // A finished run has nothing left to do, and says the same.
+    drop(parts);
     let (parts, config, checkpoint) = RunFolder::open(&path, None)?;
     let mut metrics = MetricsFile::resume(&parts.metrics(), &checkpoint)?;
     let mut training = trainer(gpu, &config, None)?;
@@ -246,11 +248,11 @@ fn commands_and_checkpoints_change_nothing() -> Result {
             last, // after it
             last, // commanded
             last,
-            last,
             "epoch-002.safetensors",
             last,
             last,
-            "epoch-004.safetensors"
+            "epoch-004.safetensors",
+            last
         ]
     );
     let last = Checkpoint::load(&folder.path().join(last))?;
@@ -446,8 +448,8 @@ fn a_collapse_is_reported_once_and_a_healthy_run_is_left_alone() -> Result {
         let parent = tempfile::tempdir()?;
         let plan = TrainPlan::new(&gpu, &config, dataset(&config)?)?;
         let mut run = Run::create(plan, &parent.path().join("run"))?;
-        let (sender, commands) = mpsc::channel();
-        run.train(&sender, &commands, &mut |_| {})?;
+        let (_sender, commands) = mpsc::channel();
+        run.train(&commands, &mut |_| {})?;
         let text = std::fs::read_to_string(run.folder().metrics())?;
         let lines: Vec<serde_json::Value> =
             text.lines().map(serde_json::from_str).collect::<std::result::Result<_, _>>()?;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+use simsiam::data::{self, Limits, Spec};
 use simsiam::random::{Draw, Purpose};
 use tempfile::TempDir;
 
@@ -37,7 +38,7 @@ fn simsiam(folder: &Path, arguments: &[&str]) -> Result<(bool, String)> {
 }
 
 /// What `simsiam data --json` says of a folder.
-fn data(folder: &Path) -> Result<Value> {
+fn survey(folder: &Path) -> Result<Value> {
     let (good, text) = simsiam(folder, &["data", "folder:.", "--json"])?;
     assert!(good, "{text}");
     Ok(serde_json::from_str(&text)?)
@@ -72,7 +73,7 @@ fn a_split_is_one_only_where_the_tree_says_so() -> Result {
         (&["1.png", "2.png", "a/3.png"], (3, 0, &[])),
     ] {
         let folder = tree(paths)?;
-        let data = data(folder.path())?;
+        let data = survey(folder.path())?;
         assert_eq!(counts(&data), (expected.0, expected.1, expected.2.to_vec()), "{paths:?}");
         let used = expected.0 + expected.1;
         assert_eq!(used + left_out(&data), paths.len() as u64, "{paths:?}: {}", data["left_out"]);
@@ -126,7 +127,7 @@ fn runs_of_this_program_and_copies_are_seen() -> Result {
     fs::create_dir_all(at("val/a"))?;
     fs::copy(at("train/a/1.png"), at("val/a/other name.png"))?;
     paint(&at("val/a/3.png"), 77)?;
-    let data = data(folder.path())?;
+    let data = survey(folder.path())?;
     assert_eq!(counts(&data), (2, 2, vec!["a", "b"]));
     assert_eq!(data["left_out"][0]["reason"], "folders of runs of this program");
     let remarks = data["remarks"].to_string();
@@ -206,5 +207,59 @@ fn nothing_in_a_tree_is_neither_used_nor_reported() -> Result {
         let beside = reported - others as u64;
         assert!(beside == 0 || text.contains("no split in use") || text.contains("beside the splits"), "{text}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_few_photos_train_without_further_settings() -> Result {
+    let folder = TempDir::new()?;
+    for value in 0..22 {
+        paint(&folder.path().join(format!("{value}.png")), value)?;
+    }
+    fs::write(folder.path().join("22.png"), "no image")?;
+    let sets = ["arch=resnet_tiny", "blocks=[1]", "width=4", "dim=16", "projector_hidden=16", "predictor_dim=4"];
+    let sets: Vec<String> = sets.iter().map(|set| format!("--set=model.{set}")).collect();
+    let mut arguments = vec!["train", "--data", ".", "--out", "run", "--epochs", "1", "--no-tune"];
+    arguments.extend(sets.iter().map(String::as_str));
+    arguments.push("--set=data.image_size=8");
+    let (good, text) = simsiam(folder.path(), &arguments)?;
+    assert!(good, "{text}");
+    assert!(text.contains("batch    8, to fit 22 training images"), "{text}");
+    assert!(text.contains("22.png: cannot be decoded") && text.contains("2 steps"), "{text}");
+    arguments[4] = "run2";
+    arguments.extend(["--batch-size", "64"]);
+    let (good, text) = simsiam(folder.path(), &arguments)?;
+    assert!(!good && text.contains("a batch is larger than the 22 training images"), "{text}");
+    // The run that lies there now is no data.
+    let data = survey(folder.path())?;
+    assert_eq!((counts(&data).0, &data["left_out"][0]["reason"]), (23, &"folders of runs of this program".into()));
+    Ok(())
+}
+
+#[test]
+fn a_tenth_is_held_out_by_its_contents() -> Result {
+    let folder = TempDir::new()?;
+    let at = |class: &str, value: u32| folder.path().join(class).join(format!("{value}.png"));
+    for value in 0..200 {
+        paint(&at(if value % 2 == 0 { "a" } else { "b" }, value), value)?;
+    }
+    let open = |holdout: f64| -> Result<(usize, BTreeSet<String>)> {
+        let limits = Limits { holdout, ..Limits::default() };
+        let data = data::open(&Spec::Images(folder.path().to_owned()), limits)?;
+        Ok((data.train.len(), (0..data.test.len()).map(|image| data.test.name(image)).collect()))
+    };
+    assert_eq!(open(0.0)?, (200, BTreeSet::new()));
+    let (train, test) = open(0.1)?;
+    assert!(train + test.len() == 200 && (10..=30).contains(&test.len()), "{test:?}");
+    // Further images move none.
+    for value in 200..300 {
+        paint(&at("a", value), value)?;
+    }
+    let (_, more) = open(0.1)?;
+    assert!(more.is_superset(&test) && more.iter().filter(|name| !test.contains(*name)).count() < 25);
+    // By default in the preset for folders.
+    let (good, text) = simsiam(folder.path(), &["data", "."])?;
+    assert!(good && text.contains("of 300 images are held out to test on (data.holdout"), "{text}");
+    assert!(text.contains("kNN      will classify the test images"), "{text}");
     Ok(())
 }

@@ -69,13 +69,7 @@ impl Batches {
                 self.feed.write_draws(program, images, views);
             }
             _ => {
-                let loaded = match &mut self.loader {
-                    Some((next, loader)) if *next == step => loader.next_batch(batch)?,
-                    _ => {
-                        let (_, loader) = self.loader.insert((step, self.loader_from(step)));
-                        loader.next_batch(batch)?
-                    }
-                };
+                let loaded = self.loader_at(step).next_batch(batch)?;
                 if let Some((next, _)) = &mut self.loader {
                     *next = step + 1;
                 }
@@ -84,6 +78,22 @@ impl Batches {
         }
         self.written = Some(step);
         Ok(())
+    }
+
+    /// Waits until what `step` reads is there, asking `go_on` meanwhile; false where it said no.
+    pub fn wait(&mut self, step: u64, go_on: &mut dyn FnMut() -> bool) -> bool {
+        let resident = self.feed.is_resident() && self.set.in_memory().is_some();
+        let batch = self.config.optim.batch_size;
+        self.written == Some(step) || resident || self.loader_at(step).wait(batch, go_on)
+    }
+
+    /// The loader whose next batch is that of `step`.
+    fn loader_at(&mut self, step: u64) -> &mut Loader {
+        let loader = match self.loader.take() {
+            Some((next, loader)) if next == step => loader,
+            _ => self.loader_from(step),
+        };
+        &mut self.loader.insert((step, loader)).1
     }
 
     fn loader_from(&self, step: u64) -> Loader {

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::{Patch, Source, ViewDraws, ViewGroup, table_rows};
 use crate::config::Config;
 use crate::data::{DataError, ImageSet, Prefetch, Sequence, Unreadable, allowed, threads, too_many};
+
+/// How often a wait asks whether to go on.
+const ASK: Duration = Duration::from_millis(100);
 
 /// Which images to load, and which views of each.
 #[derive(Debug)]
@@ -135,6 +139,16 @@ impl Loader {
         let (count, unread) = (views.count(), unreadable.clone());
         let load = move |n| load(&*set, &views, n, &unread);
         Loader { prefetch: Prefetch::new(pace.threads, pace.ahead, range, load), views: count, unreadable }
+    }
+
+    /// Waits until the next `n` images are there, asking `go_on` meanwhile; false where it said no.
+    pub fn wait(&self, n: usize, go_on: &mut dyn FnMut() -> bool) -> bool {
+        while !self.prefetch.wait(n, ASK) {
+            if !go_on() {
+                return false;
+            }
+        }
+        true
     }
 
     /// The next `n` images, fewer at the end.

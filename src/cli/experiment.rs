@@ -1,6 +1,5 @@
 //! `simsiam experiment`: the paper's comparisons, or a user's own, on any data.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc;
@@ -9,13 +8,14 @@ use anyhow::Result;
 use simsiam::experiment::{Definition, ExperimentEvent, ExperimentPlan, Folder, Runner};
 use simsiam::format::duration;
 use simsiam::paths::native;
+use simsiam::regular;
 use simsiam::train::{Event, Outcome};
 
 use super::device::DeviceArg;
 use super::devices::caution;
 use super::progress::TrainProgress;
 use super::settings::Settings;
-use super::train::stop_on_signal;
+use super::signals::Signals;
 use super::tuning::Measuring;
 use super::{UsageError, say};
 
@@ -78,10 +78,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     say!("runs     {} in {}, {missing} to do", plan.runs.len(), out.display());
 
     let (sender, commands) = mpsc::channel();
-    stop_on_signal(sender.clone())?;
+    Signals::catch(sender)?.training();
     let mut screen = Screen::default();
     let runner = Runner { gpu: &gpu, folder: &folder, plan: &plan, tune: !args.no_tune };
-    let outcome = runner.run(&sender, &commands, &mut |event| screen.show(event));
+    let outcome = runner.run(&commands, &mut |event| screen.show(event));
     screen.end();
     if let Outcome::Stopped { .. } = outcome? {
         say!("stopped; the same command goes on from here");
@@ -107,7 +107,7 @@ fn definitions(name: &str) -> Result<Vec<Definition>> {
         return Ok(vec![Definition::built_in(name)?]);
     }
     let text =
-        fs::read_to_string(path).map_err(|e| UsageError(format!("{name} cannot be read: {e}; check the path")))?;
+        regular::read_to_string(path).map_err(|e| UsageError(format!("{name} cannot be read: {e}; check the path")))?;
     let stem = path.file_stem().map_or("experiment".into(), |stem| stem.to_string_lossy());
     Ok(vec![Definition::parse(&stem, &text, name)?])
 }
@@ -130,7 +130,8 @@ impl Screen {
                 let left =
                     seconds_left.map_or(String::new(), |left| format!("; about {} left for all", duration(left)));
                 let from = if steps_done > 0 { format!(", from step {steps_done} on") } else { String::new() };
-                say!("\nrun {number} of {of}: {}{from}{left}", run.name);
+                say!("");
+                say!("run {number} of {of}: {}{from}{left}", run.name);
                 let knn = run.config.run.knn_every > 0;
                 self.progress = Some(TrainProgress::new(start, steps_done, knn));
             }

@@ -9,9 +9,11 @@ mod devices;
 mod embed;
 mod eval;
 mod experiment;
+mod output;
 mod progress;
 mod report;
 mod settings;
+mod signals;
 mod train;
 mod trained;
 mod tuning;
@@ -21,26 +23,19 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use output::say;
 use simsiam::config::ConfigError;
 use simsiam::data::DataError;
 use simsiam::data::fetch::FetchError;
 use simsiam::error::Classified;
 use simsiam::eval::EvalError;
 use simsiam::experiment::ExperimentError;
+use simsiam::format::clean;
 use simsiam::gpu::GpuError;
 use simsiam::picture::PictureError;
 use simsiam::train::{FolderError, TrainError};
 
-/// Writes a line for people. A closed pipe is no reason to end a training.
-macro_rules! say {
-    ($($argument:tt)*) => {{
-        use std::io::Write;
-        let _ = writeln!(std::io::stdout(), $($argument)*);
-    }};
-}
-pub(crate) use say;
-
-/// SimSiam, trained from scratch on any GPU: every forward and backward pass is a WGSL compute shader.
+/// SimSiam and the methods it is compared with, trained from scratch on any GPU: every forward and backward pass is a WGSL compute shader.
 #[derive(Parser)]
 #[command(name = "simsiam", version, arg_required_else_help = true)]
 struct Cli {
@@ -85,7 +80,10 @@ impl Classified for UsageError {
 
 /// Runs the command that was typed.
 pub fn run() -> ExitCode {
-    let result = match Cli::parse().command {
+    let command = Cli::parse().command;
+    // What a training says is in its folder too.
+    let keeps_results = matches!(command, Command::Train(_) | Command::Experiment(_) | Command::App(_));
+    let result = match command {
         Command::Train(args) => train::run(&args),
         Command::App(args) => app::run(&args),
         Command::Views(args) => views::run(&args),
@@ -97,12 +95,16 @@ pub fn run() -> ExitCode {
         Command::Devices(args) => devices::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
+    let result = result.and_then(|code| match output::finish() {
+        Err(error) if !keeps_results => Err(anyhow::anyhow!("the output cannot be written: {error}")),
+        _ => Ok(code),
+    });
     match result {
         Ok(code) => code,
         Err(error) => {
             // Drivers and compilers speak in several lines.
             let text = format!("{error:#}");
-            eprintln!("error: {}", text.split_whitespace().collect::<Vec<_>>().join(" "));
+            eprintln!("error: {}", clean(&text.split_whitespace().collect::<Vec<_>>().join(" ")));
             ExitCode::from(if is_usage(&error) { 2 } else { 1 })
         }
     }

@@ -73,7 +73,8 @@ impl TrainProgress {
             }
             Event::Warning(warning) => self.line(&format!("warning: {}", warning.message)),
             Event::Alarm(alarm) => {
-                self.line(&format!("alarm: {}\n       what usually helps: {}", alarm.message, alarm.advice))
+                self.line(&format!("alarm: {}", alarm.message));
+                self.line(&format!("       what usually helps: {}", alarm.advice));
             }
             Event::Tuning(_) | Event::Watch(_) | Event::Checkpoint(_) | Event::Done(_) | Event::Failed(_) => {}
         }

@@ -1,6 +1,5 @@
 //! The configuration as it is typed: a preset or a file, flags over it, `--set` over all.
 
-use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +7,8 @@ use anyhow::Result;
 use indicatif::ProgressBar;
 use simsiam::config::{Config, MethodConfig};
 use simsiam::data::{self, Dataset, Limits, Spec};
+use simsiam::format::clean;
+use simsiam::regular;
 use simsiam::train;
 
 use super::UsageError;
@@ -113,10 +114,15 @@ impl Settings {
         Ok(configured)
     }
 
+    /// Whether a file or an assignment gives the dotted `key`, and not a preset.
+    pub fn chooses(&self, key: &str) -> bool {
+        self.config.is_some() || self.set.iter().any(|assignment| assignment.trim_start().starts_with(key))
+    }
+
     fn start(&self) -> Result<Configured> {
         if let Some(path) = &self.config {
             let file = path.display().to_string();
-            let text = fs::read_to_string(path)
+            let text = regular::read_to_string(path)
                 .map_err(|e| UsageError(format!("{file} cannot be read: {e}; check the path")))?;
             let name = path.file_stem().map(|stem| stem.to_string_lossy());
             let mut config = Config::from_toml(&text, &file)?;
@@ -146,7 +152,7 @@ impl Settings {
 /// Opens the data of a configuration. In a terminal something moves meanwhile: the sample that is decoded may be of large photos.
 pub fn open(config: &Config) -> Result<Dataset> {
     let spec: Spec = config.data.source.parse()?;
-    let waiting = ProgressBar::new_spinner().with_message(format!("opening {spec}"));
+    let waiting = ProgressBar::new_spinner().with_message(clean(&format!("opening {spec}")));
     waiting.enable_steady_tick(Duration::from_millis(120));
     let dataset = data::open(&spec, Limits::from(&config.data));
     waiting.finish_and_clear();

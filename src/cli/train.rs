@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use simsiam::config::Config;
 use simsiam::data::Dataset;
 use simsiam::format::{count, duration};
@@ -16,13 +15,14 @@ use simsiam::graph::tune::Cache;
 use simsiam::method;
 use simsiam::paths::native;
 use simsiam::train::checkpoint::Checkpoint;
-use simsiam::train::{Command, Done, Event, Outcome, Run, RunFolder, Start, TrainPlan};
+use simsiam::train::{Done, Event, Outcome, Run, RunFolder, Start, TrainPlan};
 
 use super::device::DeviceArg;
 use super::devices::{caution, size};
 use super::progress::TrainProgress;
 use super::say;
 use super::settings::{self, Settings};
+use super::signals::Signals;
 use super::tuning::{Measuring, tell};
 
 /// Default output directory.
@@ -71,6 +71,8 @@ struct Job {
     /// Where the settings come from, for people.
     settings: String,
     place: Place,
+    /// Whether the batch size follows from the number of images where the preset's is too large.
+    chooses_batch: bool,
 }
 
 enum Place {
@@ -79,11 +81,16 @@ enum Place {
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let job = match &args.resume {
+    let (sender, commands) = mpsc::channel();
+    let signals = Signals::catch(sender)?;
+    let mut job = match &args.resume {
         Some(path) => continued(path, args)?,
         None => new_job(args)?,
     };
     let dataset = Arc::new(settings::open(&job.config)?);
+    if let Some(size) = job.chooses_batch.then(|| job.config.fit_batch(dataset.train.len())).flatten() {
+        say!("batch    {size}, to fit {} training images (--batch-size N sets it)", dataset.train.len());
+    }
     // Cheap to say before a device is opened.
     job.config.validate()?;
     job.config.check_against(dataset.train.len())?;
@@ -108,14 +115,15 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         }
     };
 
-    let (sender, commands) = mpsc::channel();
-    let mut progress = TrainProgress::new(&start, run.steps_done(), knn);
-    stop_on_signal(sender.clone())?;
-    let mut done: Option<Done> = None;
-    let outcome = run.train(&sender, &commands, &mut |event| {
+    let began_at = run.steps_done();
+    let mut progress = TrainProgress::new(&start, began_at, knn);
+    signals.training();
+    let (mut done, mut alarmed): (Option<Done>, bool) = (None, false);
+    let outcome = run.train(&commands, &mut |event| {
         if let Event::Done(event) = event {
             done = Some(event.clone());
         }
+        alarmed |= matches!(event, Event::Alarm(_));
         progress.listen(event);
     });
     progress.end();
@@ -125,7 +133,12 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             let path = folder.path().display();
             say!("stopped after step {step} of {}; continue with: simsiam train --resume {path}", start.steps);
         }
-        (Outcome::Done, done) => summarize(done.as_ref(), &job.config, &start, folder, dataset.shared),
+        (Outcome::Done, done) => {
+            if let Some(done) = &done {
+                result(done, began_at, &start, dataset.shared);
+            }
+            next(&job.config, &start, folder, alarmed);
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -161,11 +174,16 @@ fn new_job(args: &Args) -> Result<Job> {
         None => RunFolder::next(Path::new(RUNS), &configured.name),
     };
     RunFolder::vacant(&path)?;
-    Ok(Job { config: configured.config, settings: configured.origin, place: Place::New(path) })
+    // Unless somebody has chosen it.
+    let chooses_batch = args.batch_size.is_none() && !args.settings.chooses("optim.batch_size");
+    Ok(Job { config: configured.config, settings: configured.origin, place: Place::New(path), chooses_batch })
 }
 
 fn continued(path: &Path, args: &Args) -> Result<Job> {
     let path = &native(path);
+    if RunFolder::is_unbegun(path) {
+        return begins_again(path, args);
+    }
     let (folder, mut config, checkpoint) = RunFolder::open(path, args.settings.data.as_deref())?;
     if let Some(memory) = &args.memory {
         config.assign("--memory", "run.memory", memory)?;
@@ -174,7 +192,21 @@ fn continued(path: &Path, args: &Args) -> Result<Job> {
         config,
         settings: format!("of {}", path.display()),
         place: Place::Continued(folder, Box::new(checkpoint)),
+        chooses_batch: false,
     })
+}
+
+/// A run that ended before its first checkpoint has nothing to continue from but its settings.
+fn begins_again(path: &Path, args: &Args) -> Result<Job> {
+    let mut config = RunFolder::config(path)?;
+    if let Some(source) = &args.settings.data {
+        config.assign("--data", "data.source", source)?;
+    }
+    if let Some(memory) = &args.memory {
+        config.assign("--memory", "run.memory", memory)?;
+    }
+    let settings = format!("of {}, which ended before its first checkpoint and begins again", path.display());
+    Ok(Job { config, settings, place: Place::New(path.to_path_buf()), chooses_batch: false })
 }
 
 fn introduce(start: &Start, job: &Job, data: &Dataset) {
@@ -234,36 +266,29 @@ pub fn recomputation(recomputed: &Recomputed) -> Option<String> {
     })
 }
 
-/// The first signal asks for a checkpoint and the end; the second ends at once.
-pub fn stop_on_signal(sender: Sender<Command>) -> Result<()> {
-    let asked = AtomicBool::new(false);
-    ctrlc::set_handler(move || {
-        if asked.swap(true, Ordering::SeqCst) {
-            std::process::exit(1);
-        }
-        eprintln!("\nstopping with a checkpoint; once more to end at once");
-        // Without a listener the program is about to end anyway.
-        let _ = sender.send(Command::Stop);
-    })
-    .context("Ctrl-C cannot be caught")
+/// What the training came to.
+fn result(done: &Done, began_at: u64, start: &Start, shared: usize) {
+    // The clock knows the part since the run was last continued.
+    let took = match began_at {
+        0 => format!("done in {}", duration(done.seconds)),
+        step => format!("done, from step {step} on in {}", duration(done.seconds)),
+    };
+    match (done.knn_top1_untrained, done.knn_top1) {
+        (Some(before), Some(after)) => say!(
+            "{took}: kNN {:.1} % before training, {:.1} % after ({:+.1} points)",
+            100.0 * before,
+            100.0 * after,
+            100.0 * (after - before)
+        ),
+        _ => say!("{took}"),
+    }
+    if shared > 0 && done.knn_top1.is_some() {
+        say!("         {shared} of {} test images are training images too", start.test_images);
+    }
 }
 
-fn summarize(done: Option<&Done>, config: &Config, start: &Start, folder: &RunFolder, shared: usize) {
-    if let Some(done) = done {
-        let took = duration(done.seconds);
-        match (done.knn_top1_untrained, done.knn_top1) {
-            (Some(before), Some(after)) => say!(
-                "done in {took}: kNN {:.1} % before training, {:.1} % after ({:+.1} points)",
-                100.0 * before,
-                100.0 * after,
-                100.0 * (after - before)
-            ),
-            _ => say!("done in {took}"),
-        }
-        if shared > 0 && done.knn_top1.is_some() {
-            say!("         {shared} of {} test images are training images too", start.test_images);
-        }
-    }
+/// Where its results are, and what to do next.
+fn next(config: &Config, start: &Start, folder: &RunFolder, alarmed: bool) {
     let path = folder.path().display();
     say!("the run is in {path}: config.toml, views.png, metrics.jsonl, checkpoints/last.safetensors (PyTorch's names)");
     let plain = Config::preset("demo").is_ok_and(|demo| demo.resolved() == config.resolved());
@@ -271,6 +296,11 @@ fn summarize(done: Option<&Done>, config: &Config, start: &Start, folder: &RunFo
         true => "simsiam train".to_owned(),
         false => format!("simsiam train --config {}", folder.path().join("config.toml").display()),
     };
+    if alarmed {
+        // Neither more of the same nor a worse one is a next step from here.
+        say!("next     what usually helps stands beside the alarm above");
+        return;
+    }
     say!("next     longer:             {again} --epochs {}", 2 * start.epochs);
     if let Some(assignment) = method::of(config).health(config).collapses_with {
         say!("         to see it collapse: {again} --set {assignment}");

@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use simsiam::config::Config;
 use simsiam::data::Dataset;
-use simsiam::format::count;
+use simsiam::format::{clean, count};
 use simsiam::gpu::Gpu;
 use simsiam::graph::tune::{self, Budget, Cache, Work};
 use simsiam::graph::{Choices, Store, Target};
@@ -114,7 +114,7 @@ impl Trained {
     pub fn warn(&self, remarks: &[String]) {
         for remark in remarks {
             match self.quiet {
-                true => eprintln!("warning: {remark}"),
+                true => eprintln!("warning: {}", clean(remark)),
                 false => say!("warning: {remark}"),
             }
         }

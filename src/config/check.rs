@@ -15,6 +15,7 @@ pub(super) fn ranges(config: &Config) -> Vec<Problem> {
 
     need("data.image_size", (1..=4096).contains(&data.image_size), "the side of a view must be 1 to 4096 pixels");
 
+    need("data.holdout", (0.0..=0.5).contains(&data.holdout), "a part must be 0 to 0.5");
     need("data.max_unreadable", (0.0..=1.0).contains(&data.max_unreadable), "a part must be 0 to 1");
     need("data.threads", data.threads <= 1024, "use 0 (all cores but one) to 1024 threads");
 
@@ -38,13 +39,23 @@ pub(super) fn ranges(config: &Config) -> Vec<Problem> {
         "a layer must be 1 to 65536 wide; leave the key out for dim / 4",
     );
 
-    need("optim.lr", optim.lr.is_finite() && optim.lr >= 0.0, "the learning rate must be a finite number, 0 or more");
-    need("optim.lars_trust", optim.lars_trust.is_finite() && optim.lars_trust > 0.0, "the trust must be above 0");
+    // The device computes in 32-bit floats.
+    let single = |value: f64| (value as f32).is_finite();
+    need(
+        "optim.lr",
+        single(optim.lr) && optim.lr >= 0.0,
+        "the learning rate must be a finite number, 0 or more and below 3.4e38",
+    );
+    need(
+        "optim.lars_trust",
+        single(optim.lars_trust) && optim.lars_trust as f32 > 0.0,
+        "the trust must be above 0, and within the range of 32-bit floats",
+    );
     need("optim.momentum", (0.0..1.0).contains(&optim.momentum), "momentum must be 0 to below 1");
     need(
         "optim.weight_decay",
-        optim.weight_decay.is_finite() && optim.weight_decay >= 0.0,
-        "weight decay must be a finite number, 0 or more",
+        single(optim.weight_decay) && optim.weight_decay >= 0.0,
+        "weight decay must be a finite number, 0 or more and below 3.4e38",
     );
     need("optim.epochs", (1..=1_000_000).contains(&optim.epochs), "train for 1 to 1000000 epochs");
     need(
@@ -65,7 +76,7 @@ pub(super) fn ranges(config: &Config) -> Vec<Problem> {
     need(
         "run.knn_temperature",
         // exp(1 / temperature) times the number of neighbours must stay a 32-bit float.
-        run.knn_temperature.is_finite() && run.knn_temperature >= 0.015,
+        single(run.knn_temperature) && run.knn_temperature >= 0.015,
         "the temperature must be 0.015 or more",
     );
     problems
@@ -89,6 +100,10 @@ pub(super) fn relations(config: &Config) -> Vec<Problem> {
     {
         let problem = format!("{} has blocks {blocks:?}; write [] or use arch = \"{}\"", model.arch, Arch::ResnetTiny);
         problems.push(("model.blocks".to_owned(), problem));
+    }
+    if !((optim.lr * optim.batch_size as f64 / 256.0) as f32).is_finite() {
+        let problem = "the rate that is used, this times batch_size / 256, must be below 3.4e38".to_owned();
+        problems.push(("optim.lr".to_owned(), problem));
     }
     if optim.schedule == Schedule::Milestones && optim.milestones.is_empty() {
         let problem = "schedule milestones needs epochs at which the rate falls; write some, such as [120, 160], or set optim.schedule to step";

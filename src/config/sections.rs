@@ -200,8 +200,10 @@ crate::section! {
         limit_test: usize = 0,
         /// Side in pixels of the square views that the network sees, 1 to 4096.
         image_size: usize = 32,
-        /// Largest part of the images that may be unreadable, 0 to 1; those are left out.
+        /// Largest part of the images that may be unreadable, 0 to 1, and of small sets up to three files; those are left out; 0 allows none.
         max_unreadable: f64 = 0.01,
+        /// Part of the images of a labelled folder without test images that is held out to test on, 0 (none) to 0.5. Which ones follows from their contents.
+        holdout: f64 = 0.0,
         /// Threads that decode images; 0 is all cores but one.
         threads: usize = 0,
     }
@@ -300,6 +302,8 @@ crate::section! {
         memory: MemoryLimit = MemoryLimit(None),
         /// Keep a checkpoint every N epochs; 0 keeps only the last.
         checkpoint_every: usize = 0,
+        /// Of those checkpoints, keep only the newest N and the one of best kNN accuracy; 0 keeps all.
+        keep: usize = 0,
         /// Classify the test images by kNN every N epochs and before the first; 0 is never.
         knn_every: usize = 1,
         /// Neighbours that vote (not stated in the paper; 200 in MoCo's CIFAR demo); at most all training images vote.

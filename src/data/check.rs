@@ -9,6 +9,8 @@ use super::{DataError, ImageSet, Subset};
 /// So many images of a part are decoded before a training begins, evenly spread: all of a small folder, and enough to tell 1 % from 2 %
 /// of a large one in seconds. What is wrong with the others shows when they are read.
 pub const SAMPLE: usize = 1000;
+/// Of a small set this many files may be unreadable, though never more than one in twenty.
+const FEW: usize = 3;
 /// So many unreadable files are named one by one.
 pub const NAMED: usize = 10;
 
@@ -35,9 +37,10 @@ pub fn unreadable(set: &Arc<dyn ImageSet>, sample: usize) -> Vec<Unreadable> {
     Prefetch::new(threads, 4 * threads, 0..count, check).flatten().collect()
 }
 
-/// How many of `len` images may be unreadable.
+/// How many of `len` images may be unreadable: a share, and of small sets, where that is none, up to [`FEW`] files. A share of 0 allows none.
 pub fn allowed(len: usize, share: f64) -> usize {
-    (len as f64 * share) as usize
+    let few = if share > 0.0 { FEW.min(len / 20) } else { 0 };
+    few.max((len as f64 * share) as usize)
 }
 
 /// `set` without the images that a sample shows to be unreadable, which are named in `remarks`. Fails where they are a larger share

@@ -166,7 +166,7 @@ impl Dataset {
     }
 }
 
-/// How many images to keep of each part, and how many may be damaged.
+/// How many images to keep of each part, how many may be damaged, and how many to hold out.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
     /// Training images; 0 for all.
@@ -175,6 +175,8 @@ pub struct Limits {
     pub test: usize,
     /// Largest part of the images that may be unreadable, 0 to 1.
     pub unreadable: f64,
+    /// Part of the images of a labelled folder without test images that is held out to test on.
+    pub holdout: f64,
 }
 
 impl Default for Limits {
@@ -185,7 +187,12 @@ impl Default for Limits {
 
 impl From<&crate::config::DataConfig> for Limits {
     fn from(config: &crate::config::DataConfig) -> Self {
-        Self { train: config.limit_train, test: config.limit_test, unreadable: config.max_unreadable }
+        Self {
+            train: config.limit_train,
+            test: config.limit_test,
+            unreadable: config.max_unreadable,
+            holdout: config.holdout,
+        }
     }
 }
 

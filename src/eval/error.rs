@@ -47,6 +47,14 @@ pub enum EvalError {
         /// PyTorch's name of the first tensor that differs.
         tensor: String,
     },
+    /// A network that makes no numbers of an image.
+    #[error(
+        "the network makes values of image {image} that are not finite, so nothing can be measured; use another checkpoint"
+    )]
+    NotFinite {
+        /// The image's number in its set.
+        image: u32,
+    },
     /// A file name that ends in neither `.safetensors` nor `.npy`.
     #[error("{}: features are written as .safetensors or .npy; end the file's name in one of them", file.display())]
     Kind {

@@ -199,6 +199,18 @@ impl Features {
         Ok(batch.images)
     }
 
+    /// The same where the images come in time: while they are waited for `go_on` is asked; `None` where it said no.
+    pub fn next_while(
+        &mut self,
+        loader: &mut Loader,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Vec<u32>>, EvalError> {
+        match loader.wait(self.plan.batch, go_on) {
+            true => self.next(loader).map(Some),
+            false => Ok(None),
+        }
+    }
+
     /// Copies `rows` of an output, on the device, to those from `to` on of an input of another program.
     pub fn copy(&self, output: usize, rows: Range<usize>, program: &Program, input: Tensor, to: usize) {
         let output = self.plan.outputs[output];
@@ -238,6 +250,9 @@ impl Features {
             for (&image, row) in images.iter().zip(values.chunks_exact(width)) {
                 // Another than its place says is only there because that one could not be read.
                 if image == place {
+                    if !row.iter().all(|value| value.is_finite()) {
+                        return Err(EvalError::NotFinite { image });
+                    }
                     table.images.push(image);
                     table.values.extend_from_slice(row);
                 }

@@ -123,7 +123,7 @@ impl KnnPlan {
 
 /// What the neighbours of a test image say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Classified {
+pub struct Prediction {
     /// Its number in the set.
     pub image: u32,
     /// Its class.
@@ -134,8 +134,8 @@ pub struct Classified {
     pub rank: usize,
 }
 
-impl Classified {
-    fn new(image: u32, label: u32, votes: &[f32]) -> Classified {
+impl Prediction {
+    fn new(image: u32, label: u32, votes: &[f32]) -> Prediction {
         let before = |a: usize, b: usize| votes[a] > votes[b] || (votes[a] == votes[b] && a < b);
         let first = (0..votes.len()).reduce(|best, i| if before(i, best) { i } else { best });
         let own = label as usize;
@@ -143,8 +143,17 @@ impl Classified {
             Some(&vote) if vote > 0.0 => (0..votes.len()).filter(|&i| before(i, own)).count(),
             _ => votes.len(),
         };
-        Classified { image, label, predicted: first.unwrap_or(0) as u32, rank }
+        Prediction { image, label, predicted: first.unwrap_or(0) as u32, rank }
     }
+}
+
+/// When it is asked whether to go on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Moment {
+    /// After a batch.
+    Batch,
+    /// While images are waited for.
+    Waiting,
 }
 
 /// kNN on a device.
@@ -164,9 +173,9 @@ impl Knn {
     }
 
     /// Share of all readable test images whose class wins the vote on the first output, with the network as it is in the store. `go_on`
-    /// is asked after every batch; `None` where it said no.
+    /// is asked after every batch and while images are waited for; `None` where it said no.
     pub fn top1(&mut self, data: &Dataset, go_on: &mut dyn FnMut() -> bool) -> Result<Option<f64>, EvalError> {
-        let verdicts = self.classify(data, go_on)?;
+        let verdicts = self.predictions(data, &mut |_| go_on())?;
         Ok(verdicts.and_then(|outputs| Some(scores(data, outputs.first()?).top1)))
     }
 
@@ -176,7 +185,15 @@ impl Knn {
         &mut self,
         data: &Dataset,
         go_on: &mut dyn FnMut() -> bool,
-    ) -> Result<Option<Vec<Vec<Classified>>>, EvalError> {
+    ) -> Result<Option<Vec<Vec<Prediction>>>, EvalError> {
+        self.predictions(data, &mut |moment| moment == Moment::Waiting || go_on())
+    }
+
+    fn predictions(
+        &mut self,
+        data: &Dataset,
+        go_on: &mut dyn FnMut(Moment) -> bool,
+    ) -> Result<Option<Vec<Vec<Prediction>>>, EvalError> {
         if !self.fill(data, go_on)? {
             return Ok(None);
         }
@@ -186,7 +203,9 @@ impl Knn {
         let mut verdicts = vec![Vec::with_capacity(data.test.len()); self.votes.len()];
         let mut loader = self.features.loader(&data.test);
         loop {
-            let images = self.features.next(&mut loader)?;
+            let Some(images) = self.features.next_while(&mut loader, &mut || go_on(Moment::Waiting))? else {
+                return Ok(None);
+            };
             if images.is_empty() {
                 break;
             }
@@ -199,30 +218,32 @@ impl Knn {
                     self.features.copy(output, part..part + rows, program, queries, 0);
                     vote.cast(start + part, rows)?;
                     while let Some(ballots) = vote.ballots(false)? {
-                        count(&ballots, &queried, labels, &mut verdicts[output]);
+                        count(&ballots, &queried, labels, &mut verdicts[output])?;
                     }
                 }
             }
-            if !go_on() {
+            if !go_on(Moment::Batch) {
                 return Ok(None);
             }
         }
         for (vote, verdicts) in self.votes.iter_mut().zip(&mut verdicts) {
             while let Some(ballots) = vote.ballots(true)? {
-                count(&ballots, &queried, labels, verdicts);
+                count(&ballots, &queried, labels, verdicts)?;
             }
         }
         Ok(Some(verdicts))
     }
 
     /// Brings features and classes of the labelled training images to the votes; false where `go_on` said no.
-    fn fill(&mut self, data: &Dataset, go_on: &mut dyn FnMut() -> bool) -> Result<bool, EvalError> {
+    fn fill(&mut self, data: &Dataset, go_on: &mut dyn FnMut(Moment) -> bool) -> Result<bool, EvalError> {
         let set = data.bank();
         let labels = set.labels().unwrap_or_default();
         let mut voters = Vec::with_capacity(set.len());
         let mut loader = self.features.loader(set);
         loop {
-            let images = self.features.next(&mut loader)?;
+            let Some(images) = self.features.next_while(&mut loader, &mut || go_on(Moment::Waiting))? else {
+                return Ok(false);
+            };
             if images.is_empty() {
                 break;
             }
@@ -233,7 +254,7 @@ impl Knn {
             }
             let label = |&image: &u32| labels.get(image as usize).map_or(0.0, |&l| l as f32);
             voters.extend(images.iter().map(label));
-            if !go_on() {
+            if !go_on(Moment::Batch) {
                 return Ok(false);
             }
         }
@@ -249,32 +270,37 @@ impl Knn {
     }
 }
 
-/// Adds the verdicts on images that are in their place.
-fn count(ballots: &Ballots, queried: &[u32], labels: &[u32], verdicts: &mut Vec<Classified>) {
+/// Adds the verdicts on images that are in their place. Every image has neighbours whose votes are above zero, unless features are not finite.
+fn count(ballots: &Ballots, queried: &[u32], labels: &[u32], verdicts: &mut Vec<Prediction>) -> Result<(), EvalError> {
     let places = ballots.first..;
     for (place, votes) in places.zip(ballots.votes.chunks_exact(ballots.classes.max(1))) {
         if let (Some(&image), Some(&label)) = (queried.get(place), labels.get(place))
             && image as usize == place
         {
-            verdicts.push(Classified::new(image, label, votes));
+            let sum: f32 = votes.iter().sum();
+            if !sum.is_finite() || sum <= 0.0 {
+                return Err(EvalError::NotFinite { image });
+            }
+            verdicts.push(Prediction::new(image, label, votes));
         }
     }
+    Ok(())
 }
 
 /// How many of them are right.
-pub fn scores(data: &Dataset, verdicts: &[Classified]) -> Scores {
+pub fn scores(data: &Dataset, verdicts: &[Prediction]) -> Scores {
     let ranked = verdicts.iter().map(|verdict| (verdict.label, verdict.rank));
     Scores::new(classes(data), ranked)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Classified;
+    use super::Prediction;
 
     #[test]
     fn the_lowest_of_equals_comes_first() {
         let verdict = |label, votes: &[f32]| {
-            let verdict = Classified::new(0, label, votes);
+            let verdict = Prediction::new(0, label, votes);
             (verdict.predicted, verdict.rank)
         };
         let votes = [0.0, 2.0, 1.0, 2.0];

@@ -88,11 +88,14 @@ pub struct LinearReport {
 }
 
 impl LinearReport {
-    /// The rate of best top-1 after all epochs, and of equal ones with the best epoch; `None` only without rates.
+    /// The rate of best top-1 after all epochs, and of equal ones with the best epoch; `None` where all have diverged.
     pub fn best(&self) -> Option<&RateResult> {
         let key = |r: &RateResult| [r.last.top1, r.best.top1];
         let better = |a: &&RateResult, b: &&RateResult| key(a) > key(b);
-        self.rates.iter().reduce(|best, rate| if better(&rate, &best) { rate } else { best })
+        self.rates
+            .iter()
+            .filter(|rate| rate.loss.is_finite())
+            .reduce(|best, rate| if better(&rate, &best) { rate } else { best })
     }
 
     /// Whether the best rate is the largest of several (`Some(true)`) or the smallest: one beyond it may be better still.
@@ -313,6 +316,12 @@ mod tests {
         // In whatever order they were given; the first of equals.
         assert_eq!(edge(&[(3.0, 0.5), (1.0, 0.6), (2.0, 0.6)]), (Some(1.0), Some(false)));
         assert_eq!(edge(&[(3.0, 0.5)]), (Some(3.0), None));
+        // A diverged one is never the best, whatever its weights happen to say.
+        let mut report = report(&[(1.0, 0.5), (3.0, 0.6)]);
+        report.rates[1].loss = f64::NAN;
+        assert_eq!(report.best().map(|rate| rate.base), Some(1.0));
+        report.rates[0].loss = f64::INFINITY;
+        assert_eq!(report.best(), None);
     }
 
     #[test]

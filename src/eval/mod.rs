@@ -18,7 +18,7 @@ mod vote;
 pub use embedding::{EmbeddingFormat, class_name, names_beside, write_embedding};
 pub use error::EvalError;
 pub use features::{FeaturePlan, FeatureTable, Features, Output};
-pub use knn::{Classified, Knn, KnnPlan, classes, missing, scores};
+pub use knn::{Knn, KnnPlan, Prediction, classes, missing, scores};
 pub use linear::{Accuracy, LinearEvent, LinearOptions, LinearReport, RateResult, linear, linear_plan};
 pub use map::{FeatureMap, MapMethod, feature_map};
 pub use neighbours::{Neighbour, nearest};

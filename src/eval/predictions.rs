@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::{Classified, EvalError, Output};
+use super::{EvalError, Output, Prediction};
 use crate::atomic;
 use crate::data::ImageSet;
 
@@ -19,7 +19,7 @@ pub fn check_predictions(path: &Path) -> Result<(), EvalError> {
 /// Writes a CSV of `image` (its number in the set), `name`, `label`, and the class that came first with each output, in a column of
 /// its name. The verdicts are on the same images in the same order. The file is there whole or not at all.
 pub fn write_predictions(
-    outputs: &[(Output, &[Classified])],
+    outputs: &[(Output, &[Prediction])],
     set: &dyn ImageSet,
     path: &Path,
 ) -> Result<(), EvalError> {
@@ -30,8 +30,8 @@ pub fn write_predictions(
         let names = outputs.iter().map(|(output, _)| output.name());
         csv.write_record(["image", "name", "label"].into_iter().chain(names))?;
         for row in 0..rows {
-            let verdicts: Vec<&Classified> = outputs.iter().filter_map(|(_, v)| v.get(row)).collect();
-            let Some(Classified { image, label, .. }) = verdicts.first() else {
+            let verdicts: Vec<&Prediction> = outputs.iter().filter_map(|(_, v)| v.get(row)).collect();
+            let Some(Prediction { image, label, .. }) = verdicts.first() else {
                 break;
             };
             let mut record = vec![image.to_string(), set.name(*image as usize), label.to_string()];

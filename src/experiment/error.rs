@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::config::ConfigError;
 use crate::data::DataError;
-use crate::error::Classified;
+use crate::error::{Classified, write_advice};
 use crate::picture::PictureError;
 use crate::train::{FolderError, TrainError};
 
@@ -73,7 +73,7 @@ pub enum ExperimentError {
         reason: io::Error,
     },
     /// The system refuses to write.
-    #[error("{} cannot be written: {reason}; free some space or choose another place with --out", .path.display())]
+    #[error("{} cannot be written: {reason}; {}", .path.display(), write_advice(.reason))]
     Write {
         /// File or folder.
         path: PathBuf,

@@ -10,6 +10,7 @@ use super::ExperimentError;
 use super::definition::value_text;
 use crate::atomic;
 use crate::config::Config;
+use crate::regular;
 use crate::train::History;
 
 /// The common settings.
@@ -32,7 +33,7 @@ impl Folder {
     pub fn open(path: &Path, base: &Config) -> Result<Folder, ExperimentError> {
         let folder = Folder { path: path.to_path_buf() };
         let file = path.join(BASE);
-        match fs::read_to_string(&file) {
+        match regular::read_to_string(&file) {
             Ok(text) => {
                 let had = Config::from_toml(&text, &file.display().to_string())?;
                 folder.compare(&had, base)?;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::Receiver;
 
 use super::{ExperimentError, ExperimentPlan, Folder, Planned, report};
 use crate::config::{Config, DataConfig};
@@ -51,11 +51,10 @@ pub struct Runner<'a> {
 
 impl Runner<'_> {
     /// Trains every run of the plan that is missing in the folder, and goes on with those that were interrupted. After each, and where none is
-    /// missing, the report is written. `commands`, of which `sender` is the other end, may stop it: the run that is under way then leaves a
+    /// missing, the report is written. `commands` may stop it: the run that is under way then leaves a
     /// checkpoint, and the next call goes on from there.
     pub fn run(
         &self,
-        sender: &Sender<Command>,
         commands: &Receiver<Command>,
         listener: &mut dyn FnMut(ExperimentEvent),
     ) -> Result<Outcome, ExperimentError> {
@@ -79,12 +78,12 @@ impl Runner<'_> {
                 steps_done: run.steps_done(),
                 seconds_left: seconds_left(&found, &missing[i..]),
             });
-            let outcome = run.train(sender, commands, &mut |event| listener(ExperimentEvent::Event(event)));
+            let outcome = run.train(commands, &mut |event| listener(ExperimentEvent::Event(event)));
             let stopped = match outcome {
                 Ok(Outcome::Done) => None,
                 Ok(stopped) => Some(stopped),
                 // A result too, which its metrics tell.
-                Err(error @ (TrainError::Diverged { .. } | TrainError::LossScale { .. })) => {
+                Err(error) if error.is_divergence() => {
                     listener(ExperimentEvent::Diverged(&error));
                     None
                 }
@@ -112,8 +111,7 @@ impl Runner<'_> {
     ) -> Result<Run, ExperimentError> {
         let place = planned.find(found).map(|run| run.folder.clone());
         let place = place.unwrap_or_else(|| self.folder.run(&planned.name));
-        RunFolder::discard_unbegun(&place);
-        if place.exists() {
+        if place.exists() && !RunFolder::is_unbegun(&place) {
             let (folder, config, checkpoint) = RunFolder::open(&place, None)?;
             let mut plan = TrainPlan::new(self.gpu, &config, images)?;
             plan.continue_from(&folder)?;

@@ -3,6 +3,8 @@
 //! [`Gpu`] opens one adapter. A [`Kernel`] names a shader file and the constants it is built with, and is
 //! compiled once. A [`Plan`] is a list of dispatches recorded once and replayed every step.
 
+#![allow(unsafe_code, reason = "wgpu asks for it: raw handles, trusted shaders, experimental features")]
+
 mod adapter;
 mod compose;
 mod device;

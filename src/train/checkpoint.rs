@@ -3,8 +3,9 @@
 //! Weights and running statistics are called as in torchvision's ResNet and the authors' module tree, with
 //! `num_batches_tracked` beside them so that a strict `load_state_dict` misses nothing. The optimiser's momentum is
 //! `optimizer.NAME.momentum_buffer`, to be left out there (or `strict=False`). The header's metadata holds configuration,
-//! position and whatever the trainer adds. The same checkpoint is the same bytes.
+//! position and whatever the trainer adds, and a checksum of every tensor. The same checkpoint is the same bytes.
 
+mod checksums;
 mod error;
 mod file;
 
@@ -81,7 +82,7 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// The value of every entry, as [`Parameters::write`] takes them.
+    /// The value of every entry, as [`Parameters::write`] takes them; an error where one is not finite.
     pub fn weights(&self, parameters: &Parameters) -> Result<Vec<Vec<f32>>, CheckpointError> {
         let entries = parameters.entries().iter();
         entries.map(|e| self.value(&e.name, e)).collect()
@@ -97,6 +98,16 @@ impl Checkpoint {
     pub fn has_momentum(&self) -> bool {
         let mut names = self.tensors.keys();
         names.any(|name| name.starts_with(MOMENTUM_PREFIX))
+    }
+
+    /// The name of the first tensor with a value that is NaN or infinite.
+    pub fn not_finite(&self) -> Option<&str> {
+        self.tensors.iter().find(|(_, stored)| !is_finite(stored)).map(|(name, _)| name.as_str())
+    }
+
+    /// The file it came from.
+    pub fn origin(&self) -> &Path {
+        &self.origin
     }
 
     /// Writes the file at `path` whole or not at all: a crash leaves the file that was there before.
@@ -132,10 +143,15 @@ impl Checkpoint {
             return Err(CheckpointError::Shape { file: file(), tensor: tensor(), has: stored.dims.clone(), wanted });
         }
         match &stored.other_type {
+            None if !is_finite(stored) => Err(CheckpointError::NotFinite { file: file(), tensor: tensor() }),
             None => Ok(entry.from_pytorch(&stored.values)),
             Some(other) => Err(CheckpointError::Type { file: file(), tensor: tensor(), has: other.clone() }),
         }
     }
+}
+
+fn is_finite(stored: &Stored) -> bool {
+    stored.values.iter().all(|value| value.is_finite())
 }
 
 const RUNNING_MEAN: &str = ".running_mean";

@@ -6,7 +6,7 @@ use super::checkpoint::CheckpointError;
 use crate::augment::PreviewError;
 use crate::config::ConfigError;
 use crate::data::DataError;
-use crate::error::Classified;
+use crate::error::{Classified, write_advice};
 use crate::eval::EvalError;
 use crate::gpu::GpuError;
 use crate::graph::GraphError;
@@ -41,6 +41,46 @@ pub enum TrainError {
         scale: f32,
         /// Where the last good weights are.
         resume: String,
+    },
+    /// Steps have changed nothing for so long that they never will.
+    #[error(
+        "the last {steps} steps, up to step {step}, were skipped: activations leave the range of 16-bit floats whatever the loss scale; \
+         set run.precision = f32, or try a smaller optim.lr or a few optim.warmup_epochs{resume}"
+    )]
+    Stuck {
+        /// Steps done.
+        step: u64,
+        /// How many were skipped since the last one that was not.
+        steps: u64,
+        /// Where the last good weights are.
+        resume: String,
+    },
+    /// What a checkpoint would keep is no number any more, although the loss was.
+    #[error(
+        "after step {step}, {tensor} holds values that are not finite: the weights have left the range of numbers; what usually helps: \
+         {advice}{resume}"
+    )]
+    NotFinite {
+        /// Steps done.
+        step: u64,
+        /// PyTorch's name of the first such tensor.
+        tensor: String,
+        /// What usually helps.
+        advice: String,
+        /// Where the last good weights are.
+        resume: String,
+    },
+    /// A checkpoint of a step that the run does not have.
+    #[error(
+        "the checkpoint says step {step}, epoch {epoch} of a run of {steps} steps: it is damaged or of another run; use another one"
+    )]
+    BeyondEnd {
+        /// In the checkpoint.
+        step: u64,
+        /// In the checkpoint.
+        epoch: u64,
+        /// Of the whole run.
+        steps: u64,
     },
     /// A checkpoint is to be continued with other images than it began with.
     #[error("the run was trained on {had} images and the data now holds {has}; give the same data with --data")]
@@ -92,6 +132,11 @@ impl Classified for TrainError {
 }
 
 impl TrainError {
+    /// Whether the numbers of the training have left their range: the same run would do so again.
+    pub fn is_divergence(&self) -> bool {
+        matches!(self, Self::Diverged { .. } | Self::LossScale { .. } | Self::Stuck { .. } | Self::NotFinite { .. })
+    }
+
     /// Whether the device, and not the run, is at fault: the same run can be tried again, from its last checkpoint.
     pub fn is_lost_device(&self) -> bool {
         let error = match self {
@@ -114,6 +159,14 @@ pub enum FolderError {
     Exists {
         /// The folder.
         folder: PathBuf,
+    },
+    /// Another process trains it.
+    #[error("{} is being trained by {holder}; wait until it ends, or stop it", .folder.display())]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+        /// Which one, as far as it is known.
+        holder: String,
     },
     /// There is something else.
     #[error("{} is not empty and holds no run; choose another folder with --out", .folder.display())]
@@ -148,7 +201,7 @@ pub enum FolderError {
     },
     /// The system refuses to write.
     #[error(
-        "{} cannot be written: {reason}; free some space or choose another folder with --out", .path.display()
+        "{} cannot be written: {reason}; {}", .path.display(), write_advice(.reason)
     )]
     Write {
         /// File or folder.

@@ -3,38 +3,54 @@
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, CheckpointError};
+use super::keep;
+use super::lock::{LOCK, RunLock};
+use super::unbegun;
 use super::{FolderError, TrainError};
 use crate::atomic;
 use crate::config::Config;
+use crate::regular;
 
 /// Name of a run's settings.
 pub(super) const CONFIG: &str = "config.toml";
-const METRICS: &str = "metrics.jsonl";
-const KERNELS: &str = "kernels.json";
-const VIEWS: &str = "views.png";
-const CHECKPOINTS: &str = "checkpoints";
+pub(super) const METRICS: &str = "metrics.jsonl";
+pub(super) const KERNELS: &str = "kernels.json";
+pub(super) const VIEWS: &str = "views.png";
+pub(super) const CHECKPOINTS: &str = "checkpoints";
 /// Name of the newest checkpoint.
 pub(super) const LAST: &str = "last.safetensors";
 
 /// An existing run folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct RunFolder {
     path: PathBuf,
+    /// Where a run is trained: held until the last copy is dropped.
+    lock: Option<Arc<RunLock>>,
+    /// What the user should know of it.
+    remarks: Vec<String>,
 }
 
 impl RunFolder {
-    /// Refuses a folder that something is in: a run is never written over.
+    fn at(path: &Path) -> RunFolder {
+        RunFolder { path: path.to_path_buf(), lock: None, remarks: Vec::new() }
+    }
+
+    /// Refuses a folder that something is in, a run that ended before its first checkpoint aside: a run is never written over.
     pub fn vacant(path: &Path) -> Result<(), FolderError> {
         let folder = || path.to_path_buf();
+        if Self::is_unbegun(path) {
+            return Ok(());
+        }
         if path.join(METRICS).exists() || path.join(CHECKPOINTS).exists() {
             return Err(FolderError::Exists { folder: folder() });
         }
         match fs::read_dir(path) {
-            Ok(mut entries) => match entries.next() {
-                None => Ok(()),
-                Some(_) => Err(FolderError::NotEmpty { folder: folder() }),
+            Ok(mut entries) => match entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == LOCK)) {
+                true => Ok(()),
+                false => Err(FolderError::NotEmpty { folder: folder() }),
             },
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
             // A file of that name, or a folder that may not be listed.
@@ -45,25 +61,44 @@ impl RunFolder {
     /// Makes the folder of a new run and writes its configuration.
     pub fn create(path: &Path, config: &Config) -> Result<RunFolder, TrainError> {
         Self::vacant(path)?;
-        let folder = RunFolder { path: path.to_path_buf() };
+        let mut folder = Self::at(path);
         let checkpoints = folder.checkpoints();
         fs::create_dir_all(&checkpoints).map_err(|reason| FolderError::Write { path: checkpoints, reason })?;
-        folder.write_config(config)?;
+        folder.lock = Some(Arc::new(RunLock::take(path)?));
+        // Another process may have been faster.
+        Self::vacant(path)?;
+        unbegun::clear(path);
+        if let Err(error) = folder.write_config(config) {
+            folder.discard();
+            return Err(error);
+        }
         Ok(folder)
     }
 
+    /// Whether all that is in `path` was left by a run that ended before its first checkpoint: it can begin again there.
+    pub fn is_unbegun(path: &Path) -> bool {
+        unbegun::is_unbegun(path)
+    }
+
     /// Opens the folder of an earlier run to continue it: its configuration and its newest checkpoint. `source` replaces where the
-    /// data is (it may have been moved); nothing else that counts can change on the way.
+    /// data is (it may have been moved); nothing else that counts can change on the way. No other process can continue the run until
+    /// the folder is dropped.
     pub fn open(path: &Path, source: Option<&str>) -> Result<(RunFolder, Config, Checkpoint), TrainError> {
-        let folder = RunFolder { path: path.to_path_buf() };
+        let mut folder = Self::at(path);
         let mut config = folder.read_config()?;
         let file = path.join(CONFIG);
-        let last = folder.last()?;
-        let checkpoint = Checkpoint::load(&last)?;
+        if !folder.checkpoints().is_dir() {
+            folder.last()?;
+        }
+        folder.lock = Some(Arc::new(RunLock::take(path)?));
+        for folder in [path, &folder.checkpoints()] {
+            atomic::remove_partial(folder);
+        }
+        let checkpoint = folder.newest_good()?;
         if let Some(text) = &checkpoint.config {
-            let mut trained = Config::from_toml(text, &last.display().to_string())?;
+            let mut trained = Config::from_toml(text, &checkpoint.origin().display().to_string())?;
             trained.data.source.clone_from(&config.data.source);
-            trained.run.memory = config.run.memory;
+            (trained.run.memory, trained.run.keep) = (config.run.memory, config.run.keep);
             if trained.resolved() != config.resolved() {
                 return Err(FolderError::ConfigChanged { file }.into());
             }
@@ -75,10 +110,40 @@ impl RunFolder {
         Ok((folder, config, checkpoint))
     }
 
+    /// The newest checkpoint, or where that is missing or damaged the newest of an epoch that is neither, which is then said.
+    fn newest_good(&mut self) -> Result<Checkpoint, TrainError> {
+        let good = |file: &Path| {
+            let checkpoint = Checkpoint::load(file)?;
+            match checkpoint.not_finite() {
+                Some(tensor) => Err(CheckpointError::NotFinite { file: file.to_path_buf(), tensor: tensor.to_owned() }),
+                None => Ok(checkpoint),
+            }
+        };
+        let problem: TrainError = match self.last() {
+            Ok(last) => match good(&last) {
+                Ok(checkpoint) => return Ok(checkpoint),
+                Err(error) => error.into(),
+            },
+            Err(error) => error.into(),
+        };
+        let mut others = keep::epochs(&self.checkpoints()).into_iter().filter_map(|(_, file)| good(&file).ok());
+        let Some(checkpoint) = others.find(Checkpoint::has_momentum) else {
+            return Err(problem);
+        };
+        let (file, step) = (checkpoint.origin().display(), checkpoint.step);
+        self.remarks.push(format!("{problem}: the run continues from {file}, step {step}"));
+        Ok(checkpoint)
+    }
+
+    /// What the user should know before the run continues, a line each.
+    pub(super) fn remarks(&self) -> Vec<String> {
+        self.remarks.clone()
+    }
+
     /// What a run has learnt so far, finished or not: its configuration, and a checkpoint, the newest where `checkpoint` names none. Weights
     /// suffice in it.
     pub fn trained(path: &Path, checkpoint: Option<&Path>) -> Result<(Config, Checkpoint), TrainError> {
-        let folder = RunFolder { path: path.to_path_buf() };
+        let folder = Self::at(path);
         let config = folder.read_config()?;
         let file = match checkpoint {
             Some(file) => file.to_path_buf(),
@@ -89,13 +154,12 @@ impl RunFolder {
 
     /// The settings of the run in `path`.
     pub fn config(path: &Path) -> Result<Config, TrainError> {
-        let path = path.to_path_buf();
-        RunFolder { path }.read_config()
+        Self::at(path).read_config()
     }
 
     fn read_config(&self) -> Result<Config, TrainError> {
         let file = self.path.join(CONFIG);
-        let text = fs::read_to_string(&file).map_err(|reason| match reason.kind() {
+        let text = regular::read_to_string(&file).map_err(|reason| match reason.kind() {
             ErrorKind::NotFound => self.missing(CONFIG),
             _ => FolderError::Read { path: file.clone(), reason },
         })?;
@@ -131,30 +195,23 @@ impl RunFolder {
     }
 
     /// Takes back [`RunFolder::create`] where the run could not begin, so that the same command can be typed again.
-    pub fn discard(self) {
+    pub fn discard(mut self) {
+        unbegun::clear(&self.path);
         // What is not there any more, or is not empty, may stay as it is.
         let _ = fs::remove_dir(self.checkpoints());
-        let _ = fs::remove_file(self.path.join(CONFIG));
-        let _ = fs::remove_file(self.kernels());
-        let _ = fs::remove_file(self.views());
-        let _ = fs::remove_file(self.metrics());
+        // Some systems do not remove a file that is open.
+        self.lock = None;
+        let _ = fs::remove_file(self.path.join(LOCK));
         let _ = fs::remove_dir(&self.path);
     }
 
-    /// Takes away what is in `path` of a run that ended before its first checkpoint, so that it can begin again. Leaves any other run as it is.
-    pub fn discard_unbegun(path: &Path) {
-        let folder = RunFolder { path: path.to_path_buf() };
-        if !folder.checkpoints().join(LAST).exists() {
-            folder.discard();
-        }
-    }
-
-    /// The first of `parent/NAME-001`, `parent/NAME-002` … that does not exist.
+    /// The first of `parent/NAME-001`, `parent/NAME-002` … that holds no run.
     pub fn next(parent: &Path, name: &str) -> PathBuf {
         let mut number = 1;
         loop {
             let path = parent.join(format!("{name}-{number:03}"));
-            if !path.exists() {
+            // Also where a run ended before its first checkpoint, and no other process is at it.
+            if !path.exists() || Self::is_unbegun(&path) && RunLock::take(&path).is_ok() {
                 return path;
             }
             number += 1;
@@ -203,7 +260,9 @@ mod tests {
         let parent = tempfile::tempdir()?;
         let path = RunFolder::next(&parent.path().join("runs"), "demo");
         assert!(path.ends_with("runs/demo-001"));
-        RunFolder::create(&path, &Config::preset("demo")?)?;
+        let folder = RunFolder::create(&path, &Config::preset("demo")?)?;
+        assert!(RunFolder::create(&path, &Config::preset("demo")?).is_err_and(|e| e.to_string().contains("process")));
+        fs::write(folder.checkpoints().join(LAST), "")?;
         assert!(matches!(RunFolder::vacant(&path), Err(FolderError::Exists { .. })));
         assert!(RunFolder::next(&parent.path().join("runs"), "demo").ends_with("demo-002"));
         let file = parent.path().join("file");
@@ -223,7 +282,20 @@ mod tests {
         assert!(error(parent.path()).is_some_and(|e| e.contains("config.toml is missing")));
         let path = parent.path().join("run");
         RunFolder::create(&path, &Config::preset("demo")?)?;
+        // Nothing of it counts: it may begin again, unless something else is there.
         assert!(error(&path).is_some_and(|e| e.contains("last.safetensors is missing")));
+        assert!(RunFolder::is_unbegun(&path));
+        RunFolder::create(&path, &Config::preset("demo")?)?;
+        let keeps = |name: &str, text: &str| -> std::io::Result<bool> {
+            fs::write(path.join(name), text)?;
+            let kept = matches!(RunFolder::vacant(&path), Err(FolderError::Exists { .. }));
+            fs::remove_file(path.join(name))?;
+            Ok(kept)
+        };
+        assert!(keeps("notes.txt", "")? && keeps("checkpoints/epoch-001.safetensors", "")?);
+        assert!(keeps("metrics.jsonl", "{\"event\":\"step\",\"step\":1}\n")?);
+        assert!(!keeps("metrics.jsonl", "{\"event\":\"start\"}\n")? && !keeps(".simsiam-x.partial", "")?);
+        assert!(!keeps("checkpoints/.simsiam-x.partial", "")?);
         Ok(())
     }
 }

@@ -1,6 +1,5 @@
 //! `kernels.json`: which kernels a run uses. A resumed run uses the same, so that its bits are the same.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -9,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::FolderError;
 use crate::atomic;
 use crate::graph::Choices;
+use crate::regular;
 
 /// Which kernels a run uses, and on what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ impl Kernels {
 
     /// Reads the file; `None` where there is none, as in runs of older versions.
     pub fn read(path: &Path) -> Result<Option<Kernels>, FolderError> {
-        let text = match fs::read_to_string(path) {
+        let text = match regular::read_to_string(path) {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
             read => read,
         };

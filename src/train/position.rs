@@ -19,6 +19,10 @@ pub(super) struct Position {
     sums: Numbers,
     /// Steps of the epoch under way without numbers.
     lost: u64,
+    /// Steps of the whole run without numbers.
+    skipped: u64,
+    /// The same since the last step with numbers.
+    in_a_row: u64,
     /// [`last_numbers`] of an epoch whose steps are done and which has not been classified and reported yet. At step 0 that is epoch 0.
     pub pending: Option<Numbers>,
     /// kNN of the untrained network.
@@ -27,7 +31,12 @@ pub(super) struct Position {
     pub knn: Option<f64>,
 }
 
+/// After so many steps in a row without numbers the next would have none either: whether an activation overflows does not depend on the loss
+/// scale, so one may be chance and two are not.
+const STUCK: u64 = 2;
+
 const LOST: &str = "epoch.lost_steps";
+const SKIPPED: &str = "steps.skipped";
 const KNN_UNTRAINED: &str = "knn.untrained";
 const KNN: &str = "knn.last";
 
@@ -54,6 +63,7 @@ impl Position {
     /// Counts a step.
     pub fn add(&mut self, step: u64, readings: &Readings) {
         self.step = step;
+        self.in_a_row = 0;
         for (metric, number) in readings.iter().filter(|(metric, _)| metric.per_epoch == Some(PerEpoch::Mean)) {
             match self.sums.iter_mut().find(|(name, _)| *name == metric.name) {
                 Some((_, sum)) => *sum += number,
@@ -66,6 +76,14 @@ impl Position {
     pub fn skip(&mut self, step: u64) {
         self.step = step;
         self.lost += 1;
+        self.skipped += 1;
+        self.in_a_row += 1;
+    }
+
+    /// How many of the last steps had no numbers, where those are enough to say that the weights make none: several, or all since `saved`.
+    pub fn stuck(&self, saved: u64) -> Option<u64> {
+        let since = self.step.saturating_sub(saved);
+        (since > 0 && self.in_a_row >= STUCK.min(since)).then_some(self.in_a_row)
     }
 
     /// Epochs that have been reported, epoch 0 not counted.
@@ -80,14 +98,20 @@ impl Position {
         checkpoint.epoch + u64::from(!unreported)
     }
 
-    /// The numbers of an epoch of `steps` steps, means over those steps that had numbers; the next begins.
+    /// Steps that had been reported when a checkpoint was written; `None` where it does not say.
+    pub fn step_lines(checkpoint: &Checkpoint) -> Option<u64> {
+        let skipped = checkpoint.extra.get(SKIPPED)?.parse().ok()?;
+        checkpoint.step.checked_sub(skipped)
+    }
+
+    /// The numbers of an epoch of `steps` steps, means over those steps that had numbers (NaN where none had); the next begins.
     pub fn end_epoch(&mut self, steps: u64, metrics: &Arc<[Metric]>) -> Readings {
-        let counted = steps.saturating_sub(std::mem::take(&mut self.lost)).max(1);
+        let counted = steps.saturating_sub(std::mem::take(&mut self.lost));
         let last = self.pending.take().unwrap_or_default();
         let sums = std::mem::take(&mut self.sums);
         let mut readings = Readings::new(metrics, Cadence::Epoch);
         readings.fill(|metric| match metric.per_epoch? {
-            PerEpoch::Mean => Some(find(&sums, metric.name).unwrap_or(0.0) / counted as f64),
+            PerEpoch::Mean => find(&sums, metric.name).filter(|_| counted > 0).map(|sum| sum / counted as f64),
             PerEpoch::Last => find(&last, metric.name),
         });
         readings
@@ -105,6 +129,7 @@ impl Position {
             // The shortest text that reads back as the same bits.
             checkpoint.extra.insert(key, format!("{value:?}"));
         }
+        checkpoint.extra.insert(SKIPPED.to_owned(), self.skipped.to_string());
     }
 
     /// Takes it from a checkpoint of a run with these metrics.
@@ -119,6 +144,8 @@ impl Position {
             step: checkpoint.step,
             sums: reported(PerEpoch::Mean, sum_key),
             lost: number(LOST).unwrap_or(0.0) as u64,
+            skipped: number(SKIPPED).unwrap_or(0.0) as u64,
+            in_a_row: 0,
             pending: (!last.is_empty()).then_some(last),
             knn_untrained: number(KNN_UNTRAINED),
             knn: number(KNN),
@@ -159,6 +186,12 @@ mod tests {
         assert_eq!(position.epochs(33), 3);
         assert!((-0.1..0.0).contains(&epoch.get("loss")) && (epoch.get("similarity") - 1e-9).abs() < 1e-20);
         assert!(epoch.get("temperature") == 0.1 && !epoch.has("lr"));
-        assert_eq!(position.end_epoch(1, &metrics).get("loss"), 0.0);
+        assert!(position.end_epoch(1, &metrics).get("loss").is_nan(), "no step, no number");
+        assert_eq!(Position::step_lines(&checkpoint), Some(98));
+        // Once is chance.
+        position.skip(100);
+        assert_eq!([95, 99, 100].map(|saved| position.stuck(saved)), [None, Some(1), None]);
+        position.skip(101);
+        assert_eq!([95, 101].map(|saved| position.stuck(saved)), [Some(2), None]);
     }
 }

@@ -1,11 +1,12 @@
 //! A run: a training in its folder. What the command line, an experiment and a window do with one is the same from here on.
 
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::Receiver;
 
 use super::checkpoint::Checkpoint;
 use super::{
-    Command, Event, FolderError, Kernels, MetricsFile, Outcome, RunFolder, Start, TrainError, TrainPlan, Trainer,
+    Command, Event, FolderError, Kernels, Listen, MetricsFile, Outcome, RunFolder, Start, TrainError, TrainPlan,
+    Trainer, Warning,
 };
 use crate::picture;
 use crate::view_sheet::view_sheet;
@@ -41,7 +42,9 @@ impl Run {
         let start = plan.start().clone();
         let mut trainer = Trainer::new(plan, Some(&folder.checkpoints()))?;
         trainer.restore(checkpoint)?;
-        let metrics = MetricsFile::resume(&folder.metrics(), checkpoint)?;
+        let mut metrics = MetricsFile::resume(&folder.metrics(), checkpoint)?;
+        trainer.remark(folder.remarks());
+        trainer.remark(metrics.remarks());
         Ok(Run { folder, start, trainer, metrics })
     }
 
@@ -60,30 +63,49 @@ impl Run {
         self.trainer.steps_done()
     }
 
-    /// Trains until the end, or until `commands` say stop, of which `sender` is the other end. `listener` receives what the metrics file
-    /// receives; where that cannot be written the training stops with a checkpoint.
+    /// Trains until the end, or until `commands` say stop. `listener` receives what the metrics file receives. Where that cannot be written
+    /// its lines wait for the next checkpoint, which is not written without them: the training ends there.
     pub fn train(
         &mut self,
-        sender: &Sender<Command>,
         commands: &Receiver<Command>,
         listener: &mut dyn FnMut(&Event),
     ) -> Result<Outcome, TrainError> {
-        let metrics = &mut self.metrics;
-        let mut broken: Option<FolderError> = None;
-        let outcome = self.trainer.run(commands, &mut |event| {
-            if broken.is_none()
-                && let Err(error) = metrics.write(event)
-            {
-                broken = Some(error);
-                // The receiver lives as long as the training.
-                let _ = sender.send(Command::Stop);
-            }
-            listener(event);
-        })?;
-        match broken {
-            Some(error) => Err(error.into()),
-            None => Ok(outcome),
+        let mut keeper = Keeper { metrics: &mut self.metrics, failing: false, listener };
+        let outcome = self.trainer.run_with(commands, &mut keeper);
+        let kept = keeper.secure();
+        for message in kept.as_ref().ok().into_iter().flatten() {
+            listener(&Event::Warning(Warning { message: message.clone() }));
         }
+        match (outcome, kept) {
+            (Err(error), _) => Err(error),
+            (Ok(_), Err(error)) => Err(error.into()),
+            (Ok(outcome), Ok(_)) => Ok(outcome),
+        }
+    }
+}
+
+/// The metrics file and a listener.
+struct Keeper<'a> {
+    metrics: &'a mut MetricsFile,
+    /// Whether the last line could not be written.
+    failing: bool,
+    listener: &'a mut dyn FnMut(&Event),
+}
+
+impl Listen for Keeper<'_> {
+    fn on_event(&mut self, event: &Event) {
+        let written = self.metrics.write(event);
+        (self.listener)(event);
+        if let (Err(error), false) = (&written, self.failing) {
+            let message = format!("{error}; its lines wait in memory until the next checkpoint");
+            (self.listener)(&Event::Warning(Warning { message }));
+        }
+        self.failing = written.is_err();
+    }
+
+    fn secure(&mut self) -> Result<Vec<String>, FolderError> {
+        self.metrics.sync()?;
+        Ok(self.metrics.remarks())
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod command;
 mod epoch;
+mod listen;
 mod state;
 mod step;
 
@@ -11,10 +12,13 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
+pub use listen::Listen;
+
 use super::TrainError;
 use super::event::{Command, Done, Event, Failed, Start, Warning};
 use super::folder::LAST;
 use super::health_monitor::HealthMonitor;
+use super::keep::Keep;
 use super::meter::Meter;
 use super::metrics::step_metrics::{Inbox, is_watched};
 use super::plan::TrainPlan;
@@ -65,19 +69,22 @@ pub struct Trainer {
     restored: bool,
     checkpoints: Option<PathBuf>,
     last_saved: Instant,
+    /// Steps done in the newest checkpoint.
+    saved_step: u64,
     monitor: HealthMonitor,
-    /// Commands that came during an evaluation, where only [`Command::Stop`] is followed.
+    keep: Keep,
+    /// Commands that came during an evaluation or a wait for images, where only [`Command::Stop`] is followed.
     deferred: VecDeque<Command>,
     meter: Meter,
     /// Steps sent to the device; `position` counts those whose numbers have arrived.
     sent: u64,
 }
 
-type Listener<'a> = dyn FnMut(&Event) + 'a;
+type Listener<'a> = dyn Listen + 'a;
 
 fn warn(messages: Vec<String>, listener: &mut Listener) {
     for message in messages {
-        listener(&Event::Warning(Warning { message }));
+        listener.on_event(&Event::Warning(Warning { message }));
     }
 }
 
@@ -138,6 +145,7 @@ impl Trainer {
         Ok(Trainer {
             inbox: Inbox::new(&program, &nodes, &start.metrics, start.dim),
             rates: LearningRates::new(&config.optim, steps_per_epoch),
+            keep: Keep::new(config.run.keep),
             config,
             data,
             parameters,
@@ -154,11 +162,17 @@ impl Trainer {
             restored: false,
             checkpoints: checkpoints.map(Path::to_path_buf),
             last_saved: Instant::now(),
+            saved_step: 0,
             monitor,
             deferred: VecDeque::new(),
             meter: Meter::default(),
             sent: 0,
         })
+    }
+
+    /// Adds what the user should know before the first step, a line each.
+    pub(super) fn remark(&mut self, lines: Vec<String>) {
+        self.remarks.extend(lines);
     }
 
     /// Steps whose numbers have arrived.
@@ -179,15 +193,24 @@ impl Trainer {
     }
 
     /// Trains until all epochs are done or a command stops it. `listener` receives every event, in order, on this thread.
-    pub fn run(&mut self, commands: &Receiver<Command>, listener: &mut Listener) -> Result<Outcome, TrainError> {
+    pub fn run(
+        &mut self,
+        commands: &Receiver<Command>,
+        listener: &mut dyn FnMut(&Event),
+    ) -> Result<Outcome, TrainError> {
+        self.run_with(commands, &mut listen::Events(listener))
+    }
+
+    /// The same with a listener that keeps what it receives.
+    pub fn run_with(&mut self, commands: &Receiver<Command>, listener: &mut Listener) -> Result<Outcome, TrainError> {
         let outcome = self.steps(commands, listener);
         match &outcome {
             // The network is as good as before its images went away.
             Err(TrainError::Data(_) | TrainError::Eval(EvalError::Data(_))) => {
                 self.stop(listener)?;
             }
-            Err(error @ (TrainError::Diverged { .. } | TrainError::LossScale { .. })) => {
-                listener(&Event::Failed(Failed { step: self.position.step, message: error.to_string() }));
+            Err(error) if error.is_divergence() => {
+                listener.on_event(&Event::Failed(Failed { step: self.position.step, message: error.to_string() }));
             }
             _ => {}
         }
@@ -196,7 +219,7 @@ impl Trainer {
 
     fn steps(&mut self, commands: &Receiver<Command>, listener: &mut Listener) -> Result<Outcome, TrainError> {
         let began = Instant::now();
-        listener(&Event::Start(self.start.clone()));
+        listener.on_event(&Event::Start(self.start.clone()));
         warn(std::mem::take(&mut self.remarks), listener);
         if !self.restored {
             self.measure_untrained()?;
@@ -219,6 +242,14 @@ impl Trainer {
             if !self.obey(commands, listener)? {
                 return self.stop(listener);
             }
+            let deferred = &mut self.deferred;
+            let mut go_on = || {
+                deferred.extend(commands.try_iter());
+                !deferred.contains(&Command::Stop)
+            };
+            if !self.batches.wait(self.sent, &mut go_on) {
+                return self.stop(listener);
+            }
             let rates = self.rates.at(self.sent);
             self.send(rates, is_watched(self.sent + 1, per_epoch))?;
             warn(self.batches.remarks(), listener);
@@ -236,11 +267,14 @@ impl Trainer {
                 self.save(&[LAST.to_owned()], listener)?;
             }
         }
-        listener(&Event::Done(Done {
+        if let Some(steps) = self.position.stuck(self.saved_step) {
+            return Err(TrainError::Stuck { step: self.position.step, steps, resume: self.resume() });
+        }
+        listener.on_event(&Event::Done(Done {
             steps: self.position.step,
             seconds: began.elapsed().as_secs_f64(),
-            knn_top1: self.position.knn,
-            knn_top1_untrained: self.position.knn_untrained,
+            knn_top1: self.position.knn.filter(|top1| top1.is_finite()),
+            knn_top1_untrained: self.position.knn_untrained.filter(|top1| top1.is_finite()),
         }));
         Ok(Outcome::Done)
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use simsiam::config::Config;
 use simsiam::data::{Dataset, ImageSet};
-use simsiam::eval::{Classified, FeaturePlan, FeatureTable, KnnPlan, Output, scores};
+use simsiam::eval::{FeaturePlan, FeatureTable, KnnPlan, Output, Prediction, scores};
 use simsiam::gpu::Gpu;
 use simsiam::graph::Target;
 use simsiam::model::Parameters;
@@ -48,7 +48,7 @@ fn neighbours(config: &Config, data: &Dataset, tables: [&FeatureTable; 2]) -> Ve
 fn knn_follows_the_plain_rule_in_batches_of_any_size() -> Result {
     let (gpu, config) = (gpu()?, config()?);
     let data = dataset(&config)?;
-    let classify = |batch: usize| -> Result<Vec<Vec<Classified>>> {
+    let classify = |batch: usize| -> Result<Vec<Vec<Prediction>>> {
         let mut parameters = Parameters::new();
         let target = Target::of(&gpu);
         let plan = KnnPlan::of(&Output::ALL, &config, &data, &mut parameters, &target, batch)?;

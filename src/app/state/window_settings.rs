@@ -70,7 +70,7 @@ impl WindowSettings {
 
     /// Reads the file; what cannot be read is as at the first start.
     pub fn read(path: &Path) -> WindowSettings {
-        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let text = crate::regular::read_to_string(path).unwrap_or_default();
         let mut settings: WindowSettings = toml::from_str(&text).unwrap_or_default();
         let [width, height] = settings.size;
         // A window of no size, or larger than any screen, could not be used to fix that.

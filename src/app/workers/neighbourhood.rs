@@ -105,13 +105,16 @@ fn find(
     let row = question.test.min(tests - 1);
     let classes = &kept.dataset.classes;
     let image = show(&*test.0, test.1.images[row], classes)?;
-    let found = nearest(&bank.1, test.1.row(row), question.count);
-    let neighbours = found
-        .into_iter()
-        .map(|Neighbour { image, similarity }| Ok::<_, anyhow::Error>((show(&*bank.0, image, classes)?, similarity)));
+    // Without test images the image itself is among those that are searched.
+    let asks_itself = kept.dataset.test.is_empty();
+    let is_other = |found: &Neighbour| !(asks_itself && bank.0.name(found.image as usize) == image.name);
+    let found = nearest(&bank.1, test.1.row(row), question.count + usize::from(asks_itself));
+    let found = found.into_iter().filter(is_other).take(question.count);
+    let shown = |found: Neighbour| Ok::<_, anyhow::Error>((show(&*bank.0, found.image, classes)?, found.similarity));
+    let neighbours = found.map(shown).collect::<Result<_, _>>()?;
     Ok(Some(Neighbourhood {
         image,
-        neighbours: neighbours.collect::<Result<_, _>>()?,
+        neighbours,
         epoch: kept.epoch,
         tests,
         bank: [bank.1.images.len(), kept.dataset.bank().len()],

@@ -58,7 +58,6 @@ impl Session {
     pub fn start(job: SessionJob, device: Option<String>, wake: Wake) -> Session {
         let (sender, commands) = mpsc::channel();
         let (report, events) = mpsc::channel();
-        let own = sender.clone();
         let failed = report.clone();
         let work = move || {
             let say = |what| {
@@ -66,7 +65,7 @@ impl Session {
                 let _ = report.send(what);
                 wake();
             };
-            let ending = match train(job, device.as_deref(), &own, &commands, &say) {
+            let ending = match train(job, device.as_deref(), &commands, &say) {
                 Ok(Outcome::Done) => Ending::Done,
                 Ok(Outcome::Stopped { step }) => Ending::Stopped { step },
                 Err(error) => Ending::Failed { device_lost: error.is_lost_device(), error: error.to_string() },
@@ -142,13 +141,13 @@ fn before(metrics: &Path, say: &dyn Fn(SessionEvent)) {
 fn train(
     job: SessionJob,
     device: Option<&str>,
-    sender: &Sender<Command>,
     commands: &Receiver<Command>,
     say: &dyn Fn(SessionEvent),
 ) -> Result<Outcome, TrainError> {
     let mut continued = None;
     let config = match &job {
         SessionJob::New { config, .. } => (**config).clone(),
+        SessionJob::Continue(path) if RunFolder::is_unbegun(path) => RunFolder::config(path)?,
         SessionJob::Continue(path) => {
             let (folder, config, checkpoint) = RunFolder::open(path, None)?;
             continued = Some((folder, checkpoint));
@@ -180,12 +179,12 @@ fn train(
     let mut run = match (continued, &job) {
         (Some((folder, checkpoint)), _) => Run::resume(plan, folder, &checkpoint)?,
         (None, SessionJob::New { parent, name, .. }) => Run::create(plan, &RunFolder::next(parent, name))?,
-        // A run to continue was opened above.
+        // It ended before its first checkpoint.
         (None, SessionJob::Continue(path)) => Run::create(plan, path)?,
     };
     say(SessionEvent::Began { folder: run.folder().path().to_path_buf(), config: Box::new(config) });
     if goes_on {
         before(&run.folder().metrics(), say);
     }
-    run.train(sender, commands, &mut |event| say(SessionEvent::Event(event.clone())))
+    run.train(commands, &mut |event| say(SessionEvent::Event(event.clone())))
 }

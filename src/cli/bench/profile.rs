@@ -79,7 +79,7 @@ impl Profile {
         for (what, groups) in self.tables() {
             let widest = groups.iter().map(|g| g.name.len()).max().unwrap_or(0);
             let width = widest.max(what.len());
-            say!();
+            say!("");
             say!("{what:width$}  dispatches        ms  backward   share  GFLOP/s  of peak    GB/s  of copy");
             for group in groups {
                 let or_dash = |value: f64, text: String| match value > 0.0 {
@@ -101,7 +101,7 @@ impl Profile {
                 );
             }
         }
-        say!();
+        say!("");
         say!("sum of the dispatches {:.1} ms, from the first to the last {:.1} ms", total * 1e3, self.seconds * 1e3);
     }
 

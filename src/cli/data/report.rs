@@ -137,10 +137,10 @@ impl<'a> Report<'a> {
             Some(missing) => say!("kNN      will be off: the data has no {missing}"),
         }
         for remark in &self.data.remarks {
-            say!("remark   {}", clean(remark));
+            say!("remark   {remark}");
         }
         if let Some(refusal) = self.refusal() {
-            say!("refused  training refuses this data: {}", clean(&refusal));
+            say!("refused  training refuses this data: {}", refusal);
         }
     }
 
@@ -153,7 +153,7 @@ impl<'a> Report<'a> {
             let label = if index == 0 { "broken" } else { "" };
             say!("{label:8} {} of {} {name} images cannot be read", count(part.unreadable), count(part.images));
             for problem in &part.problems {
-                say!("         {}", clean(problem));
+                say!("         {}", problem);
             }
             match part.unreadable - part.problems.len() {
                 0 => {}
@@ -165,7 +165,7 @@ impl<'a> Report<'a> {
     fn say_left_out(&self) {
         for (index, left_out) in self.data.left_out.iter().enumerate() {
             let label = if index == 0 { "left out" } else { "" };
-            say!("{label:8} {}", clean(&left_out.line()));
+            say!("{label:8} {}", left_out.line());
         }
     }
 
@@ -210,13 +210,7 @@ impl<'a> Report<'a> {
     /// What to type next.
     pub fn say_next(&self) {
         let spec = quoted(&self.data.name);
-        // More cannot be in a batch.
-        let images = self.survey.train.readable();
-        let batch = match (2..self.config.optim.batch_size).contains(&images) {
-            true => format!(" --batch-size {images}"),
-            false => String::new(),
-        };
-        say!("next     simsiam train --data {spec}{batch}");
+        say!("next     simsiam train --data {spec}");
         say!("         simsiam views --data {spec} --out views.png");
     }
 
@@ -280,12 +274,6 @@ fn looks(part: &SetSurvey, times: &str) -> String {
     }
 }
 
-/// One line, whatever a file is called; what a terminal would obey becomes the replacement character.
-fn clean(text: &str) -> String {
-    let clean = |c: char| if c.is_control() { '\u{FFFD}' } else { c };
-    text.chars().map(clean).collect()
-}
-
 /// The classes with their images in each part.
 fn table(survey: &Survey, classes: &[Class]) -> Vec<String> {
     if classes.is_empty() {
@@ -302,7 +290,7 @@ fn table(survey: &Survey, classes: &[Class]) -> Vec<String> {
         _ => &classes[..FIRST],
     };
     let name = |class: &Class| -> String {
-        let name: Vec<char> = clean(&class.name).chars().collect();
+        let name: Vec<char> = class.name.chars().collect();
         match name.len() {
             0..=NAMES => name.into_iter().collect(),
             _ => name[..NAMES - 1].iter().chain(&['…']).collect(),

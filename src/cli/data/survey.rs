@@ -46,12 +46,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         limit_test: args.limit_test.clone(),
         ..Settings::default()
     };
-    let configured = settings.configure(&[])?;
+    let mut configured = settings.configure(&[])?;
     let spec: Spec = args.data.parse()?;
     let dataset = data::open_unchecked(&spec, Limits::from(&configured.config.data))?;
     let mut progress = ImageProgress::default();
     let survey = survey(&dataset, &mut |done, of| progress.at(done, of));
     progress.end();
+    configured.config.fit_batch(survey.train.readable());
     let recognised = spec.recognise()?.to_string();
     let report = Report::new(&dataset, &recognised, &survey, &configured);
     if let Some(path) = &args.sheet {

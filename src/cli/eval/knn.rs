@@ -102,7 +102,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let outputs = Output::ALL.into_iter().zip(verdicts.iter().map(Vec::as_slice));
         write_predictions(&outputs.collect::<Vec<_>>(), &*data.test, file)?;
         if !args.json {
-            say!("\npredictions: {}", file.display());
+            say!("");
+            say!("predictions: {}", file.display());
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -128,9 +128,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 fn rates(args: &Args) -> Result<Vec<f64>> {
-    let usable = |rate: &f64| rate.is_finite() && *rate > 0.0;
+    // The device computes in 32-bit floats.
+    let batch = f64::from(args.batch_size);
+    let usable = |rate: &f64| (*rate as f32) > 0.0 && ((rate * batch / 256.0) as f32).is_finite();
     if let Some(bad) = args.lr.iter().find(|rate| !usable(rate)) {
-        return Err(UsageError(format!("--lr {bad}: a learning rate is above 0")).into());
+        return Err(UsageError(format!(
+            "--lr {bad}: a learning rate is above 0 and, times the batch size / 256, below 3.4e38"
+        ))
+        .into());
     }
     if args.lr.len() > MOST_RATES {
         let problem = format!("--lr: {} rates; give at most {MOST_RATES}", args.lr.len());
@@ -208,9 +213,14 @@ fn show(args: &Args, report: &LinearReport) {
             rate.best.epoch
         );
     }
-    let Some(best) = report.best() else { return };
+    let Some(best) = report.best() else {
+        say!("");
+        say!("no result: the loss of every rate has left the range of numbers; try smaller ones with --lr");
+        return;
+    };
+    say!("");
     say!(
-        "\nlinear top-1 {} after the last epoch, {} at best (epoch {}), at lr {}",
+        "linear top-1 {} after the last epoch, {} at best (epoch {}), at lr {}",
         percent(best.last.top1),
         percent(best.best.top1),
         best.best.epoch,

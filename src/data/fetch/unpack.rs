@@ -12,6 +12,7 @@ use flate2::bufread::GzDecoder;
 use tar::{Archive, EntryType};
 
 use super::{CatalogueEntry, FetchError};
+use crate::regular;
 
 /// More than any of these archives has.
 const ENTRIES_MOST: usize = 1000;
@@ -26,7 +27,7 @@ const HEADER_MOST: u64 = 1 << 16;
 pub(super) fn unpack(archive: &Path, entry: &CatalogueEntry, into: &Path) -> Result<(), FetchError> {
     let refuse = |problem: String| FetchError::Archive { file: archive.to_owned(), problem };
     let damaged = |e: io::Error| refuse(format!("it is damaged ({e})"));
-    let file = File::open(archive).map_err(|e| FetchError::disk(archive, "read", e))?;
+    let file = regular::open(archive).map_err(|e| FetchError::disk(archive, "read", e))?;
     let mut tar = Archive::new(GzDecoder::new(io::BufReader::with_capacity(1 << 18, file)));
     let file_most = entry.contents.iter().map(|(_, bytes)| *bytes).max();
     let file_most = file_most.unwrap_or(0).max(EXTRA);

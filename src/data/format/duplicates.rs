@@ -1,12 +1,13 @@
-//! Test images that are training images too: a folder copied, a split made twice.
+//! Files by their contents: test images that are training images too, and images held out.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::tree::Found;
 use crate::hash::Fnv;
+use crate::regular;
 
 /// Bytes at the end of a file that are compared first: what is compressed differs there.
 const TAIL: u64 = 4096;
@@ -44,8 +45,24 @@ pub(super) fn shared(base: &Path, train: &[Found], test: &[Found]) -> (usize, Op
     (pairs.len(), pairs.into_iter().min())
 }
 
+/// Takes about the part `share` of `found` out of it, to test on. Whether an image is taken follows from its length and its end alone, so
+/// that further images move none and copies stay together.
+pub(super) fn hold_out(base: &Path, found: &mut Vec<Found>, share: f64) -> Vec<Found> {
+    let is_out = |found: &mut Found| {
+        let path = base.join(&found.path);
+        let length = fs::metadata(&path).map(|data| data.len()).ok();
+        let tail = length.and_then(|length| Some((length, tail(&path, length)?)));
+        tail.is_some_and(|(length, tail)| {
+            let hash = Fnv::of([length, tail].into_iter().flat_map(u64::to_le_bytes));
+            // Its upper bits are the best mixed.
+            ((hash >> 32) as f64) < share * f64::from(u32::MAX)
+        })
+    };
+    found.extract_if(.., is_out).collect()
+}
+
 fn tail(path: &Path, length: u64) -> Option<u64> {
-    let mut file = File::open(path).ok()?;
+    let mut file = regular::open(path).ok()?;
     file.seek(SeekFrom::Start(length.saturating_sub(TAIL))).ok()?;
     let mut bytes = Vec::new();
     file.take(TAIL).read_to_end(&mut bytes).ok()?;
@@ -53,5 +70,5 @@ fn tail(path: &Path, length: u64) -> Option<u64> {
 }
 
 fn same(one: &Path, other: &Path) -> bool {
-    matches!((fs::read(one), fs::read(other)), (Ok(one), Ok(other)) if one == other)
+    matches!((regular::read(one), regular::read(other)), (Ok(one), Ok(other)) if one == other)
 }

@@ -2,18 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::duplicates::shared;
+use super::duplicates::{hold_out, shared};
 use super::kind::Kind;
 use super::tree::{self, Found, Tree};
-use crate::data::read::decode::decode;
+use crate::data::read::decode::decode_file;
 use crate::data::{DataError, Dataset, Image, ImageSet, LeftOut, Limits, Subset};
-
-/// Larger files are no images that the decoder would take.
-const MOST_BYTES: u64 = 1 << 31;
 
 /// Image files, read on demand.
 #[derive(Debug)]
@@ -37,12 +33,7 @@ impl ImageSet for Files {
             .ok_or_else(|| DataError::Shape { problem: format!("no image {index} among {}", self.paths.len()) })?;
         let path = self.base.join(inside);
         let failed = |problem: String| DataError::Unreadable { file: path.display().to_string(), problem };
-        let length = fs::metadata(&path).map_err(|e| failed(e.to_string()))?.len();
-        if length > MOST_BYTES {
-            return Err(failed(format!("it has {length} bytes")));
-        }
-        let bytes = fs::read(&path).map_err(|e| failed(e.to_string()))?;
-        decode(&bytes).map_err(failed)
+        decode_file(&path).map_err(failed)
     }
 
     fn name(&self, index: usize) -> String {
@@ -66,7 +57,7 @@ pub(in crate::data) fn is_nearly_here(folder: &Path) -> bool {
 
 /// Looks through a folder; no image is read.
 pub(in crate::data) fn open(name: String, folder: &Path, limits: Limits) -> Result<Dataset, DataError> {
-    let Tree { train, test, mut remarks, left_out } = Tree::read(folder)?;
+    let Tree { mut train, mut test, mut remarks, left_out } = Tree::read(folder)?;
     if train.is_empty() {
         remarks.extend(LeftOut::warnings(&left_out));
         return Err(DataError::NoImageFiles { folder: folder.to_owned(), why: remarks.join("; ") });
@@ -81,6 +72,11 @@ pub(in crate::data) fn open(name: String, folder: &Path, limits: Limits) -> Resu
         ));
     }
     let classes = classes(&train, &mut remarks);
+    if test.is_empty() && classes.len() > 1 && limits.holdout > 0.0 {
+        test = hold_out(folder, &mut train, limits.holdout);
+        let all = train.len() + test.len();
+        remarks.push(format!("{} of {all} images are held out to test on (data.holdout; 0 trains on all)", test.len()));
+    }
     let train = Arc::new(files(folder, train, &classes));
     let test = Arc::new(files(folder, test, &classes));
     if train.labels.is_some() && test.labels.is_none() && !test.is_empty() {

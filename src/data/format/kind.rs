@@ -1,11 +1,12 @@
 //! What a file is, as far as a folder of images needs to know: by its name, or by its first bytes where the name says nothing.
 
 use std::ffi::OsStr;
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use image::ImageFormat;
+
+use crate::regular;
 
 /// A file of a folder of images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +81,6 @@ impl Kind {
 
 fn first_bytes(path: &Path) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(32);
-    File::open(path).ok()?.take(32).read_to_end(&mut bytes).ok()?;
+    regular::open(path).ok()?.take(32).read_to_end(&mut bytes).ok()?;
     Some(bytes)
 }

@@ -34,7 +34,6 @@
 
 mod write;
 
-use std::fs::File;
 use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
@@ -43,6 +42,7 @@ use std::sync::Arc;
 use crate::data::read::decode::MOST_PIXELS;
 use crate::data::read::positioned::Positioned;
 use crate::data::{DataError, Dataset, Image, ImageSet, Limits, Subset};
+use crate::regular;
 
 pub use write::{Packed, Packing, write};
 
@@ -60,7 +60,7 @@ const MOST_INDEX: u64 = 1 << 32;
 /// Whether a file begins as a pack.
 pub(in crate::data) fn is_pack(path: &Path) -> bool {
     let mut start = [0; MAGIC.len()];
-    File::open(path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok()) && start == *MAGIC
+    regular::open(path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok()) && start == *MAGIC
 }
 
 /// Opens a pack; no pixel is read.

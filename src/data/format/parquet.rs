@@ -10,7 +10,6 @@ mod labels;
 mod unpack;
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +21,7 @@ use self::unpack::{Rows, Unpacked, unpack};
 use crate::data::read::decode::decode;
 use crate::data::read::positioned::Positioned;
 use crate::data::{DataError, Dataset, Image, ImageSet, Limits};
+use crate::regular;
 
 const TRAIN: &[&str] = &["train", "training"];
 /// Before the test images, whose labels many sets keep secret.
@@ -40,7 +40,7 @@ struct Found {
 /// Whether a file begins as a parquet file.
 pub(in crate::data) fn is_parquet(path: &Path) -> bool {
     let mut start = [0; 4];
-    File::open(path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok()) && start == *b"PAR1"
+    regular::open(path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok()) && start == *b"PAR1"
 }
 
 /// Whether any file named so lies below `folder`.

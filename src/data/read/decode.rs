@@ -1,18 +1,47 @@
 //! From the bytes of an image file to pixels, by the `image` crate. The contents tell the format, not the name.
 
-use std::io::{BufRead, Cursor, Seek};
+use std::io::{BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
+use std::path::Path;
 
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
+use super::budget::{FILES, PIXELS};
 use super::guard::guarded;
 use crate::data::Image;
+use crate::regular;
 
 /// Largest image that is decoded, in pixels: beyond the cameras of today, and what keeps a few bytes that promise an enormous
 /// picture (a decompression bomb) from taking the memory.
 pub const MOST_PIXELS: u64 = 1 << 27;
 /// What a decoder may take besides its result, in bytes.
 const MOST_BYTES: u64 = 1 << 30;
+/// Larger files are no images that a decoder would take.
+const MOST_FILE: u64 = 1 << 31;
+/// So many bytes tell the format.
+const START: usize = 64;
+
+/// [`decode`]s the image file at `path`, of which no more is read than its decoder asks for.
+pub(in crate::data) fn decode_file(path: &Path) -> Result<Image<'static>, String> {
+    let failed = |e: std::io::Error| e.to_string();
+    let mut file = regular::open(path).map_err(failed)?;
+    let length = file.metadata().map_err(failed)?.len();
+    if length > MOST_FILE {
+        return Err(format!("it has {length} bytes"));
+    }
+    let mut start = Vec::with_capacity(START);
+    (&mut file).take(START as u64).read_to_end(&mut start).map_err(failed)?;
+    let format = known(&start)?;
+    file.seek(SeekFrom::Start(0)).map_err(failed)?;
+    if format == ImageFormat::Jpeg {
+        // Its end is looked at before its decoder begins.
+        let _taken = FILES.take(length);
+        let mut bytes = Vec::new();
+        file.take(MOST_FILE).read_to_end(&mut bytes).map_err(failed)?;
+        return decode(&bytes);
+    }
+    careful(ImageReader::with_format(BufReader::new(file), format))
+}
 
 /// Decodes JPEG (also CMYK), PNG, WebP, BMP, TIFF, PNM, QOI or GIF (its first frame), turned upright as its EXIF orientation says.
 ///
@@ -20,17 +49,22 @@ const MOST_BYTES: u64 = 1 << 30;
 /// colours of transparent pixels stay as the file has them, as PIL's `convert("RGB")`), and a palette is looked up. A file that ends
 /// early is an error: half a picture must not be trained on. What is wrong is said without the file's name.
 pub fn decode(bytes: &[u8]) -> Result<Image<'static>, String> {
-    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
-    let reader = reader.map_err(|e| e.to_string())?;
-    if reader.format().is_none() {
-        return Err(match bytes.is_empty() {
-            true => "it is empty".to_owned(),
-            false => "its contents are no image of a known format".to_owned(),
-        });
-    }
-    if reader.format() == Some(ImageFormat::Jpeg) && !jpeg_ends(bytes) {
+    let format = known(bytes)?;
+    if format == ImageFormat::Jpeg && !jpeg_ends(bytes) {
         return Err("it ends early: truncated".to_owned());
     }
+    careful(ImageReader::with_format(Cursor::new(bytes), format))
+}
+
+/// The format of a file that begins so.
+fn known(start: &[u8]) -> Result<ImageFormat, String> {
+    image::guess_format(start).map_err(|_| match start.is_empty() {
+        true => "it is empty".to_owned(),
+        false => "its contents are no image of a known format".to_owned(),
+    })
+}
+
+fn careful<R: BufRead + Seek>(reader: ImageReader<R>) -> Result<Image<'static>, String> {
     guarded(|| read(reader))
         .unwrap_or_else(|| Err("its decoder gives up on it: damaged".to_owned()))
         .map_err(|e| e.trim_end_matches('.').to_owned())
@@ -54,6 +88,10 @@ fn read<R: BufRead + Seek>(mut reader: ImageReader<R>) -> Result<Image<'static>,
     // Damaged metadata are no reason to refuse good pixels.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let gray = !decoder.color_type().has_color();
+    // The decoder's pixels and those made of them; a rotation makes one copy more.
+    let copies = if orientation == Orientation::NoTransforms { 1 } else { 2 };
+    let bytes = copies * decoder.total_bytes() + u64::from(width) * u64::from(height) * if gray { 1 } else { 3 };
+    let _taken = PIXELS.take(bytes);
     let mut image = DynamicImage::from_decoder(decoder).map_err(|e| e.to_string())?;
     image.apply_orientation(orientation);
     let (width, height) = (image.width(), image.height());

@@ -1,5 +1,6 @@
 //! From bytes to images in the order of a training: reading without trust, decoding, reading ahead.
 
+mod budget;
 pub(super) mod decode;
 pub(super) mod guard;
 pub(super) mod order;

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::data::DataError;
+use crate::regular;
 
 /// An open file of a length that is known.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ pub(in crate::data) struct Positioned {
 impl Positioned {
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let open = || {
-            let file = File::open(path)?;
+            let file = regular::open(path)?;
             let length = file.metadata()?.len();
             Ok((file, length))
         };

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 /// The number of threads: `wanted`, or, for 0, all cores but one, which the training itself needs.
 pub fn threads(wanted: usize) -> usize {
@@ -14,8 +15,11 @@ pub fn threads(wanted: usize) -> usize {
     }
 }
 
+/// How long threads are waited for when their work is not needed any more.
+const LEAVE_BEHIND: Duration = Duration::from_secs(2);
+
 /// `work(n)` for n = first, first + 1, … in order, whichever thread was done first. At most `ahead` results wait or are being made
-/// at any time, so memory is bounded however slow the consumer is. Dropping it ends its threads.
+/// at any time, so memory is bounded however slow the consumer is. Dropping it ends its threads, those aside that wait for a disk.
 pub struct Prefetch<T> {
     shared: Arc<Shared<T>>,
     threads: Vec<JoinHandle<()>>,
@@ -74,6 +78,24 @@ impl<T: Send + 'static> Prefetch<T> {
     }
 }
 
+impl<T> Prefetch<T> {
+    /// Waits until the next `n` results, or as many as there will be, can be taken without waiting, but no longer than `most`; whether they can.
+    pub fn wait(&self, n: usize, most: Duration) -> bool {
+        let began = Instant::now();
+        let mut state = self.shared.lock();
+        loop {
+            let end = state.end.min(state.wanted.saturating_add((n as u64).min(self.shared.ahead)));
+            if self.threads.is_empty() || (state.wanted..end).all(|n| state.done.contains_key(&n)) {
+                return true;
+            }
+            let Some(left) = most.checked_sub(began.elapsed()) else {
+                return false;
+            };
+            state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
 impl<T> Iterator for Prefetch<T> {
     type Item = T;
 
@@ -109,9 +131,16 @@ impl<T> Drop for Prefetch<T> {
         state.done.clear();
         drop(state);
         self.shared.changed.notify_all();
+        let began = Instant::now();
         for thread in self.threads.drain(..) {
-            // It caught its own panics.
-            let _ = thread.join();
+            // One that a disk or a network keeps waiting is left behind: it ends when it gets its answer.
+            while !thread.is_finished() && began.elapsed() < LEAVE_BEHIND {
+                thread::sleep(Duration::from_millis(1));
+            }
+            if thread.is_finished() {
+                // It caught its own panics.
+                let _ = thread.join();
+            }
         }
     }
 }
@@ -180,6 +209,25 @@ mod tests {
         prefetch.next();
         drop(prefetch);
         assert_eq!(Arc::strong_count(&alive), 1);
+    }
+
+    #[test]
+    fn a_wait_ends_though_the_work_does_not() {
+        let slow = |n: u64| {
+            if n == 2 {
+                thread::sleep(Duration::from_secs(60));
+            }
+            n
+        };
+        let began = Instant::now();
+        let mut prefetch = Prefetch::new(1, 8, 0..5, slow);
+        assert!(prefetch.wait(2, Duration::from_secs(30)));
+        assert!(!prefetch.wait(3, Duration::from_millis(20)));
+        assert_eq!((prefetch.next(), prefetch.next()), (Some(0), Some(1)));
+        drop(prefetch);
+        assert!(began.elapsed() < Duration::from_secs(20));
+        // Behind the end there is nothing to wait for.
+        assert!(Prefetch::new(1, 1, 0..1, |n| n).wait(5, Duration::from_secs(30)));
     }
 
     #[test]

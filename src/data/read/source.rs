@@ -1,13 +1,13 @@
 //! A stream of bytes from a file or from the program itself, unpacked where it is gzipped, read without trusting what a header
 //! promises: the promise is held against the file's length first.
 
-use std::fs::File;
 use std::io::{self, BufReader, Cursor, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::GzDecoder;
 
 use crate::data::DataError;
+use crate::regular;
 
 /// Deflate packs at most 1032 bytes into one (zlib's technical notes), so a short file cannot promise a large one.
 const GZIP_MOST: u64 = 1032;
@@ -35,7 +35,7 @@ impl ByteSource {
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let name = path.display().to_string();
         let failed = |e: io::Error| DataError::Read { file: path.display().to_string(), problem: e.to_string() };
-        let mut file = File::open(path).map_err(failed)?;
+        let mut file = regular::open(path).map_err(failed)?;
         let length = file.metadata().map_err(failed)?.len();
         let mut start = Vec::new();
         (&mut file).take(2).read_to_end(&mut start).map_err(failed)?;
@@ -148,7 +148,7 @@ impl ByteSource {
 pub(in crate::data) fn lines(path: &Path, most: u64) -> Result<Vec<String>, DataError> {
     let file = path.display().to_string();
     let mut bytes = Vec::new();
-    File::open(path)
+    regular::open(path)
         .and_then(|file| file.take(most + 1).read_to_end(&mut bytes))
         .map_err(|e| DataError::Read { file: file.clone(), problem: e.to_string() })?;
     if bytes.len() as u64 > most {

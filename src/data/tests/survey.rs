@@ -96,7 +96,9 @@ fn a_bank_is_a_part_of_its_own() {
 #[test]
 fn more_than_the_share_are_refused() {
     let part = |images, unreadable| SetSurvey { images, unreadable, ..SetSurvey::default() };
-    assert!(!part(100, 1).refused(0.01) && part(100, 2).refused(0.01));
-    assert!(part(99, 1).refused(0.01) && !part(99, 1).refused(0.02));
-    assert!(!part(0, 0).refused(0.0));
+    assert!(!part(1000, 10).refused(0.01) && part(1000, 11).refused(0.01));
+    // Of small sets a few.
+    assert!(!part(100, 3).refused(0.01) && part(100, 4).refused(0.01) && !part(100, 4).refused(0.04));
+    assert!(!part(20, 1).refused(0.01) && part(19, 1).refused(0.01));
+    assert!(!part(0, 0).refused(0.0) && part(100, 1).refused(0.0));
 }

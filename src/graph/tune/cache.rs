@@ -13,6 +13,7 @@ use crate::gpu::shader;
 use crate::gpu::{AdapterReport, Gpu};
 use crate::graph::Candidate;
 use crate::hash::Fnv;
+use crate::regular;
 
 /// Environment variable: the folder to use instead of the user's cache folder.
 pub const CACHE_VARIABLE: &str = "SIMSIAM_CACHE_DIR";
@@ -160,7 +161,7 @@ impl Cache {
 }
 
 fn read(path: &Path) -> io::Result<File> {
-    Ok(serde_json::from_str(&fs::read_to_string(path)?)?)
+    Ok(serde_json::from_str(&regular::read_to_string(path)?)?)
 }
 
 fn write(path: &Path, file: &File) -> io::Result<()> {

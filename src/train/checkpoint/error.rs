@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::error::write_advice;
+
 /// A checkpoint that cannot be read, written or used.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
@@ -21,7 +23,7 @@ pub enum CheckpointError {
     },
     /// The file cannot be written.
     #[error(
-        "checkpoint {} cannot be written: {reason}; free some space or choose another folder with --out", .file.display()
+        "checkpoint {} cannot be written: {reason}; {}", .file.display(), write_advice(.reason)
     )]
     Write {
         /// The path.
@@ -38,7 +40,7 @@ pub enum CheckpointError {
         reason: String,
     },
     /// Metadata of this program that makes no sense.
-    #[error("{}: metadata {key} = {value:?} is no whole number; use another checkpoint", .file.display())]
+    #[error("{}: metadata {key} = {value:?} is no whole number below 2^63; use another checkpoint", .file.display())]
     Metadata {
         /// The path.
         file: PathBuf,
@@ -58,6 +60,24 @@ pub enum CheckpointError {
         version: u64,
         /// The highest known.
         known: u64,
+    },
+    /// Its contents are not those that were written.
+    #[error(
+        "{}: {part} differs from its checksum: the file was damaged after it was written; use another checkpoint", .file.display()
+    )]
+    Damaged {
+        /// The path.
+        file: PathBuf,
+        /// A tensor's name, or the header.
+        part: String,
+    },
+    /// Weights of a training that had left the range of numbers.
+    #[error("{}: tensor {tensor} holds values that are not finite, so nothing can be computed with it; use another checkpoint", .file.display())]
+    NotFinite {
+        /// The path.
+        file: PathBuf,
+        /// The tensor.
+        tensor: String,
     },
     /// A tensor is not there.
     #[error("{} has no tensor {tensor}; {fix}", .file.display())]

@@ -1,15 +1,16 @@
 //! The safetensors file of a checkpoint.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use safetensors::{Dtype, SafeTensors};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
+use super::checksums::{self, Checksums};
 use super::{Checkpoint, CheckpointError, NUM_BATCHES, Stored, VERSION};
 use crate::atomic;
+use crate::regular;
 
 const VERSION_KEY: &str = "simsiam.version";
 
@@ -20,58 +21,68 @@ pub(super) fn write(checkpoint: &Checkpoint, path: &Path) -> Result<(), Checkpoi
 
 /// The safetensors crate's own writer orders the metadata at random; this one writes the same bytes every time.
 fn write_to(checkpoint: &Checkpoint, file: &mut dyn Write) -> io::Result<()> {
+    let mut metadata = metadata(checkpoint);
+    let mut checksums = Checksums::new(&metadata);
     let mut header = Map::new();
-    header.insert("__metadata__".to_string(), metadata(checkpoint));
     let mut end = 0;
-    let mut describe = |name: &str, dtype: &str, dims: &[usize], bytes: usize| {
-        let offsets = [end, end + bytes];
-        end += bytes;
+    each(checkpoint, &mut |name, dtype, dims, bytes| {
+        checksums.add(name, dtype, dims, bytes);
+        let offsets = [end, end + bytes.len()];
+        end += bytes.len();
         let info = json!({ "dtype": dtype, "shape": dims, "data_offsets": offsets });
         header.insert(name.to_string(), info);
-    };
-    for norm in checkpoint.moves.keys() {
-        describe(&format!("{norm}{NUM_BATCHES}"), "I64", &[], 8);
-    }
-    for (name, tensor) in &checkpoint.tensors {
-        describe(name, "F32", &tensor.dims, tensor.values.len() * 4);
-    }
+        Ok(())
+    })?;
+    metadata.insert(checksums::KEY.to_owned(), checksums.text());
+    header.insert("__metadata__".to_string(), json!(metadata));
     let mut header = serde_json::to_vec(&header)?;
     // Data starts at a multiple of eight bytes, so that readers may map it.
     header.resize(header.len().next_multiple_of(8), b' ');
     file.write_all(&(header.len() as u64).to_le_bytes())?;
     file.write_all(&header)?;
-    for moves in checkpoint.moves.values() {
-        file.write_all(&((moves * checkpoint.step) as i64).to_le_bytes())?;
+    each(checkpoint, &mut |_, _, _, bytes| file.write_all(bytes))
+}
+
+/// Takes a tensor's name, type, dimensions and bytes.
+type Visit<'a> = dyn FnMut(&str, &str, &[usize], &[u8]) -> io::Result<()> + 'a;
+
+/// Every tensor of the file in its order, one at a time in memory: 64-bit numbers first, so that all are aligned.
+fn each(checkpoint: &Checkpoint, visit: &mut Visit) -> io::Result<()> {
+    for (norm, moves) in &checkpoint.moves {
+        let count = moves.saturating_mul(checkpoint.step) as i64;
+        visit(&format!("{norm}{NUM_BATCHES}"), "I64", &[], &count.to_le_bytes())?;
     }
-    for tensor in checkpoint.tensors.values() {
-        for value in &tensor.values {
-            file.write_all(&value.to_le_bytes())?;
-        }
+    for (name, tensor) in &checkpoint.tensors {
+        let bytes: Vec<u8> = tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        visit(name, "F32", &tensor.dims, &bytes)?;
     }
     Ok(())
 }
 
-fn metadata(checkpoint: &Checkpoint) -> Value {
+fn metadata(checkpoint: &Checkpoint) -> BTreeMap<String, String> {
     let mut all = checkpoint.extra.clone();
     all.extend(checkpoint.config.clone().map(|c| ("config".to_string(), c)));
     all.insert("step".to_string(), checkpoint.step.to_string());
     all.insert("epoch".to_string(), checkpoint.epoch.to_string());
     all.insert(VERSION_KEY.to_string(), VERSION.to_string());
-    json!(all)
+    all
 }
 
 pub(super) fn read(path: &Path) -> Result<Checkpoint, CheckpointError> {
     let file = || path.to_path_buf();
-    let bytes = fs::read(path).map_err(|reason| match reason.kind() {
+    let bytes = regular::read(path).map_err(|reason| match reason.kind() {
         io::ErrorKind::NotFound => CheckpointError::NotFound { file: file() },
         _ => CheckpointError::Read { file: file(), reason },
     })?;
     let format = |e: safetensors::SafeTensorError| CheckpointError::Format { file: file(), reason: e.to_string() };
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(format)?;
     let mut checkpoint = Checkpoint { origin: file(), ..Checkpoint::default() };
-    let metadata = header.metadata().clone().unwrap_or_default();
-    fill(&mut checkpoint, metadata.into_iter().collect(), path)?;
+    let mut metadata: BTreeMap<String, String> = header.metadata().clone().unwrap_or_default().into_iter().collect();
+    let kept = metadata.remove(checksums::KEY);
+    let mut checksums = Checksums::new(&metadata);
+    fill(&mut checkpoint, metadata, path)?;
     for (name, view) in SafeTensors::deserialize(&bytes).map_err(format)?.iter() {
+        checksums.add(name, &view.dtype().to_string(), view.shape(), view.data());
         if let Some(norm) = name.strip_suffix(NUM_BATCHES) {
             let all = view.data().try_into().map(i64::from_le_bytes).unwrap_or(0);
             let moves = u64::try_from(all).unwrap_or(0).checked_div(checkpoint.step).unwrap_or(0);
@@ -90,7 +101,11 @@ pub(super) fn read(path: &Path) -> Result<Checkpoint, CheckpointError> {
         };
         checkpoint.tensors.insert(name.to_string(), stored);
     }
-    Ok(checkpoint)
+    // Files of other programs and of earlier versions have none.
+    match kept.and_then(|kept| checksums.difference(&kept)) {
+        Some(part) => Err(CheckpointError::Damaged { file: file(), part }),
+        None => Ok(checkpoint),
+    }
 }
 
 /// Takes the metadata apart. Files of other programs have no version, and nothing in them is this program's.
@@ -103,7 +118,8 @@ fn fill(
     if metadata.contains_key(VERSION_KEY) {
         let mut number = |key: &'static str| -> Result<u64, CheckpointError> {
             let value = metadata.remove(key).unwrap_or_default();
-            value.parse().map_err(|_| CheckpointError::Metadata { file: file.clone(), key, value })
+            let number = value.parse().ok().filter(|&number: &u64| i64::try_from(number).is_ok());
+            number.ok_or_else(|| CheckpointError::Metadata { file: file.clone(), key, value })
         };
         let version = number(VERSION_KEY)?;
         if version > VERSION {

@@ -135,8 +135,36 @@ fn every_fault_has_its_line() {
     );
     assert_eq!(
         edited("step\":\"17", "step\":\"x7"),
-        "edited: metadata step = \"x7\" is no whole number; use another checkpoint"
+        "edited: metadata step = \"x7\" is no whole number below 2^63; use another checkpoint"
     );
+
+    assert_eq!(
+        edited("epoch\":\"3", "epoch\":\"2"),
+        "edited: the header differs from its checksum: the file was damaged after it was written; use another checkpoint"
+    );
+    // A flipped bit, wherever it is, is found, and in a tensor it is named.
+    let mut flipped = bytes.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    std::fs::write(at("flipped"), flipped).unwrap();
+    let text = load("flipped");
+    assert!(text.starts_with("flipped: tensor predictor.3.weight differs from its checksum"), "{text}");
+    for place in (0..bytes.len()).step_by(131) {
+        let mut flipped = bytes.clone();
+        flipped[place] ^= 1 << (place % 8);
+        std::fs::write(at("flipped"), flipped).unwrap();
+        assert!(!load("flipped").is_empty(), "byte {place}");
+    }
+    let mut endless = good.clone();
+    endless.step = u64::MAX;
+    endless.save(&at("endless")).unwrap();
+    assert!(load("endless").contains("step = \"18446744073709551615\" is no whole number below 2^63"));
+    let mut weights = parameters.initialize(1);
+    weights[0][3] = f32::NAN;
+    let dead = Checkpoint::new(&parameters, &weights, None);
+    assert_eq!(dead.not_finite(), Some("encoder.conv1.weight"));
+    dead.save(&at("dead")).unwrap();
+    let text = message(Checkpoint::load(&at("dead")).unwrap().weights(&parameters), folder.path());
+    assert!(text.starts_with("dead: tensor encoder.conv1.weight holds values that are not finite"), "{text}");
 
     let loaded = Checkpoint::load(&at("good")).unwrap();
     assert_eq!(

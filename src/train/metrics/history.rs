@@ -1,6 +1,5 @@
 //! What a run has left: its folder read back into numbers.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +8,7 @@ use super::{AlarmLine, Columns, DoneLine, FailedLine, Line, MetricsReader, Start
 use crate::config::Config;
 use crate::method::Metric;
 use crate::method::metric::names;
+use crate::regular;
 use crate::train::folder::CONFIG;
 use crate::train::{FolderError, RunFolder, TrainError};
 
@@ -44,7 +44,7 @@ impl History {
     /// that are unknown or cut short (a run may be writing) are passed over; without that file a run has not begun.
     pub fn read(folder: &Path) -> Result<History, TrainError> {
         let file = folder.join(CONFIG);
-        let text = fs::read_to_string(&file).map_err(|reason| match reason.kind() {
+        let text = regular::read_to_string(&file).map_err(|reason| match reason.kind() {
             ErrorKind::NotFound => FolderError::NoRun { folder: folder.to_path_buf(), what: CONFIG },
             _ => FolderError::Read { path: file.clone(), reason },
         })?;
@@ -140,6 +140,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn what_a_crash_and_a_newer_program_leave_is_read() -> Result<(), Box<dyn std::error::Error>> {

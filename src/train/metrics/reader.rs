@@ -1,10 +1,10 @@
 //! Reads `metrics.jsonl`, once or while a run still writes it.
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::Line;
+use crate::regular;
 
 /// Bytes read at once: a long history comes in parts.
 const PART: u64 = 1 << 20;
@@ -40,7 +40,7 @@ impl MetricsReader {
 
     /// The next whole lines; `None` where there are no more yet.
     pub fn next_part(&mut self) -> io::Result<Option<Part>> {
-        let mut file = File::open(&self.path)?;
+        let mut file = regular::open(&self.path)?;
         if file.metadata()?.len() < self.at {
             self.at = 0;
             self.rest.clear();
@@ -80,6 +80,7 @@ impl MetricsReader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
     use std::io::Write;
 
     #[test]

@@ -4,11 +4,13 @@ use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
 use super::{LAST, Listener, Trainer, warn};
+use crate::eval::EvalError;
 use crate::method::LossScaleState;
 use crate::method::metric::names;
 use crate::model::Arena;
 use crate::train::TrainError;
 use crate::train::event::{Command, Epoch, Event};
+use crate::train::keep;
 use crate::train::position::last_numbers;
 
 impl Trainer {
@@ -46,6 +48,9 @@ impl Trainer {
         let every = self.config.run.knn_every as u64;
         // The last network is always classified: it is what the run is about.
         let due = every > 0 && (epoch.is_multiple_of(every) || epoch == self.start.epochs);
+        if due && self.knn.is_some() {
+            self.check_weights()?;
+        }
         let mut knn_top1 = None;
         if let (Some(knn), true) = (&mut self.knn, due) {
             let deferred = &mut self.deferred;
@@ -53,7 +58,13 @@ impl Trainer {
                 deferred.extend(commands.try_iter());
                 !deferred.contains(&Command::Stop)
             };
-            knn_top1 = knn.top1(&self.data, &mut go_on)?;
+            knn_top1 = match knn.top1(&self.data, &mut go_on) {
+                Err(error @ EvalError::NotFinite { .. }) => {
+                    warn(vec![format!("no kNN: {error}")], listener);
+                    Some(f64::NAN)
+                }
+                other => other?,
+            };
             warn(knn.remarks(), listener);
             if knn_top1.is_none() {
                 return Ok(false);
@@ -69,11 +80,17 @@ impl Trainer {
         let event = Event::Epoch(Epoch { epoch, readings, seconds: began.elapsed().as_secs_f64() });
         self.report(event, listener);
         let every = self.config.run.checkpoint_every as u64;
-        let mut names = vec![LAST.to_owned()];
+        let mut names = Vec::new();
         if every > 0 && epoch > 0 && epoch.is_multiple_of(every) {
-            names.push(format!("epoch-{epoch:03}.safetensors"));
+            names.push(keep::name(epoch));
+            self.keep.note(epoch, knn_top1);
         }
+        // The newest one last: a run that continues from it has no reason to write the other again.
+        names.push(LAST.to_owned());
         self.save(&names, listener)?;
+        if let Some(folder) = &self.checkpoints {
+            self.keep.prune(folder, epoch);
+        }
         Ok(true)
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use super::{Listener, Trainer};
-use crate::method::LossScaleState;
+use super::{Listener, Trainer, warn};
+use crate::method::{Advice, AlarmKind, LossScaleState};
 use crate::train::TrainError;
 use crate::train::checkpoint::Checkpoint;
 use crate::train::event::{Event, Saved};
@@ -25,6 +25,11 @@ impl Trainer {
             let had = had.clone();
             return Err(TrainError::OtherData { had, has });
         }
+        let Checkpoint { step, epoch, .. } = *checkpoint;
+        let steps = self.start.steps;
+        if step > steps || epoch > step / self.steps_per_epoch() {
+            return Err(TrainError::BeyondEnd { step, epoch, steps });
+        }
         checkpoint.restore(&self.parameters, &self.store)?;
         let number = |key: &str| checkpoint.extra.get(key).and_then(|text| text.parse().ok());
         if let (Some(scale), Some(good_steps)) = (number(LOSS_SCALE), number(GOOD_STEPS)) {
@@ -32,17 +37,33 @@ impl Trainer {
         }
         self.position = Position::read(checkpoint, &self.start.metrics);
         self.monitor.read(checkpoint);
+        self.keep.read(checkpoint);
         self.sent = self.position.step;
+        self.saved_step = self.position.step;
         self.restored = true;
         Ok(())
     }
 
-    /// Writes the state under these names. All steps sent must have arrived.
+    /// Writes the state under these names, which replaces what is there only by weights that are finite and that a step has changed, once `listener` keeps what was reported. All steps sent must have arrived.
     pub(super) fn save(&mut self, names: &[String], listener: &mut Listener) -> Result<(), TrainError> {
-        let Some(folder) = &self.checkpoints else {
+        let step = self.position.step;
+        let Some(folder) = self.checkpoints.clone() else {
             return Ok(());
         };
+        if let Some(steps) = self.position.stuck(self.saved_step) {
+            let saved = self.saved_step;
+            let message = format!(
+                "no checkpoint at step {step}: the last {steps} steps were skipped and have changed nothing; the one of step {saved} stays"
+            );
+            warn(vec![message], listener);
+            return Ok(());
+        }
+        let remarks = listener.secure()?;
+        warn(remarks, listener);
         let mut checkpoint = Checkpoint::capture(&self.parameters, &self.store)?;
+        if let Some(tensor) = checkpoint.not_finite() {
+            return Err(self.not_finite(tensor.to_owned()));
+        }
         checkpoint.config = Some(self.config.to_toml()?);
         checkpoint.epoch = self.position.epochs(self.steps_per_epoch());
         let images = self.data.train.len().to_string();
@@ -54,13 +75,28 @@ impl Trainer {
         }
         self.position.write(&mut checkpoint);
         self.monitor.write(&mut checkpoint);
+        self.keep.write(&mut checkpoint);
         for name in names {
             let path = folder.join(name);
             checkpoint.save(&path)?;
-            let step = self.position.step;
-            listener(&Event::Checkpoint(Saved { path, step }));
+            listener.on_event(&Event::Checkpoint(Saved { path, step }));
         }
-        self.last_saved = Instant::now();
+        (self.last_saved, self.saved_step) = (Instant::now(), step);
         Ok(())
+    }
+
+    /// Fails where the network has values that are not finite: a classification by it would be no measurement.
+    pub(super) fn check_weights(&self) -> Result<(), TrainError> {
+        let weights = self.parameters.read(&self.store)?;
+        let mut entries = self.parameters.entries().iter().zip(&weights);
+        match entries.find(|(_, values)| !values.iter().all(|value| value.is_finite())) {
+            Some((entry, _)) => Err(self.not_finite(entry.name.clone())),
+            None => Ok(()),
+        }
+    }
+
+    fn not_finite(&self, tensor: String) -> TrainError {
+        let advice = Advice::line(AlarmKind::Divergence, &self.config);
+        TrainError::NotFinite { step: self.position.step, tensor, advice, resume: self.resume() }
     }
 }

@@ -55,7 +55,7 @@ impl Trainer {
             (false, Some(_)) => {
                 self.position.skip(step);
                 let message = format!("step {step} was skipped: an activation has left the range of 16-bit floats");
-                listener(&Event::Warning(Warning { message }));
+                listener.on_event(&Event::Warning(Warning { message }));
                 return Ok(());
             }
         }
@@ -75,9 +75,9 @@ impl Trainer {
 
     /// Reports numbers, and the alarm that follows from them.
     pub(super) fn report(&mut self, event: Event, listener: &mut Listener) {
-        listener(&event);
+        listener.on_event(&event);
         if let Some(alarm) = self.monitor.observe(&event) {
-            listener(&Event::Alarm(alarm));
+            listener.on_event(&Event::Alarm(alarm));
         }
     }
 
@@ -91,7 +91,7 @@ impl Trainer {
     }
 
     /// Where the last good weights are, as errors say it.
-    fn resume(&self) -> String {
+    pub(super) fn resume(&self) -> String {
         let last = self.checkpoints.as_ref().map(|folder| folder.join(LAST));
         last.map(|last| format!(" (the weights before are in {})", last.display())).unwrap_or_default()
     }

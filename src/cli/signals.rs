@@ -1,0 +1,48 @@
+//! Ctrl-C and the signal with which a scheduler ends a job.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc::Sender;
+
+use anyhow::{Context, Result};
+use simsiam::train::Command;
+
+/// There is nothing to keep yet.
+const PREPARING: u8 = 0;
+/// A signal asks for a checkpoint and the end.
+const TRAINING: u8 = 1;
+/// It was asked for: the next signal ends the program at once.
+const STOPPING: u8 = 2;
+
+/// What a signal does, from now on until the program ends.
+pub struct Signals {
+    phase: Arc<AtomicU8>,
+}
+
+impl Signals {
+    /// A signal ends the program until [`Signals::training`]; then it sends a command.
+    pub fn catch(sender: Sender<Command>) -> Result<Signals> {
+        let phase = Arc::new(AtomicU8::new(PREPARING));
+        let own = phase.clone();
+        let on_signal = move || match own.load(Ordering::SeqCst) {
+            PREPARING => {
+                eprintln!("\nstopped before training began; the same command begins again");
+                std::process::exit(1);
+            }
+            TRAINING => {
+                own.store(STOPPING, Ordering::SeqCst);
+                eprintln!("\nstopping with a checkpoint; once more to end at once");
+                // Without a listener the program is about to end anyway.
+                let _ = sender.send(Command::Stop);
+            }
+            _ => std::process::exit(1),
+        };
+        ctrlc::set_handler(on_signal).context("Ctrl-C cannot be caught")?;
+        Ok(Signals { phase })
+    }
+
+    /// From now on there is something to keep.
+    pub fn training(&self) {
+        self.phase.store(TRAINING, Ordering::SeqCst);
+    }
+}
