@@ -4,7 +4,7 @@ mod common;
 
 use common::{Reference, Setup, stack};
 use simsiam::config::Config;
-use simsiam::graph::{Graph, Shape};
+use simsiam::graph::{Graph, Shape, Target};
 use simsiam::method::{metric, simclr, training_step};
 use simsiam::model::Parameters;
 use simsiam::ops::{L2Normalize, gradients};
@@ -61,6 +61,19 @@ fn similarities_are_measured_and_bad_settings_refused() {
     }
     let error = config(&[]).set("method.momentum=0.9").unwrap_err().to_string();
     assert!(error.contains("simclr has name, temperature, batch_norm, predictor, stop_gradient"), "{error}");
+}
+
+#[test]
+fn a_batch_of_4096_fits_what_large_adapters_bind_and_is_refused_by_name_elsewhere() {
+    let mut graph = Graph::new();
+    let unit = graph.input("z", Shape::rows([8192, 128]));
+    let loss = simclr::nt_xent(&mut graph, [unit, unit], 0.1).unwrap().loss;
+    gradients(&mut graph, loss, &[unit]).unwrap();
+    let with = |bytes: usize| graph.memory(&Target { max_words: bytes / 4, ..Target::basic(false) });
+    assert!(with((1 << 31) - 4).is_ok());
+    let error = with(128 << 20).unwrap_err().to_string();
+    assert!(error.contains("matmul_transposed` [8192, 8192] needs 256 MiB"), "{error}");
+    assert!(error.contains("use a smaller batch_size"), "{error}");
 }
 
 #[test]
