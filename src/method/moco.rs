@@ -259,7 +259,7 @@ impl Moco {
         step.graph.add_one(ops::IndexSelect, &[k, back])
     }
 
-    /// Where nothing is told apart the loss is ln(K + 1). Of views that have nothing in common with the queue similarities to it are 0.
+    /// Where nothing is learnt the loss is ln(K + 1). Of views that have nothing in common with the queue similarities to it are 0.
     fn health(&self, config: &Config) -> Health {
         let least = |negative: f64| (self.queue as f64 * ((negative - 1.0) / self.temperature).exp()).ln_1p();
         Health {

@@ -222,7 +222,7 @@ impl<'a> StepBuilder<'a> {
         tensor
     }
 
-    /// From here on batch norm normalises `splits` equal parts of every view each by itself, as on so many devices that each hold a part of the
+    /// From here on batch norm normalises `splits` equal parts of every view each by itself, as on that many devices, which each hold a part of the
     /// batch.
     pub fn split_batch_norm(&mut self, splits: usize) {
         self.splits = splits;

@@ -83,7 +83,7 @@ impl<'a> Builder<'a> {
         Builder { graph, parameters, mode, splits, path: Vec::new(), frozen, rate, averaged, tensors: Vec::new() }
     }
 
-    /// From here on batch normalisation in training normalises `splits` equal parts of every view each by itself, as on so many devices that
+    /// From here on batch normalisation in training normalises `splits` equal parts of every view each by itself, as on that many devices, which
     /// each hold a part of the batch. Running statistics move as far in a step as otherwise: they follow the mean of the parts.
     pub fn split_batch_norm(&mut self, splits: usize) {
         self.splits = splits;
