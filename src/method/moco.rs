@@ -263,13 +263,15 @@ impl Moco {
     fn health(&self, config: &Config) -> Health {
         let least = |negative: f64| (self.queue as f64 * ((negative - 1.0) / self.temperature).exp()).ln_1p();
         Health {
-            loss_range: (self.queue as f64 + 1.0).ln() - least(0.0),
+            // Runs on the preset demo were 1.4 and 2.3 below ln(K + 1) at best, and rose by up to 0.6 from there while they learnt.
+            loss_range: 0.75 * ((self.queue as f64 + 1.0).ln() - least(0.0)),
             least_loss: least(-1.0),
             // At first the queue holds random directions, which differ from any key. Once it is full the loss need not fall: its negatives
             // become harder as the encoder learns.
             settles: Some(((self.queue / self.keys(config).max(1)) as u64, (self.queue as f64 + 1.0).ln())),
-            // Its runs on the preset demo, and PyTorch's at the size of tests/reference/mocov2.toml, fell to .2 and learnt.
-            least_rank: 0.1,
+            // Without a batch norm at its end the rank falls further: on the preset demo to .24, symmetric to .11 of that before training, and
+            // both learnt.
+            least_rank: 0.05,
             ..Health::new("InfoNCE", config.model.dim)
         }
     }
