@@ -463,3 +463,50 @@ fn a_collapse_is_reported_once_and_a_healthy_run_is_left_alone() -> Result {
     assert!(advice.starts_with("method.stop_gradient = true; a lower optim.lr than 8"), "{advice}");
     Ok(())
 }
+
+/// A device that is lost costs the steps since the last checkpoint, and no bit; one that is lost again and again ends the training.
+#[test]
+fn a_lost_device_is_replaced() -> Result {
+    use simsiam::train::train_through_losses;
+    let (config, parent) = (config()?, tempfile::tempdir()?);
+    let data = dataset(&config)?;
+    let create = |gpu: &Gpu, name: &str| -> Result<Run> {
+        Ok(Run::create(TrainPlan::new(gpu, &config, data.clone())?, &parent.path().join(name))?)
+    };
+    let (_sender, commands) = mpsc::channel();
+    create(&gpu()?, "whole")?.train(&commands, &mut |_| {})?;
+    let bytes = |name: &str| std::fs::read(parent.path().join(name).join("checkpoints/last.safetensors"));
+    let lines = |name: &str| timeless(&parent.path().join(name).join("metrics.jsonl"));
+
+    // Trains with a device that is lost after each of these steps; how often it was.
+    let train = |name: &str, steps: &[u64]| -> Result<(std::result::Result<Outcome, TrainError>, usize)> {
+        let device = std::cell::RefCell::new(gpu()?);
+        let (mut left, mut warnings) = (steps.to_vec(), 0);
+        let run = create(&device.borrow(), name)?;
+        let mut listener = |event: &Event| match event {
+            Event::Step(step) if left.first() == Some(&step.step) => {
+                left.remove(0);
+                device.borrow().lose();
+            }
+            Event::Warning(warning) => warnings += usize::from(warning.message.contains("on a new device")),
+            _ => {}
+        };
+        let outcome = train_through_losses(run, &commands, &mut listener, &mut |path| {
+            let (folder, config, checkpoint) = RunFolder::open(path, None)?;
+            let new = Gpu::open(None, GpuOptions { checked: true })?;
+            let plan = TrainPlan::new(&new, &config, data.clone())?;
+            device.replace(new);
+            Run::resume(plan, folder, &checkpoint)
+        });
+        Ok((outcome, warnings))
+    };
+    // The second time there is a checkpoint between.
+    let (outcome, warnings) = train("lost", &[3, 11])?;
+    assert_eq!((outcome?, warnings), (Outcome::Done, 2));
+    assert!(bytes("lost")? == bytes("whole")?, "the last checkpoints differ");
+    assert_eq!(lines("lost")?, lines("whole")?);
+    let (outcome, warnings) = train("often", &[2, 2, 2, 2, 2])?;
+    assert!(outcome.is_err_and(|error| error.is_lost_device()));
+    assert_eq!(warnings, 3);
+    Ok(())
+}

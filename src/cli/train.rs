@@ -15,7 +15,7 @@ use simsiam::graph::tune::Cache;
 use simsiam::method;
 use simsiam::paths::native;
 use simsiam::train::checkpoint::Checkpoint;
-use simsiam::train::{Done, Event, Outcome, Run, RunFolder, Start, TrainPlan};
+use simsiam::train::{Done, Event, Outcome, Run, RunFolder, Start, TrainError, TrainPlan, train_through_losses};
 
 use super::device::DeviceArg;
 use super::devices::{caution, size};
@@ -32,7 +32,7 @@ const AFTER_HELP: &str = "\
 Without --preset and --config, the data selects the preset: demo, fashion-mnist for idx data, cifar10 for CIFAR, \
 photos for image files. Flags override the preset or file, --set overrides everything.
 
-Ctrl-C saves a checkpoint and exits with code 0.";
+Ctrl-C saves a checkpoint and exits with code 0; before training has begun there is none to save, and the exit code is 1.";
 
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP, after_long_help = format!("{AFTER_HELP}\n\n{}", settings::keys_help()))]
@@ -106,7 +106,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     introduce(&start, &job, &dataset);
 
     let knn = plan.has_knn();
-    let mut run = match job.place {
+    let run = match job.place {
         Place::New(path) => Run::create(plan, &path)?,
         Place::Continued(folder, checkpoint) => {
             let run = Run::resume(plan, folder, &checkpoint)?;
@@ -119,28 +119,41 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let mut progress = TrainProgress::new(&start, began_at, knn);
     signals.training();
     let (mut done, mut alarmed): (Option<Done>, bool) = (None, false);
-    let outcome = run.train(&commands, &mut |event| {
+    let mut listener = |event: &Event| {
         if let Event::Done(event) = event {
             done = Some(event.clone());
         }
         alarmed |= matches!(event, Event::Alarm(_));
         progress.listen(event);
-    });
+    };
+    let folder = run.folder().path().to_path_buf();
+    drop(gpu);
+    let outcome = train_through_losses(run, &commands, &mut listener, &mut |path| again(path, args, dataset.clone()));
     progress.end();
-    let (outcome, folder) = (outcome?, run.folder());
-    match (outcome, done) {
+    match (outcome?, done) {
         (Outcome::Stopped { step }, _) => {
-            let path = folder.path().display();
+            let path = folder.display();
             say!("stopped after step {step} of {}; continue with: simsiam train --resume {path}", start.steps);
         }
         (Outcome::Done, done) => {
             if let Some(done) = &done {
                 result(done, began_at, &start, dataset.shared);
             }
-            next(&job.config, &start, folder, alarmed);
+            next(&job.config, &start, &folder, alarmed);
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The run in `path` from its last checkpoint, on a new device.
+fn again(path: &Path, args: &Args, data: Arc<Dataset>) -> Result<Run, TrainError> {
+    let (folder, mut config, checkpoint) = RunFolder::open(path, None)?;
+    if let Some(memory) = &args.memory {
+        config.assign("--memory", "run.memory", memory)?;
+    }
+    let mut plan = TrainPlan::new(&args.device.open()?, &config, data)?;
+    plan.continue_from(&folder)?;
+    Run::resume(plan, folder, &checkpoint)
 }
 
 /// A new run gets the fastest kernels; one that continues gets those that it began with.
@@ -288,13 +301,13 @@ fn result(done: &Done, began_at: u64, start: &Start, shared: usize) {
 }
 
 /// Where its results are, and what to do next.
-fn next(config: &Config, start: &Start, folder: &RunFolder, alarmed: bool) {
-    let path = folder.path().display();
+fn next(config: &Config, start: &Start, folder: &Path, alarmed: bool) {
+    let path = folder.display();
     say!("the run is in {path}: config.toml, views.png, metrics.jsonl, checkpoints/last.safetensors (PyTorch's names)");
     let plain = Config::preset("demo").is_ok_and(|demo| demo.resolved() == config.resolved());
     let again = match plain {
         true => "simsiam train".to_owned(),
-        false => format!("simsiam train --config {}", folder.path().join("config.toml").display()),
+        false => format!("simsiam train --config {}", folder.join("config.toml").display()),
     };
     if alarmed {
         // Neither more of the same nor a worse one is a next step from here.

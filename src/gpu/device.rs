@@ -181,6 +181,13 @@ impl Gpu {
         }
     }
 
+    /// Gives the device back whatever it is doing, as a driver does that is reset: from now on everything fails with [`GpuError::Lost`]. For
+    /// tests of what follows from that.
+    pub fn lose(&self) {
+        locked(&self.inner.faults).lost.get_or_insert_with(|| "it was given back".to_owned());
+        self.inner.device.destroy();
+    }
+
     /// Keeps errors of what follows from [`Gpu::check`]: a rejected shader, or a driver that fails on a valid one.
     pub(super) fn catch(&self) -> Scopes {
         Scopes {

@@ -19,6 +19,7 @@ mod position;
 mod precomputed_targets;
 mod preset;
 mod rank;
+mod recovery;
 mod run;
 mod schedule;
 mod trainer;
@@ -37,6 +38,7 @@ pub use metrics::{
 pub use plan::{RESIDENT_SHARE, TrainPlan};
 pub use preset::preset_for;
 pub use rank::effective_rank;
+pub use recovery::train_through_losses;
 pub use run::Run;
 pub use schedule::LearningRates;
 pub use trainer::{Listen, Outcome, Trainer};
