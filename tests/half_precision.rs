@@ -6,11 +6,11 @@ use std::error::Error;
 use std::sync::Arc;
 use std::sync::mpsc;
 
-use simsiam::config::Config;
+use simsiam::config::{Config, MethodConfig};
 use simsiam::data::{self, Limits, Spec};
 use simsiam::gpu::{Gpu, Tier};
 use simsiam::graph::{Array, Graph, Program, Shape, Store, Target, Tensor};
-use simsiam::method::{LossScaleState, TrainStep, training_step};
+use simsiam::method::{LossScaleState, TrainStep, metric, training_step};
 use simsiam::model::{Arena, Parameters};
 use simsiam::train::checkpoint::Checkpoint;
 use simsiam::train::{Command, Event, Outcome, TrainError, TrainPlan, Trainer};
@@ -132,6 +132,22 @@ fn gradients_are_near_those_in_f32() -> Result {
     // gradient: sqrt(2^-11) = 2e-2 for random ones. Where many nearly cancel, as in a bias, it is more.
     assert!(error < 6e-2, "{error:.1e}");
     assert!(worst < 0.2, "{worst:.1e}");
+    Ok(())
+}
+
+#[test]
+fn every_method_has_a_step_in_f16() -> Result {
+    for method in MethodConfig::names() {
+        let mut config = Config::preset_for("demo", method)?;
+        for assignment in [F16, "augment.small.size=8", "optim.batch_size=64"] {
+            config.set(assignment)?;
+        }
+        if *method == "swav" {
+            config.set("augment.small.count=2")?;
+            config.set("method.queue=128")?;
+        }
+        assert!(metric::declared(&config)?.iter().any(|metric| metric.name == "loss_scale"), "{method}");
+    }
     Ok(())
 }
 

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Reference, Setup, stack};
 use simsiam::config::Config;
-use simsiam::graph::{Graph, Shape};
+use simsiam::graph::{Graph, Shape, Target};
 use simsiam::method::{metric, simclr, training_step};
 use simsiam::model::Parameters;
 use simsiam::ops::{L2Normalize, gradients};
@@ -17,7 +17,7 @@ fn the_loss_and_its_gradient_are_pytorchs() {
     let mut setup = Setup::default();
     let z = setup.rows(stack(&r.rows("z1"), &r.rows("z2")));
     let unit = setup.add(L2Normalize { eps: 1e-12 }, &[z]);
-    let loss = simclr::nt_xent(&mut setup.graph, unit, r.setting("temperature") as f32).unwrap().loss;
+    let loss = simclr::nt_xent(&mut setup.graph, [unit, unit], r.setting("temperature") as f32).unwrap().loss;
     let dz = gradients(&mut setup.graph, loss, &[z]).unwrap()[0].unwrap();
     let expected = stack(&r.rows("dz1"), &r.rows("dz2"));
     setup.check(TOLERANCE, &[("loss", loss, r.plain("loss")), ("dz", dz, expected)]);
@@ -59,8 +59,21 @@ fn similarities_are_measured_and_bad_settings_refused() {
         let error = config(&[]).set(&format!("method.temperature={value}")).unwrap_err().to_string();
         assert!(error.contains("method.temperature") && error.contains("0.001 or more"), "{error}");
     }
-    let error = config(&[]).set("method.predictor=mlp").unwrap_err().to_string();
-    assert!(error.contains("simclr has name, temperature, batch_norm"), "{error}");
+    let error = config(&[]).set("method.momentum=0.9").unwrap_err().to_string();
+    assert!(error.contains("simclr has name, temperature, batch_norm, predictor, stop_gradient"), "{error}");
+}
+
+#[test]
+fn a_batch_of_4096_fits_what_large_adapters_bind_and_is_refused_by_name_elsewhere() {
+    let mut graph = Graph::new();
+    let unit = graph.input("z", Shape::rows([8192, 128]));
+    let loss = simclr::nt_xent(&mut graph, [unit, unit], 0.1).unwrap().loss;
+    gradients(&mut graph, loss, &[unit]).unwrap();
+    let with = |bytes: usize| graph.memory(&Target { max_words: bytes / 4, ..Target::basic(false) });
+    assert!(with((1 << 31) - 4).is_ok());
+    let error = with(128 << 20).unwrap_err().to_string();
+    assert!(error.contains("matmul_transposed` [8192, 8192] needs 256 MiB"), "{error}");
+    assert!(error.contains("use a smaller batch_size"), "{error}");
 }
 
 #[test]

@@ -155,6 +155,7 @@ fn variants_of_the_step_match_their_references() {
         &["method.alternation=2"],
         &["method.target_momentum=0.75", "method.predictor=none"],
         &["method.name=simclr"],
+        &["method.name=simclr", "method.predictor=true", "method.stop_gradient=true"],
         &["method.name=simclr", "method.batch_norm=none", "model.projector_layers=2"],
         &["method.name=mocov1", "method.symmetric=true", "method.queue=20"],
         &["method.name=mocov2", "method.symmetric=true", "method.queue=20", "method.split_batch_norm=5"],

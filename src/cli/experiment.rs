@@ -63,7 +63,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         ("--epochs", "optim.epochs", &args.epochs),
         ("--batch-size", "optim.batch_size", &args.batch_size),
     ])?;
-    let plan = ExperimentPlan::new(definitions, &configured.config, args.seeds)?;
+    let preset = args.settings.config.is_none().then_some(configured.name.as_str());
+    let plan = ExperimentPlan::of_preset(definitions, &configured.config, preset, args.seeds)?;
     let out = &native(out);
     let folder = Folder::open(out, &plan.base)?;
     let missing = plan.missing(&folder.runs()?).count();

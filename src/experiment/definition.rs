@@ -7,7 +7,7 @@ use super::ExperimentError;
 use crate::config::{Config, lookup};
 
 /// Names and texts of the paper's experiments, in the paper's order.
-const BUILT_IN: [(&str, &str); 9] = [
+const BUILT_IN: [(&str, &str); 14] = [
     ("stop-gradient", include_str!("../../assets/experiments/stop-gradient.toml")),
     ("predictor", include_str!("../../assets/experiments/predictor.toml")),
     ("batch-size", include_str!("../../assets/experiments/batch-size.toml")),
@@ -17,6 +17,11 @@ const BUILT_IN: [(&str, &str); 9] = [
     ("alternation", include_str!("../../assets/experiments/alternation.toml")),
     ("expectation", include_str!("../../assets/experiments/expectation.toml")),
     ("dimension", include_str!("../../assets/experiments/dimension.toml")),
+    ("methods", include_str!("../../assets/experiments/methods.toml")),
+    ("simclr-predictor", include_str!("../../assets/experiments/simclr-predictor.toml")),
+    ("negatives", include_str!("../../assets/experiments/negatives.toml")),
+    ("byol-momentum", include_str!("../../assets/experiments/byol-momentum.toml")),
+    ("queue", include_str!("../../assets/experiments/queue.toml")),
 ];
 
 /// A comparison of variants of one configuration.
@@ -55,6 +60,8 @@ pub struct Variant {
     pub name: String,
     /// What charts call it. `{key}` stands for the key's value.
     pub label: String,
+    /// Another method, with its defaults for the preset of the common settings. What those change of the preset, and their epochs, remain.
+    pub method: Option<String>,
     /// Values by dotted key.
     #[serde(default)]
     pub set: Table,
@@ -142,9 +149,14 @@ impl Definition {
         self.variants.iter().find(|variant| variant.name == name)
     }
 
-    /// The configuration of one of its variants, resolved. Fails where a key is unknown or a value does not fit.
-    pub fn config(&self, variant: &Variant, base: &Config) -> Result<Config, ExperimentError> {
+    /// The configuration of one of its variants, resolved, where `base` comes from a `preset` or not. Fails where a key is unknown or a value
+    /// does not fit.
+    pub fn config(&self, variant: &Variant, base: &Config, preset: Option<&str>) -> Result<Config, ExperimentError> {
         let origin = format!("experiment {}, variant {}", self.name, variant.name);
+        let base = match &variant.method {
+            Some(method) => with_method(&origin, method, base, preset)?,
+            None => base.clone(),
+        };
         let base = base.resolved();
         let values = Table::try_from(&base).unwrap_or_default();
         let mut config = base;
@@ -189,6 +201,26 @@ impl Claim {
     }
 }
 
+/// Common settings with another method and its defaults for their `preset`, over which what differs from the preset remains.
+fn with_method(origin: &str, method: &str, base: &Config, preset: Option<&str>) -> Result<Config, ExperimentError> {
+    let mut config = base.clone();
+    config.take_method(origin, method, preset)?;
+    if let Some(preset) = preset {
+        let plain = Config::preset(preset)?;
+        for key in base.keys().iter().filter(|key| !key.name.starts_with("method.")) {
+            if let (value, before) = (base.text(&key.name), plain.text(&key.name))
+                && value != before
+                && let Some(value) = value
+            {
+                config.assign(origin, &key.name, &value)?;
+            }
+        }
+    }
+    config.optim.epochs = base.optim.epochs;
+    config.optim.warmup_epochs = config.optim.warmup_epochs.min(base.optim.epochs.saturating_sub(1));
+    Ok(config)
+}
+
 /// A key's value as people write it: strings without quotes.
 pub(super) fn value_text(values: &Table, key: &str) -> String {
     match lookup(values, key) {
@@ -226,16 +258,31 @@ mod tests {
                 let mut configs = Vec::new();
                 for variant in &definition.variants {
                     assert!(!variant.paper.is_empty(), "{name} {}", variant.name);
-                    let config = definition.config(variant, &base)?;
+                    let config = definition.config(variant, &base, Some(preset))?;
                     let label = Definition::label(variant, &config);
                     assert!(!label.contains('{') && !label.is_empty(), "{label}");
                     assert!(!configs.contains(&config), "{name}: {label} of {preset} is another variant too");
                     configs.push(config);
                 }
-                // One of them is what the preset trains anyway: it is shared by all experiments.
-                assert!(configs.contains(&base.resolved()) || preset == "imagenet", "{name} {preset}");
+                // One of them is what the preset trains anyway, shared by all experiments, unless they are about another method.
+                let other = definition.variants.iter().all(|variant| variant.method.is_some());
+                assert!(other || configs.contains(&base.resolved()) || preset == "imagenet", "{name} {preset}");
             }
         }
+        Ok(())
+    }
+
+    #[test]
+    fn another_method_has_its_defaults_for_the_preset_and_the_epochs_of_all() -> Result<(), ExperimentError> {
+        let definition = Definition::built_in("methods")?;
+        let mut base = Config::preset("cifar10")?;
+        base.set("optim.epochs=20")?;
+        base.set("data.limit_train=1000")?;
+        let of = |name: &str, preset| definition.config(definition.variant(name).expect("a variant"), &base, preset);
+        let simclr = of("simclr", Some("cifar10"))?;
+        assert_eq!((simclr.method.name(), simclr.optim.lr, simclr.model.dim), ("simclr", 1.0, 128));
+        assert_eq!((simclr.optim.epochs, simclr.data.limit_train), (20, 1000));
+        assert_eq!(of("simclr", None)?.model.dim, base.model.dim);
         Ok(())
     }
 
@@ -249,7 +296,7 @@ mod tests {
             label = "{optim.batch_size} images at {optim.lr}, {model.arch}"
             scale = { "optim.batch_size" = 0.3, "optim.lr" = 2 }"#;
         let definition = Definition::parse("mine", text, "mine.toml")?;
-        let config = definition.config(&definition.variants[0], &Config::preset("demo")?)?;
+        let config = definition.config(&definition.variants[0], &Config::preset("demo")?, None)?;
         assert_eq!((config.optim.batch_size, config.optim.lr), (19, 2.0));
         assert_eq!(Definition::label(&definition.variants[0], &config), "19 images at 2.0, resnet_tiny");
         Ok(())
@@ -263,7 +310,7 @@ mod tests {
             let text = format!("{head}{rest}");
             let tried = Definition::parse("mine", &text, "mine.toml").and_then(|d| {
                 let base = Config::preset("demo")?;
-                d.variants.iter().try_for_each(|v| d.config(v, &base).map(drop))
+                d.variants.iter().try_for_each(|v| d.config(v, &base, None).map(drop))
             });
             tried.err().map(|e| e.to_string()).unwrap_or_default()
         };

@@ -14,6 +14,8 @@ const NAME_LENGTH: usize = 100;
 pub struct ExperimentPlan {
     /// The common settings.
     pub base: Config,
+    /// The preset that they come from, where they do.
+    pub preset: Option<String>,
     /// The experiments.
     pub experiments: Vec<Experiment>,
     /// Every run they need, once.
@@ -39,10 +41,10 @@ pub struct Planned {
 }
 
 impl Experiment {
-    /// Fails where a variant does not fit the common settings.
-    pub fn new(definition: Definition, base: &Config) -> Result<Experiment, ExperimentError> {
+    /// Fails where a variant does not fit the common settings, which may come from a `preset`.
+    pub fn new(definition: Definition, base: &Config, preset: Option<&str>) -> Result<Experiment, ExperimentError> {
         let variants = definition.variants.iter();
-        let configs: Result<_, _> = variants.map(|variant| definition.config(variant, base)).collect();
+        let configs: Result<_, _> = variants.map(|variant| definition.config(variant, base, preset)).collect();
         Ok(Experiment { configs: configs?, definition })
     }
 
@@ -55,9 +57,24 @@ impl Experiment {
 impl ExperimentPlan {
     /// Of `definitions` on `base` with `seeds` seeds from the base's own on. What several variants have in common is run once.
     pub fn new(definitions: Vec<Definition>, base: &Config, seeds: u64) -> Result<ExperimentPlan, ExperimentError> {
-        let mut plan = ExperimentPlan { base: base.resolved(), experiments: Vec::new(), runs: Vec::new() };
+        Self::of_preset(definitions, base, None, seeds)
+    }
+
+    /// The same where `base` comes from a `preset`, for which other methods have defaults of their own.
+    pub fn of_preset(
+        definitions: Vec<Definition>,
+        base: &Config,
+        preset: Option<&str>,
+        seeds: u64,
+    ) -> Result<ExperimentPlan, ExperimentError> {
+        let mut plan = ExperimentPlan {
+            base: base.resolved(),
+            preset: preset.map(str::to_owned),
+            experiments: Vec::new(),
+            runs: Vec::new(),
+        };
         for definition in definitions {
-            let experiment = Experiment::new(definition, base)?;
+            let experiment = Experiment::new(definition, base, preset)?;
             // A seed of all variants first: there is something to compare soon.
             for seed in 0..seeds {
                 for config in &experiment.configs {

@@ -40,8 +40,13 @@ impl MethodSettings for Byol {
     const NAME: &'static str = "byol";
     const SUMMARY: &'static str =
         "BYOL (Grill et al. 2020): a predictor of a momentum encoder's outputs, without negatives";
-    const PRESETS: &'static [(&'static str, &'static str)] =
-        &[("demo", include_str!("../../assets/presets/byol-demo.toml"))];
+    const PRESETS: &'static [(&'static str, &'static str)] = &[
+        ("demo", include_str!("../../assets/presets/byol-demo.toml")),
+        ("fashion-mnist", include_str!("../../assets/presets/byol-demo.toml")),
+        ("cifar10", include_str!("../../assets/presets/byol-cifar10.toml")),
+        ("photos", include_str!("../../assets/presets/byol-photos.toml")),
+        ("imagenet", include_str!("../../assets/presets/byol-imagenet.toml")),
+    ];
 
     fn settings() -> Vec<Key> {
         Self::keys()

@@ -9,7 +9,7 @@ use super::contrast::Contrast;
 use super::{Advice, AlarmKind, Health, Method, Objective, StepBuilder};
 use crate::config::{Config, Key, MethodSettings, Optimizer, Problem};
 use crate::graph::{Graph, GraphError, Tensor};
-use crate::model::{Affine, Bias, Mlp};
+use crate::model::{Affine, Bias, Mlp, RateGroup};
 use crate::{choices, ops, section};
 
 /// Below this many images a batch has few negatives (paper Fig. 9: 256 is the smallest that was tried).
@@ -34,6 +34,10 @@ section! {
         temperature: f64 = 0.5,
         /// Batch normalisation in the projector: none, hidden, or all, the output too (the authors' code: all).
         batch_norm: ProjectorNorm = ProjectorNorm::All,
+        /// Whether one side of every similarity goes through a predictor, as SimSiam's (SimSiam's paper §6.2: no gain).
+        predictor: bool = false,
+        /// Whether no gradient flows through the other side (SimSiam's paper §6.2: slightly worse).
+        stop_gradient: bool = false,
     }
 }
 
@@ -80,10 +84,23 @@ impl Method for SimClr {
         let (features, z) = step.encode(self, views[0], 2)?;
         let z = step.in_f32(z)?;
         let unit = step.unit(z)?;
-        let temperature = self.temperature as f32;
-        let contrast = step.graph.within("loss", |graph| nt_xent(graph, unit, temperature))?;
+        let (p, rows) = match self.predictor {
+            true => {
+                let predictor = self.predictor(step.config);
+                let p = step.network(2, |b| b.rate(RateGroup::Predictor, |b| predictor.add(b, z)))?;
+                (p, step.unit(p)?)
+            }
+            false => (z, unit),
+        };
+        let contrast = step.graph.within("loss", |graph| {
+            let columns = match self.stop_gradient {
+                true => graph.add_one(ops::StopGradient, &[unit])?,
+                false => unit,
+            };
+            nt_xent(graph, [rows, columns], self.temperature as f32)
+        })?;
         contrast.measure(step);
-        Ok(Objective { loss: contrast.loss, z, p: z, normalized_z: unit, features })
+        Ok(Objective { loss: contrast.loss, z, p, normalized_z: unit, features })
     }
 
     /// Where all similarities are alike the loss is ln(2N - 1). It is least where the views of an image are equal and images as far from
@@ -126,13 +143,29 @@ impl Method for SimClr {
     }
 }
 
-/// NT-Xent of rows `[2N, dim]` of unit length, view 1 of all images and then view 2. It needs a tensor `[2N, 2N]`: 256 MiB at a batch of
+impl SimClr {
+    /// z `[N, dim]` → p `[N, dim]`, SimSiam's.
+    fn predictor(&self, config: &Config) -> Mlp {
+        Mlp {
+            name: "predictor",
+            hidden_layers: 1,
+            hidden: config.model.predictor_dim(),
+            hidden_norm: true,
+            output: config.model.dim,
+            output_bias: Bias::Trained,
+            output_norm: None,
+        }
+    }
+}
+
+/// NT-Xent of `rows` `[2N, dim]`, view 1 of all images and then view 2, and `columns` of the same views, both of unit length: SimCLR's are the
+/// same tensor. It needs a tensor `[2N, 2N]`: 256 MiB at a batch of
 /// 4096, which an adapter that binds less refuses by name.
-pub fn nt_xent(graph: &mut Graph, unit: Tensor, temperature: f32) -> Result<Contrast, GraphError> {
-    let other = graph.add_one(ops::SwapViews, &[unit])?;
-    let columns = ops::as_weight(graph, unit)?;
-    let all = graph.add_one(ops::MatmulTransposed, &[unit, columns])?;
-    Contrast::new(graph, [unit, other], all, ops::InfoNce { temperature, pairs: true })
+pub fn nt_xent(graph: &mut Graph, [rows, columns]: [Tensor; 2], temperature: f32) -> Result<Contrast, GraphError> {
+    let other = graph.add_one(ops::SwapViews, &[columns])?;
+    let columns = ops::as_weight(graph, columns)?;
+    let all = graph.add_one(ops::MatmulTransposed, &[rows, columns])?;
+    Contrast::new(graph, [rows, other], all, ops::InfoNce { temperature, pairs: true })
 }
 
 #[cfg(test)]

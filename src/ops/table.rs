@@ -10,7 +10,8 @@ use crate::graph::{Array, Io, Layout, Lowered, Op, Shape, Target};
 pub struct IndexSelect;
 
 /// Inputs x `[R, C]` and index `[R]` (words, no two alike); updates table `[T, C]`: table\[index\[r\]\] = keep · table\[index\[r\]\] +
-/// (1 - keep) · x\[r\]. Output `[R, C]`: the new rows. It passes no gradient on.
+/// (1 - keep) · x\[r\]. Output `[R, C]`: the new rows. Numbers of x that are infinite or NaN change nothing, so that a step that left the range
+/// of f16 leaves no trace. It passes no gradient on.
 #[derive(Debug, Clone)]
 pub struct MovingAverage {
     /// What is kept of the row that was there, 0 to below 1: with 0 the rows are written.
@@ -74,7 +75,9 @@ impl Op for MovingAverage {
         for (row, &at) in y.data.chunks_exact_mut(width).zip(&index.data) {
             let kept = &mut table.data[at as usize * width..][..width];
             for (new, old) in row.iter_mut().zip(kept) {
-                *old = keep * *old + (1.0 - keep) * *new;
+                if new.is_finite() {
+                    *old = keep * *old + (1.0 - keep) * *new;
+                }
                 *new = *old;
             }
         }
@@ -104,5 +107,9 @@ pub(super) fn cases() -> Vec<Case> {
         average("7x5", 0.8, [7, 5], &[5, 0, 2]),
         average("wide", 0.25, [9, 70], &[8, 1, 4, 3, 0]),
         average("that only writes", 0.0, [6, 9], &[1, 5, 0]),
+        Case::new("moving_average of what is no number", MovingAverage { keep: 0.5 })
+            .fixed(Shape::rows([2, 3]), Fill::Values(vec![f32::INFINITY, 1.0, f32::NAN, f32::NEG_INFINITY, 2.0, -3.0]))
+            .fixed(Shape::words(2), Fill::Words(vec![2, 0]))
+            .update(Shape::rows([4, 3]), Fill::Normal),
     ]
 }

@@ -43,7 +43,7 @@ impl Op for SwapViews {
 }
 
 impl Op for StopGradient {
-    facts!("stop_gradient", stops_gradient);
+    facts!("stop_gradient", stops_gradient, takes_f16);
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         Ok(vec![expect::one(inputs)?.clone()])

@@ -35,7 +35,7 @@ pub fn experiments(folder: &Folder, plan: &ExperimentPlan, runs: &[History]) -> 
     let mut shown = plan.experiments.clone();
     for name in Definition::names() {
         // A base that a variant does not fit has no runs of it.
-        let Ok(experiment) = Experiment::new(Definition::built_in(name)?, &plan.base) else {
+        let Ok(experiment) = Experiment::new(Definition::built_in(name)?, &plan.base, plan.preset.as_deref()) else {
             continue;
         };
         let planned = shown.iter().any(|other| other.definition.name == name);
