@@ -185,7 +185,7 @@ fn a_checkpoint_never_runs_ahead_of_the_metrics() -> Result {
 fn metrics_that_are_removed_come_back() -> Result {
     let folder = tempfile::tempdir()?;
     let run = folder.path().join("run");
-    let long = TINY.replace("--epochs 2", "--epochs 40");
+    let long = TINY.replace("--epochs 2", "--epochs 40") + " --set run.knn_every=0";
     let child =
         command(folder.path(), &format!("{long} --out run")).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     wait_for_steps(&run, 3);

@@ -65,8 +65,13 @@ impl Soak {
             entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("epoch-")).count()
         });
         // Without another checkpoint there is nothing to continue from.
-        if FAULTS[fault] == "damaged checkpoint" && kept == 0 || !run.join("metrics.jsonl").exists() {
-            fault = 0;
+        let possible = match FAULTS[fault] {
+            "damaged checkpoint" => kept > 0,
+            "damaged metrics" | "killed writes" => run.join("checkpoints/last.safetensors").exists(),
+            _ => true,
+        };
+        if !possible {
+            fault = self.draw.below(3) as usize;
         }
         self.counts[fault] += 1;
         let mut limits = String::new();
@@ -100,7 +105,7 @@ impl Soak {
             _ => "-KILL",
         };
         if fault < 2 || self.draw.below(2) == 0 {
-            std::thread::sleep(Duration::from_secs_f64(self.draw.uniform(0.0, 1.3 * self.seconds)));
+            std::thread::sleep(Duration::from_secs_f64(self.draw.uniform(0.0, 2.5 * self.seconds)));
             Command::new("kill").args([signal, &child.id().to_string()]).stderr(Stdio::null()).status()?;
         }
         let mut errors = String::new();
