@@ -91,7 +91,7 @@ impl Soak {
             "damaged metrics" => {
                 let path = run.join("metrics.jsonl");
                 let garbage: &[u8] =
-                    &[b"{\"event\":\"st\xff".as_slice(), b"\xff\xfe\n", b"{\"event\":\"step\",\"step\":900}\n"]
+                    [b"{\"event\":\"st\xff".as_slice(), b"\xff\xfe\n", b"{\"event\":\"step\",\"step\":900}\n"]
                         [self.draw.below(3) as usize];
                 fs::write(&path, [&fs::read(&path)?, garbage].concat())?;
             }
