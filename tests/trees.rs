@@ -166,7 +166,7 @@ fn random_tree(folder: &Path, number: u32) -> Result<Vec<(PathBuf, bool)>> {
         files.push((path, image));
     }
     #[cfg(unix)]
-    if number % 3 == 0 && !folder.join("linked").exists() {
+    if number.is_multiple_of(3) && !folder.join("linked").exists() {
         std::os::unix::fs::symlink("nowhere", folder.join("linked.png"))?;
     }
     Ok(files)
