@@ -37,7 +37,7 @@ pub fn unreadable(set: &Arc<dyn ImageSet>, sample: usize) -> Vec<Unreadable> {
     Prefetch::new(threads, 4 * threads, 0..count, check).flatten().collect()
 }
 
-/// How many of `len` images may be unreadable: a share, and of small sets, where that is none, up to [`FEW`] files. A share of 0 allows none.
+/// How many of `len` images may be unreadable: a share, and of small sets, where that is none, up to three files. A share of 0 allows none.
 pub fn allowed(len: usize, share: f64) -> usize {
     let few = if share > 0.0 { FEW.min(len / 20) } else { 0 };
     few.max((len as f64 * share) as usize)
