@@ -138,7 +138,7 @@ fn trees_of_all_shapes() -> Result {
     Ok(())
 }
 
-/// A PNG header that promises so many pixels, and next to nothing behind it.
+/// A PNG header that promises this many pixels, and next to nothing behind it.
 fn bomb(width: u32, height: u32) -> Vec<u8> {
     let mut bytes = fs::read(fixtures().join("rgba.png")).unwrap_or_default();
     bytes[16..20].copy_from_slice(&width.to_be_bytes());

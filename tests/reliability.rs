@@ -78,7 +78,7 @@ fn last(run: &Path) -> Result<Vec<u8>> {
     Ok(fs::read(run.join("checkpoints/last.safetensors"))?)
 }
 
-/// Waits until a run has reported so many steps.
+/// Waits until a run has reported this many steps.
 fn wait_for_steps(run: &Path, steps: usize) {
     let began = Instant::now();
     let reported = || fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default().matches("\"step\",").count();

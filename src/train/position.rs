@@ -31,8 +31,8 @@ pub(super) struct Position {
     pub knn: Option<f64>,
 }
 
-/// After so many steps in a row without numbers the next would have none either: whether an activation overflows does not depend on the loss
-/// scale, so one may be chance and two are not.
+/// After this many skipped steps in a row the next would be skipped too: whether an activation overflows does not depend on the loss scale,
+/// so one may be chance and two are not.
 const STUCK: u64 = 2;
 
 const LOST: &str = "epoch.lost_steps";

@@ -6,14 +6,14 @@ use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
 /// Decoders may take one part in this many of the machine's memory.
 const SHARE: u64 = 4;
-/// And at least so much, in bytes: no ordinary photo ever waits.
+/// And at least this many bytes: no ordinary photo ever waits.
 const LEAST: u64 = 512 << 20;
 
 /// For the bytes of files, and for pixels. Two, because who holds the one may wait for the other, and who holds pixels waits for nothing.
 pub(super) static FILES: LazyLock<Budget> = LazyLock::new(Budget::of_machine);
 pub(super) static PIXELS: LazyLock<Budget> = LazyLock::new(Budget::of_machine);
 
-/// So many bytes at a time.
+/// At most this many bytes at a time.
 pub(super) struct Budget {
     most: u64,
     taken: Mutex<u64>,
@@ -42,7 +42,7 @@ impl Budget {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until so many bytes are free; more than there ever are are given where no other has any.
+    /// Waits until this many bytes are free. A request larger than the whole budget is granted when nothing else is taken.
     pub fn take(&self, bytes: u64) -> Taken<'_> {
         let mut taken = self.lock();
         while *taken > 0 && taken.saturating_add(bytes) > self.most {
