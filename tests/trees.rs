@@ -127,12 +127,16 @@ fn runs_of_this_program_and_copies_are_seen() -> Result {
     fs::create_dir_all(at("val/a"))?;
     fs::copy(at("train/a/1.png"), at("val/a/other name.png"))?;
     paint(&at("val/a/3.png"), 77)?;
+    // As long as each other and with the same end, but not equal.
+    for (path, first) in [("train/a/4.png", 1), ("val/a/5.png", 2)] {
+        fs::write(at(path), [vec![first], vec![0; 9000]].concat())?;
+    }
     let data = survey(folder.path())?;
-    assert_eq!(counts(&data), (2, 2, vec!["a", "b"]));
+    assert_eq!(counts(&data), (3, 3, vec!["a", "b"]));
     assert_eq!(data["left_out"][0]["reason"], "folders of runs of this program");
     let remarks = data["remarks"].to_string();
     let copy = Path::new("val/a/other name.png").display().to_string();
-    assert!(remarks.contains("1 of 2 test images are training images too, such as"), "{remarks}");
+    assert!(remarks.contains("1 of 3 test images are training images too, such as"), "{remarks}");
     assert!(remarks.contains(&copy.replace('\\', "\\\\")), "{remarks}");
     Ok(())
 }
