@@ -280,9 +280,11 @@ fn byol_trains_as_in_pytorch() {
     steps_as_in_pytorch("byol", &[]);
 }
 
-/// Small crops with prototypes that are frozen for the first epoch, and a queue from the first step on, which PyTorch keeps in another form.
+/// Small crops with prototypes that are frozen for the first epoch; a queue from the first step on, which PyTorch keeps in another form; and
+/// the gradient through the codes.
 #[test]
 fn swav_trains_as_in_pytorch() {
     steps_as_in_pytorch("swav_multi_crop", &[]);
     steps_as_in_pytorch("swav_queue", &["queue"]);
+    steps_as_in_pytorch("swav_no_stop", &[]);
 }

@@ -154,8 +154,9 @@ class Byol(Method):
 class SwAv(Method):
     temperature, epsilon, rounds = 0.1, 0.05, 3
 
-    def __init__(self, prototypes, frozen_steps, queue=0):
+    def __init__(self, prototypes, frozen_steps=0, queue=0, stop_gradient=True):
         super().__init__(mlp(False, True, False))
+        self.stop_gradient = stop_gradient
         self.prototypes = nn.Linear(DIM, prototypes, bias=False)
         self.frozen_steps, self.length, self.earlier = frozen_steps, queue, [[], []]
 
@@ -174,7 +175,7 @@ class SwAv(Method):
         scores = [self.prototypes(u) for u in features]
         loss = 0
         for i in range(2):
-            with torch.no_grad():
+            with torch.set_grad_enabled(not self.stop_gradient):
                 seen = scores[i]
                 if self.length and len(self.earlier[i]) * BATCH == self.length:
                     seen = torch.cat([seen, *(self.prototypes(u) for u in self.earlier[i])])
@@ -255,4 +256,5 @@ write("mocov1", Moco(linear, 0.07, False, 24), {"name": "mocov1", "method.queue"
 write("mocov2_symmetric", Moco(two_layers, 0.2, True, 48), {"name": "mocov2", "method.queue": 48, "method.momentum": Moco.keep, "method.symmetric": True})
 write("byol", Byol(), {"name": "byol", "method.momentum": Byol.keep, "model.predictor_dim": HIDDEN, "optim.fixed_predictor_lr": False})
 write("swav_multi_crop", SwAv(6, frozen_steps=2), {"name": "swav", "method.prototypes": 6, "augment.small.count": 3, "augment.small.size": SMALL}, crops=3)
-write("swav_queue", SwAv(6, frozen_steps=0, queue=2 * BATCH), {"name": "swav", "method.prototypes": 6, "method.queue": 2 * BATCH, "method.queue_epoch": 0, "method.frozen_epochs": 0})
+write("swav_queue", SwAv(6, queue=2 * BATCH), {"name": "swav", "method.prototypes": 6, "method.queue": 2 * BATCH, "method.queue_epoch": 0, "method.frozen_epochs": 0})
+write("swav_no_stop", SwAv(6, stop_gradient=False), {"name": "swav", "method.prototypes": 6, "method.stop_gradient": False, "method.frozen_epochs": 0, "augment.small.count": 2, "augment.small.size": SMALL}, crops=2)
