@@ -87,10 +87,17 @@ fn reduce(image: &Image, crop: [u32; 4], width: u32, height: u32) -> Option<Patc
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Held;
 
     fn image(width: u32, height: u32, channels: u32) -> Image<'static> {
         let bytes = 0..width * height * channels;
-        Image { width, height, channels, pixels: bytes.map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect() }
+        Image {
+            width,
+            height,
+            channels,
+            pixels: bytes.map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect(),
+            held: Held::default(),
+        }
     }
 
     fn draws([left, top, width, height]: [u32; 4]) -> ViewDraws {

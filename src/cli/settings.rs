@@ -9,7 +9,7 @@ use simsiam::config::{Config, MethodConfig};
 use simsiam::data::{self, Dataset, Limits, Spec};
 use simsiam::format::clean;
 use simsiam::regular;
-use simsiam::train;
+use simsiam::train::{self, RunFolder};
 
 use super::UsageError;
 
@@ -27,6 +27,9 @@ pub struct Settings {
     /// The images: demo, a folder, or KIND:PATH with folder, idx, cifar10, cifar100, stl10, pack or parquet.
     #[arg(long, value_name = "SPEC")]
     pub data: Option<String>,
+    /// Table with the class of each file of a folder: CSV with a column of file names and one of labels.
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<String>,
     /// Random seed.
     #[arg(long, value_name = "N")]
     pub seed: Option<String>,
@@ -95,6 +98,9 @@ impl Settings {
         if let Some(source) = &self.data {
             config.data.source.clone_from(source);
         }
+        if let Some(labels) = &self.labels {
+            config.data.labels.clone_from(labels);
+        }
         let own: [(&str, &str, &Option<String>); 3] = [
             ("--seed", "run.seed", &self.seed),
             ("--limit-train", "data.limit_train", &self.limit_train),
@@ -125,7 +131,11 @@ impl Settings {
             let text = regular::read_to_string(path)
                 .map_err(|e| UsageError(format!("{file} cannot be read: {e}; check the path")))?;
             let name = path.file_stem().map(|stem| stem.to_string_lossy());
-            let mut config = Config::from_toml(&text, &file)?;
+            let of_run = path.parent().is_some_and(RunFolder::is_run);
+            let mut config = match of_run {
+                true => Config::of_run(&text, &file)?,
+                false => Config::from_toml(&text, &file)?,
+            };
             if let Some(method) = &self.method {
                 config.take_method("--method", method, None)?;
             }

@@ -96,7 +96,7 @@ impl RunFolder {
         }
         let checkpoint = folder.newest_good()?;
         if let Some(text) = &checkpoint.config {
-            let mut trained = Config::from_toml(text, &checkpoint.origin().display().to_string())?;
+            let mut trained = Config::of_run(text, &checkpoint.origin().display().to_string())?;
             trained.data.source.clone_from(&config.data.source);
             (trained.run.memory, trained.run.keep) = (config.run.memory, config.run.keep);
             if trained.resolved() != config.resolved() {
@@ -163,7 +163,7 @@ impl RunFolder {
             ErrorKind::NotFound => self.missing(CONFIG),
             _ => FolderError::Read { path: file.clone(), reason },
         })?;
-        Ok(Config::from_toml(&text, &file.display().to_string())?)
+        Ok(Config::of_run(&text, &file.display().to_string())?)
     }
 
     /// The newest checkpoint, which is there.

@@ -33,6 +33,12 @@ pub struct Args {
     /// Look at N test images only.
     #[arg(long, value_name = "N")]
     limit_test: Option<String>,
+    /// Table with the class of each file of a folder: CSV with a column of file names and one of labels.
+    #[arg(long, value_name = "FILE")]
+    labels: Option<String>,
+    /// Set any configuration key, such as data.background=black; repeatable.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
@@ -44,6 +50,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         data: Some(args.data.clone()),
         limit_train: args.limit_train.clone(),
         limit_test: args.limit_test.clone(),
+        labels: args.labels.clone(),
+        set: args.set.clone(),
         ..Settings::default()
     };
     let mut configured = settings.configure(&[])?;

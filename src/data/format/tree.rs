@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::kind::Kind;
+use super::table;
 use crate::data::{DataError, LeftOut};
 
 /// Names of a training split, in any case, the likeliest first.
@@ -36,6 +37,8 @@ pub(super) struct Tree {
     pub test: Vec<Found>,
     pub remarks: Vec<String>,
     pub left_out: Vec<LeftOut>,
+    /// Files that may hold labels, below the data set's folder.
+    pub tables: Vec<PathBuf>,
 }
 
 impl Tree {
@@ -77,6 +80,8 @@ impl Tree {
                 leave("hidden files and folders", false);
             } else if !kind.is_file() {
                 leave("things that are no files: pipes, sockets, devices", true);
+            } else if table::is_table(path) {
+                self.tables.push(path.to_owned());
             } else {
                 match Kind::of(entry.path()) {
                     Kind::Image => images.push(path.to_owned()),

@@ -124,7 +124,7 @@ impl Target {
                 assert!(part.labels().is_none_or(|labels| labels.len() == part.len()));
                 for index in 0..part.len().min(50) {
                     if let Ok(image) = part.read(index) {
-                        let Image { width, height, channels, pixels } = image;
+                        let Image { width, height, channels, pixels, .. } = image;
                         assert_eq!(pixels.len(), (width * height * channels) as usize);
                     }
                     let _ = part.name(index);
