@@ -279,12 +279,18 @@ fn settings_that_cannot_train_are_refused_or_fail() -> Result {
         Err(_) => bad(here, &format!("{TINY} --out f32b --set optim.lr=3e38"), 1)?,
     };
     assert!(error.contains("range of numbers"), "{error}");
+    // What made the first value that is not finite is named, in the metrics too.
+    let (code, out, _) = simsiam(here, &format!("{TINY} --out named --set optim.lr=1e38"))?;
+    let named = "step 2: encoder.bn1 batch_norm_statistics made the first value that is not finite";
+    assert!(code == Some(1) && out.contains(named) && out.contains("its inputs were finite, up to "), "{out}");
     if gpu::chosen(None)?.tier < gpu::Tier::F16 {
         return Ok(());
     }
     let error = bad(here, &format!("{TINY} --out f16 --set run.precision=f16 --set optim.lr=1e6"), 1)?;
     assert!(error.contains("were skipped") && error.contains("run.precision = f32"), "{error}");
     let lines = timeless(&here.join("f16"))?;
+    let failed = lines.last().and_then(|line| line["message"].as_str()).unwrap_or_default();
+    assert!(failed.contains("step 8: encoder.conv1 conv2d made the first value that is not finite"), "{failed}");
     let epoch = lines.iter().find(|line| line["event"] == "epoch" && line["epoch"] == 2).ok_or("epoch 2")?;
     assert!(epoch["loss"].is_null() && epoch["output_std"].is_null() && epoch["effective_rank"].is_null(), "{epoch}");
     assert_eq!(Checkpoint::load(&here.join("f16/checkpoints/last.safetensors"))?.step, 0);

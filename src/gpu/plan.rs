@@ -72,6 +72,16 @@ impl PlanBuilder {
         PlanBuilder { gpu: gpu.clone(), recorded: Vec::new() }
     }
 
+    /// Dispatches so far.
+    pub fn len(&self) -> usize {
+        self.recorded.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.recorded.is_empty()
+    }
+
     /// Adds a dispatch: its kernel is compiled and its buffers are bound now, not in the step.
     pub fn push(&mut self, dispatch: &Dispatch) -> Result<(), GpuError> {
         let bad = |reason: String| GpuError::Kernel {
@@ -248,6 +258,13 @@ impl Plan {
             }
             self.in_flight.push_back((submission, part.clone()));
         }
+        Ok(())
+    }
+
+    /// Sends the dispatches of a part of the replay alone.
+    pub fn run_part(&self, part: Range<usize>) -> Result<(), GpuError> {
+        self.gpu.check()?;
+        self.gpu.queue().submit([self.encode(part, None, None).finish()]);
         Ok(())
     }
 

@@ -18,6 +18,7 @@ mod shape;
 mod store;
 mod target;
 mod tensor;
+mod trace;
 pub mod tune;
 
 pub use array::Array;
@@ -33,3 +34,4 @@ pub use shape::{Layout, Precision, Shape};
 pub use store::Store;
 pub use target::Target;
 pub use tensor::{Place, Tensor, TensorInfo};
+pub use trace::NotFinite;

@@ -1,6 +1,7 @@
 //! A graph on a device: memory bound, kernels compiled, ready to be replayed.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::memory::Item;
 use super::{Array, Graph, GraphError, Layout, Memory, Place, Shape, Slot, Store, Target, Tensor};
@@ -8,10 +9,13 @@ use crate::gpu::{Binding, Buffer, Dispatch, Gpu, GpuError, Plan, PlanBuilder, Re
 
 /// A compiled graph.
 pub struct Program {
-    gpu: Gpu,
-    plan: Plan,
-    bound: HashMap<Tensor, (Binding, Shape)>,
+    pub(super) gpu: Gpu,
+    pub(super) plan: Plan,
+    pub(super) bound: HashMap<Tensor, (Binding, Shape)>,
     memory: Memory,
+    pub(super) graph: Graph,
+    /// The dispatches of every node.
+    pub(super) parts: Vec<Range<usize>>,
 }
 
 impl Program {
@@ -66,6 +70,7 @@ impl Program {
             bound.insert(tensor, (binding, info.shape.clone()));
         }
         let mut builder = PlanBuilder::new(&gpu);
+        let mut parts = Vec::new();
         for (index, (node, lowered)) in graph.nodes().iter().zip(&lowered).enumerate() {
             // The node's work is that of the family it launches most often, the first of equals: what sums its parts or brings them
             // into another form is overhead.
@@ -74,6 +79,7 @@ impl Program {
             let family = shaders.clone().rev().max_by_key(launches).unwrap_or("");
             let working = |shader: &str| shader == family;
             let workers = lowered.launches.iter().filter(|l| working(l.kernel.shader));
+            let first = builder.len();
             let flops = node.op.flops(&graph.io(node)) as f64 / workers.count().max(1) as f64;
             for launch in &lowered.launches {
                 let binding = |slot: &Slot| -> Result<Binding, GpuError> {
@@ -99,8 +105,9 @@ impl Program {
                     flops: if working(launch.kernel.shader) { flops } else { 0.0 },
                 })?;
             }
+            parts.push(first..builder.len());
         }
-        Ok(Program { plan: builder.finish(), bound, memory, gpu })
+        Ok(Program { plan: builder.finish(), bound, memory, graph: graph.clone(), parts, gpu })
     }
 
     /// What it took.

@@ -97,7 +97,11 @@ impl Advice<'_> {
     pub fn rate(&mut self, word: &str) {
         let optim = &self.config.optim;
         let used = optim.lr * optim.batch_size as f64 / 256.0;
-        self.parts.push(format!("a {word} optim.lr than {} (times {} / 256: {used:.3})", optim.lr, optim.batch_size));
+        let (rate, used) = match used < 1e6 {
+            true => (format!("{}", optim.lr), format!("{used:.3}")),
+            false => (format!("{:e}", optim.lr), format!("{used:e}")),
+        };
+        self.parts.push(format!("a {word} optim.lr than {rate} (times {} / 256: {used})", optim.batch_size));
     }
 
     /// Larger crops, where they are small.

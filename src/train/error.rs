@@ -29,6 +29,16 @@ pub enum TrainError {
         /// Where the last good weights are.
         resume: String,
     },
+    /// The gradients are no numbers any more, or so large that their norm is none.
+    #[error("the gradients at step {step} have left the range of numbers; what usually helps: {advice}{resume}")]
+    Gradient {
+        /// The step.
+        step: u64,
+        /// What usually helps.
+        advice: String,
+        /// Where the last good weights are.
+        resume: String,
+    },
     /// The loss scale of a run in f16 has fallen as low as it can.
     #[error(
         "the loss scale has fallen to {scale:e} at step {step}: activations or gradients leave the range of 16-bit floats in every \
@@ -134,7 +144,19 @@ impl Classified for TrainError {
 impl TrainError {
     /// Whether the numbers of the training have left their range: the same run would do so again.
     pub fn is_divergence(&self) -> bool {
-        matches!(self, Self::Diverged { .. } | Self::LossScale { .. } | Self::Stuck { .. } | Self::NotFinite { .. })
+        self.lost_at().is_some()
+    }
+
+    /// The step at which it was seen that the numbers of the training have left their range.
+    pub fn lost_at(&self) -> Option<u64> {
+        match *self {
+            Self::Diverged { step, .. }
+            | Self::Gradient { step, .. }
+            | Self::LossScale { step, .. }
+            | Self::Stuck { step, .. }
+            | Self::NotFinite { step, .. } => Some(step),
+            _ => None,
+        }
     }
 
     /// Whether the device, and not the run, is at fault: the same run can be tried again, from its last checkpoint.

@@ -5,6 +5,7 @@ mod epoch;
 mod listen;
 mod state;
 mod step;
+mod trace;
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -209,8 +210,12 @@ impl Trainer {
             Err(TrainError::Data(_) | TrainError::Eval(EvalError::Data(_))) => {
                 self.stop(listener)?;
             }
-            Err(error) if error.is_divergence() => {
-                listener.on_event(&Event::Failed(Failed { step: self.position.step, message: error.to_string() }));
+            Err(error) => {
+                let Some(step) = error.lost_at() else { return outcome };
+                let found = self.trace(step, commands);
+                let message = std::iter::once(error.to_string()).chain(found.clone()).collect::<Vec<_>>().join("; ");
+                warn(found.into_iter().collect(), listener);
+                listener.on_event(&Event::Failed(Failed { step: self.position.step, message }));
             }
             _ => {}
         }

@@ -5,9 +5,7 @@ use std::time::Instant;
 
 use super::{LAST, Listener, Trainer, warn};
 use crate::eval::EvalError;
-use crate::method::LossScaleState;
 use crate::method::metric::names;
-use crate::model::Arena;
 use crate::train::TrainError;
 use crate::train::event::{Command, Epoch, Event};
 use crate::train::keep;
@@ -28,12 +26,7 @@ impl Trainer {
         }
         self.position.add(0, &numbers.readings);
         self.position.pending = numbers.watched.map(|watched| last_numbers([&numbers.readings, &watched.readings]));
-        let first = self.parameters.initialize(self.config.run.seed);
-        self.parameters.write(&self.store, &first);
-        LossScaleState::INITIAL.write(&self.store);
-        let zeros: Vec<Vec<f32>> =
-            self.parameters.of(Arena::PARAMETERS).map(|entry| vec![0.0; entry.shape.len()]).collect();
-        self.parameters.write_twins(&self.store, Arena::MOMENTUM, &zeros);
+        self.reset();
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::{Listener, Trainer, warn};
 use crate::method::{Advice, AlarmKind, LossScaleState};
+use crate::model::Arena;
 use crate::train::TrainError;
 use crate::train::checkpoint::Checkpoint;
 use crate::train::event::{Event, Saved};
@@ -30,11 +31,7 @@ impl Trainer {
         if step > steps || epoch > step / self.steps_per_epoch() {
             return Err(TrainError::BeyondEnd { step, epoch, steps });
         }
-        checkpoint.restore(&self.parameters, &self.store)?;
-        let number = |key: &str| checkpoint.extra.get(key).and_then(|text| text.parse().ok());
-        if let (Some(scale), Some(good_steps)) = (number(LOSS_SCALE), number(GOOD_STEPS)) {
-            LossScaleState { scale, good_steps }.write(&self.store);
-        }
+        self.load(checkpoint)?;
         self.position = Position::read(checkpoint, &self.start.metrics);
         self.monitor.read(checkpoint);
         self.keep.read(checkpoint);
@@ -42,6 +39,37 @@ impl Trainer {
         self.saved_step = self.position.step;
         self.restored = true;
         Ok(())
+    }
+
+    /// Writes the weights of a checkpoint, and what else a step changes, to the device.
+    pub(super) fn load(&self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
+        checkpoint.restore(&self.parameters, &self.store)?;
+        let number = |key: &str| checkpoint.extra.get(key).and_then(|text| text.parse().ok());
+        if let (Some(scale), Some(good_steps)) = (number(LOSS_SCALE), number(GOOD_STEPS)) {
+            LossScaleState { scale, good_steps }.write(&self.store);
+        }
+        Ok(())
+    }
+
+    /// What [`Trainer::load`] writes, after the steps sent.
+    pub(super) fn capture(&self) -> Result<Checkpoint, TrainError> {
+        let mut checkpoint = Checkpoint::capture(&self.parameters, &self.store)?;
+        checkpoint.step = self.sent;
+        if let Some(LossScaleState { scale, good_steps }) = LossScaleState::read(&self.store)? {
+            let values = [(LOSS_SCALE, scale), (GOOD_STEPS, good_steps)];
+            let values = values.map(|(key, value)| (key.to_owned(), format!("{value:?}")));
+            checkpoint.extra.extend(values);
+        }
+        Ok(checkpoint)
+    }
+
+    /// Writes the state before the first step to the device.
+    pub(super) fn reset(&self) {
+        self.parameters.write(&self.store, &self.parameters.initialize(self.config.run.seed));
+        LossScaleState::INITIAL.write(&self.store);
+        let zeros: Vec<Vec<f32>> =
+            self.parameters.of(Arena::PARAMETERS).map(|entry| vec![0.0; entry.shape.len()]).collect();
+        self.parameters.write_twins(&self.store, Arena::MOMENTUM, &zeros);
     }
 
     /// Writes the state under these names, which replaces what is there only by weights that are finite and that a step has changed, once `listener` keeps what was reported. All steps sent must have arrived.
@@ -60,7 +88,7 @@ impl Trainer {
         }
         let remarks = listener.secure()?;
         warn(remarks, listener);
-        let mut checkpoint = Checkpoint::capture(&self.parameters, &self.store)?;
+        let mut checkpoint = self.capture()?;
         if let Some(tensor) = checkpoint.not_finite() {
             return Err(self.not_finite(tensor.to_owned()));
         }
@@ -68,11 +96,6 @@ impl Trainer {
         checkpoint.epoch = self.position.epochs(self.steps_per_epoch());
         let images = self.data.train.len().to_string();
         checkpoint.extra.insert(TRAIN_IMAGES.to_owned(), images);
-        if let Some(LossScaleState { scale, good_steps }) = LossScaleState::read(&self.store)? {
-            let values = [(LOSS_SCALE, scale), (GOOD_STEPS, good_steps)];
-            let values = values.map(|(key, value)| (key.to_owned(), format!("{value:?}")));
-            checkpoint.extra.extend(values);
-        }
         self.position.write(&mut checkpoint);
         self.monitor.write(&mut checkpoint);
         self.keep.write(&mut checkpoint);

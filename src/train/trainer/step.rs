@@ -11,6 +11,14 @@ use crate::train::position::last_numbers;
 impl Trainer {
     /// Sends the next step to the device; more of its numbers come back where it is watched.
     pub(super) fn send(&mut self, rates: [f64; 2], watched: bool) -> Result<(), TrainError> {
+        self.prepare(rates)?;
+        self.sent += 1;
+        let tag = self.sent;
+        Ok(self.program.run(Some((self.inbox.ring(watched), tag)))?)
+    }
+
+    /// Writes what the next step reads.
+    pub(super) fn prepare(&mut self, rates: [f64; 2]) -> Result<(), TrainError> {
         if let Some(pass) = &mut self.precomputed {
             pass.before(self.sent)?;
         }
@@ -25,9 +33,7 @@ impl Trainer {
         self.batches.write(&self.program, self.sent)?;
         let rates = rates.map(|rate| rate as f32);
         self.program.write(self.nodes.rates, &rates);
-        self.sent += 1;
-        let tag = self.sent;
-        Ok(self.program.run(Some((self.inbox.ring(watched), tag)))?)
+        Ok(())
     }
 
     /// The numbers of a step are here.
@@ -48,7 +54,12 @@ impl Trainer {
             let resume = self.resume();
             return Err(TrainError::LossScale { step, scale, resume });
         }
+        let gradient_lost = || !readings.get(names::GRADIENT_NORM).is_finite();
         match (loss.is_finite(), loss_scale) {
+            (true, None) if gradient_lost() => {
+                let advice = Advice::line(AlarmKind::Divergence, &self.config);
+                return Err(TrainError::Gradient { step, advice, resume: self.resume() });
+            }
             (true, _) => self.position.add(step, &readings),
             (false, None) => return Err(self.diverged(step, loss)),
             // Such a step has moved nothing, and the scale falls with every further one.
