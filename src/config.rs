@@ -19,7 +19,8 @@ pub use background::Background;
 pub use error::ConfigError;
 pub use method::{MethodConfig, MethodSection, MethodSettings, Problem};
 pub use sections::{
-    Arch, DataConfig, Field, Key, Kind, ModelConfig, OptimConfig, Optimizer, Precision, RunConfig, Schedule, Stem,
+    Arch, DataConfig, EvalCrop, Field, Key, Kind, ModelConfig, OptimConfig, Optimizer, Precision, RunConfig, Schedule,
+    Stem,
 };
 pub use size::MemoryLimit;
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use simsiam::config::Background;
+use simsiam::config::{Background, EvalCrop};
 use simsiam::data::{self, Dataset, Decoding, Limits, Spec, decode};
 use tempfile::TempDir;
 
@@ -278,7 +278,7 @@ fn a_photo_that_breaks_later_is_skipped_and_named_once() -> Result {
     fs::write(folder.path().join("05.png"), "gone")?;
     let loader = |unreadable: f64| {
         let pace = Pace { threads: 2, ahead: 4 };
-        Loader::new(data.train.clone(), Views::Evaluation { size: 4 }, unreadable, pace, 0..20)
+        Loader::new(data.train.clone(), Views::Evaluation { size: 4, crop: EvalCrop::Square }, unreadable, pace, 0..20)
     };
     let mut patient = loader(0.05);
     let batch = patient.next_batch(20)?;

@@ -180,6 +180,16 @@ crate::choices! {
 }
 
 crate::choices! {
+    /// Which part of an image is evaluated.
+    EvalCrop {
+        /// The largest square at its centre.
+        Square = "square",
+        /// The middle of it: torchvision's `Resize(256)` and `CenterCrop(224)` for views of 224 pixels.
+        Center = "center",
+    }
+}
+
+crate::choices! {
     /// Number format of activations and their gradients on the GPU. Arithmetic and everything else is in f32.
     Precision {
         /// 32-bit floats.
@@ -210,6 +220,8 @@ crate::section! {
         white_level: Option<usize> = None,
         /// Table with the class of each file of a folder (CSV: file and label); without one metadata.csv and labels.csv in the folder are looked at; none: no table.
         labels: String = String::new(),
+        /// Part of an image that kNN, classifiers and features see: square (the largest square) or center (as torchvision's Resize(256) and CenterCrop(224): 7/8 of it).
+        eval_crop: EvalCrop = EvalCrop::Square,
         /// Threads that decode images; 0 is all cores but one.
         threads: usize = 0,
     }
