@@ -263,6 +263,32 @@ fn damage_is_found_and_named() -> Result {
     Ok(())
 }
 
+/// Bounds checks and memory filled with NaN change no bit of a program that needs neither.
+#[test]
+fn a_checked_run_has_the_same_bits() -> Result {
+    let folder = tempfile::tempdir()?;
+    let here = folder.path();
+    let mut kinds = vec!["--method byol", "--method swav"];
+    if gpu::chosen(None)?.tier >= gpu::Tier::F16 {
+        kinds.push("--set run.precision=f16");
+    }
+    for (i, kind) in kinds.into_iter().enumerate() {
+        good(here, &format!("{TINY} --out plain{i} {kind}"))?;
+        good(here, &format!("{TINY} --out checked{i} --checked {kind}"))?;
+        let [plain, checked] = ["plain", "checked"].map(|name| here.join(format!("{name}{i}")));
+        assert!(last(&plain)? == last(&checked)?, "{kind}");
+        assert_eq!(timeless(&plain)?, timeless(&checked)?, "{kind}");
+    }
+    let evaluated = |more: &str| good(here, &format!("eval linear --run plain0 --json --epochs 2 {more}"));
+    let numbers = |text: String| -> Result<Value> {
+        let mut value: Value = serde_json::from_str(&text)?;
+        value.as_object_mut().map(|object| object.remove("seconds"));
+        Ok(value)
+    };
+    assert_eq!(numbers(evaluated("--checked")?)?, numbers(evaluated("")?)?);
+    Ok(())
+}
+
 /// What cannot be measured has no number, and does not replace what is good.
 #[test]
 fn settings_that_cannot_train_are_refused_or_fail() -> Result {
