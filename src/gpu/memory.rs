@@ -25,6 +25,9 @@ impl Buffer {
                 what: format!("{}, the adapter's largest buffer has {} bytes", what(), gpu.limits().max_buffer_size),
             });
         }
+        if gpu.refuses(size) {
+            return Err(GpuError::OutOfMemory { what: what() });
+        }
         let device = gpu.device();
         let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
