@@ -36,6 +36,11 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// Text of several lines, as drivers and compilers have it, in one.
+pub fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// One line of text that a terminal shows as it is: control characters, among them line breaks and the start of escape sequences, and those
 /// that turn the direction of writing become the replacement character. For names that come from files, settings and drivers.
 pub fn clean(text: &str) -> String {

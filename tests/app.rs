@@ -236,6 +236,32 @@ fn closing_asks_and_keeps_a_checkpoint() {
     assert!(idle.harness.state_mut().close());
 }
 
+/// Where the training's device is lost, the window says so and offers to resume, from the last checkpoint on a new device. The fault is
+/// asked for by a variable, so the test runs in a process of its own.
+#[test]
+fn a_lost_device_is_offered_to_be_resumed() {
+    if std::env::var_os("SIMSIAM_FAULT").is_none() {
+        let mut own = Command::new(std::env::current_exe().expect("this program"));
+        own.args(["--exact", "a_lost_device_is_offered_to_be_resumed"]).env("SIMSIAM_FAULT", "lost@60");
+        let output = own.output().expect("a process");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        return;
+    }
+    let folder = TempDir::new().expect("a folder");
+    let mut window = Window::open(options(&folder));
+    window.until("the estimate", |w| w.has("5,000 training"));
+    window.fill_tiny();
+    window.fill("epochs", "4000");
+    window.click("Start training");
+    window.until("the loss", |w| w.has("the GPU was lost") && !w.app().is_training());
+    let lost = window.steps();
+    assert!(lost > 0);
+    window.harness.step();
+    window.click("Resume");
+    window.until("more steps", |w| w.steps() > lost);
+    window.until("the next loss", |w| !w.app().is_training());
+}
+
 #[test]
 fn a_run_of_another_process_is_watched_while_it_is_written() {
     let folder = TempDir::new().expect("a folder");

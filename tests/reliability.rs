@@ -263,6 +263,27 @@ fn damage_is_found_and_named() -> Result {
     Ok(())
 }
 
+/// Bounds checks and memory filled with NaN change no bit of a program that needs neither.
+#[test]
+fn a_checked_run_has_the_same_bits() -> Result {
+    let folder = tempfile::tempdir()?;
+    let here = folder.path();
+    let mut kinds = vec!["--method swav"];
+    if gpu::chosen(None)?.tier >= gpu::Tier::F16 {
+        kinds.push("--set run.precision=f16");
+    }
+    for (i, kind) in kinds.into_iter().enumerate() {
+        good(here, &format!("{TINY} --out plain{i} {kind}"))?;
+        good(here, &format!("{TINY} --out checked{i} --checked {kind}"))?;
+        let [plain, checked] = ["plain", "checked"].map(|name| here.join(format!("{name}{i}")));
+        assert!(last(&plain)? == last(&checked)?, "{kind}");
+        assert_eq!(timeless(&plain)?, timeless(&checked)?, "{kind}");
+    }
+    let evaluated = |more: &str| good(here, &format!("eval knn --run plain0 --json {more}"));
+    assert_eq!(evaluated("--checked")?, evaluated("")?);
+    Ok(())
+}
+
 /// What cannot be measured has no number, and does not replace what is good.
 #[test]
 fn settings_that_cannot_train_are_refused_or_fail() -> Result {
@@ -294,6 +315,29 @@ fn settings_that_cannot_train_are_refused_or_fail() -> Result {
     let epoch = lines.iter().find(|line| line["event"] == "epoch" && line["epoch"] == 2).ok_or("epoch 2")?;
     assert!(epoch["loss"].is_null() && epoch["output_std"].is_null() && epoch["effective_rank"].is_null(), "{epoch}");
     assert_eq!(Checkpoint::load(&here.join("f16/checkpoints/last.safetensors"))?.step, 0);
+    Ok(())
+}
+
+/// Faults of the device: the run goes on from its last checkpoint where there is progress, and ends with one line where there is none.
+#[test]
+fn faults_of_the_device_cost_no_bit() -> Result {
+    let folder = tempfile::tempdir()?;
+    let (here, run) = (folder.path(), folder.path().join("run"));
+    good(here, &format!("{TINY} --out whole"))?;
+    let with = |fault: &str| -> Result<(Option<i32>, String, String)> {
+        let _ = fs::remove_dir_all(&run);
+        Ok(text(command(here, &format!("{TINY} --out run")).env("SIMSIAM_FAULT", fault).output()?))
+    };
+    for (fault, said) in [("lost@16", "the GPU was lost"), ("submit@16", "the GPU reported an error")] {
+        let (code, out, errors) = with(fault)?;
+        assert_eq!(code, Some(0), "{fault}: {out}{errors}");
+        assert!(out.contains(said) && out.contains("trying that on a new device"), "{fault}: {out}");
+        assert!(last(&run)? == last(&here.join("whole"))? && timeless(&run)? == timeless(&here.join("whole"))?);
+    }
+    for (fault, said) in [("lost@2", "error: the GPU was lost"), ("memory@1000", "error: out of GPU memory: ")] {
+        let (code, out, errors) = with(fault)?;
+        assert!(code == Some(1) && errors.lines().count() == 1 && errors.starts_with(said), "{fault}: {out}{errors}");
+    }
     Ok(())
 }
 

@@ -4,8 +4,8 @@
 
 use std::error::Error;
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -17,7 +17,24 @@ type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 const TRAIN: &str = "train --out run --preset demo --limit-train 256 --limit-test 60 --epochs 6 --no-tune --set data.image_size=12 \
      --set model.blocks=[1] --set model.width=4 --set model.dim=16 --set model.projector_hidden=16 --set model.predictor_dim=8 \
      --set run.knn_k=20 --set run.checkpoint_every=2";
-const FAULTS: [&str; 6] = ["kill", "terminate", "full disk", "damaged checkpoint", "damaged metrics", "killed writes"];
+const FAULTS: [&str; 11] = [
+    "kill",
+    "terminate",
+    "full disk",
+    "lost device",
+    "refused submit",
+    "refused memory",
+    "kill in tuning",
+    "kill in an evaluation",
+    "damaged checkpoint",
+    "damaged metrics",
+    "killed writes",
+];
+
+/// Of this build, or another one's: such as one that a rebuild does not replace meanwhile.
+fn program() -> String {
+    std::env::var("SIMSIAM_SOAK_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_simsiam").to_owned())
+}
 
 fn variable(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -40,8 +57,12 @@ fn start(folder: &Path, limits: &str) -> Command {
         true => "train --resume run --no-tune",
         false => TRAIN,
     };
+    shell(folder, limits, arguments)
+}
+
+fn shell(folder: &Path, limits: &str, arguments: &str) -> Command {
     let mut shell = Command::new("bash");
-    shell.args(["-c", &format!("{limits} exec \"$0\" {arguments}"), env!("CARGO_BIN_EXE_simsiam")]);
+    shell.args(["-c", &format!("{limits} exec \"$0\" {arguments}"), &program()]);
     shell.current_dir(folder).env("XDG_RUNTIME_DIR", folder).env("SIMSIAM_CACHE_DIR", folder.join("cache"));
     shell.stdout(Stdio::null()).stderr(Stdio::piped());
     shell
@@ -56,23 +77,53 @@ struct Soak {
     checkpoint: u64,
 }
 
+/// Every file of a run with its bytes.
+fn contents(run: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(run)?.chain(fs::read_dir(run.join("checkpoints"))?) {
+        let path = entry?.path();
+        if path.is_file() {
+            let bytes = fs::read(&path)?;
+            files.push((path, bytes));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
 impl Soak {
+    /// Kills what was started after a random part of the time that a run takes, unless it is done by then; what it said.
+    fn kill(&mut self, signal: &str, mut child: Child) -> Result<(ExitStatus, String)> {
+        std::thread::sleep(Duration::from_secs_f64(self.draw.uniform(0.0, self.seconds)));
+        Command::new("kill").args([signal, &child.id().to_string()]).stderr(Stdio::null()).status()?;
+        self.end(&mut child)
+    }
+
+    fn end(&self, child: &mut Child) -> Result<(ExitStatus, String)> {
+        let mut errors = String::new();
+        if let Some(pipe) = &mut child.stderr {
+            std::io::Read::read_to_string(pipe, &mut errors)?;
+        }
+        Ok((child.wait()?, errors))
+    }
+
+    /// What is possible now: without a checkpoint there is nothing to damage, and without another one nothing to continue from.
+    fn possible(run: &Path) -> Vec<usize> {
+        let has = |name: &str| run.join("checkpoints").join(name).exists();
+        let (last, kept) = (has("last.safetensors"), has("epoch-002.safetensors") || has("epoch-004.safetensors"));
+        let possible = |fault: usize| match FAULTS[fault] {
+            "damaged checkpoint" => last && kept,
+            "damaged metrics" | "killed writes" | "kill in an evaluation" => last,
+            _ => true,
+        };
+        (0..FAULTS.len()).filter(|&fault| possible(fault)).collect()
+    }
+
     /// One fault; whether the run is done.
     fn fault(&mut self, folder: &Path) -> Result<bool> {
         let run = folder.join("run");
-        let mut fault = self.draw.below(FAULTS.len() as u32) as usize;
-        let kept = fs::read_dir(run.join("checkpoints")).map_or(0, |entries| {
-            entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("epoch-")).count()
-        });
-        // Without another checkpoint there is nothing to continue from.
-        let possible = match FAULTS[fault] {
-            "damaged checkpoint" => kept > 0,
-            "damaged metrics" | "killed writes" => run.join("checkpoints/last.safetensors").exists(),
-            _ => true,
-        };
-        if !possible {
-            fault = self.draw.below(3) as usize;
-        }
+        let possible = Soak::possible(&run);
+        let fault = possible[self.draw.below(possible.len() as u32) as usize];
         self.counts[fault] += 1;
         let mut limits = String::new();
         match FAULTS[fault] {
@@ -80,13 +131,32 @@ impl Soak {
                 let kilobytes = self.draw.below(2 + (self.checkpoint / 1000) as u32);
                 limits = format!("trap '' XFSZ; ulimit -f {kilobytes};");
             }
+            // A run has some forty replays, kNN among them.
+            "lost device" => limits = format!("export SIMSIAM_FAULT=lost@{};", self.draw.below(50)),
+            "refused submit" => limits = format!("export SIMSIAM_FAULT=submit@{};", self.draw.below(50)),
+            "refused memory" => limits = format!("export SIMSIAM_FAULT=memory@{};", self.draw.below(4 << 20)),
+            "kill in tuning" => {
+                self.kill_in_tuning(folder)?;
+                return Ok(false);
+            }
+            "kill in an evaluation" => {
+                let before = contents(&run)?;
+                let kind = ["eval knn", "eval linear --epochs 3", "embed --data demo --out features.npy"];
+                let kind = kind[self.draw.below(3) as usize];
+                let child = shell(folder, &limits, &format!("{kind} --run run")).spawn()?;
+                let (status, errors) = self.kill("-KILL", child)?;
+                if !status.success() && status.code().is_some() {
+                    return Err(format!("{kind}: {status}: {errors}").into());
+                }
+                assert!(contents(&run)? == before, "{kind} has changed the run");
+                return Ok(false);
+            }
             "damaged checkpoint" => {
                 let path = run.join("checkpoints/last.safetensors");
-                if let Ok(mut bytes) = fs::read(&path) {
-                    let place = self.draw.below(bytes.len() as u32) as usize;
-                    bytes[place] ^= 1 << self.draw.below(8);
-                    fs::write(&path, bytes)?;
-                }
+                let mut bytes = fs::read(&path)?;
+                let place = self.draw.below(bytes.len() as u32) as usize;
+                bytes[place] ^= 1 << self.draw.below(8);
+                fs::write(&path, bytes)?;
             }
             "damaged metrics" => {
                 let path = run.join("metrics.jsonl");
@@ -99,27 +169,38 @@ impl Soak {
             _ => {}
         }
         let mut child = start(folder, &limits).spawn()?;
-        // The other faults are of the files: half of those runs are killed too.
-        let signal = match FAULTS[fault] {
-            "terminate" => "-TERM",
-            _ => "-KILL",
+        // The other faults are of the device and the files: most of those runs are killed too.
+        let (status, errors) = match FAULTS[fault] {
+            "terminate" => self.kill("-TERM", child)?,
+            "kill" => self.kill("-KILL", child)?,
+            _ if self.draw.below(4) > 0 => self.kill("-KILL", child)?,
+            _ => self.end(&mut child)?,
         };
-        if fault < 2 || self.draw.below(2) == 0 {
-            std::thread::sleep(Duration::from_secs_f64(self.draw.uniform(0.0, 2.5 * self.seconds)));
-            Command::new("kill").args([signal, &child.id().to_string()]).stderr(Stdio::null()).status()?;
-        }
-        let mut errors = String::new();
-        if let Some(pipe) = &mut child.stderr {
-            std::io::Read::read_to_string(pipe, &mut errors)?;
-        }
-        let status = child.wait()?;
-        let panicked = errors.contains("panicked");
-        // A full disk and a signal before training are errors; nothing else is.
-        let excused = fault == 2 || status.code().is_none() || errors.contains("stopped before training");
-        if panicked || !status.success() && !excused {
+        // Full disks, devices that fail again and again, and signals before training are errors; nothing else is.
+        let refused = ["full disk", "lost device", "refused submit", "refused memory"].contains(&FAULTS[fault]);
+        let excused = refused || status.code().is_none() || errors.contains("stopped before training");
+        if errors.contains("panicked") || !status.success() && !excused {
             return Err(format!("{}: {status}: {errors}", FAULTS[fault]).into());
         }
         Ok(timeless(&run).is_ok_and(|lines| lines.last().is_some_and(|line| line["event"] == "done")))
+    }
+
+    /// A run of its own, because measured kernels may have other bits: what is left of it, and of the cache, can be trained on.
+    fn kill_in_tuning(&mut self, folder: &Path) -> Result {
+        let tuned = folder.join("tuned");
+        let cache = format!("export SIMSIAM_CACHE_DIR={};", tuned.join("cache").display());
+        let train =
+            TRAIN.replace("--no-tune", "").replace("--out run", "--out tuned/run").replace("--epochs 6", "--epochs 1");
+        let child = shell(folder, &cache, &train).spawn()?;
+        self.kill("-KILL", child)?;
+        let again = match tuned.join("run/config.toml").exists() {
+            true => "train --resume tuned/run".to_owned(),
+            false => train,
+        };
+        let (status, errors) = self.end(&mut shell(folder, &cache, &again).spawn()?)?;
+        assert!(status.success(), "{again}: {errors}");
+        fs::remove_dir_all(tuned)?;
+        Ok(())
     }
 }
 
@@ -174,7 +255,7 @@ fn a_kill_at_any_system_call_changes_nothing() -> Result {
             let mut traced = start(folder.path(), "");
             let command = traced.get_args().nth(1).ok_or("a command")?.to_string_lossy().replace("exec", &strace);
             let killed = !Command::new("bash")
-                .args(["-c", &command, env!("CARGO_BIN_EXE_simsiam")])
+                .args(["-c", &command, &program()])
                 .current_dir(folder.path())
                 .env("XDG_RUNTIME_DIR", folder.path())
                 .stdout(Stdio::null())
@@ -195,4 +276,58 @@ fn a_kill_at_any_system_call_changes_nothing() -> Result {
     }
     println!("{kills} kills at system calls changed nothing");
     Ok(())
+}
+
+/// Memory in kB, open files and threads of a process.
+#[cfg(target_os = "linux")]
+fn usage(process: u32) -> Result<[u64; 3]> {
+    let folder = PathBuf::from(format!("/proc/{process}"));
+    let status = fs::read_to_string(folder.join("status"))?;
+    let number = |key: &str| status.lines().find(|line| line.starts_with(key))?.split_whitespace().nth(1)?.parse().ok();
+    let files = fs::read_dir(folder.join("fd"))?.count() as u64;
+    Ok([number("VmRSS:").ok_or("VmRSS")?, files, number("Threads:").ok_or("Threads")?])
+}
+
+/// One process that trains, classifies and saves for as long as it is asked to, its metrics removed now and then.
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "runs for as long as it is asked to"]
+fn a_long_run_needs_no_more_with_time() -> Result {
+    let minutes = variable("SIMSIAM_SOAK_MINUTES", 60);
+    let folder = tempfile::tempdir()?;
+    let train = TRAIN.replace("--epochs 6", "--epochs 1000000 --set run.keep=2");
+    let mut child = shell(folder.path(), "", &train).spawn()?;
+    let began = Instant::now();
+    let mut samples: Vec<[u64; 3]> = Vec::new();
+    while began.elapsed() < Duration::from_secs(60 * minutes) {
+        std::thread::sleep(Duration::from_secs(1));
+        if child.try_wait()?.is_some() {
+            return Err(ended(&mut child).into());
+        }
+        samples.push(usage(child.id())?);
+        if samples.len().is_multiple_of(20) {
+            fs::remove_file(folder.path().join("run/metrics.jsonl"))?;
+        }
+    }
+    Command::new("kill").args(["-TERM", &child.id().to_string()]).status()?;
+    assert!(child.wait()?.success());
+    // The driver compiles in the first quarter; the most of the second is held against the most of the last.
+    let quarter = samples.len() / 4;
+    let most = |part: &[[u64; 3]], what: usize| part.iter().map(|sample| sample[what]).max().unwrap_or(0);
+    let [early, late] = [&samples[quarter..2 * quarter], &samples[3 * quarter..]];
+    let [early, late] = [early, late].map(|part| [0, 1, 2].map(|what| most(part, what)));
+    let steps = fs::read_to_string(folder.path().join("run/metrics.jsonl"))?.matches("\"step\",").count();
+    println!("{steps} steps in {minutes} minutes; memory in kB, files, threads: {early:?}, at the end {late:?}");
+    assert!(late[0] <= early[0] + early[0] / 50 && late[1] <= early[1] && late[2] <= early[2]);
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn ended(child: &mut Child) -> String {
+    let mut errors = String::new();
+    if let Some(pipe) = &mut child.stderr {
+        // What it said last, as far as it can be read.
+        let _ = std::io::Read::read_to_string(pipe, &mut errors);
+    }
+    format!("the training has ended: {errors}")
 }

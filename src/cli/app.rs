@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use simsiam::app::{self, AppOptions, Interrupt, WindowSettings};
 
-use super::device::DeviceArg;
 use super::say;
 
 #[derive(clap::Args)]
@@ -23,8 +22,9 @@ pub struct Args {
     /// Default output directory.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    #[command(flatten)]
-    device: DeviceArg,
+    /// The adapter: its number in `simsiam devices` or a part of its name.
+    #[arg(long, value_name = "INDEX|NAME")]
+    device: Option<String>,
     /// File for window size, theme and recent data [default: in the user's configuration folder].
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
@@ -54,7 +54,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         data: args.data.clone(),
         runs: args.run.clone(),
         out: args.out.clone(),
-        device: args.device.name.clone(),
+        device: args.device.clone(),
         settings: args.settings.clone().or_else(WindowSettings::file),
         interrupt,
     })?;

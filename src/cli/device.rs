@@ -1,4 +1,4 @@
-//! `--device`: which adapter a command computes on.
+//! `--device` and `--checked`: which adapter a command computes on, and how carefully.
 
 use simsiam::gpu::{Gpu, GpuError, GpuOptions};
 
@@ -7,11 +7,20 @@ pub struct DeviceArg {
     /// The adapter: its number in `simsiam devices` or a part of its name.
     #[arg(id = "device", long = "device", value_name = "INDEX|NAME")]
     pub name: Option<String>,
+    /// Look for faults of a kernel or driver: kernels check every access to memory, and memory that was never written holds NaN. The
+    /// numbers are the same; slower.
+    #[arg(long)]
+    checked: bool,
 }
 
 impl DeviceArg {
-    /// Opens it, without bounds checks in its kernels.
+    /// Opens it.
     pub fn open(&self) -> Result<Gpu, GpuError> {
-        Gpu::open(self.name.as_deref(), GpuOptions { checked: false })
+        let gpu = Gpu::open(self.name.as_deref(), GpuOptions { checked: self.checked })?;
+        if self.checked {
+            // Not among results, which may be JSON.
+            eprintln!("checked: kernels check every access, and memory that was never written holds NaN; slower");
+        }
+        Ok(gpu)
     }
 }

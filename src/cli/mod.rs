@@ -30,7 +30,7 @@ use simsiam::data::fetch::FetchError;
 use simsiam::error::Classified;
 use simsiam::eval::EvalError;
 use simsiam::experiment::ExperimentError;
-use simsiam::format::clean;
+use simsiam::format::{clean, one_line};
 use simsiam::gpu::GpuError;
 use simsiam::picture::PictureError;
 use simsiam::train::{FolderError, TrainError};
@@ -102,9 +102,7 @@ pub fn run() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            // Drivers and compilers speak in several lines.
-            let text = format!("{error:#}");
-            eprintln!("error: {}", clean(&text.split_whitespace().collect::<Vec<_>>().join(" ")));
+            eprintln!("error: {}", clean(&one_line(&format!("{error:#}"))));
             ExitCode::from(if is_usage(&error) { 2 } else { 1 })
         }
     }

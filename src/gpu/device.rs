@@ -4,14 +4,16 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::adapter::{AdapterReport, choose};
+use super::fault::Fault;
 use super::shader::{Access, compose, reflect};
 use super::{GpuError, Kernel};
+use crate::format::one_line;
 
 /// How a device is opened.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct GpuOptions {
-    /// Keep bounds checks, loop bounds and zeroed workgroup memory in every kernel. Tests do; training does not:
-    /// kernels are correct without.
+    /// Keep bounds checks, loop bounds and zeroed workgroup memory in every kernel, and fill new memory with what is no number
+    /// ([`Buffer::unset`](super::Buffer::unset)). Tests do; training does so where it is asked to: kernels are correct without.
     pub checked: bool,
 }
 
@@ -28,6 +30,7 @@ struct Inner {
     queue: wgpu::Queue,
     options: GpuOptions,
     faults: Arc<Mutex<Faults>>,
+    fault_asked: Option<Fault>,
     pipelines: Mutex<HashMap<String, Arc<Pipeline>>>,
 }
 
@@ -103,16 +106,17 @@ impl Gpu {
         let faults = Arc::new(Mutex::new(Faults::default()));
         let seen = faults.clone();
         device.on_uncaptured_error(Arc::new(move |error| {
-            locked(&seen).uncaptured.get_or_insert_with(|| error.to_string());
+            locked(&seen).uncaptured.get_or_insert_with(|| one_line(&error.to_string()));
         }));
         let seen = faults.clone();
         device.set_device_lost_callback(move |reason, message| {
             if reason != wgpu::DeviceLostReason::Destroyed {
-                locked(&seen).lost.get_or_insert_with(|| format!("{reason:?} {message}"));
+                locked(&seen).lost.get_or_insert_with(|| one_line(&format!("{reason:?} {message}")));
             }
         });
         let pipelines = Mutex::new(HashMap::new());
-        Ok(Gpu { inner: Arc::new(Inner { report, limits, device, queue, options, faults, pipelines }) })
+        let fault_asked = Fault::asked();
+        Ok(Gpu { inner: Arc::new(Inner { report, limits, device, queue, options, faults, fault_asked, pipelines }) })
     }
 
     /// The adapter this is.
@@ -157,6 +161,10 @@ impl Gpu {
 
     pub(super) fn queue(&self) -> &wgpu::Queue {
         &self.inner.queue
+    }
+
+    pub(super) fn fault_asked(&self) -> Option<&Fault> {
+        self.inner.fault_asked.as_ref()
     }
 
     /// Waits until all submitted work is done, and reports what went wrong meanwhile.
@@ -204,7 +212,7 @@ impl Gpu {
     }
 
     pub(super) fn fault(&self, error: &dyn std::fmt::Display) -> GpuError {
-        GpuError::Uncaptured { during: locked(&self.inner.faults).during(), reason: error.to_string() }
+        GpuError::Uncaptured { during: locked(&self.inner.faults).during(), reason: one_line(&error.to_string()) }
     }
 
     /// Compiles a kernel, once a device.

@@ -2,6 +2,11 @@
 
 use super::{Gpu, GpuError};
 
+/// All bits: no number, neither in f32 nor in f16.
+const NO_NUMBER: u32 = u32::MAX;
+/// Words that the host makes of what is repeated.
+const BLOCK: usize = 1 << 18;
+
 /// A range of 32-bit words on the device. Cloning shares the memory.
 #[derive(Debug, Clone)]
 pub struct Buffer {
@@ -20,6 +25,9 @@ impl Buffer {
                 what: format!("{}, the adapter's largest buffer has {} bytes", what(), gpu.limits().max_buffer_size),
             });
         }
+        if gpu.refuses(size) {
+            return Err(GpuError::OutOfMemory { what: what() });
+        }
         let device = gpu.device();
         let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
@@ -34,6 +42,35 @@ impl Buffer {
             None => Ok(Buffer { raw, words }),
             Some(error) => Err(GpuError::OutOfMemory { what: format!("{} ({error})", what()) }),
         }
+    }
+
+    /// Memory that is written before it is read. Where the device is checked it holds [`NO_NUMBER`] until then, so that the read of what
+    /// was never written shows.
+    pub fn unset(gpu: &Gpu, label: &str, words: usize) -> Result<Buffer, GpuError> {
+        let buffer = Buffer::new(gpu, label, words)?;
+        if gpu.is_checked() {
+            buffer.spoil(gpu, buffer.words)?;
+        }
+        Ok(buffer)
+    }
+
+    /// Fills `words` words with [`NO_NUMBER`].
+    pub fn spoil(&self, gpu: &Gpu, words: usize) -> Result<(), GpuError> {
+        self.repeat(gpu, words, &vec![NO_NUMBER; BLOCK.min(words)])
+    }
+
+    /// Writes a block again and again until `words` words are full. The host sends it once.
+    pub fn repeat(&self, gpu: &Gpu, words: usize, block: &[u32]) -> Result<(), GpuError> {
+        if words <= block.len() {
+            self.write(gpu, 0, &block[..words]);
+            return Ok(());
+        }
+        let source = Buffer::new(gpu, "block to repeat", block.len())?;
+        source.write(gpu, 0, block);
+        for start in (0..words).step_by(block.len().max(1)) {
+            self.copy_from(gpu, start, &source, 0, block.len().min(words - start));
+        }
+        Ok(())
     }
 
     /// Length in 32-bit words.

@@ -9,6 +9,7 @@ mod adapter;
 mod compose;
 mod device;
 mod error;
+mod fault;
 mod kernel;
 mod memory;
 mod plan;

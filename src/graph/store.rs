@@ -57,7 +57,7 @@ impl Store {
                 Some(index) => index,
                 None => {
                     let name = format!("pool {}", self.pool.len());
-                    self.pool.push(Buffer::new(&self.gpu, &name, words)?);
+                    self.pool.push(Buffer::unset(&self.gpu, &name, words)?);
                     self.pool.len() - 1
                 }
             };
@@ -79,11 +79,38 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use super::claim;
+    use super::{Store, claim};
+    use crate::gpu::{Gpu, GpuError, GpuOptions};
+    use crate::graph::{Graph, GraphError, Program, Shape};
+    use crate::ops;
 
     #[test]
     fn a_pool_gives_the_smallest_that_fits_once() {
         assert_eq!(claim(&[8, 20, 10], &[9, 9, 9, 1]), [Some(2), Some(1), None, Some(0)]);
         assert_eq!(claim(&[], &[4]), [None]);
+    }
+
+    /// What a kernel reads of an input that the host has forgotten, or of memory that no kernel has filled, is no number where that is
+    /// looked for; arenas are zeroed everywhere.
+    #[test]
+    fn memory_that_was_never_written_shows_where_kernels_are_checked() -> Result<(), GraphError> {
+        for checked in [true, false] {
+            let gpu = Gpu::open(None, GpuOptions { checked })?;
+            let mut store = Store::new(&gpu);
+            let mut graph = Graph::new();
+            // More than the host makes at once.
+            let shape = Shape::rows([3, 100_000]);
+            let [forgotten, state] = [graph.input("x", shape.clone()), graph.state("s", shape, "state", 0)];
+            let sum = graph.add_one(ops::Add, &[forgotten, state])?;
+            graph.keep(sum);
+            let mut program = Program::compile(&graph, &mut store)?;
+            let pool = |store: &Store| -> Result<Vec<f32>, GpuError> { store.pool[0].read(&gpu, 0, 300_000) };
+            let unset = |values: &[f32]| values.iter().all(|v| if checked { v.is_nan() } else { *v == 0.0 });
+            assert!(unset(&pool(&store)?));
+            program.run(None)?;
+            assert!(unset(&program.read(sum)?));
+            assert!(program.read(state)?.iter().all(|&v| v == 0.0));
+        }
+        Ok(())
     }
 }

@@ -4,13 +4,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::Checkpoint;
-use super::event::{Alarm, Epoch, Event, Step, Watch};
+use super::event::{Alarm, Epoch, Event, Step, Warning, Watch};
 use crate::config::Config;
 use crate::method::metric::names;
 use crate::method::{self, Advice, AlarmKind, Health};
 
 // The thresholds lie between what runs of the demo preset showed (1,000 images, 90 steps; tests/data/alarms.jsonl holds the numbers
-// of eleven, which a test replays). "Healthy" are two seeds, asymmetric, cross_entropy, batch_norm all, output_affine false, batch 32
+// of twelve, which a test replays). "Healthy" are two seeds, asymmetric, cross_entropy, batch_norm all, output_affine false, batch 32
 // and 128, d 32. A learning rate 30 times too large and batch_norm none do not diverge there, they collapse.
 
 /// Loss and output std are smoothed over about this many steps: batches differ by more than the signal.
@@ -21,6 +21,14 @@ const WATCHES: u64 = 3;
 /// An output std below this part of the largest that the run had: nearly a point, and the rank is that of the noise around it, which
 /// looks healthy. Healthy runs kept .99; without any batch norm in the heads .24 was left (loss -.99), without predictor too .07.
 const POINT: f64 = 0.5;
+/// A rank that is low alone is a warning: with a learning rate three times too large it fell to .25 on the demo and to .22 on small pictures, and
+/// came back in runs that learnt. A collapse shows twice: in an output std below this part of its largest, …
+const SHRUNK: f64 = 0.92;
+/// … in a rank below this part of the one that is low, …
+const DEEP: f64 = 0.5;
+/// … or in a rank that after so many steps, and two epochs, is not above its lowest by more than this factor.
+const LONG: u64 = 40;
+const RISEN: f64 = 1.05;
 /// So many steps, and at least two epochs, are given to a loss to move.
 const PATIENCE: u64 = 48;
 /// A loss that has moved by less than this part of its range, and in the second half of that time by less than `STILL` of it, does
@@ -56,6 +64,12 @@ struct State {
     /// Watches in a row that looked collapsed, and the step of the first.
     low: u64,
     low_since: u64,
+    /// The lowest rank; 0 where none was seen. Checkpoints of earlier versions lack it.
+    #[serde(default)]
+    lowest_rank: f64,
+    /// Whether a low rank was reported.
+    #[serde(default)]
+    warned: bool,
     /// Steps in a row whose loss was far above its best.
     high: u64,
     /// Whether a collapse, a stagnation, a divergence was reported.
@@ -78,11 +92,11 @@ impl HealthMonitor {
         }
     }
 
-    /// Takes an event of the run, all of them in their order; the alarm that follows from it, if one does.
-    pub fn observe(&mut self, event: &Event) -> Option<Alarm> {
+    /// Takes an event of the run, all of them in their order; the alarm or warning that follows from it, if one does.
+    pub fn observe(&mut self, event: &Event) -> Option<Event> {
         match event {
             Event::Epoch(epoch) if epoch.epoch == 0 => self.begin(epoch),
-            Event::Step(step) => return self.step(step),
+            Event::Step(step) => return self.step(step).map(Event::Alarm),
             Event::Watch(watch) => return self.watch(watch),
             _ => {}
         }
@@ -161,14 +175,18 @@ impl HealthMonitor {
         self.alarm(AlarmKind::Stagnation, [step.step, step.epoch], message)
     }
 
-    fn watch(&mut self, watch: &Watch) -> Option<Alarm> {
+    fn watch(&mut self, watch: &Watch) -> Option<Event> {
         let healthy = self.health.output_std;
+        let patience = LONG.max(2 * self.steps_per_epoch);
         let state = &mut self.state;
         let rank = watch.readings.get(names::EFFECTIVE_RANK);
+        if state.lowest_rank == 0.0 || rank < state.lowest_rank {
+            state.lowest_rank = rank;
+        }
         let point = state.std < POINT * state.most_std;
         // A rank that is no number says nothing.
-        let few = rank < self.health.least_rank * state.first_rank;
-        if !point && !few {
+        let least = self.health.least_rank * state.first_rank;
+        if !point && (rank.is_nan() || rank >= least) {
             state.low = 0;
             return None;
         }
@@ -180,15 +198,26 @@ impl HealthMonitor {
         if state.low < WATCHES || lasted < LASTING {
             return None;
         }
+        let numbers = format!(
+            "output std {:.4} (healthy {healthy:.4}), effective rank {rank:.1} ({:.1} before training), loss {:+.3}",
+            state.std, state.first_rank, state.loss
+        );
+        let shrunk = state.std < SHRUNK * state.most_std;
+        let stays = lasted >= patience && rank <= RISEN * state.lowest_rank;
+        if !point && !shrunk && !stays && rank >= DEEP * least {
+            let message = format!(
+                "step {}: the outputs of all images may be about to fall into few directions: {numbers}; watch whether the rank comes back \
+                 above {least:.1}",
+                watch.step
+            );
+            let first = !std::mem::replace(&mut state.warned, true) && !state.reported[AlarmKind::Collapse as usize];
+            return first.then_some(Event::Warning(Warning { message }));
+        }
         let seen = match point {
             true => "the outputs of all images come together in one point",
             false => "the outputs of all images fall into few directions",
         };
-        let message = format!(
-            "{seen}: output std {:.4} (healthy {healthy:.4}), effective rank {rank:.1} ({:.1} before training), loss {:+.3}",
-            state.std, state.first_rank, state.loss
-        );
-        self.alarm(AlarmKind::Collapse, [watch.step, watch.epoch], message)
+        self.alarm(AlarmKind::Collapse, [watch.step, watch.epoch], format!("{seen}: {numbers}")).map(Event::Alarm)
     }
 
     /// The alarm, where it is the first of its kind.

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::format::one_line;
+
 /// How grave it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grade {
@@ -58,8 +60,7 @@ impl Notices {
     }
 
     fn add(&mut self, grade: Grade, text: String, advice: String, remedy: Option<Remedy>) {
-        // Drivers speak in several lines.
-        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = one_line(&text);
         if let Some(known) = self.list.iter_mut().find(|known| known.text == text) {
             known.times += 1;
             return;

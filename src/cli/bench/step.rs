@@ -196,6 +196,7 @@ fn object(args: &Args, gpu: &Gpu, limits: &DeviceLimits, row: &Row) -> Value {
         "adapter": gpu.report().name,
         "backend": gpu.report().backend,
         "driver": gpu.report().driver,
+        "checked": gpu.is_checked(),
         "arch": config.model.arch.name(),
         "width": config.model.width,
         "image_size": config.data.image_size,

@@ -29,31 +29,9 @@ pub(super) fn fill(gpu: &Gpu, buffer: &Buffer, shape: &Shape, seed: u32) -> Resu
             let fit = (BLOCK / shape.stored_channels().max(1)).max(1);
             let rows = shape.row_count().min(fit - 1 + fit % 2);
             let block = noise(&shape.of_rows(rows));
-            repeat(gpu, buffer, shape.stored_len(), &block)
+            buffer.repeat(gpu, shape.stored_len(), &block)
         }
     }
-}
-
-/// All bits: no number, neither in f32 nor in f16.
-const NO_NUMBER: u32 = u32::MAX;
-
-/// Fills a tensor with what is no number, so that what a kernel leaves unwritten shows.
-pub(super) fn spoil(gpu: &Gpu, buffer: &Buffer, words: usize) -> Result<(), GpuError> {
-    repeat(gpu, buffer, words, &vec![NO_NUMBER; BLOCK.min(words)])
-}
-
-/// Writes a block again and again until `words` words are full. The host sends it once.
-fn repeat(gpu: &Gpu, buffer: &Buffer, words: usize, block: &[u32]) -> Result<(), GpuError> {
-    if words <= block.len() {
-        buffer.write(gpu, 0, &block[..words]);
-        return Ok(());
-    }
-    let source = Buffer::new(gpu, "noise", block.len())?;
-    source.write(gpu, 0, block);
-    for start in (0..words).step_by(block.len().max(1)) {
-        buffer.copy_from(gpu, start, &source, 0, block.len().min(words - start));
-    }
-    Ok(())
 }
 
 /// A tensor's numbers, of a large one some pieces from its first word to its last.

@@ -84,11 +84,11 @@ impl Trainer {
         Ok(())
     }
 
-    /// Reports numbers, and the alarm that follows from them.
+    /// Reports numbers, and the alarm or warning that follows from them.
     pub(super) fn report(&mut self, event: Event, listener: &mut Listener) {
         listener.on_event(&event);
-        if let Some(alarm) = self.monitor.observe(&event) {
-            listener.on_event(&Event::Alarm(alarm));
+        if let Some(seen) = self.monitor.observe(&event) {
+            listener.on_event(&seen);
         }
     }
 
