@@ -50,6 +50,7 @@
 //! - [`picture`]: pictures for people: what the network sees, what a data set holds, how runs went.
 //! - [`view_sheet`]: the views of a training, made on the device and laid out as a picture.
 //! - [`train`]: the loop, its events and commands, the run folder.
+//! - [`export`]: what has been learnt, for PyTorch: weights out and in.
 //! - [`experiment`]: the paper's comparisons as data, and reports of runs.
 //! - [`app`]: the window; the command line is in the program itself.
 
@@ -61,6 +62,7 @@ pub mod data;
 pub mod error;
 pub mod eval;
 pub mod experiment;
+pub mod export;
 pub mod format;
 pub mod gpu;
 pub mod graph;
@@ -72,5 +74,6 @@ pub mod paths;
 pub mod picture;
 pub mod random;
 pub mod regular;
+mod tensor_file;
 pub mod train;
 pub mod view_sheet;

@@ -168,9 +168,9 @@ fn again(path: &Path, args: &Args, data: Arc<Dataset>) -> Result<Run, TrainError
 /// A new run gets the fastest kernels; one that continues gets those that it began with.
 fn choose_kernels(plan: &mut TrainPlan, gpu: &Gpu, place: &Place, no_tune: bool) -> Result<()> {
     match place {
-        Place::Continued(folder, _) => plan.continue_from(folder)?,
-        Place::New(_) if no_tune => {}
-        Place::New(_) => {
+        Place::Continued(folder, checkpoint) if !checkpoint.is_imported() => plan.continue_from(folder)?,
+        _ if no_tune => {}
+        _ => {
             let measuring = Measuring::new();
             let tuned = plan.tune(&mut Cache::open(gpu), &mut |event| {
                 if let Event::Tuning(tuning) = event {

@@ -149,6 +149,15 @@ impl Method for SwAv {
         Ok(Objective { loss, z, p: z, normalized_z: unit, features })
     }
 
+    /// The encoder is the whole module, and its head `projection_head`.
+    fn authors_name(&self, name: &str) -> Option<String> {
+        match (name.strip_prefix("encoder.fc."), name.strip_prefix("encoder.")) {
+            (Some(head), _) => Some(format!("projection_head.{head}")),
+            (None, Some(module)) => Some(module.to_owned()),
+            (None, None) => (name != "queue").then(|| name.to_owned()),
+        }
+    }
+
     /// A prediction that says nothing costs ln K. It falls by about half of that: codes stay smooth, and temperature and cosines bound how sharp
     /// a prediction can be. Where all images come to lie on one prototype, their z do too; codes that stay uniform are a loss that stays.
     fn health(&self, config: &Config) -> Health {
