@@ -47,7 +47,7 @@ fn one(ui: &mut Ui, state: &mut AppState, notice: &Notice) -> bool {
                     done |= ui.button("Dismiss").clicked();
                     if let Some(remedy) = &notice.remedy {
                         let free = !state.is_training();
-                        if ui.add_enabled(free, egui::Button::new("Retry")).clicked() {
+                        if ui.add_enabled(free, egui::Button::new(remedy.label())).clicked() {
                             state.wish(Wish::Remedy(remedy.clone()));
                             done = true;
                         }
