@@ -1,17 +1,15 @@
 //! The configuration as it is typed: a preset or a file, flags over it, `--set` over all.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::Result;
-use indicatif::ProgressBar;
 use simsiam::config::{Config, MethodConfig};
 use simsiam::data::{self, Dataset, Limits, Spec};
-use simsiam::format::clean;
 use simsiam::regular;
 use simsiam::train::{self, RunFolder};
 
 use super::UsageError;
+use super::data::Opening;
 
 #[derive(clap::Args, Clone, Default)]
 pub struct Settings {
@@ -162,9 +160,8 @@ impl Settings {
 /// Opens the data of a configuration. In a terminal something moves meanwhile: the sample that is decoded may be of large photos.
 pub fn open(config: &Config) -> Result<Dataset> {
     let spec: Spec = config.data.source.parse()?;
-    let waiting = ProgressBar::new_spinner().with_message(clean(&format!("opening {spec}")));
-    waiting.enable_steady_tick(Duration::from_millis(120));
-    let dataset = data::open(&spec, Limits::from(&config.data));
-    waiting.finish_and_clear();
+    let mut opening = Opening::new(&spec);
+    let dataset = data::open_watched(&spec, Limits::from(&config.data), &mut |files| opening.at(files));
+    opening.end();
     Ok(dataset?)
 }

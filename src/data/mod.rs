@@ -206,8 +206,13 @@ impl From<&crate::config::DataConfig> for Limits {
 /// Opens a data set, or says in one line which file is wrong and what to do about it. Of files that are decoded later a sample is
 /// decoded now: those that cannot be are left out, and where they are many it fails.
 pub fn open(spec: &Spec, limits: Limits) -> Result<Dataset, DataError> {
+    open_watched(spec, limits, &mut |_| {})
+}
+
+/// The same; `progress` is called with how many files of a folder were seen.
+pub fn open_watched(spec: &Spec, limits: Limits, progress: &mut dyn FnMut(usize)) -> Result<Dataset, DataError> {
     let (unreadable, decoding) = (limits.unreadable, limits.decoding);
-    let mut dataset = open_unchecked(spec, limits)?;
+    let mut dataset = open_unchecked(spec, limits, progress)?;
     let mut samples = Vec::new();
     let parts = [&mut dataset.train, &mut dataset.test].into_iter();
     for part in parts.chain(dataset.bank.as_mut()) {
@@ -228,7 +233,8 @@ pub fn judge_pixels(dataset: &mut Dataset, decoding: Decoding) -> Result<(), Dat
 }
 
 /// The same without decoding anything that is not decoded for good: files that cannot be read are still in it.
-pub fn open_unchecked(spec: &Spec, limits: Limits) -> Result<Dataset, DataError> {
+/// `progress` is called with how many files of a folder were seen.
+pub fn open_unchecked(spec: &Spec, limits: Limits, progress: &mut dyn FnMut(usize)) -> Result<Dataset, DataError> {
     let name = spec.to_string();
     let spec = spec.recognise()?;
     let files = matches!(spec, Spec::Images(_) | Spec::Folder(_));
@@ -243,7 +249,7 @@ pub fn open_unchecked(spec: &Spec, limits: Limits) -> Result<Dataset, DataError>
         Spec::Stl10(folder) => stl10::open(name, &folder, limits)?,
         Spec::Pack(file) => pack::open(name, &file, limits)?,
         Spec::Parquet(paths) => parquet::open(name, &paths, limits)?,
-        Spec::Images(folder) | Spec::Folder(folder) => folder::open(name, &folder, limits)?,
+        Spec::Images(folder) | Spec::Folder(folder) => folder::open(name, &folder, limits, progress)?,
     };
     if let (Some(train), Some(test)) = (dataset.train.size(), dataset.test.size())
         && train != test

@@ -47,11 +47,7 @@ fn one(ui: &mut Ui, state: &mut AppState, notice: &Notice) -> bool {
                     done |= ui.button("Dismiss").clicked();
                     if let Some(remedy) = &notice.remedy {
                         let free = !state.is_training();
-                        let name = match remedy {
-                            Remedy::Continue(_) => "Resume",
-                            Remedy::Start => "Retry",
-                        };
-                        if ui.add_enabled(free, egui::Button::new(name)).clicked() {
+                        if ui.add_enabled(free, egui::Button::new(remedy.label())).clicked() {
                             state.wish(Wish::Remedy(remedy.clone()));
                             done = true;
                         }

@@ -8,7 +8,7 @@ use simsiam::config::Config;
 use simsiam::data::pack::{self, Packing};
 use simsiam::data::{self, Decoding, Limits, Spec};
 
-use super::progress::ImageProgress;
+use super::progress::{ImageProgress, Opening};
 use super::quoted;
 use crate::cli::devices::size;
 use crate::cli::{UsageError, say};
@@ -53,7 +53,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     for assignment in &args.set {
         config.set(assignment)?;
     }
-    let mut dataset = data::open_unchecked(&spec, Limits::from(&config.data))?;
+    let mut opening = Opening::new(&spec);
+    let dataset = data::open_unchecked(&spec, Limits::from(&config.data), &mut |files| opening.at(files));
+    opening.end();
+    let mut dataset = dataset?;
     data::judge_pixels(&mut dataset, Decoding::from(&config.data))?;
     if let Spec::Pack(file) = spec.recognise()?
         && let (Ok(from), Ok(to)) = (file.canonicalize(), args.out.canonicalize())

@@ -9,7 +9,7 @@ use simsiam::data::survey::survey;
 use simsiam::data::{self, Limits, Spec};
 use simsiam::picture::{self, ContactSheet};
 
-use super::progress::ImageProgress;
+use super::progress::{ImageProgress, Opening};
 use super::report::Report;
 use crate::cli::say;
 use crate::cli::settings::Settings;
@@ -56,7 +56,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     };
     let mut configured = settings.configure(&[])?;
     let spec: Spec = args.data.parse()?;
-    let dataset = data::open_unchecked(&spec, Limits::from(&configured.config.data))?;
+    let mut opening = Opening::new(&spec);
+    let dataset = data::open_unchecked(&spec, Limits::from(&configured.config.data), &mut |files| opening.at(files));
+    opening.end();
+    let dataset = dataset?;
     let mut progress = ImageProgress::default();
     let survey = survey(&dataset, &mut |done, of| progress.at(done, of));
     progress.end();

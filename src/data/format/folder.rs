@@ -57,9 +57,14 @@ pub(in crate::data) fn is_nearly_here(folder: &Path) -> bool {
     tree::kinds(folder).any(|kind| matches!(kind, Kind::Foreign(_)))
 }
 
-/// Looks through a folder; no image is read.
-pub(in crate::data) fn open(name: String, folder: &Path, limits: Limits) -> Result<Dataset, DataError> {
-    let Tree { mut train, mut test, mut remarks, mut left_out, tables } = Tree::read(folder)?;
+/// Looks through a folder; no image is decoded. `progress` is called with how many files were seen.
+pub(in crate::data) fn open(
+    name: String,
+    folder: &Path,
+    limits: Limits,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Dataset, DataError> {
+    let Tree { mut train, mut test, mut remarks, mut left_out, tables } = Tree::read(folder, progress)?;
     if train.is_empty() {
         remarks.extend(LeftOut::warnings(&left_out));
         return Err(DataError::NoImageFiles { folder: folder.to_owned(), why: remarks.join("; ") });

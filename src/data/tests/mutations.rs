@@ -118,7 +118,7 @@ impl Target {
             fs::write(path, bytes).unwrap();
         };
         rewrite(&bytes);
-        let opened = open_unchecked(&self.spec, Limits::default());
+        let opened = open_unchecked(&self.spec, Limits::default(), &mut |_| {});
         if let Ok(data) = &opened {
             for part in [&data.train, data.bank(), &data.test] {
                 assert!(part.labels().is_none_or(|labels| labels.len() == part.len()));

@@ -68,7 +68,7 @@ fn packed(dataset: &Dataset, packing: &Packing) -> (TempDir, PathBuf, Packed) {
 }
 
 fn open_pack(file: &Path) -> Result<Dataset, DataError> {
-    open_unchecked(&Spec::Pack(file.to_owned()), Limits::default())
+    open_unchecked(&Spec::Pack(file.to_owned()), Limits::default(), &mut |_| {})
 }
 
 fn parts(dataset: &Dataset) -> [Arc<dyn ImageSet>; 3] {

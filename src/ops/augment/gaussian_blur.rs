@@ -37,9 +37,10 @@ impl Op for GaussianBlur {
         let launch = |pass: usize| {
             let (first, last) = (pass == 0, pass == 2 * PASSES - 1);
             // There and back between the scratch and the output; what is not blurred stays in the scratch.
-            let [even, odd] = [Slot::scratch(0), Slot::output(0)];
-            let from = if pass.is_multiple_of(2) { odd.clone() } else { even.clone() };
-            let to = if pass.is_multiple_of(2) { even } else { odd };
+            let (mut from, mut to) = (Slot::output(0), Slot::scratch(0));
+            if !pass.is_multiple_of(2) {
+                (from, to) = (to, from);
+            }
             let from = if first { Slot::input(0) } else { from };
             let kernel = Kernel::new("gaussian_blur")
                 .with("HEIGHT", height)
