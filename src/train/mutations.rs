@@ -160,7 +160,7 @@ fn holds(path: &Path, word: &[u8]) -> Result<bool> {
 #[test]
 fn random_damage_to_a_run_is_an_error_or_harmless() -> Result {
     let (subject, mut random) = (Subject::new()?, Random::new(7));
-    for _ in 0..600 {
+    for _ in 0..150 {
         subject.round(&mut random)?;
     }
     RunFolder::open(&subject.run(), None)?;
