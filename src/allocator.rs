@@ -1,5 +1,5 @@
 //! The system's allocator, which ends the program with one line and exit code 1 where there is no memory left: the standard library would
-//! abort. The one place with `unsafe` beside `main`.
+//! abort. With `main` and `gpu` the only places with `unsafe`.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Write;

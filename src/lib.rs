@@ -69,6 +69,8 @@ pub mod graph;
 pub mod hash;
 pub mod method;
 pub mod model;
+#[cfg(test)]
+mod mutation;
 pub mod ops;
 pub mod paths;
 pub mod picture;

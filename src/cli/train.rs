@@ -108,7 +108,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let mut plan = TrainPlan::new(&gpu, &job.config, dataset.clone())?;
     choose_kernels(&mut plan, &gpu, &job.place, args.no_tune)?;
     let start = plan.start().clone();
-    introduce(&start, &job, &dataset);
+    introduce(&start, &job, &dataset, plan.compiled_kernels());
 
     let knn = plan.has_knn();
     let run = match job.place {
@@ -257,7 +257,7 @@ fn longer(config: &Config, had: usize, start: &Start, step: u64) {
     );
 }
 
-fn introduce(start: &Start, job: &Job, data: &Dataset) {
+fn introduce(start: &Start, job: &Job, data: &Dataset, compiled: Option<(usize, u64)>) {
     let Config { data: images, model, optim, .. } = &job.config;
     let classes = match (data.bank().labels(), data.classes.len()) {
         (None, _) => "no labels".to_owned(),
@@ -292,6 +292,12 @@ fn introduce(start: &Start, job: &Job, data: &Dataset) {
     );
     if let Some(line) = recomputation(&start.recomputed) {
         say!("         {line}");
+    }
+    if let Some((kernels, bytes)) = compiled {
+        let bytes = size(bytes & !0xf_ffff);
+        say!(
+            "         its driver is software and keeps {kernels} compiled kernels in this process's memory too: about {bytes}"
+        );
     }
     let path = match &job.place {
         Place::New(path) => path,

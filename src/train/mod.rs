@@ -14,6 +14,8 @@ mod kernels;
 mod lock;
 mod meter;
 mod metrics;
+#[cfg(test)]
+mod mutations;
 mod plan;
 mod position;
 mod precomputed_targets;
