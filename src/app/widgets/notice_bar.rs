@@ -3,7 +3,7 @@
 use egui::{Align, Frame, Label, Layout, Margin, RichText, ScrollArea, Stroke, Ui};
 
 use super::theme;
-use crate::app::state::notices::{Notice, Remedy};
+use crate::app::state::notices::Notice;
 use crate::app::state::{AppState, Wish};
 
 /// No more of the window's height goes to notices; the newest are seen, the others scrolled to.
