@@ -134,6 +134,8 @@ fn white_in_sixteen_bits_is_chosen() -> Result {
     let (good, text) = train(folder.path(), &["--out", "run", "--set", "data.white_level=4095"])?;
     assert!(good, "{text}");
     has(&text, &["8 of 8 images checked have 16 bits a channel, with values to 2507: 4095 is white"]);
+    let (_, text) = simsiam(folder.path(), &["data", ".", "--set", "data.white_level=4095"])?;
+    has(&text, &["next     simsiam train --data . --set data.white_level=4095\n"]);
     let mean = |more: &[&str]| -> Result<f64> {
         let data = survey(folder.path(), more)?;
         assert_eq!((&data["train"]["deep"], &data["train"]["peak"]), (&8.into(), &2507.into()));

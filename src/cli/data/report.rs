@@ -240,9 +240,10 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// What to type next.
-    pub fn say_next(&self) {
-        let spec = quoted(&self.data.name);
+    /// What to type next, with the same `flags`.
+    pub fn say_next(&self, flags: &[(&str, &str)]) {
+        let flags: String = flags.iter().map(|(flag, value)| format!(" {flag} {}", quoted(value))).collect();
+        let spec = quoted(&self.data.name) + &flags;
         say!("next     simsiam train --data {spec}");
         say!("         simsiam views --data {spec} --out views.png");
     }

@@ -86,6 +86,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if let Some(sheet) = &args.sheet {
         say!("sheet    {}", sheet.display());
     }
-    report.say_next();
+    let labels = args.labels.iter().map(|labels| ("--labels", labels.as_str()));
+    let flags: Vec<(&str, &str)> = labels.chain(args.set.iter().map(|set| ("--set", set.as_str()))).collect();
+    report.say_next(&flags);
     Ok(ExitCode::SUCCESS)
 }
