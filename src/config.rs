@@ -7,6 +7,7 @@
 //! [`Config::check_against`] what only the data can tell.
 
 mod augment;
+mod background;
 mod check;
 mod error;
 mod method;
@@ -14,10 +15,12 @@ mod sections;
 mod size;
 
 pub use augment::{AugmentConfig, SecondView, SmallCrops};
+pub use background::Background;
 pub use error::ConfigError;
 pub use method::{MethodConfig, MethodSection, MethodSettings, Problem};
 pub use sections::{
-    Arch, DataConfig, Field, Key, Kind, ModelConfig, OptimConfig, Optimizer, Precision, RunConfig, Schedule, Stem,
+    Arch, DataConfig, EvalCrop, Field, Key, Kind, ModelConfig, OptimConfig, Optimizer, Precision, RunConfig, Schedule,
+    Stem,
 };
 pub use size::MemoryLimit;
 
@@ -32,6 +35,10 @@ const PRESETS: [(&str, &str); 5] = [
     ("photos", include_str!("../assets/presets/photos.toml")),
     ("imagenet", include_str!("../assets/presets/imagenet.toml")),
 ];
+
+/// Keys that decide what images look like, with the values that say what was done before there was the key.
+const BEFORE: [(&str, &str); 3] =
+    [("data.background", "dropped"), ("data.white_level", "65535"), ("data.labels", "none")];
 
 /// Everything that decides what a run computes.
 ///
@@ -121,6 +128,19 @@ impl Config {
         base.merge(table, origin)
     }
 
+    /// Reads the `text` that a run left. What it leaves out was no key yet when the run began, and gets the value that keeps its images as
+    /// they were.
+    pub fn of_run(text: &str, origin: &str) -> Result<Self, ConfigError> {
+        let mut config = Self::from_toml(text, origin)?;
+        let table: Table = toml::from_str(text).map_err(|e| ConfigError::syntax(origin, text, &e))?;
+        for (key, value) in BEFORE {
+            if lookup(&table, key).is_none() {
+                config.assign(origin, key, value)?;
+            }
+        }
+        Ok(config)
+    }
+
     /// Assigns one `section.key=value`, as after `--set`. The value is read as TOML; a bare word is taken as a string.
     pub fn set(&mut self, assignment: &str) -> Result<(), ConfigError> {
         let (key, value) = assignment
@@ -171,10 +191,11 @@ impl Config {
         ranges.chain(check::relations(self)).collect()
     }
 
-    /// The configuration with every value that follows from others written out (`model.blocks`, `model.projector_hidden`,
-    /// `model.predictor_dim`). Applying it twice changes nothing more.
+    /// The configuration with every value that follows from others written out (`data.white_level`, `model.blocks`,
+    /// `model.projector_hidden`, `model.predictor_dim`). Applying it twice changes nothing more.
     pub fn resolved(&self) -> Self {
         let mut config = self.clone();
+        config.data.white_level = Some(self.data.white_level.unwrap_or(usize::from(u16::MAX)));
         config.model.blocks = self.model.blocks();
         config.model.projector_hidden = Some(self.model.projector_hidden());
         config.model.predictor_dim = Some(self.model.predictor_dim());

@@ -1,16 +1,16 @@
-//! SimSiam (Chen & He, "Exploring Simple Siamese Representation Learning", 2020) trained from scratch on any GPU that
-//! wgpu reaches. Every forward and backward pass, the loss, the optimiser, the augmentations and the evaluation are WGSL
-//! compute shaders.
+//! Self-supervised representation learning from scratch on any GPU that wgpu reaches: SimSiam (Chen & He, "Exploring Simple Siamese
+//! Representation Learning", 2020) and the methods it is compared with: SimCLR, MoCo, BYOL and SwAV. Every forward and backward pass, the
+//! losses, the optimisers, the augmentations and the evaluation are WGSL compute shaders.
 //!
 //! One batch through the code:
 //!
 //! ```text
 //! data::Dataset ─ images ─┐                 patches
-//!                         ├─ augment::Loader ─ and ─ augment::views ─ two views ─ model (encoder, predictor)
-//! augment::draws ─────────┘                  table                                        │
-//!                                                                              method (heads, loss)
+//!                         ├─ augment::Loader ─ and ─ augment::views ─ views ─ model (encoder, heads)
+//! augment::draws ─────────┘                  table                                    │
+//!                                                                             method (loss, state)
 //!                                                                                         │
-//!                            cli, app ─ train::Event ─ readback ─ Sgd ─ gradients ─────────────┘
+//!                            cli, app ─ train::Event ─ readback ─ optimiser ─ gradients ──────┘
 //! ```
 //!
 //! Images are decoded and cut ahead of the device by threads of the host; small data sets lie on the device as a whole, and a step brings
@@ -50,6 +50,7 @@
 //! - [`picture`]: pictures for people: what the network sees, what a data set holds, how runs went.
 //! - [`view_sheet`]: the views of a training, made on the device and laid out as a picture.
 //! - [`train`]: the loop, its events and commands, the run folder.
+//! - [`export`]: what has been learnt, for PyTorch: weights out and in.
 //! - [`experiment`]: the paper's comparisons as data, and reports of runs.
 //! - [`app`]: the window; the command line is in the program itself.
 
@@ -61,6 +62,7 @@ pub mod data;
 pub mod error;
 pub mod eval;
 pub mod experiment;
+pub mod export;
 pub mod format;
 pub mod gpu;
 pub mod graph;
@@ -74,5 +76,6 @@ pub mod paths;
 pub mod picture;
 pub mod random;
 pub mod regular;
+mod tensor_file;
 pub mod train;
 pub mod view_sheet;

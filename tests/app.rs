@@ -195,6 +195,7 @@ fn what_is_wrong_stands_beside_its_field_and_nothing_starts() {
     window.click("Reset batch_size");
     assert!(!window.has("batch normalisation needs"));
     // What only the data can tell.
+    window.fill("batch size", "16");
     window.fill("limit train", "10");
     window.until("the data's word", |w| w.has("a batch is larger than the 10 training images"));
     window.click("Reset limit_train");
@@ -375,10 +376,18 @@ fn what_is_dropped_is_images_or_a_run() {
         window.harness.step();
     };
     drop(&mut window, &photos);
-    // Its preset came with it, and wants larger batches than that.
-    window.until("the photos", |w| w.has("optim.batch_size: a batch is larger than the "));
-    window.fill("batch size", "10");
+    // Its preset came with it, and a batch that fits.
+    window.until("the photos", |w| w.has("A batch of 8, to fit "));
     window.until("their estimate", |w| w.has(" test images, 2 classes"));
+    // Two files that are none, a tenth of them: a button leaves them out.
+    for i in 0..2 {
+        std::fs::write(photos.join("red").join(format!("{i}.jpg")), "no image").expect("a file");
+    }
+    window.fill("limit test", "5");
+    window.until("the refusal", |w| w.has("cannot be read, more than 1 %") && !w.has("--set"));
+    window.click("Skip 2 files and continue");
+    window.until("their estimate", |w| w.has("images checked cannot be read and are left out"));
+    window.until("a training that may start", |w| w.has("The run goes into a new folder"));
     drop(&mut window, &run);
     window.until("the run", |w| w.app().front().is_some());
     assert_eq!(window.front(), run);

@@ -10,7 +10,7 @@ use simsiam::augment::{Source, ViewDraws, ViewOptions, draws, table_rows, views}
 use simsiam::config::AugmentConfig;
 use simsiam::gpu::Gpu;
 use simsiam::graph::{Array, Graph, Layout, Op, Program, Shape, Store, interpret};
-use simsiam::ops::{AugmentParams, ColorJitter, Crop, GaussianBlur, JitterParams, KnnVote, Normalize, Solarize};
+use simsiam::ops::{AugmentParams, ColorJitter, Crop, JitterParams, KnnVote, Normalize, Solarize};
 
 /// A file of the reference: dimensions and values by name.
 fn reference(name: &str) -> HashMap<String, (Vec<usize>, Vec<f32>)> {
@@ -170,16 +170,35 @@ fn colors_match_torchvision() {
     }
 }
 
+/// `tests/data/blur/generate.py` made the pictures. What the views are made by is held against them: crop, then blur.
 #[test]
-fn blurs_match_torchvision() {
+fn blurs_match_pil() {
     let gpu = gpu();
-    let file = reference("augment");
-    let cases = [("blur_sigma_0.5_k3", "small", 3, 0.5), ("blur_sigma_1.7_k23", "image", 23, 1.7)];
-    for (name, source, kernel_size, sigma) in cases {
-        let row = AugmentParams { sigma, ..plain(1, 1) };
-        let op = GaussianBlur { kernel_size, normalize: None };
-        let inputs = [rows(&image(&file[source])), words(&row.words())];
-        assert_close(name, &both(&gpu, op, &inputs), &image(&file[name]), 1e-5);
+    for size in [32_usize, 96, 224] {
+        let path = format!("{}/tests/data/blur/{size}.png", env!("CARGO_MANIFEST_DIR"));
+        let pictures = image::open(&path).expect(&path).into_luma8();
+        let picture =
+            |number: u32| image::imageops::crop_imm(&pictures, number * size as u32, 0, size as u32, size as u32);
+        let picture = |number: u32| picture(number).to_image().into_raw();
+        let sigmas = [0.1, 0.5, 1.0, 2.0];
+        let draw =
+            |&sigma: &f32| ViewDraws { blur_sigma: Some(sigma), ..ViewDraws::evaluation(size as u32, size as u32, 0) };
+        let whole = Source { offset: 0, width: size as u32, height: size as u32, channels: 1 };
+        let table = table_rows(&sigmas.iter().map(draw).collect::<Vec<_>>(), |_| whole);
+        let plain = Normalize { mean: [0.0; 3], std: [1.0; 3] };
+        let options = ViewOptions { normalize: plain, color: false, blur: true, solarize: false };
+        let bytes = bytemuck::pod_collect_to_vec::<u8, u32>(&picture(0));
+        for (side, views) in
+            ["kernel", "CPU reference"].iter().zip(made(&gpu, [words(&bytes), words(&table)], size, &options))
+        {
+            for (number, view) in (1..).zip(views.rows().collect::<Vec<_>>().chunks(size * size)) {
+                let expected = picture(number);
+                let error = |(pixel, byte): (&&[f64], &u8)| (255.0 * pixel[0] - f64::from(*byte)).abs();
+                let worst = view.iter().zip(&expected).map(error).fold(0.0, f64::max);
+                assert!(worst < 0.01, "{size} pixels, sigma {}, {side}: {worst}", sigmas[number as usize - 1]);
+                assert!(number < 2 || picture(number) != picture(0));
+            }
+        }
     }
 }
 
@@ -247,7 +266,16 @@ fn source(draw: &ViewDraws) -> Source {
 fn make_views(gpu: &Gpu, draws: &[ViewDraws], size: usize, options: &ViewOptions) -> [Array; 2] {
     let images = draws.iter().map(|d| d.image + 1).max().unwrap_or(0) as usize;
     let bytes: Vec<u8> = (0..images * 1800).map(|i| (i * i % 253) as u8).collect();
-    let inputs = [words(&bytemuck::pod_collect_to_vec::<u8, u32>(&bytes)), words(&table_rows(draws, source))];
+    made(
+        gpu,
+        [words(&bytemuck::pod_collect_to_vec::<u8, u32>(&bytes)), words(&table_rows(draws, source))],
+        size,
+        options,
+    )
+}
+
+/// Views of these bytes by this table.
+fn made(gpu: &Gpu, inputs: [(Shape, Array); 2], size: usize, options: &ViewOptions) -> [Array; 2] {
     let mut graph = Graph::new();
     let tensors = inputs.each_ref().map(|(shape, _)| graph.input("input", shape.clone()));
     let output = views(&mut graph, tensors[0], tensors[1], size, options).expect("a graph");
@@ -274,8 +302,15 @@ fn drawn_views_of_mixed_images_match_the_references() {
         .collect();
     let [got, expected] = make_views(&gpu, &draws, 32, &ViewOptions::training(&config));
     assert_eq!(got.dims, [40, 32, 32, 3]);
-    // Normalised values go to about 3.
-    assert_close("views", &[got, expected.clone()], &expected, 5e-5);
+    // Normalised values go to about 3. What lies between two bytes may be rounded to either before it is blurred.
+    let views = got.data.chunks(32 * 32 * 3).zip(expected.data.chunks(32 * 32 * 3)).zip(&draws);
+    for ((got, expected), draw) in views {
+        let errors = got.iter().zip(expected).map(|(a, b)| (a - b).abs());
+        let (most, often) = if draw.blur_sigma.is_some() { (0.05, 5e-3) } else { (5e-5, 0.0) };
+        let far = errors.clone().filter(|error| *error > 5e-5).count() as f64 / got.len() as f64;
+        let worst = errors.fold(0.0, f64::max);
+        assert!(worst <= most && far <= often, "{draw}: {worst} {far}");
+    }
 }
 
 #[test]

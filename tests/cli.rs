@@ -176,6 +176,29 @@ fn a_training_leaves_what_it_promises_and_repeats_to_the_bit() -> Result {
     let resume = ["train", "--resume", "runs/demo-001"];
     assert!(simsiam(folder.path(), &resume, &[])?.status.success());
     assert_eq!(timeless(&run)?, timeless(&second)?);
+    // It can be made longer: its rate is that of a run which had so many epochs from the begin.
+    let output = simsiam(folder.path(), &[&resume[..], &["--epochs", "2"]].concat(), &[])?;
+    let error = String::from_utf8(output.stderr)?;
+    assert!(output.status.code() == Some(2) && error.contains("runs/demo-001 has 2 epochs; give more"), "{error}");
+    let output = simsiam(folder.path(), &[&resume[..], &["--epochs", "3"]].concat(), &[])?;
+    let text = String::from_utf8(output.stdout)?;
+    assert!(output.status.success(), "{}", String::from_utf8(output.stderr)?);
+    let said = "longer   3 epochs instead of 2: the learning rate goes on along the schedule of all 3, at 25.0 % of the full one";
+    assert!(text.contains(said) && text.contains("epoch 3/3"), "{text}");
+    assert!(text.contains("simsiam train --resume runs/demo-001 --epochs 6"), "{text}");
+    // Without the flag it goes on to be so long, also where the new epochs did not begin.
+    let config = std::fs::read_to_string(run.join("config.toml"))?;
+    assert!(config.contains("epochs = 3"));
+    std::fs::write(run.join("config.toml"), config.replace("epochs = 3", "epochs = 4"))?;
+    assert!(simsiam(folder.path(), &resume, &[])?.status.success());
+    let rates = |run: &[Value]| -> Vec<f64> { run.iter().filter_map(|line| line["lr"].as_f64()).collect() };
+    let base = rates(&metrics)[0];
+    let expected = |step: usize, of: f64| base * 0.5 * (1.0 + (std::f64::consts::PI * step as f64 / of).cos());
+    let expected: Vec<f64> = (0..16).map(|step| expected(step, [8.0, 8.0, 12.0, 16.0][step / 4])).collect();
+    let found = rates(&lines(&run)?);
+    assert!(found.len() == 16 && found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-6 * base), "{found:?}");
+    assert_eq!(lines(&run)?.iter().filter(|line| line["event"] == "epoch").count(), 5);
+
     std::fs::write(run.join("config.toml"), config.replace("seed = 0", "seed = 7"))?;
     let output = simsiam(folder.path(), &resume, &[])?;
     assert_eq!(output.status.code(), Some(1));
@@ -215,7 +238,8 @@ fn bad_usage_exits_with_2() -> Result {
         (&["train", "--device", "nosuch"], "no adapter matches device `nosuch`"),
         (&["train", "--data", "zip:images"], "unknown kind of data"),
         (&["train", "--resume", "nosuch"], "holds no run"),
-        (&["train", "--resume", "x", "--epochs", "3"], "cannot be used with"),
+        (&["train", "--resume", "x", "--epochs", "3"], "holds no run"),
+        (&["train", "--resume", "x", "--seed", "3"], "cannot be used with"),
         (&["train", "--preset", "demo", "--config", "x"], "cannot be used with"),
         (&["train", "--out", "."], "is not empty"),
         (&["devices", "--device", "nosuch"], "no adapter matches"),

@@ -190,7 +190,7 @@ fn a_pack_stands_for_its_folder() -> Result {
     let told = text(place.path(), &arguments)?;
     has(&told, &["000.png", "2 images are left out", "22 training images", "--data 'pack:a b.pack'"]);
     let limits = Limits { unreadable: 0.1, ..Limits::default() };
-    let files = open(&Spec::Images(place.path().join("my images")), limits)?;
+    let files = open(&Spec::Images(place.path().join("my images")), limits.clone())?;
     let pack = open(&Spec::Folder(place.path().join("a b.pack")), limits)?;
     assert_eq!(files.train.len(), 22);
     assert_eq!(files.train.labels(), pack.train.labels());

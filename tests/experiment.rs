@@ -86,7 +86,7 @@ fn what_cannot_be_done_is_refused_in_a_line() -> Result {
     assert!(code == Some(1) && error.contains("no"), "{error}");
     assert!(!Path::new(&out).exists());
     let (code, list, _) = simsiam(&["experiment", "--list"])?;
-    assert_eq!((code, list.lines().count()), (Some(0), 14));
+    assert_eq!((code, list.lines().count()), (Some(0), 15));
     Ok(())
 }
 

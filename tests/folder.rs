@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use simsiam::data::{self, Dataset, Limits, Spec, decode};
+use simsiam::config::{Background, EvalCrop};
+use simsiam::data::{self, Dataset, Decoding, Limits, Spec, decode};
 use tempfile::TempDir;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -34,10 +35,11 @@ fn every_format_decodes_as_pillow_decodes_it() -> Result {
     for entry in fs::read_dir(fixtures())? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.contains(".expected.") || name.ends_with(".py") {
+        let made = [".expected.", ".scaled.", ".on_", ".py", "float.tif"];
+        if made.iter().any(|part| name.contains(part)) {
             continue;
         }
-        let image = decode(&fs::read(&path)?).map_err(|e| format!("{name}: {e}"))?;
+        let image = decode(&fs::read(&path)?, PLAIN).map_err(|e| format!("{name}: {e}"))?;
         let expected = image::open(format!("{}.expected.png", path.display()))?;
         let size = (expected.width(), expected.height());
         assert_eq!((image.width, image.height), size, "{name}");
@@ -48,7 +50,7 @@ fn every_format_decodes_as_pillow_decodes_it() -> Result {
             false => expected.into_rgb8().into_raw(),
         };
         // Lossless formats are exact; of a JPEG the expected values are those before it was compressed, or another decoder's.
-        let (most, mean) = match name.ends_with(".jpg") {
+        let (most, mean) = match name.ends_with(".jpg") || name.ends_with(".mpo") {
             true => (8, 1.0),
             false => (0, 0.0),
         };
@@ -58,7 +60,36 @@ fn every_format_decodes_as_pillow_decodes_it() -> Result {
         assert!(sum / differences.len() as f64 <= mean, "{name}: {}", sum / differences.len() as f64);
         checked += 1;
     }
-    assert_eq!(checked, 17);
+    assert_eq!(checked, 23);
+    Ok(())
+}
+
+/// As Pillow's `convert("RGB")`: transparency is dropped, and the upper 8 of 16 bits are kept.
+const PLAIN: Decoding = Decoding { background: Background(None), white_level: Some(u16::MAX) };
+
+#[test]
+fn transparency_is_composed_and_sixteen_bits_are_scaled() -> Result {
+    let orange = Decoding { background: "#ff8000".parse()?, ..PLAIN };
+    let on_white = Decoding { background: Background::WHITE, ..PLAIN };
+    let twelve = Decoding { white_level: Some(4095), ..PLAIN };
+    for (name, decoding, expected, channels) in [
+        ("rgba.png", on_white, "on_white.png", 3),
+        ("rgba.png", orange, "on_orange.png", 3),
+        ("gray_alpha.png", on_white, "on_white.png", 1),
+        ("gray_alpha.png", orange, "on_orange.png", 3),
+        ("gray12.png", twelve, "scaled.png", 1),
+        ("gray12.tif", twelve, "scaled.png", 1),
+    ] {
+        let image = decode(&fs::read(fixtures().join(name))?, decoding)?;
+        let expected = image::open(fixtures().join(format!("{name}.{expected}")))?;
+        let expected = if channels == 1 { expected.into_luma8().into_raw() } else { expected.into_rgb8().into_raw() };
+        assert_eq!((image.channels, image.pixels.len()), (channels, expected.len()), "{name}");
+        let worst = image.pixels.iter().zip(&expected).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(worst <= Some(1), "{name}: {worst:?}");
+        assert_eq!((image.held.transparent, image.held.peak.is_some()), (!name.contains("12"), name.contains("12")));
+    }
+    let error = decode(&fs::read(fixtures().join("float.tif"))?, PLAIN).err().unwrap_or_default();
+    assert!(error.contains("a TIFF of 32-bit floats") && error.contains("convert"), "{error}");
     Ok(())
 }
 
@@ -74,7 +105,7 @@ fn a_file_that_ends_early_is_no_picture() -> Result {
             if name == "frames.gif" && tenth >= 5 {
                 continue;
             }
-            assert!(decode(part).is_err(), "{name} up to {tenth} tenths");
+            assert!(decode(part, Decoding::default()).is_err(), "{name} up to {tenth} tenths");
         }
     }
     Ok(())
@@ -112,7 +143,7 @@ fn trees_of_all_shapes() -> Result {
     assert_eq!((first.width, first.height, first.channels), (3, 2, 3));
     assert_eq!(first.pixels[..3], [2, 253, 40]);
     assert_eq!((data.train.size(), data.train.read(3)?.width), (None, 40));
-    assert!(data.warnings()[0].contains("images of test, which is no split in use"), "{:?}", data.warnings());
+    assert!(data.warnings()[0].contains("image of test, which is no split in use"), "{:?}", data.warnings());
     // Spread evenly, so that no class is left out.
     let few = open(folder.path(), Limits { train: 2, ..Limits::default() })?;
     assert_eq!(few.train.labels(), Some(&[0, 1][..]));
@@ -247,7 +278,7 @@ fn a_photo_that_breaks_later_is_skipped_and_named_once() -> Result {
     fs::write(folder.path().join("05.png"), "gone")?;
     let loader = |unreadable: f64| {
         let pace = Pace { threads: 2, ahead: 4 };
-        Loader::new(data.train.clone(), Views::Evaluation { size: 4 }, unreadable, pace, 0..20)
+        Loader::new(data.train.clone(), Views::Evaluation { size: 4, crop: EvalCrop::Square }, unreadable, pace, 0..20)
     };
     let mut patient = loader(0.05);
     let batch = patient.next_batch(20)?;

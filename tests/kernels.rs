@@ -1,12 +1,21 @@
-//! Every operator on odd shapes: kernels against CPU references, gradients against finite differences.
+//! Every operator on odd shapes: kernels against CPU references, gradients against finite differences. `SIMSIAM_CASES=sinkhorn` runs only
+//! the cases with that in their names.
 
 use simsiam::gpu::{Gpu, GpuOptions};
 use simsiam::graph::Target;
-use simsiam::ops::{cases, check};
+use simsiam::ops::check::{self, Case};
 
 fn gpu() -> Gpu {
     // Checks on: a kernel that relies on them, or that reads workgroup memory before writing it, shows elsewhere.
     Gpu::open(None, GpuOptions { checked: true }).expect("an adapter; install mesa-vulkan-drivers for a software one")
+}
+
+fn cases() -> Vec<Case> {
+    let part = std::env::var("SIMSIAM_CASES").unwrap_or_default();
+    let mut cases = simsiam::ops::cases();
+    cases.retain(|case| case.name.contains(&part));
+    assert!(!cases.is_empty(), "no case has {part} in its name");
+    cases
 }
 
 #[test]

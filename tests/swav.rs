@@ -171,6 +171,7 @@ fn bad_settings_are_refused_with_the_fix() {
             &["method.queue=9"][..],
             "method.queue = 9: the queue must be a multiple of the batch of 4; set it to 12, or 0",
         ),
+        (&["method.queue=8", "method.stop_gradient=false"], "without method.stop_gradient it must be 0"),
         (&["augment.small.count=2", "augment.small.size=7"], "augment.small.size = 7: small crops must not be larger"),
     ] {
         let error = config(assignments).validate().unwrap_err().to_string();

@@ -102,11 +102,11 @@ fn what_looks_like_an_image_is_read_or_named() -> Result {
     assert!(good, "{text}");
     for piece in [
         "5 training images",
-        "1 HEIC files, which cannot be read: convert them, for example by magick mogrify -format png (IMG_1.HEIC)",
-        "1 AVIF files",
-        "1 camera RAW files",
+        "1 HEIC file, which cannot be read: convert it, for example by magick mogrify -format png (IMG_1.HEIC)",
+        "1 AVIF file,",
+        "1 camera RAW file,",
         "2 files that are no images (Poem, notes.txt)",
-        "1 hidden files and folders (.hidden.png)",
+        "1 hidden file or folder (.hidden.png)",
     ] {
         assert!(text.contains(piece), "`{piece}` is not in:\n{text}");
     }
@@ -114,7 +114,7 @@ fn what_looks_like_an_image_is_read_or_named() -> Result {
     fs::write(foreign.path().join("1.heic"), b"....ftypheic")?;
     let (good, text) = simsiam(foreign.path(), &["data", "."])?;
     assert!(!good && text.lines().count() == 1, "{text}");
-    assert!(text.contains("no image files") && text.contains("1 HEIC files") && text.contains("convert"), "{text}");
+    assert!(text.contains("no image files") && text.contains("1 HEIC file,") && text.contains("convert"), "{text}");
     Ok(())
 }
 

@@ -17,7 +17,8 @@ struct ViewRow {
     order: u32,
     // Brightness, contrast, saturation, hue.
     factors: vec4f,
-    // Standard deviation of the blur in pixels; 0 or less: no blur.
+    // Standard deviation of the blur in pixels; 0 or less: no blur. Its box is in the words behind it: radius, weight of a pixel inside,
+    // weight of one at an end.
     sigma: f32,
     solarize: bool,
 }

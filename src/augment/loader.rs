@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::{Patch, Source, ViewDraws, ViewGroup, table_rows};
-use crate::config::Config;
-use crate::data::{DataError, ImageSet, Prefetch, Sequence, Unreadable, allowed, threads, too_many};
+use crate::config::{Config, EvalCrop};
+use crate::data::{DataError, Image, ImageSet, Prefetch, Sequence, Unreadable, allowed, threads, too_many};
 
 /// How often a wait asks whether to go on.
 const ASK: Duration = Duration::from_millis(100);
@@ -23,10 +23,12 @@ pub enum Views {
         /// Seed of the draws.
         seed: u64,
     },
-    /// [`ViewDraws::evaluation`] of every image, in the order of the set.
+    /// Of every image, in the order of the set, the part that is evaluated.
     Evaluation {
         /// Side of a view in pixels.
         size: usize,
+        /// Which part.
+        crop: EvalCrop,
     },
 }
 
@@ -57,7 +59,15 @@ impl Views {
                 };
                 groups.iter().flat_map(of).collect()
             }
-            Views::Evaluation { size } => vec![(ViewDraws::evaluation(width, height, image), *size)],
+            Views::Evaluation { size, .. } => vec![(ViewDraws::evaluation(width, height, image), *size)],
+        }
+    }
+
+    /// What a view is made from.
+    fn patch(&self, image: &Image, draws: &ViewDraws, size: usize) -> Patch {
+        match self {
+            Views::Evaluation { crop: EvalCrop::Center, .. } => Patch::center(image, size),
+            _ => Patch::new(image, draws, size),
         }
     }
 }
@@ -193,9 +203,8 @@ fn load(set: &dyn ImageSet, views: &Views, n: u64, unread: &Unread) -> Result<Lo
         match set.read(image as usize) {
             Ok(pixels) => {
                 let drawn = views.draw(pixels.width, pixels.height, epoch, image);
-                let patch = |(draws, size): (ViewDraws, usize)| (draws, Patch::new(&pixels, &draws, size));
-                let views = drawn.into_iter().map(patch).collect();
-                return Ok(Loaded { image, views });
+                let patch = |(draws, size): (ViewDraws, usize)| (draws, views.patch(&pixels, &draws, size));
+                return Ok(Loaded { image, views: drawn.into_iter().map(patch).collect() });
             }
             Err(error) => unread.add(image, error.to_string(), set.len())?,
         }

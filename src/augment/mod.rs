@@ -17,4 +17,4 @@ pub use group::{ViewGroup, ViewSource};
 pub use loader::{Batch, Loader, Pace, Views};
 pub use patch::Patch;
 pub use preview::{Preview, PreviewError, Seen};
-pub use views::{Source, ViewOptions, blur_kernel_size, table_rows, views};
+pub use views::{Source, ViewOptions, table_rows, views};

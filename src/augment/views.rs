@@ -54,12 +54,6 @@ impl ViewOptions {
     }
 }
 
-/// Taps of the blur for views of `size` pixels: the odd number next above a tenth of it, at least 3 (SimCLR, appendix A), and no
-/// more than the reflection at the border allows.
-pub fn blur_kernel_size(size: usize) -> usize {
-    ((size / 10) | 1).max(3).min((2 * size).saturating_sub(1))
-}
-
 /// Adds the nodes that make views [n, size, size, 3].
 ///
 /// `bytes` are [`Shape::words`](crate::graph::Shape::words) of packed images and `table` the words of [`table_rows`]; there are as many
@@ -82,8 +76,7 @@ pub fn views(
             x = graph.add_one(ColorJitter { normalize }, &[x, table])?;
         }
         if blur {
-            let blur = GaussianBlur { kernel_size: blur_kernel_size(size), normalize: last(!solarize) };
-            x = graph.add_one(blur, &[x, table])?;
+            x = graph.add_one(GaussianBlur { normalize: last(!solarize) }, &[x, table])?;
         }
         if solarize {
             x = graph.add_one(Solarize { normalize: last(true) }, &[x, table])?;
@@ -153,13 +146,6 @@ fn jitter_params(jitter: Jitter) -> JitterParams {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_blur_kernel_is_odd_and_fits() {
-        for (size, taps) in [(224, 23), (96, 9), (32, 3), (28, 3), (2, 3), (1, 1)] {
-            assert_eq!(blur_kernel_size(size), taps, "{size}");
-        }
-    }
 
     #[test]
     fn kernels_that_can_do_nothing_are_left_out() {

@@ -9,6 +9,8 @@ mod devices;
 mod embed;
 mod eval;
 mod experiment;
+mod export;
+mod import;
 mod output;
 mod progress;
 mod report;
@@ -30,7 +32,8 @@ use simsiam::data::fetch::FetchError;
 use simsiam::error::Classified;
 use simsiam::eval::EvalError;
 use simsiam::experiment::ExperimentError;
-use simsiam::format::{clean, one_line};
+use simsiam::export::{ExportError, ImportError};
+use simsiam::format::clean;
 use simsiam::gpu::GpuError;
 use simsiam::picture::PictureError;
 use simsiam::train::{FolderError, TrainError};
@@ -55,6 +58,10 @@ enum Command {
     Eval(eval::Args),
     /// Save the features of every image, and plot a map of them.
     Embed(Box<embed::Args>),
+    /// Write the weights of a run for PyTorch.
+    Export(export::Args),
+    /// Begin a run with weights that another program has trained.
+    Import(Box<import::Args>),
     /// Inspect, download or pack a data set.
     Data(data::Args),
     /// Run the paper's comparisons, or your own, and report the results.
@@ -89,6 +96,8 @@ pub fn run() -> ExitCode {
         Command::Views(args) => views::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Embed(args) => embed::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Experiment(args) => experiment::run(&args),
         Command::Report(args) => report::run(&args),
@@ -102,7 +111,9 @@ pub fn run() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {}", clean(&one_line(&format!("{error:#}"))));
+            // Drivers and compilers speak in several lines.
+            let text = format!("{error:#}");
+            eprintln!("error: {}", clean(&text.split_whitespace().collect::<Vec<_>>().join(" ")));
             ExitCode::from(if is_usage(&error) { 2 } else { 1 })
         }
     }
@@ -119,7 +130,9 @@ fn is_usage(error: &anyhow::Error) -> bool {
         says::<DataError>,
         says::<EvalError>,
         says::<ExperimentError>,
+        says::<ExportError>,
         says::<FetchError>,
+        says::<ImportError>,
         says::<FolderError>,
         says::<GpuError>,
         says::<PictureError>,

@@ -1,17 +1,15 @@
 //! The configuration as it is typed: a preset or a file, flags over it, `--set` over all.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::Result;
-use indicatif::ProgressBar;
 use simsiam::config::{Config, MethodConfig};
 use simsiam::data::{self, Dataset, Limits, Spec};
-use simsiam::format::clean;
 use simsiam::regular;
-use simsiam::train;
+use simsiam::train::{self, RunFolder};
 
 use super::UsageError;
+use super::data::Opening;
 
 #[derive(clap::Args, Clone, Default)]
 pub struct Settings {
@@ -27,6 +25,9 @@ pub struct Settings {
     /// The images: demo, a folder, or KIND:PATH with folder, idx, cifar10, cifar100, stl10, pack or parquet.
     #[arg(long, value_name = "SPEC")]
     pub data: Option<String>,
+    /// Table with the class of each file of a folder: CSV with a column of file names and one of labels.
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<String>,
     /// Random seed.
     #[arg(long, value_name = "N")]
     pub seed: Option<String>,
@@ -95,6 +96,9 @@ impl Settings {
         if let Some(source) = &self.data {
             config.data.source.clone_from(source);
         }
+        if let Some(labels) = &self.labels {
+            config.data.labels.clone_from(labels);
+        }
         let own: [(&str, &str, &Option<String>); 3] = [
             ("--seed", "run.seed", &self.seed),
             ("--limit-train", "data.limit_train", &self.limit_train),
@@ -125,7 +129,11 @@ impl Settings {
             let text = regular::read_to_string(path)
                 .map_err(|e| UsageError(format!("{file} cannot be read: {e}; check the path")))?;
             let name = path.file_stem().map(|stem| stem.to_string_lossy());
-            let mut config = Config::from_toml(&text, &file)?;
+            let of_run = path.parent().is_some_and(RunFolder::is_run);
+            let mut config = match of_run {
+                true => Config::of_run(&text, &file)?,
+                false => Config::from_toml(&text, &file)?,
+            };
             if let Some(method) = &self.method {
                 config.take_method("--method", method, None)?;
             }
@@ -152,9 +160,8 @@ impl Settings {
 /// Opens the data of a configuration. In a terminal something moves meanwhile: the sample that is decoded may be of large photos.
 pub fn open(config: &Config) -> Result<Dataset> {
     let spec: Spec = config.data.source.parse()?;
-    let waiting = ProgressBar::new_spinner().with_message(clean(&format!("opening {spec}")));
-    waiting.enable_steady_tick(Duration::from_millis(120));
-    let dataset = data::open(&spec, Limits::from(&config.data));
-    waiting.finish_and_clear();
+    let mut opening = Opening::new(&spec);
+    let dataset = data::open_watched(&spec, Limits::from(&config.data), &mut |files| opening.at(files));
+    opening.end();
     Ok(dataset?)
 }

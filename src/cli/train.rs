@@ -15,8 +15,11 @@ use simsiam::graph::tune::Cache;
 use simsiam::method;
 use simsiam::paths::native;
 use simsiam::train::checkpoint::Checkpoint;
-use simsiam::train::{Done, Event, Outcome, Run, RunFolder, Start, TrainError, TrainPlan, train_through_losses};
+use simsiam::train::{
+    Done, Event, LearningRates, Outcome, Run, RunFolder, Start, TrainError, TrainPlan, train_through_losses,
+};
 
+use super::UsageError;
 use super::device::DeviceArg;
 use super::devices::{caution, size};
 use super::progress::TrainProgress;
@@ -46,10 +49,10 @@ pub struct Args {
     #[arg(
         long,
         value_name = "DIR",
-        conflicts_with_all = ["preset", "method", "config", "out", "epochs", "batch_size", "seed", "limit_train", "limit_test", "set"]
+        conflicts_with_all = ["preset", "method", "config", "out", "batch_size", "seed", "limit_train", "limit_test", "labels", "set"]
     )]
     resume: Option<PathBuf>,
-    /// Passes over the training images.
+    /// Passes over the training images. With --resume more than the run has: it trains further, finished or not, and the learning rate goes on along the schedule of all N epochs.
     #[arg(long, value_name = "N")]
     epochs: Option<String>,
     /// Images per step.
@@ -68,6 +71,8 @@ pub struct Args {
 /// What is to be run, and where.
 struct Job {
     config: Config,
+    /// Epochs that the run had, where it gets more.
+    longer_than: Option<usize>,
     /// Where the settings come from, for people.
     settings: String,
     place: Place,
@@ -109,6 +114,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let run = match job.place {
         Place::New(path) => Run::create(plan, &path)?,
         Place::Continued(folder, checkpoint) => {
+            if let Some(epochs) = job.longer_than {
+                longer(&job.config, epochs, &start, checkpoint.step);
+                folder.write_config(&job.config)?;
+            }
             let run = Run::resume(plan, folder, &checkpoint)?;
             say!("continue after step {} of {}", checkpoint.step, start.steps);
             run
@@ -159,9 +168,9 @@ fn again(path: &Path, args: &Args, data: Arc<Dataset>) -> Result<Run, TrainError
 /// A new run gets the fastest kernels; one that continues gets those that it began with.
 fn choose_kernels(plan: &mut TrainPlan, gpu: &Gpu, place: &Place, no_tune: bool) -> Result<()> {
     match place {
-        Place::Continued(folder, _) => plan.continue_from(folder)?,
-        Place::New(_) if no_tune => {}
-        Place::New(_) => {
+        Place::Continued(folder, checkpoint) if !checkpoint.is_imported() => plan.continue_from(folder)?,
+        _ if no_tune => {}
+        _ => {
             let measuring = Measuring::new();
             let tuned = plan.tune(&mut Cache::open(gpu), &mut |event| {
                 if let Event::Tuning(tuning) = event {
@@ -189,7 +198,8 @@ fn new_job(args: &Args) -> Result<Job> {
     RunFolder::vacant(&path)?;
     // Unless somebody has chosen it.
     let chooses_batch = args.batch_size.is_none() && !args.settings.chooses("optim.batch_size");
-    Ok(Job { config: configured.config, settings: configured.origin, place: Place::New(path), chooses_batch })
+    let (config, settings) = (configured.config, configured.origin);
+    Ok(Job { config, longer_than: None, settings, place: Place::New(path), chooses_batch })
 }
 
 fn continued(path: &Path, args: &Args) -> Result<Job> {
@@ -201,7 +211,19 @@ fn continued(path: &Path, args: &Args) -> Result<Job> {
     if let Some(memory) = &args.memory {
         config.assign("--memory", "run.memory", memory)?;
     }
+    let had = config.optim.epochs;
+    if let Some(epochs) = &args.epochs {
+        config.assign("--epochs", "optim.epochs", epochs)?;
+        if config.optim.epochs <= had {
+            let line = format!(
+                "--epochs {epochs}: the run in {} has {had} epochs; give more to train it further",
+                path.display()
+            );
+            return Err(UsageError(line).into());
+        }
+    }
     Ok(Job {
+        longer_than: (config.optim.epochs > had).then_some(had),
         config,
         settings: format!("of {}", path.display()),
         place: Place::Continued(folder, Box::new(checkpoint)),
@@ -215,11 +237,24 @@ fn begins_again(path: &Path, args: &Args) -> Result<Job> {
     if let Some(source) = &args.settings.data {
         config.assign("--data", "data.source", source)?;
     }
-    if let Some(memory) = &args.memory {
-        config.assign("--memory", "run.memory", memory)?;
+    for (flag, key, value) in [("--memory", "run.memory", &args.memory), ("--epochs", "optim.epochs", &args.epochs)] {
+        if let Some(value) = value {
+            config.assign(flag, key, value)?;
+        }
     }
     let settings = format!("of {}, which ended before its first checkpoint and begins again", path.display());
-    Ok(Job { config, settings, place: Place::New(path.to_path_buf()), chooses_batch: false })
+    Ok(Job { config, longer_than: None, settings, place: Place::New(path.to_path_buf()), chooses_batch: false })
+}
+
+/// A run gets more epochs after `step` steps: how its learning rate goes on.
+fn longer(config: &Config, had: usize, start: &Start, step: u64) {
+    let epochs = start.epochs.max(1);
+    let rates = LearningRates::new(&config.optim, (start.steps / epochs) as usize);
+    let base = config.optim.lr * config.optim.batch_size as f64 / 256.0;
+    let part = 100.0 * rates.at(step)[0] / if base > 0.0 { base } else { 1.0 };
+    say!(
+        "longer   {epochs} epochs instead of {had}: the learning rate goes on along the schedule of all {epochs}, at {part:.1} % of the full one"
+    );
 }
 
 fn introduce(start: &Start, job: &Job, data: &Dataset, compiled: Option<(usize, u64)>) {
@@ -320,7 +355,7 @@ fn next(config: &Config, start: &Start, folder: &Path, alarmed: bool) {
         say!("next     what usually helps stands beside the alarm above");
         return;
     }
-    say!("next     longer:             {again} --epochs {}", 2 * start.epochs);
+    say!("next     longer:             simsiam train --resume {path} --epochs {}", 2 * start.epochs);
     if let Some(assignment) = method::of(config).health(config).collapses_with {
         say!("         to see it collapse: {again} --set {assignment}");
     }

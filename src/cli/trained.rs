@@ -33,6 +33,9 @@ pub struct TrainedArgs {
     /// Use only N test images.
     #[arg(long, value_name = "N")]
     limit_test: Option<String>,
+    /// Table with the class of each file of a folder: CSV with a column of file names and one of labels.
+    #[arg(long, value_name = "FILE")]
+    labels: Option<String>,
     /// Load this checkpoint instead of the run's last one.
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
@@ -58,6 +61,11 @@ impl TrainedArgs {
             config.data.source.clone_from(source);
             // The run's limits are for the run's images.
             (config.data.limit_train, config.data.limit_test) = (0, 0);
+            // And so is its table.
+            config.data.labels.clear();
+        }
+        if let Some(labels) = &self.labels {
+            config.data.labels.clone_from(labels);
         }
         let own = [
             ("--limit-train", "data.limit_train", &self.limit_train),

@@ -17,6 +17,11 @@ pub(super) fn ranges(config: &Config) -> Vec<Problem> {
 
     need("data.holdout", (0.0..=0.5).contains(&data.holdout), "a part must be 0 to 0.5");
     need("data.max_unreadable", (0.0..=1.0).contains(&data.max_unreadable), "a part must be 0 to 1");
+    need(
+        "data.white_level",
+        data.white_level.is_none_or(|level| (1..=usize::from(u16::MAX)).contains(&level)),
+        "white must be 1 to 65535; leave the key out for 65535",
+    );
     need("data.threads", data.threads <= 1024, "use 0 (all cores but one) to 1024 threads");
 
     need(

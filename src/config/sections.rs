@@ -1,7 +1,7 @@
 //! The sections of a configuration file. The doc comment of a field is also its help text on the command line and in a window, and
 //! its default stands beside it: one place to read and to change.
 
-use super::MemoryLimit;
+use super::{Background, MemoryLimit};
 
 /// One configuration key and what it means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,6 +180,16 @@ crate::choices! {
 }
 
 crate::choices! {
+    /// Which part of an image is evaluated.
+    EvalCrop {
+        /// The largest square at its centre.
+        Square = "square",
+        /// The middle of it: torchvision's `Resize(256)` and `CenterCrop(224)` for views of 224 pixels.
+        Center = "center",
+    }
+}
+
+crate::choices! {
     /// Number format of activations and their gradients on the GPU. Arithmetic and everything else is in f32.
     Precision {
         /// 32-bit floats.
@@ -204,6 +214,14 @@ crate::section! {
         max_unreadable: f64 = 0.01,
         /// Part of the images of a labelled folder without test images that is held out to test on, 0 (none) to 0.5. Which ones follows from their contents.
         holdout: f64 = 0.0,
+        /// Colour behind images with transparency: white, gray, black or #rrggbb; dropped shows what files hide under transparent pixels.
+        background: Background = Background::WHITE,
+        /// Value that is white in images with 16 bits a channel, 1 to 65535 (default: 65535, and a set whose values stay below half of that is refused).
+        white_level: Option<usize> = None,
+        /// Table with the class of each file of a folder (CSV: file and label); without one metadata.csv and labels.csv in the folder are looked at; none: no table.
+        labels: String = String::new(),
+        /// Part of an image that kNN, classifiers and features see: square (the largest square) or center (as torchvision's Resize(256) and CenterCrop(224): 7/8 of it).
+        eval_crop: EvalCrop = EvalCrop::Square,
         /// Threads that decode images; 0 is all cores but one.
         threads: usize = 0,
     }

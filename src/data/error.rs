@@ -81,6 +81,37 @@ pub enum DataError {
         /// The first of them, with what is wrong.
         named: String,
     },
+    /// Images with 16 bits a channel that do not use them.
+    #[error(
+        "{deep} of {images} images have 16 bits a channel and only values up to {peak}, nearly black where {} is white: say which value \
+         is white with --set data.white_level={white} (or {} to leave them so dark)",
+        u16::MAX,
+        u16::MAX
+    )]
+    Dark {
+        /// Those with 16 bits.
+        deep: usize,
+        /// Images looked at.
+        images: usize,
+        /// Their largest value.
+        peak: u16,
+        /// What is probably white: all ones of as many bits as are in use.
+        white: u32,
+    },
+    /// A table of labels that cannot be used.
+    #[error("{file}: {problem}; expected the columns file_name and label, with a line for each image")]
+    Labels {
+        /// Path.
+        file: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A table of labels for images that are no files.
+    #[error("labels {file}: a table of labels is for a folder of image files; leave it out for this data")]
+    LabelsWithoutFiles {
+        /// Path.
+        file: String,
+    },
     /// A folder without the files of any known set.
     #[error(
         "{}: no data set recognised; expected train-images-idx3-ubyte[.gz] (idx), data_batch_1.bin (cifar10), train.bin (cifar100), train_X.bin (stl10), image files (folder) or *.parquet files (parquet)",

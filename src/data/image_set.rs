@@ -17,6 +17,17 @@ pub struct Image<'a> {
     pub channels: u32,
     /// `width * height * channels` bytes.
     pub pixels: Cow<'a, [u8]>,
+    /// What its file held.
+    pub held: Held,
+}
+
+/// What the file of an image held beyond eight bits of colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Whether a pixel of it was not opaque.
+    pub transparent: bool,
+    /// Its largest value where it had 16 bits a channel.
+    pub peak: Option<u16>,
 }
 
 impl Image<'_> {
@@ -70,7 +81,13 @@ impl ImageSet for Images {
         let pixels = self
             .image(index)
             .ok_or_else(|| DataError::Shape { problem: format!("no image {index} among {}", self.len()) })?;
-        Ok(Image { width: self.width, height: self.height, channels: self.channels, pixels: pixels.into() })
+        Ok(Image {
+            width: self.width,
+            height: self.height,
+            channels: self.channels,
+            pixels: pixels.into(),
+            held: Held::default(),
+        })
     }
 
     fn labels(&self) -> Option<&[u32]> {

@@ -45,6 +45,22 @@ impl LeftOut {
     /// In one line.
     pub fn line(&self) -> String {
         let more = if self.count > self.examples.len() { ", …" } else { "" };
-        format!("{} {} ({}{more})", self.count, self.reason, self.examples.join(", "))
+        let reason = if self.count == 1 { one(&self.reason) } else { self.reason.clone() };
+        format!("{} {reason} ({}{more})", self.count, self.examples.join(", "))
     }
+}
+
+/// A reason of a single file.
+fn one(reason: &str) -> String {
+    let forms = [
+        ("files and folders", "file or folder"),
+        ("things that are no files", "thing that is no file"),
+        ("files that are no images", "file that is no image"),
+        ("files, which cannot be read: convert them", "file, which cannot be read: convert it"),
+        ("folders of runs", "folder of a run"),
+        ("tables", "table"),
+        ("images", "image"),
+    ];
+    let form = forms.into_iter().find(|(many, _)| reason.contains(many));
+    form.map_or_else(|| reason.to_owned(), |(many, one)| reason.replacen(many, one, 1))
 }

@@ -19,14 +19,15 @@ pub mod survey;
 use std::sync::Arc;
 
 pub(crate) use check::too_many;
-pub use check::{NAMED, Unreadable, allowed, unreadable};
+pub use check::{NAMED, Sample, Unreadable, allowed, dark};
 pub use error::DataError;
 pub use format::pack;
 use format::{cifar, demo, folder, idx, parquet, stl10};
-pub use image_set::{Image, ImageSet, Subset};
+pub use image_set::{Held, Image, ImageSet, Subset};
 pub use left_out::LeftOut;
 pub use moments::Moments;
 pub use read::decode::decode;
+pub use read::flatten::Decoding;
 pub use read::order::{Sequence, batches, order, steps_per_epoch};
 pub use read::prefetch::{Prefetch, threads};
 pub use spec::Spec;
@@ -166,8 +167,8 @@ impl Dataset {
     }
 }
 
-/// How many images to keep of each part, how many may be damaged, and how many to hold out.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// How a data set is read: how many images to keep of each part, how many may be damaged, how many to hold out, what is done to the pixels.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
     /// Training images; 0 for all.
     pub train: usize,
@@ -177,6 +178,10 @@ pub struct Limits {
     pub unreadable: f64,
     /// Part of the images of a labelled folder without test images that is held out to test on.
     pub holdout: f64,
+    /// What becomes of transparency and of 16 bits a channel.
+    pub decoding: Decoding,
+    /// A table of the classes of a folder's files; empty: one that lies there; `none`: no table.
+    pub labels: String,
 }
 
 impl Default for Limits {
@@ -192,6 +197,8 @@ impl From<&crate::config::DataConfig> for Limits {
             test: config.limit_test,
             unreadable: config.max_unreadable,
             holdout: config.holdout,
+            decoding: Decoding::from(config),
+            labels: config.labels.clone(),
         }
     }
 }
@@ -199,18 +206,42 @@ impl From<&crate::config::DataConfig> for Limits {
 /// Opens a data set, or says in one line which file is wrong and what to do about it. Of files that are decoded later a sample is
 /// decoded now: those that cannot be are left out, and where they are many it fails.
 pub fn open(spec: &Spec, limits: Limits) -> Result<Dataset, DataError> {
-    let mut dataset = open_unchecked(spec, limits)?;
+    open_watched(spec, limits, &mut |_| {})
+}
+
+/// The same; `progress` is called with how many files of a folder were seen.
+pub fn open_watched(spec: &Spec, limits: Limits, progress: &mut dyn FnMut(usize)) -> Result<Dataset, DataError> {
+    let (unreadable, decoding) = (limits.unreadable, limits.decoding);
+    let mut dataset = open_unchecked(spec, limits, progress)?;
+    let mut samples = Vec::new();
     let parts = [&mut dataset.train, &mut dataset.test].into_iter();
     for part in parts.chain(dataset.bank.as_mut()) {
-        *part = check::readable(part.clone(), limits.unreadable, &mut dataset.remarks)?;
+        let sample = Sample::of(part, check::SAMPLE);
+        *part = check::readable(part.clone(), &sample, unreadable, &mut dataset.remarks)?;
+        samples.push(sample);
     }
+    check::judge(&samples, decoding, &mut dataset.remarks)?;
     Ok(dataset)
 }
 
+/// Says in the remarks of an unchecked data set what becomes of transparency and of 16 bits a channel, from a sample, as [`open`] does.
+/// Fails where white has to be chosen.
+pub fn judge_pixels(dataset: &mut Dataset, decoding: Decoding) -> Result<(), DataError> {
+    let parts = [&dataset.train, &dataset.test].into_iter().chain(&dataset.bank);
+    let samples: Vec<Sample> = parts.map(|part| Sample::of(part, check::SAMPLE)).collect();
+    check::judge(&samples, decoding, &mut dataset.remarks)
+}
+
 /// The same without decoding anything that is not decoded for good: files that cannot be read are still in it.
-pub fn open_unchecked(spec: &Spec, limits: Limits) -> Result<Dataset, DataError> {
+/// `progress` is called with how many files of a folder were seen.
+pub fn open_unchecked(spec: &Spec, limits: Limits, progress: &mut dyn FnMut(usize)) -> Result<Dataset, DataError> {
     let name = spec.to_string();
-    let dataset = match spec.recognise()? {
+    let spec = spec.recognise()?;
+    let files = matches!(spec, Spec::Images(_) | Spec::Folder(_));
+    if !files && !matches!(limits.labels.as_str(), "" | NO_LABELS) {
+        return Err(DataError::LabelsWithoutFiles { file: limits.labels });
+    }
+    let dataset = match spec {
         Spec::Demo => demo::open(name, limits)?,
         Spec::Cifar10(folder) => cifar::open(cifar::CifarVersion::Cifar10, name, &folder, limits)?,
         Spec::Cifar100(folder) => cifar::open(cifar::CifarVersion::Cifar100, name, &folder, limits)?,
@@ -218,7 +249,7 @@ pub fn open_unchecked(spec: &Spec, limits: Limits) -> Result<Dataset, DataError>
         Spec::Stl10(folder) => stl10::open(name, &folder, limits)?,
         Spec::Pack(file) => pack::open(name, &file, limits)?,
         Spec::Parquet(paths) => parquet::open(name, &paths, limits)?,
-        Spec::Images(folder) | Spec::Folder(folder) => folder::open(name, &folder, limits)?,
+        Spec::Images(folder) | Spec::Folder(folder) => folder::open(name, &folder, limits, progress)?,
     };
     if let (Some(train), Some(test)) = (dataset.train.size(), dataset.test.size())
         && train != test
@@ -228,6 +259,9 @@ pub fn open_unchecked(spec: &Spec, limits: Limits) -> Result<Dataset, DataError>
     }
     Ok(dataset)
 }
+
+/// In the place of a table of labels: none is looked for.
+const NO_LABELS: &str = "none";
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::check::{NAMED, allowed};
 use super::moments::Moments;
 use super::read::prefetch::{Prefetch, threads};
-use super::{DataError, Dataset, ImageSet};
+use super::{DataError, Dataset, Held, ImageSet};
 
 /// A data set in numbers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -39,6 +39,12 @@ pub struct SetSurvey {
     pub gray: usize,
     /// Readable ones with three channels.
     pub colour: usize,
+    /// Readable ones with a pixel that is not opaque.
+    pub transparent: usize,
+    /// Readable ones with 16 bits a channel.
+    pub deep: usize,
+    /// The largest value of these; 0 where there are none.
+    pub peak: u16,
     /// Of the decoded images together, 8 bits a channel.
     pub bytes: u64,
     /// Of the readable ones; `None` where there is none.
@@ -116,6 +122,7 @@ struct Seen {
     size: [u32; 2],
     channels: u32,
     bytes: u64,
+    held: Held,
     moments: Moments,
 }
 
@@ -147,6 +154,7 @@ fn look(set: &Arc<dyn ImageSet>, tick: &mut dyn FnMut()) -> SetSurvey {
             size: [image.width, image.height],
             channels: image.channels,
             bytes: image.pixels.len() as u64,
+            held: image.held,
             moments: Moments::of(image.channels, &image.pixels),
         })
     };
@@ -164,6 +172,9 @@ fn look(set: &Arc<dyn ImageSet>, tick: &mut dyn FnMut()) -> SetSurvey {
                     1 => part.gray += 1,
                     _ => part.colour += 1,
                 }
+                part.transparent += usize::from(seen.held.transparent);
+                part.deep += usize::from(seen.held.peak.is_some());
+                part.peak = part.peak.max(seen.held.peak.unwrap_or(0));
                 part.bytes += seen.bytes;
                 moments.add(&seen.moments);
             }

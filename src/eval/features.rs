@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::EvalError;
 use crate::augment::{Feed, Loader, Pace, ViewGroup, ViewOptions, Views, views};
-use crate::config::Config;
+use crate::config::{Config, EvalCrop};
 use crate::data::ImageSet;
 use crate::gpu::Gpu;
 use crate::graph::{Choices, Graph, Program, Store, Tensor};
@@ -51,6 +51,8 @@ pub struct FeaturePlan {
     batch: usize,
     /// Side of the views.
     size: usize,
+    /// Which part of an image they show.
+    crop: EvalCrop,
     /// Part of the images that may be unreadable.
     unreadable: f64,
     pace: Pace,
@@ -94,6 +96,7 @@ impl FeaturePlan {
             outputs: tensors,
             batch,
             size,
+            crop: config.data.eval_crop,
             unreadable: config.data.max_unreadable,
             pace: Pace::new(config, batch),
         })
@@ -175,7 +178,7 @@ impl Features {
 
     /// All images of a set, as they are evaluated.
     pub fn loader(&self, set: &Arc<dyn ImageSet>) -> Loader {
-        self.loader_of(set, Views::Evaluation { size: self.plan.size }, 0..set.len() as u64)
+        self.loader_of(set, Views::Evaluation { size: self.plan.size, crop: self.plan.crop }, 0..set.len() as u64)
     }
 
     /// Places `range` of the requested images of a set, one view an image, cropped and flipped at the most.

@@ -7,7 +7,7 @@ use super::ExperimentError;
 use crate::config::{Config, lookup};
 
 /// Names and texts of the paper's experiments, in the paper's order.
-const BUILT_IN: [(&str, &str); 14] = [
+const BUILT_IN: [(&str, &str); 15] = [
     ("stop-gradient", include_str!("../../assets/experiments/stop-gradient.toml")),
     ("predictor", include_str!("../../assets/experiments/predictor.toml")),
     ("batch-size", include_str!("../../assets/experiments/batch-size.toml")),
@@ -19,6 +19,7 @@ const BUILT_IN: [(&str, &str); 14] = [
     ("dimension", include_str!("../../assets/experiments/dimension.toml")),
     ("methods", include_str!("../../assets/experiments/methods.toml")),
     ("simclr-predictor", include_str!("../../assets/experiments/simclr-predictor.toml")),
+    ("swav-stop-gradient", include_str!("../../assets/experiments/swav-stop-gradient.toml")),
     ("negatives", include_str!("../../assets/experiments/negatives.toml")),
     ("byol-momentum", include_str!("../../assets/experiments/byol-momentum.toml")),
     ("queue", include_str!("../../assets/experiments/queue.toml")),

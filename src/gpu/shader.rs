@@ -26,8 +26,10 @@ shaders! {
         "add", "add_relu", "cast", "relu", "relu_gradient", "scale";
     "loss/":
         "cosine_similarity", "cosine_similarity_gradient", "info_nce", "info_nce_gradient", "label_cross_entropy",
-        "label_cross_entropy_gradient", "mean", "mean_gradient", "sinkhorn_columns", "sinkhorn_rows", "soft_cross_entropy",
-        "soft_cross_entropy_gradient", "swapped_prediction", "swapped_prediction_gradient";
+        "label_cross_entropy_gradient", "mean", "mean_gradient", "sinkhorn_columns", "sinkhorn_columns_gradient",
+        "sinkhorn_rows", "sinkhorn_rows_gradient", "soft_cross_entropy",
+        "soft_cross_entropy_gradient", "swapped_log_sums", "swapped_prediction",
+        "swapped_prediction_code_gradient", "swapped_prediction_gradient";
     "metrics/":
         "center_columns", "column_std", "knn_vote", "topk_rank", "row_entropy", "row_norm";
     "norm/":

@@ -90,6 +90,10 @@ macro_rules! version {
                 step.update_momentum_encoder(momentum)
             }
 
+            fn authors_name(&self, name: &str) -> Option<String> {
+                self.moco().authors_name(name)
+            }
+
             fn health(&self, config: &Config) -> Health {
                 self.moco().health(config)
             }
@@ -257,6 +261,22 @@ impl Moco {
         let k = step.momentum_encode(method, images, count)?;
         let k = step.in_f32(k)?;
         step.graph.add_one(ops::IndexSelect, &[k, back])
+    }
+
+    /// `encoder_q` and `encoder_k`, whose head is `fc` itself or, of two layers, has no place for batch norms.
+    fn authors_name(&self, name: &str) -> Option<String> {
+        let (encoder, module) = match name.split_once('.') {
+            Some(("encoder", module)) => ("encoder_q", module),
+            Some(("momentum_encoder", module)) => ("encoder_k", module),
+            _ => return None,
+        };
+        let Some((index, rest)) = module.strip_prefix("fc.").and_then(|rest| rest.split_once('.')) else {
+            return Some(format!("{encoder}.{module}"));
+        };
+        match (self.head, index.parse::<usize>().ok()?) {
+            (Head::Linear, _) => Some(format!("{encoder}.fc.{rest}")),
+            (Head::Mlp, index) => Some(format!("{encoder}.fc.{}.{rest}", index / 3 * 2)),
+        }
     }
 
     /// Where nothing is learnt the loss is ln(K + 1). Of views that have nothing in common with the queue similarities to it are 0.

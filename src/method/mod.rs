@@ -66,6 +66,11 @@ pub trait Method: Debug + Send + Sync {
         Ok(())
     }
 
+    /// The name in the authors' PyTorch code of a tensor of this program, where that is another; `None` for what is no part of the network.
+    fn authors_name(&self, name: &str) -> Option<String> {
+        Some(name.to_owned())
+    }
+
     /// What a healthy run looks like.
     fn health(&self, config: &Config) -> Health;
 

@@ -189,6 +189,11 @@ impl Method for SimSiam {
         self.targets(step.config, step.images).write(step, z)
     }
 
+    /// The table of targets is no part of the network.
+    fn authors_name(&self, name: &str) -> Option<String> {
+        (name != "targets").then(|| name.to_owned())
+    }
+
     /// The cross-entropy of two softmaxes over d outputs of unit variance is about ln d + 1/2 where they have nothing in common, and ln d
     /// where they are equal.
     fn health(&self, config: &Config) -> Health {

@@ -4,7 +4,7 @@
 //!
 //! L = 1/2 Σ over large views i of 1/(V - 1) Σ over views v ≠ i of the mean of -q_i · log softmax(s_v / t)
 //!
-//! No gradient flows through codes. Every view has batch statistics of its own; the authors' code normalises crops of one size together.
+//! No gradient flows through codes, unless an experiment wants to see why. Every view has batch statistics of its own; the authors' code normalises crops of one size together.
 
 use super::{
     Advice, AlarmKind, Drawn, Health, HostValues, Method, Metric, Objective, PerEpoch, Source, StepBuilder, StepInfo,
@@ -35,6 +35,8 @@ section! {
         queue: usize = 0,
         /// Epoch, from 0, from which on the queue is filled and then used (paper: 15).
         queue_epoch: usize = 15,
+        /// Whether no gradient flows through the codes; off, there can be no queue (SimSiam's paper §6.2: the training fails).
+        stop_gradient: bool = true,
     }
 }
 
@@ -72,14 +74,15 @@ impl MethodSettings for SwAv {
 
     fn relations(&self, config: &Config) -> Vec<Problem> {
         let batch = config.optim.batch_size.max(1);
-        match self.queue.is_multiple_of(batch) {
-            true => Vec::new(),
-            false => {
-                let fix = self.queue.next_multiple_of(batch);
-                let problem = format!("the queue must be a multiple of the batch of {batch}; set it to {fix}, or 0");
-                vec![("method.queue".to_owned(), problem)]
-            }
-        }
+        let problem = if !self.queue.is_multiple_of(batch) {
+            let fix = self.queue.next_multiple_of(batch);
+            format!("the queue must be a multiple of the batch of {batch}; set it to {fix}, or 0")
+        } else if !self.stop_gradient && self.queue > 0 {
+            "no gradient flows through features of earlier steps: without method.stop_gradient it must be 0".to_owned()
+        } else {
+            return Vec::new();
+        };
+        vec![("method.queue".to_owned(), problem)]
     }
 }
 
@@ -146,6 +149,15 @@ impl Method for SwAv {
         Ok(Objective { loss, z, p: z, normalized_z: unit, features })
     }
 
+    /// The encoder is the whole module, and its head `projection_head`.
+    fn authors_name(&self, name: &str) -> Option<String> {
+        match (name.strip_prefix("encoder.fc."), name.strip_prefix("encoder.")) {
+            (Some(head), _) => Some(format!("projection_head.{head}")),
+            (None, Some(module)) => Some(module.to_owned()),
+            (None, None) => (name != "queue").then(|| name.to_owned()),
+        }
+    }
+
     /// A prediction that says nothing costs ln K. It falls by about half of that: codes stay smooth, and temperature and cosines bound how sharp
     /// a prediction can be. Where all images come to lie on one prototype, their z do too; codes that stay uniform are a loss that stays.
     fn health(&self, config: &Config) -> Health {
@@ -201,7 +213,11 @@ impl SwAv {
     pub fn codes(&self, graph: &mut Graph, scores: Tensor, mask: Option<Tensor>) -> Result<Tensor, GraphError> {
         let (rounds, epsilon) = (self.sinkhorn_rounds, self.epsilon as f32);
         let op = ops::Sinkhorn { parts: 2, rounds, epsilon, masked: mask.is_some() };
-        graph.add_one(op, &[&[scores], mask.as_slice()].concat())
+        let codes = graph.add_one(op, &[&[scores], mask.as_slice()].concat())?;
+        match self.stop_gradient {
+            true => graph.add_one(ops::StopGradient, &[codes]),
+            false => Ok(codes),
+        }
     }
 
     /// Puts the features `[2 N, dim]` of a step into the queue, over the oldest.

@@ -100,6 +100,31 @@ impl Checkpoint {
         names.any(|name| name.starts_with(MOMENTUM_PREFIX))
     }
 
+    /// Every tensor with its dimensions and values in PyTorch's layout, by name.
+    pub fn tensors(&self) -> impl Iterator<Item = (&str, &[usize], &[f32])> {
+        self.tensors.iter().map(|(name, stored)| (name.as_str(), &stored.dims[..], &stored.values[..]))
+    }
+
+    /// PyTorch's `num_batches_tracked` of every batch norm, by the name of its module.
+    pub fn batches_tracked(&self) -> impl Iterator<Item = (&str, i64)> {
+        self.moves.iter().map(|(norm, moves)| (norm.as_str(), moves.saturating_mul(self.step) as i64))
+    }
+
+    /// Says that its weights, from before the first step, are those of a file.
+    pub fn set_imported(&mut self, file: &Path) {
+        self.extra.insert(IMPORTED.to_owned(), file.display().to_string());
+    }
+
+    /// Whether its weights, from before the first step, are those of a file.
+    pub fn is_imported(&self) -> bool {
+        self.step == 0 && self.extra.contains_key(IMPORTED)
+    }
+
+    /// The accuracy of kNN when it was last asked, 0 to 1.
+    pub fn knn(&self) -> Option<f64> {
+        self.extra.get(super::position::KNN).and_then(|text| text.parse().ok())
+    }
+
     /// The name of the first tensor with a value that is NaN or infinite.
     pub fn not_finite(&self) -> Option<&str> {
         self.tensors.iter().find(|(_, stored)| !is_finite(stored)).map(|(name, _)| name.as_str())
@@ -154,6 +179,7 @@ fn is_finite(stored: &Stored) -> bool {
     stored.values.iter().all(|value| value.is_finite())
 }
 
+const IMPORTED: &str = "imported";
 const RUNNING_MEAN: &str = ".running_mean";
 const NUM_BATCHES: &str = ".num_batches_tracked";
 const MOMENTUM_PREFIX: &str = "optimizer.";

@@ -81,7 +81,8 @@ impl RunFolder {
     }
 
     /// Opens the folder of an earlier run to continue it: its configuration and its newest checkpoint. `source` replaces where the
-    /// data is (it may have been moved); nothing else that counts can change on the way. No other process can continue the run until
+    /// data is (it may have been moved), and the configuration may have more epochs than the checkpoint's; nothing else that counts can
+    /// change on the way. No other process can continue the run until
     /// the folder is dropped.
     pub fn open(path: &Path, source: Option<&str>) -> Result<(RunFolder, Config, Checkpoint), TrainError> {
         let mut folder = Self::at(path);
@@ -96,9 +97,11 @@ impl RunFolder {
         }
         let checkpoint = folder.newest_good()?;
         if let Some(text) = &checkpoint.config {
-            let mut trained = Config::from_toml(text, &checkpoint.origin().display().to_string())?;
+            let mut trained = Config::of_run(text, &checkpoint.origin().display().to_string())?;
             trained.data.source.clone_from(&config.data.source);
             (trained.run.memory, trained.run.keep) = (config.run.memory, config.run.keep);
+            // A run may be made longer.
+            trained.optim.epochs = trained.optim.epochs.max(config.optim.epochs);
             if trained.resolved() != config.resolved() {
                 return Err(FolderError::ConfigChanged { file }.into());
             }
@@ -163,7 +166,7 @@ impl RunFolder {
             ErrorKind::NotFound => self.missing(CONFIG),
             _ => FolderError::Read { path: file.clone(), reason },
         })?;
-        Ok(Config::from_toml(&text, &file.display().to_string())?)
+        Ok(Config::of_run(&text, &file.display().to_string())?)
     }
 
     /// The newest checkpoint, which is there.
@@ -218,7 +221,8 @@ impl RunFolder {
         }
     }
 
-    fn write_config(&self, config: &Config) -> Result<(), TrainError> {
+    /// Keeps the settings with which the run goes on.
+    pub fn write_config(&self, config: &Config) -> Result<(), TrainError> {
         let path = self.path.join(CONFIG);
         let text = config.to_toml()?;
         let write = |file: &mut dyn Write| file.write_all(text.as_bytes());

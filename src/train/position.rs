@@ -38,7 +38,7 @@ const STUCK: u64 = 2;
 const LOST: &str = "epoch.lost_steps";
 const SKIPPED: &str = "steps.skipped";
 const KNN_UNTRAINED: &str = "knn.untrained";
-const KNN: &str = "knn.last";
+pub(super) const KNN: &str = "knn.last";
 
 fn sum_key(name: &str) -> String {
     format!("epoch.{name}_sum")

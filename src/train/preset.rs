@@ -11,7 +11,7 @@ pub fn preset_for(source: &str) -> Result<&'static str, DataError> {
         Spec::Idx(_) => "fashion-mnist",
         // The pack knows at once how large its images are.
         Spec::Pack(_)
-            if data::open_unchecked(&spec, Limits::default())?
+            if data::open_unchecked(&spec, Limits::default(), &mut |_| {})?
                 .train
                 .size()
                 .is_some_and(|(width, height)| width.max(height) <= 32) =>

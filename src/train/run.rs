@@ -40,9 +40,14 @@ impl Run {
     /// [`TrainPlan::continue_from`] the folder gives it.
     pub fn resume(plan: TrainPlan, folder: RunFolder, checkpoint: &Checkpoint) -> Result<Run, TrainError> {
         let start = plan.start().clone();
-        let mut trainer = Trainer::new(plan, Some(&folder.checkpoints()))?;
+        let (mut trainer, mut metrics) = match checkpoint.is_imported() {
+            true => begin(plan, &folder)?,
+            false => {
+                let trainer = Trainer::new(plan, Some(&folder.checkpoints()))?;
+                (trainer, MetricsFile::resume(&folder.metrics(), checkpoint)?)
+            }
+        };
         trainer.restore(checkpoint)?;
-        let mut metrics = MetricsFile::resume(&folder.metrics(), checkpoint)?;
         trainer.remark(folder.remarks());
         trainer.remark(metrics.remarks());
         Ok(Run { folder, start, trainer, metrics })

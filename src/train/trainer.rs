@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 pub use listen::Listen;
 
 use super::TrainError;
+use super::checkpoint::Checkpoint;
 use super::event::{Command, Done, Event, Failed, Start, Warning};
 use super::folder::LAST;
 use super::health_monitor::HealthMonitor;
@@ -68,6 +69,8 @@ pub struct Trainer {
     position: Position,
     /// Whether it continues from a checkpoint.
     restored: bool,
+    /// The state before the first step, where that does not follow from the seed.
+    first: Option<Checkpoint>,
     checkpoints: Option<PathBuf>,
     last_saved: Instant,
     /// Steps done in the newest checkpoint.
@@ -161,6 +164,7 @@ impl Trainer {
             remarks,
             position: Position::default(),
             restored: false,
+            first: None,
             checkpoints: checkpoints.map(Path::to_path_buf),
             last_saved: Instant::now(),
             saved_step: 0,

@@ -102,6 +102,11 @@ impl StartPane {
             }
         });
         problem(ui, state, "data.source");
+        if let Some(remedy) = state.obstacle.as_ref().and_then(|obstacle| obstacle.remedy.clone())
+            && ui.button(remedy.label()).clicked()
+        {
+            state.wish(Wish::Remedy(remedy));
+        }
         match &state.estimate {
             Some(estimate) => {
                 for remark in &estimate.remarks {

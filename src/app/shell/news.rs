@@ -172,6 +172,13 @@ impl App {
             }
             return;
         }
+        if let Some((size, images)) = answer.batch
+            && editor.fit_batch(size)
+        {
+            let text = format!("A batch of {size}, to fit {images} training images.");
+            self.state.notices.say(Grade::Info, text, "");
+            return;
+        }
         match answer.estimate {
             Ok(estimate) => {
                 self.state.estimate = Some(estimate);

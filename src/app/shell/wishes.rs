@@ -49,6 +49,9 @@ impl App {
             }
             Wish::Remedy(Remedy::Continue(folder)) => self.fulfil(Wish::Continue(folder)),
             Wish::Remedy(Remedy::Start) => self.fulfil(Wish::Start),
+            Wish::Remedy(Remedy::Skip { share, .. }) => {
+                self.state.editor.set("data.max_unreadable", &share.to_string());
+            }
         }
     }
 

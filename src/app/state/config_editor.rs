@@ -13,6 +13,8 @@ pub struct ConfigEditor {
     /// Whether the user chose the preset, not the data.
     chosen: bool,
     config: Config,
+    /// The batch that was made to fit few images.
+    fitted: Option<usize>,
     /// Texts that are no value of their key, and why.
     wrong: BTreeMap<String, (String, String)>,
     /// The adapter's name; the best one where there is none.
@@ -28,6 +30,7 @@ impl ConfigEditor {
             config: base.clone(),
             base,
             chosen: false,
+            fitted: None,
             wrong: BTreeMap::new(),
             device: None,
         })
@@ -52,6 +55,20 @@ impl ConfigEditor {
     pub fn set_source(&mut self, source: &str) {
         self.config.data.source = source.to_owned();
         self.wrong.remove("data.source");
+        // It fitted the images that were there before.
+        if self.fitted.take() == Some(self.config.optim.batch_size) {
+            self.reset("optim.batch_size");
+        }
+    }
+
+    /// Takes a batch that fits few images, where nobody has chosen one; whether it did.
+    pub fn fit_batch(&mut self, size: usize) -> bool {
+        let free = !self.differs("optim.batch_size");
+        if free {
+            self.set("optim.batch_size", &size.to_string());
+            self.fitted = Some(size);
+        }
+        free
     }
 
     /// Takes a preset, and keeps the data. `by_user` ends that the preset follows the data.
@@ -63,6 +80,7 @@ impl ConfigEditor {
         self.config = base;
         self.config.data.source = source;
         self.wrong.clear();
+        self.fitted = None;
         self.chosen |= by_user;
         Ok(())
     }

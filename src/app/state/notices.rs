@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::data::DataError;
 use crate::format::one_line;
 
 /// How grave it is.
@@ -22,6 +23,46 @@ pub enum Remedy {
     Continue(PathBuf),
     /// Start again with the settings of the form.
     Start,
+    /// Leave out so many files that cannot be read: allow this share of the images to be so.
+    Skip {
+        /// Of those that were looked at.
+        files: usize,
+        /// A little more than they are.
+        share: f64,
+    },
+}
+
+impl Remedy {
+    /// What can be done about data that are refused.
+    pub fn of(error: &DataError) -> Option<Remedy> {
+        match error {
+            // Where none can be read there is nothing to go on with.
+            DataError::TooManyUnreadable { bad, of, .. } if *bad > 0 && bad < of => {
+                Some(Remedy::Skip { files: *bad, share: (bad * 1000 / of + 1) as f64 / 1000.0 })
+            }
+            _ => None,
+        }
+    }
+
+    /// What stands on its button.
+    pub fn label(&self) -> String {
+        match self {
+            Remedy::Continue(_) => "Resume".to_owned(),
+            Remedy::Start => "Retry".to_owned(),
+            Remedy::Skip { files: 1, .. } => "Skip 1 file and continue".to_owned(),
+            Remedy::Skip { files, .. } => format!("Skip {files} files and continue"),
+        }
+    }
+}
+
+/// What is wrong with data, without the flag that would help on a command line where a button does.
+pub fn without_flag(error: &DataError) -> String {
+    match error {
+        DataError::TooManyUnreadable { bad, of, percent, named } => {
+            format!("{bad} of {of} images cannot be read, more than {percent} % ({named})")
+        }
+        other => other.to_string(),
+    }
 }
 
 /// A notice.

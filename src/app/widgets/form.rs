@@ -168,7 +168,7 @@ fn field_ui(ui: &mut Ui, editor: &mut ConfigEditor, key: &Key, wrong: bool) -> R
                 .font(FontId::monospace(13.0))
                 .desired_width(FIELD);
             if key.kind == Kind::Optional {
-                edit = edit.hint_text(if name.starts_with("augment.") { "as the first view" } else { "by the model" });
+                edit = edit.hint_text(if name.starts_with("augment.") { "as the first view" } else { "default" });
             }
             if wrong {
                 edit = edit.text_color(theme::grade(ui, Grade::Error));

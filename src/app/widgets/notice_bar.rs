@@ -3,7 +3,7 @@
 use egui::{Align, Frame, Label, Layout, Margin, RichText, ScrollArea, Stroke, Ui};
 
 use super::theme;
-use crate::app::state::notices::{Notice, Remedy};
+use crate::app::state::notices::Notice;
 use crate::app::state::{AppState, Wish};
 
 /// No more of the window's height goes to notices; the newest are seen, the others scrolled to.
@@ -47,11 +47,7 @@ fn one(ui: &mut Ui, state: &mut AppState, notice: &Notice) -> bool {
                     done |= ui.button("Dismiss").clicked();
                     if let Some(remedy) = &notice.remedy {
                         let free = !state.is_training();
-                        let name = match remedy {
-                            Remedy::Continue(_) => "Resume",
-                            Remedy::Start => "Retry",
-                        };
-                        if ui.add_enabled(free, egui::Button::new(name)).clicked() {
+                        if ui.add_enabled(free, egui::Button::new(remedy.label())).clicked() {
                             state.wish(Wish::Remedy(remedy.clone()));
                             done = true;
                         }

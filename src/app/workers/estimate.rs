@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use super::resource_cache::ResourceCache;
 use super::worker::{Wake, Worker};
+use crate::app::state::notices::{Remedy, without_flag};
 use crate::config::{Config, ConfigError};
-use crate::data::Dataset;
+use crate::data::{DataError, Dataset};
 use crate::graph::tune::Cache;
 use crate::train::{self, Command, Event, TrainError, TrainPlan, Trainer};
 
@@ -45,6 +46,8 @@ pub(in crate::app) struct Obstacle {
     /// The key whose field it stands beside, where it is one's.
     pub key: Option<String>,
     pub text: String,
+    /// What a button does about it.
+    pub remedy: Option<Remedy>,
 }
 
 /// An estimate, or what is in the way of one.
@@ -52,6 +55,8 @@ pub(in crate::app) struct EstimateAnswer {
     pub question: EstimateQuestion,
     /// The preset that fits the data.
     pub preset: Option<&'static str>,
+    /// A batch that fits the images, with their number, where the one asked for is larger than they are many.
+    pub batch: Option<(usize, usize)>,
     pub estimate: Result<Estimate, Obstacle>,
 }
 
@@ -63,23 +68,27 @@ const BEFORE: u64 = 2;
 pub(in crate::app) fn worker(resources: ResourceCache, wake: Wake) -> Worker<EstimateQuestion, EstimateAnswer> {
     Worker::new("estimate", wake, move |question: EstimateQuestion, stale| {
         let preset = train::preset_for(&question.config.data.source);
+        let mut batch = None;
         let estimate = match &preset {
             Err(error) => Err(Obstacle::data(error)),
-            Ok(_) => estimate(&resources, &question, stale),
+            Ok(_) => estimate(&resources, &question, &mut batch, stale),
         };
-        Some(EstimateAnswer { preset: preset.ok(), estimate, question })
+        Some(EstimateAnswer { preset: preset.ok(), batch, estimate, question })
     })
 }
 
 fn estimate(
     resources: &ResourceCache,
     question: &EstimateQuestion,
+    batch: &mut Option<(usize, usize)>,
     stale: &dyn Fn() -> bool,
 ) -> Result<Estimate, Obstacle> {
     let config = &question.config;
     let dataset = resources.dataset(config).map_err(|e| Obstacle::data(&e))?;
+    let images = dataset.train.len();
+    *batch = config.clone().fit_batch(images).map(|size| (size, images));
     config.check_against(dataset.train.len()).map_err(|e| Obstacle::from(TrainError::from(e)))?;
-    let device = |error| Obstacle { key: Some("device".to_owned()), text: TrainError::Gpu(error).to_string() };
+    let device = |error| Obstacle::new(Some("device"), TrainError::Gpu(error).to_string());
     let gpu = resources.gpu(question.device.as_deref()).map_err(device)?;
     let mut plan = TrainPlan::new(&gpu, config, dataset.clone())?;
     let start = plan.start().clone();
@@ -143,8 +152,17 @@ fn describe(dataset: &Dataset) -> String {
 }
 
 impl Obstacle {
-    fn data(error: &crate::data::DataError) -> Obstacle {
-        Obstacle { key: Some("data.source".to_owned()), text: error.to_string() }
+    fn new(key: Option<&str>, text: String) -> Obstacle {
+        Obstacle { key: key.map(str::to_owned), text, remedy: None }
+    }
+
+    fn data(error: &DataError) -> Obstacle {
+        let key = match error {
+            DataError::Dark { .. } => "data.white_level",
+            DataError::Labels { .. } | DataError::LabelsWithoutFiles { .. } => "data.labels",
+            _ => "data.source",
+        };
+        Obstacle { remedy: Remedy::of(error), ..Obstacle::new(Some(key), without_flag(error)) }
     }
 }
 
@@ -152,8 +170,8 @@ impl From<TrainError> for Obstacle {
     fn from(error: TrainError) -> Obstacle {
         match error {
             TrainError::Data(error) => Obstacle::data(&error),
-            TrainError::Config(ConfigError::Value { key, problem, .. }) => Obstacle { key: Some(key), text: problem },
-            other => Obstacle { key: None, text: other.to_string() },
+            TrainError::Config(ConfigError::Value { key, problem, .. }) => Obstacle::new(Some(&key), problem),
+            other => Obstacle::new(None, other.to_string()),
         }
     }
 }

@@ -6,6 +6,8 @@ mod progress;
 mod report;
 mod survey;
 
+pub use progress::Opening;
+
 use std::process::ExitCode;
 
 use anyhow::Result;

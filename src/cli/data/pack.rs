@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use simsiam::config::Config;
 use simsiam::data::pack::{self, Packing};
-use simsiam::data::{self, Limits, Spec};
+use simsiam::data::{self, Decoding, Limits, Spec};
 
-use super::progress::ImageProgress;
+use super::progress::{ImageProgress, Opening};
 use super::quoted;
 use crate::cli::devices::size;
 use crate::cli::{UsageError, say};
@@ -24,6 +25,12 @@ pub struct Args {
     /// Shrink images whose shorter side exceeds this; without it all keep their size.
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=16384))]
     short_side: Option<u32>,
+    /// Table with the class of each file of a folder: CSV with a column of file names and one of labels.
+    #[arg(long, value_name = "FILE")]
+    labels: Option<String>,
+    /// Set a key of [data] that decides what images look like: data.background or data.white_level. A pack holds what comes of them.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
     /// Decoding threads; 0 is all cores but one.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1024))]
     threads: u32,
@@ -41,7 +48,16 @@ fn part(text: &str) -> Result<f64, String> {
 
 pub fn run(args: &Args) -> Result<ExitCode> {
     let spec: Spec = args.data.parse()?;
-    let dataset = data::open_unchecked(&spec, Limits::default())?;
+    let mut config = Config::default();
+    config.data.labels = args.labels.clone().unwrap_or_default();
+    for assignment in &args.set {
+        config.set(assignment)?;
+    }
+    let mut opening = Opening::new(&spec);
+    let dataset = data::open_unchecked(&spec, Limits::from(&config.data), &mut |files| opening.at(files));
+    opening.end();
+    let mut dataset = dataset?;
+    data::judge_pixels(&mut dataset, Decoding::from(&config.data))?;
     if let Spec::Pack(file) = spec.recognise()?
         && let (Ok(from), Ok(to)) = (file.canonicalize(), args.out.canonicalize())
         && from == to

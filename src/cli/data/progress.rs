@@ -1,11 +1,12 @@
-//! A pass over many images.
+//! A pass over many images, and over many files.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use simsiam::format::count;
+use simsiam::data::Spec;
+use simsiam::format::{clean, count};
 
 /// Between two plain lines.
 const EVERY: Duration = Duration::from_secs(10);
@@ -46,6 +47,39 @@ impl ImageProgress {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// While data are opened: in a terminal something moves and counts files, elsewhere a line says now and then how many there are.
+pub struct Opening {
+    what: String,
+    spinner: ProgressBar,
+    last: Instant,
+}
+
+impl Opening {
+    pub fn new(spec: &Spec) -> Opening {
+        let what = clean(&format!("opening {spec}"));
+        let spinner = ProgressBar::new_spinner().with_message(what.clone());
+        spinner.enable_steady_tick(Duration::from_millis(120));
+        Opening { what, spinner, last: Instant::now() }
+    }
+
+    /// So many files were seen.
+    pub fn at(&mut self, files: usize) {
+        if !files.is_multiple_of(1000) {
+            return;
+        }
+        let line = format!("{}: {} files", self.what, count(files));
+        if !std::io::stderr().is_terminal() && self.last.elapsed() >= EVERY {
+            eprintln!("  {line}");
+            self.last = Instant::now();
+        }
+        self.spinner.set_message(line);
+    }
+
+    pub fn end(self) {
+        self.spinner.finish_and_clear();
     }
 }
 

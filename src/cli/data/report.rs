@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 use simsiam::augment::{Patch, ViewGroup};
-use simsiam::config::Config;
-use simsiam::data::Dataset;
+use simsiam::config::{Background, Config};
 use simsiam::data::survey::{Class, SetSurvey, Sizes, Survey};
+use simsiam::data::{Dataset, Decoding, dark};
 use simsiam::{eval, method, train};
 
 use super::quoted;
@@ -93,6 +93,13 @@ impl<'a> Report<'a> {
                 ));
             }
         }
+        let parts: Vec<&SetSurvey> = self.survey.parts().map(|(_, part)| part).collect();
+        let sum = |of: fn(&SetSurvey) -> usize| parts.iter().map(|part| of(part)).sum::<usize>();
+        let peak = parts.iter().map(|part| part.peak).max().unwrap_or(0);
+        let decoding = Decoding::from(&self.config.data);
+        if let Some(dark) = dark(sum(|part| part.deep), sum(SetSurvey::readable), peak, decoding) {
+            return Some(dark.to_string());
+        }
         let images = self.survey.train.readable();
         let error = self.config.check_against(images).err()?;
         Some(error.to_string())
@@ -130,6 +137,7 @@ impl<'a> Report<'a> {
         }
         self.say_unreadable();
         self.say_left_out();
+        self.say_held();
         self.say_pixels();
         self.say_memory();
         match eval::missing(self.data) {
@@ -166,6 +174,31 @@ impl<'a> Report<'a> {
         for (index, left_out) in self.data.left_out.iter().enumerate() {
             let label = if index == 0 { "left out" } else { "" };
             say!("{label:8} {}", left_out.line());
+        }
+    }
+
+    /// What becomes of transparency and of 16 bits a channel.
+    fn say_held(&self) {
+        for (name, part) in self.survey.parts() {
+            let of = count(part.readable());
+            if part.transparent > 0 {
+                let what = match self.config.data.background {
+                    Background(None) => "dropped, so that what the files hide under it is seen".to_owned(),
+                    background => format!("composed on {background}"),
+                };
+                say!(
+                    "alpha    {} of {of} {name} images have transparency: {what} (data.background)",
+                    count(part.transparent)
+                );
+            }
+            if part.deep > 0 {
+                let white = self.config.data.white_level.unwrap_or(usize::from(u16::MAX));
+                say!(
+                    "depth    {} of {of} {name} images have 16 bits a channel, with values to {}: {white} is white (data.white_level)",
+                    count(part.deep),
+                    part.peak
+                );
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use simsiam::data::survey::survey;
 use simsiam::data::{self, Limits, Spec};
 use simsiam::picture::{self, ContactSheet};
 
-use super::progress::ImageProgress;
+use super::progress::{ImageProgress, Opening};
 use super::report::Report;
 use crate::cli::say;
 use crate::cli::settings::Settings;
@@ -33,6 +33,12 @@ pub struct Args {
     /// Look at N test images only.
     #[arg(long, value_name = "N")]
     limit_test: Option<String>,
+    /// Table with the class of each file of a folder: CSV with a column of file names and one of labels.
+    #[arg(long, value_name = "FILE")]
+    labels: Option<String>,
+    /// Set any configuration key, such as data.background=black; repeatable.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
@@ -44,11 +50,16 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         data: Some(args.data.clone()),
         limit_train: args.limit_train.clone(),
         limit_test: args.limit_test.clone(),
+        labels: args.labels.clone(),
+        set: args.set.clone(),
         ..Settings::default()
     };
     let mut configured = settings.configure(&[])?;
     let spec: Spec = args.data.parse()?;
-    let dataset = data::open_unchecked(&spec, Limits::from(&configured.config.data))?;
+    let mut opening = Opening::new(&spec);
+    let dataset = data::open_unchecked(&spec, Limits::from(&configured.config.data), &mut |files| opening.at(files));
+    opening.end();
+    let dataset = dataset?;
     let mut progress = ImageProgress::default();
     let survey = survey(&dataset, &mut |done, of| progress.at(done, of));
     progress.end();

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use super::duplicates::{hold_out, shared};
 use super::kind::Kind;
+use super::table;
 use super::tree::{self, Found, Tree};
 use crate::data::read::decode::decode_file;
-use crate::data::{DataError, Dataset, Image, ImageSet, LeftOut, Limits, Subset};
+use crate::data::{DataError, Dataset, Decoding, Image, ImageSet, LeftOut, Limits, Subset};
 
 /// Image files, read on demand.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ struct Files {
     /// Below it.
     paths: Vec<PathBuf>,
     labels: Option<Vec<u32>>,
+    decoding: Decoding,
 }
 
 impl ImageSet for Files {
@@ -33,7 +35,7 @@ impl ImageSet for Files {
             .ok_or_else(|| DataError::Shape { problem: format!("no image {index} among {}", self.paths.len()) })?;
         let path = self.base.join(inside);
         let failed = |problem: String| DataError::Unreadable { file: path.display().to_string(), problem };
-        decode_file(&path).map_err(failed)
+        decode_file(&path, self.decoding).map_err(failed)
     }
 
     fn name(&self, index: usize) -> String {
@@ -55,13 +57,19 @@ pub(in crate::data) fn is_nearly_here(folder: &Path) -> bool {
     tree::kinds(folder).any(|kind| matches!(kind, Kind::Foreign(_)))
 }
 
-/// Looks through a folder; no image is read.
-pub(in crate::data) fn open(name: String, folder: &Path, limits: Limits) -> Result<Dataset, DataError> {
-    let Tree { mut train, mut test, mut remarks, left_out } = Tree::read(folder)?;
+/// Looks through a folder; no image is decoded. `progress` is called with how many files were seen.
+pub(in crate::data) fn open(
+    name: String,
+    folder: &Path,
+    limits: Limits,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Dataset, DataError> {
+    let Tree { mut train, mut test, mut remarks, mut left_out, tables } = Tree::read(folder, progress)?;
     if train.is_empty() {
         remarks.extend(LeftOut::warnings(&left_out));
         return Err(DataError::NoImageFiles { folder: folder.to_owned(), why: remarks.join("; ") });
     }
+    table::label(folder, [&mut train, &mut test], tables, &limits.labels, &mut remarks, &mut left_out)?;
     let (shared, pair) = shared(folder, &train, &test);
     if let Some((of_test, of_train)) = pair {
         remarks.push(format!(
@@ -77,8 +85,8 @@ pub(in crate::data) fn open(name: String, folder: &Path, limits: Limits) -> Resu
         let all = train.len() + test.len();
         remarks.push(format!("{} of {all} images are held out to test on (data.holdout; 0 trains on all)", test.len()));
     }
-    let train = Arc::new(files(folder, train, &classes));
-    let test = Arc::new(files(folder, test, &classes));
+    let train = Arc::new(files(folder, train, &classes, limits.decoding));
+    let test = Arc::new(files(folder, test, &classes, limits.decoding));
     if train.labels.is_some() && test.labels.is_none() && !test.is_empty() {
         remarks.push("some test images are of no class of the training images".to_owned());
     }
@@ -116,7 +124,7 @@ fn classes(train: &[Found], remarks: &mut Vec<String>) -> Vec<OsString> {
 }
 
 /// Labels are given where every file lies in one of `classes`.
-fn files(base: &Path, found: Vec<Found>, classes: &[OsString]) -> Files {
+fn files(base: &Path, found: Vec<Found>, classes: &[OsString], decoding: Decoding) -> Files {
     let label = |found: &Found| {
         let class = classes.binary_search(found.class.as_ref()?).ok()?;
         u32::try_from(class).ok()
@@ -125,5 +133,5 @@ fn files(base: &Path, found: Vec<Found>, classes: &[OsString]) -> Files {
         [] => None,
         _ => found.iter().map(label).collect(),
     };
-    Files { base: base.to_owned(), paths: found.into_iter().map(|found| found.path).collect(), labels }
+    Files { base: base.to_owned(), paths: found.into_iter().map(|found| found.path).collect(), labels, decoding }
 }

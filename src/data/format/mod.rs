@@ -9,4 +9,5 @@ mod kind;
 pub mod pack;
 pub(super) mod parquet;
 pub(super) mod stl10;
+mod table;
 mod tree;

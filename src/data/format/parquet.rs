@@ -20,7 +20,7 @@ use self::labels::Classes;
 use self::unpack::{Rows, Unpacked, unpack};
 use crate::data::read::decode::decode;
 use crate::data::read::positioned::Positioned;
-use crate::data::{DataError, Dataset, Image, ImageSet, Limits};
+use crate::data::{DataError, Dataset, Decoding, Image, ImageSet, Limits};
 use crate::regular;
 
 const TRAIN: &[&str] = &["train", "training"];
@@ -206,6 +206,7 @@ pub(in crate::data) fn open(name: String, paths: &Path, limits: Limits) -> Resul
         files,
         places: part.places,
         labels,
+        decoding: limits.decoding,
     };
     let [train_labels, test_labels] = labels.parts;
     Ok(Dataset {
@@ -233,6 +234,7 @@ struct Encoded {
     files: Vec<PathBuf>,
     places: Vec<Place>,
     labels: Option<Vec<u32>>,
+    decoding: Decoding,
 }
 
 impl ImageSet for Encoded {
@@ -246,7 +248,7 @@ impl ImageSet for Encoded {
             .get(index)
             .ok_or_else(|| DataError::Shape { problem: format!("no image {index} among {}", self.places.len()) })?;
         let bytes = self.file.read(place.offset, place.bytes as usize)?;
-        decode(&bytes).map_err(|problem| DataError::Unreadable { file: self.name(index), problem })
+        decode(&bytes, self.decoding).map_err(|problem| DataError::Unreadable { file: self.name(index), problem })
     }
 
     fn name(&self, index: usize) -> String {

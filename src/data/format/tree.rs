@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::kind::Kind;
+use super::table;
 use crate::data::{DataError, LeftOut};
 
 /// Names of a training split, in any case, the likeliest first.
@@ -36,20 +37,23 @@ pub(super) struct Tree {
     pub test: Vec<Found>,
     pub remarks: Vec<String>,
     pub left_out: Vec<LeftOut>,
+    /// Files that may hold labels, below the data set's folder.
+    pub tables: Vec<PathBuf>,
 }
 
 impl Tree {
     /// Looks through a folder. Files without a telling name are opened, no image is decoded.
-    pub(super) fn read(folder: &Path) -> Result<Tree, DataError> {
+    pub(super) fn read(folder: &Path, progress: &mut dyn FnMut(usize)) -> Result<Tree, DataError> {
         let mut tree = Tree::default();
-        let images = tree.list(folder);
+        let images = tree.list(folder, progress);
         let base = tree.step_into(&images);
         tree.part(folder, &base, images)?;
         Ok(tree)
     }
 
-    /// All image files, below `folder`.
-    fn list(&mut self, folder: &Path) -> Vec<PathBuf> {
+    /// All image files, below `folder`. `progress` is called with how many files were seen.
+    fn list(&mut self, folder: &Path, progress: &mut dyn FnMut(usize)) -> Vec<PathBuf> {
+        let mut seen = 0;
         let (mut images, mut problems) = (Vec::new(), Vec::new());
         let mut entries = WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter();
         while let Some(entry) = entries.next() {
@@ -61,6 +65,8 @@ impl Tree {
                     continue;
                 }
             };
+            seen += 1;
+            progress(seen);
             let path = entry.path().strip_prefix(folder).unwrap_or(entry.path());
             let (hidden, kind) = (entry.depth() > 0 && is_hidden(entry.file_name()), entry.file_type());
             let mut leave = |reason: &str, matters| LeftOut::add(&mut self.left_out, reason, path, matters);
@@ -77,6 +83,8 @@ impl Tree {
                 leave("hidden files and folders", false);
             } else if !kind.is_file() {
                 leave("things that are no files: pipes, sockets, devices", true);
+            } else if table::is_table(path) {
+                self.tables.push(path.to_owned());
             } else {
                 match Kind::of(entry.path()) {
                     Kind::Image => images.push(path.to_owned()),

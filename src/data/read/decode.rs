@@ -3,10 +3,12 @@
 use std::io::{BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
+use image::error::{UnsupportedError, UnsupportedErrorKind};
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::{ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
 use super::budget::{FILES, PIXELS};
+use super::flatten::{Decoding, flatten};
 use super::guard::guarded;
 use crate::data::Image;
 use crate::regular;
@@ -22,7 +24,7 @@ const MOST_FILE: u64 = 1 << 31;
 const START: usize = 64;
 
 /// [`decode`]s the image file at `path`, of which no more is read than its decoder asks for.
-pub(in crate::data) fn decode_file(path: &Path) -> Result<Image<'static>, String> {
+pub(in crate::data) fn decode_file(path: &Path, decoding: Decoding) -> Result<Image<'static>, String> {
     let failed = |e: std::io::Error| e.to_string();
     let mut file = regular::open(path).map_err(failed)?;
     let length = file.metadata().map_err(failed)?.len();
@@ -38,22 +40,22 @@ pub(in crate::data) fn decode_file(path: &Path) -> Result<Image<'static>, String
         let _taken = FILES.take(length);
         let mut bytes = Vec::new();
         file.take(MOST_FILE).read_to_end(&mut bytes).map_err(failed)?;
-        return decode(&bytes);
+        return decode(&bytes, decoding);
     }
-    careful(ImageReader::with_format(BufReader::new(file), format))
+    careful(ImageReader::with_format(BufReader::new(file), format), decoding)
 }
 
 /// Decodes JPEG (also CMYK), PNG, WebP, BMP, TIFF, PNM, QOI or GIF (its first frame), turned upright as its EXIF orientation says.
 ///
-/// Gray stays gray; everything else becomes red, green, blue. Of 16 bits a channel the upper 8 are kept, transparency is dropped (the
-/// colours of transparent pixels stay as the file has them, as PIL's `convert("RGB")`), and a palette is looked up. A file that ends
-/// early is an error: half a picture must not be trained on. What is wrong is said without the file's name.
-pub fn decode(bytes: &[u8]) -> Result<Image<'static>, String> {
+/// Gray stays gray where its background is; everything else becomes red, green, blue. `decoding` says what becomes of transparency and of
+/// 16 bits a channel; a palette is looked up. Floats have no white and are refused. A file that ends early is an error: half a picture must
+/// not be trained on. What is wrong is said without the file's name.
+pub fn decode(bytes: &[u8], decoding: Decoding) -> Result<Image<'static>, String> {
     let format = known(bytes)?;
     if format == ImageFormat::Jpeg && !jpeg_ends(bytes) {
         return Err("it ends early: truncated".to_owned());
     }
-    careful(ImageReader::with_format(Cursor::new(bytes), format))
+    careful(ImageReader::with_format(Cursor::new(bytes), format), decoding)
 }
 
 /// The format of a file that begins so.
@@ -64,17 +66,17 @@ fn known(start: &[u8]) -> Result<ImageFormat, String> {
     })
 }
 
-fn careful<R: BufRead + Seek>(reader: ImageReader<R>) -> Result<Image<'static>, String> {
-    guarded(|| read(reader))
+fn careful<R: BufRead + Seek>(reader: ImageReader<R>, decoding: Decoding) -> Result<Image<'static>, String> {
+    guarded(|| read(reader, decoding))
         .unwrap_or_else(|| Err("its decoder gives up on it: damaged".to_owned()))
         .map_err(|e| e.trim_end_matches('.').to_owned())
 }
 
-fn read<R: BufRead + Seek>(mut reader: ImageReader<R>) -> Result<Image<'static>, String> {
+fn read<R: BufRead + Seek>(mut reader: ImageReader<R>, decoding: Decoding) -> Result<Image<'static>, String> {
     let mut limits = Limits::default();
     limits.max_alloc = Some(MOST_BYTES);
     reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(|e| e.to_string())?;
+    let mut decoder = reader.into_decoder().map_err(problem)?;
     let (width, height) = decoder.dimensions();
     if width == 0 || height == 0 {
         return Err("it has no pixels".to_owned());
@@ -85,6 +87,9 @@ fn read<R: BufRead + Seek>(mut reader: ImageReader<R>) -> Result<Image<'static>,
             MOST_PIXELS / 1_000_000
         ));
     }
+    if matches!(decoder.color_type(), ColorType::Rgb32F | ColorType::Rgba32F) {
+        return Err(without_white("32-bit floats"));
+    }
     // Damaged metadata are no reason to refuse good pixels.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let gray = !decoder.color_type().has_color();
@@ -92,14 +97,40 @@ fn read<R: BufRead + Seek>(mut reader: ImageReader<R>) -> Result<Image<'static>,
     let copies = if orientation == Orientation::NoTransforms { 1 } else { 2 };
     let bytes = copies * decoder.total_bytes() + u64::from(width) * u64::from(height) * if gray { 1 } else { 3 };
     let _taken = PIXELS.take(bytes);
-    let mut image = DynamicImage::from_decoder(decoder).map_err(|e| e.to_string())?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(problem)?;
     image.apply_orientation(orientation);
-    let (width, height) = (image.width(), image.height());
-    let (channels, pixels) = match gray {
-        true => (1, image.into_luma8().into_raw()),
-        false => (3, image.into_rgb8().into_raw()),
+    Ok(flatten(image, decoding))
+}
+
+/// What is wrong, in words that help.
+fn problem(error: ImageError) -> String {
+    let text = error.to_string();
+    let tiff = |unsupported: &UnsupportedError| match unsupported.kind() {
+        // What is no float is refused before, by the second message.
+        UnsupportedErrorKind::Color(ExtendedColorType::Unknown(32 | 64)) => Some(without_white("32-bit floats")),
+        UnsupportedErrorKind::GenericFeature(text) => {
+            let (format, bits) = text.strip_prefix("Unhandled TIFF sample format ")?.split_once(" for ")?;
+            let kind = match format {
+                "1" => "whole numbers",
+                "2" => "signed whole numbers",
+                "3" => "floats",
+                _ => return None,
+            };
+            Some(without_white(&format!("{}-bit {kind}", bits.trim_end_matches(" bits"))))
+        }
+        _ => None,
     };
-    Ok(Image { width, height, channels, pixels: pixels.into() })
+    match &error {
+        ImageError::Unsupported(unsupported) => tiff(unsupported).unwrap_or(text),
+        _ => text,
+    }
+}
+
+/// A TIFF of numbers whose range nothing says.
+fn without_white(numbers: &str) -> String {
+    format!(
+        "it is a TIFF of {numbers}, of which no value is known to be white: convert all such files to 8 or 16 bits, with one scale for all"
+    )
 }
 
 /// Whether a JPEG's last scan is closed by its end marker. The decoder fills what is missing with gray, as browsers do.

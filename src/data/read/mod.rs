@@ -2,6 +2,7 @@
 
 mod budget;
 pub(super) mod decode;
+pub(super) mod flatten;
 pub(super) mod guard;
 pub(super) mod order;
 pub(super) mod positioned;

@@ -168,7 +168,7 @@ fn cut_and_damaged_files_are_errors_and_never_panics() {
         let mut damaged = good.clone();
         damaged[at] ^= 1 << (at % 8);
         write(&damaged);
-        if let Ok(data) = open_unchecked(&Spec::Parquet(file.clone()), Limits::default()) {
+        if let Ok(data) = open_unchecked(&Spec::Parquet(file.clone()), Limits::default(), &mut |_| {}) {
             for index in 0..data.train.len() {
                 let _ = data.train.read(index);
             }

@@ -35,7 +35,7 @@ fn close(found: [f64; 3], expected: [f64; 3]) {
 fn a_folder_in_numbers() {
     let folder = folder();
     let spec = Spec::Folder(folder.path().to_owned());
-    let data = open_unchecked(&spec, Limits::default()).unwrap();
+    let data = open_unchecked(&spec, Limits::default(), &mut |_| {}).unwrap();
     let mut reported = Vec::new();
     let survey = survey(&data, &mut |done, of| reported.push((done, of)));
     assert_eq!(reported, [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]);

@@ -1,6 +1,7 @@
 //! What the kernels that make a view share: the table row that says what to do to one image, and the normalisation that the last
 //! of them applies.
 
+use super::box_blur::BoxBlur;
 use crate::gpu::Kernel;
 use crate::graph::{Array, Shape};
 
@@ -44,7 +45,7 @@ pub struct AugmentParams {
 }
 
 impl AugmentParams {
-    /// Words a row of the table; the last three are unused.
+    /// Words a row of the table.
     pub const WORDS: usize = 16;
 
     /// The whole image of this width and height, unchanged.
@@ -71,6 +72,7 @@ impl AugmentParams {
         let order = (0..4).fold(0, |word, i| word | u32::from(jitter.order[i]) << (2 * i));
         let switches = [self.flip, self.gray, self.jitter.is_some(), self.solarize];
         let flags = (0..4).fold(order << 8, |word, i| word | u32::from(switches[i]) << i);
+        let blur = BoxBlur::of(self.sigma);
         let [brightness, contrast, saturation, hue] = jitter.factors.map(f32::to_bits);
         [
             self.offset,
@@ -86,9 +88,9 @@ impl AugmentParams {
             saturation,
             hue,
             self.sigma.to_bits(),
-            0,
-            0,
-            0,
+            blur.radius,
+            blur.inside,
+            blur.end,
         ]
     }
 

@@ -13,8 +13,8 @@ pub use cross_entropy::{SoftCrossEntropy, SoftCrossEntropyGradient};
 pub use info_nce::{InfoNce, InfoNceGradient};
 pub use label_cross_entropy::{LabelCrossEntropy, LabelCrossEntropyGradient};
 pub use mean::{Mean, MeanGradient};
-pub use sinkhorn::Sinkhorn;
-pub use swapped_prediction::{SwappedPrediction, SwappedPredictionGradient};
+pub use sinkhorn::{Sinkhorn, SinkhornGradient};
+pub use swapped_prediction::{SwappedPrediction, SwappedPredictionCodeGradient, SwappedPredictionGradient};
 
 use super::check::Case;
 

@@ -1,12 +1,12 @@
 //! SwAV's loss: the code of one view is predicted from another.
 
 use crate::gpu::Kernel;
-use crate::graph::{Array, Graph, InputGradients, Io, Lowered, Node, Op, Shape, Target, Tensor};
+use crate::graph::{Array, Graph, InputGradients, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor, grid};
 use crate::ops::check::{Case, Fill};
 use crate::ops::rows::{self, log_softmax};
 
 /// Inputs scores `[M, K]`, similarities of views to K prototypes, and codes `[2N, K]` of view 1 of N images and then of view 2 → `[M]`:
-/// -Σ q log softmax(scores / t), with the code q of the other view of the same image (Caron et al. 2020, eq. 2). The codes have no gradient.
+/// -Σ q log softmax(scores / t), with the code q of the other view of the same image (Caron et al. 2020, eq. 2).
 #[derive(Debug, Clone)]
 pub struct SwappedPrediction {
     /// Divides the scores: t, at least 1e-6.
@@ -19,6 +19,13 @@ pub struct SwappedPrediction {
 /// Inputs dy `[M]`, scores, codes → gradient for the scores.
 #[derive(Debug, Clone)]
 pub struct SwappedPredictionGradient {
+    /// The forward operator.
+    pub forward: SwappedPrediction,
+}
+
+/// Inputs dy `[M]`, scores, codes → gradient for the codes.
+#[derive(Debug, Clone)]
+pub struct SwappedPredictionCodeGradient {
     /// The forward operator.
     pub forward: SwappedPrediction,
 }
@@ -74,9 +81,12 @@ impl Op for SwappedPrediction {
         Ok(vec![Shape::rows([self.rows(inputs)?])])
     }
 
-    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, _wanted: &[bool]) -> InputGradients {
-        let op = SwappedPredictionGradient { forward: self.clone() };
-        Ok(vec![Some(graph.add_one(op, &[dy, node.inputs[0], node.inputs[1]])?), None])
+    fn gradient(&self, graph: &mut Graph, node: &Node, dy: Tensor, wanted: &[bool]) -> InputGradients {
+        let (forward, operands) = (self.clone(), [dy, node.inputs[0], node.inputs[1]]);
+        rows::gradients(wanted, |i| match i {
+            0 => graph.add_one(SwappedPredictionGradient { forward: forward.clone() }, &operands),
+            _ => graph.add_one(SwappedPredictionCodeGradient { forward: forward.clone() }, &operands),
+        })
     }
 
     fn lower(&self, io: &Io, _target: &Target) -> Lowered {
@@ -116,6 +126,46 @@ impl Op for SwappedPredictionGradient {
     }
 }
 
+impl Op for SwappedPredictionCodeGradient {
+    facts!("swapped_prediction_code_gradient");
+
+    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        match inputs {
+            [dy, rest @ ..] if dy.dims() == [self.forward.rows(rest)?] => Ok(vec![rest[1].clone()]),
+            _ => Err("expected dy [M], scores [M, K] and codes".to_string()),
+        }
+    }
+
+    fn lower(&self, io: &Io, _target: &Target) -> Lowered {
+        let (scores, codes) = (&io.inputs[1], &io.inputs[2]);
+        let log_sums = scores.row_count().next_multiple_of(4);
+        let kernel = |shader| self.forward.kernel(shader, scores, codes);
+        let first = kernel("swapped_log_sums").with("STORED_ROWS", log_sums);
+        let first = Launch::new(first, [Slot::input(1), Slot::scratch(0)], grid(log_sums));
+        let vectors = codes.vectors();
+        let second = kernel("swapped_prediction_code_gradient").with("VECTORS", vectors);
+        let slots = [Slot::input(0), Slot::input(1), Slot::scratch(0), Slot::output(0)];
+        let second = Launch::new(second, slots, grid(vectors.div_ceil(64)));
+        Lowered { launches: vec![first, second], scratch: vec![log_sums] }
+    }
+
+    fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
+        let (dy, scores, codes) = (inputs[0], inputs[1], inputs[2]);
+        let (half, width) = (codes.dims[0] / 2, codes.channels());
+        let mut d = codes.like(vec![0.0; codes.data.len()]);
+        for (i, row) in scores.rows().enumerate() {
+            let predicted = match self.forward.small {
+                true => vec![i % half, i % half + half],
+                false => vec![(i + half) % (2 * half)],
+            };
+            for (k, log_p) in self.forward.log_softmax(row).iter().enumerate() {
+                predicted.iter().for_each(|code| d.data[code * width + k] -= dy.data[i] * log_p);
+            }
+        }
+        vec![d]
+    }
+}
+
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (rows, images, k, temperature, small) in [
@@ -130,7 +180,7 @@ pub(super) fn cases() -> Vec<Case> {
         let (scores, codes) = (Shape::rows([rows, k]), Shape::rows([2 * images, k]));
         let (cosines, shares) = (Fill::Uniform(-1.0, 1.0), Fill::Uniform(0.0, 0.5));
         cases.push(
-            Case::new(&name, op.clone()).input(scores.clone(), cosines.clone()).fixed(codes.clone(), shares.clone()),
+            Case::new(&name, op.clone()).input(scores.clone(), cosines.clone()).input(codes.clone(), shares.clone()),
         );
         cases.push(
             Case::new(&format!("{name} gradient"), SwappedPredictionGradient { forward: op })

@@ -5,12 +5,12 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use safetensors::{Dtype, SafeTensors};
-use serde_json::{Map, json};
 
 use super::checksums::{self, Checksums};
 use super::{Checkpoint, CheckpointError, NUM_BATCHES, Stored, VERSION};
 use crate::atomic;
 use crate::regular;
+use crate::tensor_file::{self, Visit};
 
 const VERSION_KEY: &str = "simsiam.version";
 
@@ -19,42 +19,25 @@ pub(super) fn write(checkpoint: &Checkpoint, path: &Path) -> Result<(), Checkpoi
         .map_err(|reason| CheckpointError::Write { file: path.to_path_buf(), reason })
 }
 
-/// The safetensors crate's own writer orders the metadata at random; this one writes the same bytes every time.
 fn write_to(checkpoint: &Checkpoint, file: &mut dyn Write) -> io::Result<()> {
     let mut metadata = metadata(checkpoint);
     let mut checksums = Checksums::new(&metadata);
-    let mut header = Map::new();
-    let mut end = 0;
     each(checkpoint, &mut |name, dtype, dims, bytes| {
         checksums.add(name, dtype, dims, bytes);
-        let offsets = [end, end + bytes.len()];
-        end += bytes.len();
-        let info = json!({ "dtype": dtype, "shape": dims, "data_offsets": offsets });
-        header.insert(name.to_string(), info);
         Ok(())
     })?;
     metadata.insert(checksums::KEY.to_owned(), checksums.text());
-    header.insert("__metadata__".to_string(), json!(metadata));
-    let mut header = serde_json::to_vec(&header)?;
-    // Data starts at a multiple of eight bytes, so that readers may map it.
-    header.resize(header.len().next_multiple_of(8), b' ');
-    file.write_all(&(header.len() as u64).to_le_bytes())?;
-    file.write_all(&header)?;
-    each(checkpoint, &mut |_, _, _, bytes| file.write_all(bytes))
+    tensor_file::write(file, &metadata, |visit| each(checkpoint, visit))
 }
-
-/// Takes a tensor's name, type, dimensions and bytes.
-type Visit<'a> = dyn FnMut(&str, &str, &[usize], &[u8]) -> io::Result<()> + 'a;
 
 /// Every tensor of the file in its order, one at a time in memory: 64-bit numbers first, so that all are aligned.
 fn each(checkpoint: &Checkpoint, visit: &mut Visit) -> io::Result<()> {
-    for (norm, moves) in &checkpoint.moves {
-        let count = moves.saturating_mul(checkpoint.step) as i64;
+    for (norm, count) in checkpoint.batches_tracked() {
         visit(&format!("{norm}{NUM_BATCHES}"), "I64", &[], &count.to_le_bytes())?;
     }
-    for (name, tensor) in &checkpoint.tensors {
-        let bytes: Vec<u8> = tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        visit(name, "F32", &tensor.dims, &bytes)?;
+    for (name, dims, values) in checkpoint.tensors() {
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        visit(name, "F32", dims, &bytes)?;
     }
     Ok(())
 }

@@ -26,7 +26,7 @@ impl Trainer {
         }
         self.position.add(0, &numbers.readings);
         self.position.pending = numbers.watched.map(|watched| last_numbers([&numbers.readings, &watched.readings]));
-        self.reset();
+        self.reset()?;
         Ok(())
     }
 

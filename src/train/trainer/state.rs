@@ -37,7 +37,10 @@ impl Trainer {
         self.keep.read(checkpoint);
         self.sent = self.position.step;
         self.saved_step = self.position.step;
-        self.restored = true;
+        self.restored = !checkpoint.is_imported();
+        if checkpoint.is_imported() {
+            self.first = Some(self.capture()?);
+        }
         Ok(())
     }
 
@@ -64,12 +67,16 @@ impl Trainer {
     }
 
     /// Writes the state before the first step to the device.
-    pub(super) fn reset(&self) {
+    pub(super) fn reset(&self) -> Result<(), TrainError> {
+        if let Some(first) = &self.first {
+            return self.load(first);
+        }
         self.parameters.write(&self.store, &self.parameters.initialize(self.config.run.seed));
         LossScaleState::INITIAL.write(&self.store);
         let zeros: Vec<Vec<f32>> =
             self.parameters.of(Arena::PARAMETERS).map(|entry| vec![0.0; entry.shape.len()]).collect();
         self.parameters.write_twins(&self.store, Arena::MOMENTUM, &zeros);
+        Ok(())
     }
 
     /// Writes the state under these names, which replaces what is there only by weights that are finite and that a step has changed, once `listener` keeps what was reported. All steps sent must have arrived.

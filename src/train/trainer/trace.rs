@@ -49,7 +49,7 @@ impl Trainer {
             Some(path) => Checkpoint::load(&path)?,
             None if self.restored => return Ok(None),
             None => {
-                self.reset();
+                self.reset()?;
                 self.sent = 0;
                 self.capture()?
             }
@@ -152,7 +152,7 @@ mod tests {
             assert_eq!(trainer.first_not_finite(19, &commands)?, Some((19, None)), "{name}");
             trainer.sent = 0;
             let traced = trainer.capture()?;
-            trainer.reset();
+            trainer.reset()?;
             for step in 0..19 {
                 trainer.send(trainer.rates.at(step), false)?;
             }

@@ -1,6 +1,6 @@
 """Small images of every kind that a folder may hold, each with what Pillow makes of it (NAME.expected.png).
 
-python3 generate.py   (Pillow, NumPy)
+python3 generate.py   (Pillow, NumPy, tifffile)
 """
 
 import os
@@ -8,6 +8,7 @@ import struct
 import zlib
 
 import numpy as np
+import tifffile
 from PIL import Image, ImageOps
 
 OUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
@@ -67,3 +68,39 @@ keep("rgb.tif", rgb, rgb, compression="tiff_lzw")
 frames = [rgb.quantize(128), rgb.quantize(128).transpose(Image.FLIP_LEFT_RIGHT)]
 frames[0].save(OUT + "frames.gif", save_all=True, append_images=frames[1:], duration=100)
 Image.open(OUT + "frames.gif").convert("RGB").save(OUT + "frames.gif.expected.png")
+
+# What cameras, printers and scanners write beside that.
+ycc = np.asarray(rgb.convert("YCbCr"))
+dark = np.full((H, W), 40, np.uint8)
+# Adobe's order: luma and chroma of red, green and blue, then black, inverted like them.
+cmyk = Image.fromarray(np.dstack([255 - ycc, dark]), "CMYK")
+cmyk.save(OUT + "ycck.jpg", quality=95)
+bytes_ = open(OUT + "ycck.jpg", "rb").read()
+adobe = bytes_.index(b"Adobe")
+with open(OUT + "ycck.jpg", "wb") as file:
+    file.write(bytes_[: adobe + 11] + b"\x02" + bytes_[adobe + 12 :])
+Image.open(OUT + "ycck.jpg").convert("RGB").save(OUT + "ycck.jpg.expected.png")
+tifffile.imwrite(OUT + "planar.tif", np.moveaxis(np.asarray(rgb), -1, 0), photometric="rgb", planarconfig="separate")
+rgb.save(OUT + "planar.tif.expected.png")
+mirrored = rgb.transpose(Image.FLIP_LEFT_RIGHT)
+rgb.save(OUT + "animated.webp", save_all=True, append_images=[mirrored], duration=100, lossless=True)
+rgb.save(OUT + "animated.webp.expected.png")
+rgb.save(OUT + "pair.mpo", save_all=True, append_images=[mirrored], **jpeg)
+rgb.save(OUT + "pair.mpo.expected.png")
+
+# On a background.
+for name, image in (("rgba.png", with_alpha), ("gray_alpha.png", gray_alpha)):
+    for background, color in (("white", (255, 255, 255)), ("orange", (255, 128, 0))):
+        under = Image.new("RGBA", image.size, color + (255,))
+        flat = Image.alpha_composite(under, image.convert("RGBA")).convert("RGB")
+        flat = flat.convert("L") if name == "gray_alpha.png" and background == "white" else flat
+        flat.save(f"{OUT}{name}.on_{background}.png", optimize=True)
+
+# 12 bits in 16, and numbers without a white.
+twelve = (np.asarray(gray).astype(np.uint32) * 4095 // 255).astype(np.uint16)
+Image.fromarray(twelve).save(OUT + "gray12.png")
+tifffile.imwrite(OUT + "gray12.tif", twelve)
+for name in ("gray12.png", "gray12.tif"):
+    Image.fromarray(((twelve + 128) // 257).astype(np.uint8)).save(OUT + name + ".expected.png")
+    gray.save(OUT + name + ".scaled.png", optimize=True)
+tifffile.imwrite(OUT + "float.tif", np.asarray(gray)[:6, :6] / np.float32(255))

@@ -186,7 +186,7 @@ fn reduced(image: Image<'_>, short: Option<u32>) -> Result<Image<'static>, Strin
     let mut resized = Resized::new(to_width, to_height, kind);
     let how = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
     Resizer::new().resize(&source, &mut resized, &how).map_err(|e| e.to_string())?;
-    Ok(Image { width: to_width, height: to_height, channels: image.channels, pixels: resized.into_vec().into() })
+    Ok(Image { width: to_width, height: to_height, pixels: resized.into_vec().into(), ..image })
 }
 
 fn header(index_at: u64, index: &[u8]) -> Vec<u8> {

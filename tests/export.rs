@@ -1,0 +1,158 @@
+//! Weights out and in: what PyTorch's programs save is read, features are theirs, and a run's own weights come back bit for bit.
+//! `tests/data/weights/generate.py` made the files.
+
+mod common;
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::gpu;
+use safetensors::SafeTensors;
+use simsiam::config::Config;
+use simsiam::export::{Import, Imported, StateDict};
+use simsiam::graph::{Array, Graph, Program, Shape, Store};
+use simsiam::method::evaluation;
+use simsiam::model::Parameters;
+use simsiam::train::RunFolder;
+
+type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
+
+fn weights(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/weights").join(name)
+}
+
+/// Runs the program; whether it succeeded, and what it printed.
+fn simsiam(folder: &Path, arguments: &[&str]) -> Result<(bool, String)> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_simsiam"));
+    let output = command.args(arguments).current_dir(folder).env("XDG_RUNTIME_DIR", folder).output()?;
+    let text = [output.stdout, output.stderr].concat();
+    Ok((output.status.success(), String::from_utf8_lossy(&text).into_owned()))
+}
+
+/// SimSiam with the heads of the files.
+fn config() -> Result<Config> {
+    let mut config = Config::preset("demo")?;
+    for assignment in [
+        "data.image_size=12",
+        "model.projector_layers=2",
+        "model.projector_hidden=6",
+        "model.dim=5",
+        "model.output_affine=false",
+        "model.predictor_dim=3",
+        "optim.batch_size=4",
+    ] {
+        config.set(assignment)?;
+    }
+    Ok(config)
+}
+
+/// Takes a file into a run, and gives the features of the images that the file's own program saw.
+fn features(file: &str) -> Result<(Imported, String, Array)> {
+    let folder = tempfile::tempdir()?;
+    let run = folder.path().join("run");
+    let file = StateDict::read(&weights(file))?;
+    let import = Import::find(&file)?;
+    let mut config = config()?;
+    import.configure(&mut config)?;
+    let imported = import.begin(&config, 10, &run)?;
+    let (config, checkpoint) = RunFolder::trained(&run, None)?;
+    assert_eq!((config.model.width, &config.model.blocks[..]), (4, &[1, 1][..]));
+    let (mut parameters, mut graph) = (Parameters::new(), Graph::new());
+    let images = graph.input("images", Shape::rows([2, 12, 12, 3]));
+    let evaluated = evaluation(&mut graph, images, &config, &mut parameters, false)?;
+    let mut store = Store::new(&gpu());
+    parameters.allocate_frozen(&mut store)?;
+    parameters.write(&store, &checkpoint.weights(&parameters)?);
+    let mut program = Program::compile(&graph, &mut store)?;
+    // As generate.py makes them, of [image, channel, row, column].
+    let value = |i: usize| {
+        let (image, pixel, channel) = (i / 432, i % 432 / 3, i % 3);
+        ((image * 432 + channel * 144 + pixel) as f32 * 0.37).sin()
+    };
+    program.write(images, &(0..864).map(value).collect::<Vec<_>>());
+    program.run(None)?;
+    Ok((imported, import.prefix.clone(), program.read_array(evaluated.features)?))
+}
+
+#[test]
+fn what_other_programs_save_has_their_features() -> Result {
+    for (file, expected, prefix, heads) in [
+        ("torchvision.pth", "torchvision", "", 0),
+        // Its convolutions are in halves.
+        ("lightly.ckpt", "torchvision", "state_dict.backbone.", 0),
+        ("simsiam.pth.tar", "simsiam", "state_dict.module.encoder.", 15),
+    ] {
+        let bytes = std::fs::read(weights(&format!("{expected}.features")))?;
+        let expected = Array::from_f32(&[2, 8], &bytemuck::pod_collect_to_vec::<u8, f32>(&bytes));
+        let (imported, found, features) = features(file)?;
+        let error = features.relative_error(&expected);
+        let limit = if file == "lightly.ckpt" { 2e-3 } else { 1e-5 };
+        assert!(error < limit, "{file}: {error:.1e}");
+        assert_eq!((imported.backbone, imported.heads, found.as_str()), (30, heads, prefix), "{file}: {imported:?}");
+        assert_eq!(imported.new.is_empty(), heads > 0, "{file}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_may_not_be_read_is_refused_in_a_line_and_nothing_is_run() -> Result {
+    let folder = tempfile::tempdir()?;
+    for (file, problem) in [
+        ("evil.pth", "its pickle names posix.system, which could run anything: refused"),
+        ("unknown.pth", "its pickle has the instruction 0x8f, which no file of tensors needs: refused"),
+        ("bomb.pth", "1048576 bytes: damaged"),
+        ("truncated.pth", "truncated"),
+        ("legacy.pth", "a file of PyTorch before 1.6"),
+        ("generate.py", "neither a complete safetensors file"),
+        ("nothing.pth", "cannot be read"),
+    ] {
+        let path = weights(file).display().to_string();
+        let (good, text) = simsiam(folder.path(), &["import", "--weights", &path, "--out", "run", "--data", "demo"])?;
+        assert!(!good && text.contains(problem) && text.contains(file) && text.lines().count() == 1, "{text}");
+        assert!(!folder.path().join("run").exists(), "{file}");
+    }
+    assert!(!Path::new("/tmp/pwned").exists());
+    Ok(())
+}
+
+/// The smallest training of the demo that writes a checkpoint.
+const TRAIN: &str = "train --out run --preset demo --limit-train 64 --limit-test 20 --epochs 1 --no-tune --batch-size 16 --set data.image_size=12 \
+    --set model.blocks=[1] --set model.width=4 --set model.dim=16 --set run.knn_k=10";
+
+#[test]
+fn weights_go_out_and_come_back() -> Result {
+    let folder = tempfile::tempdir()?;
+    let run = |arguments: &str| -> Result<String> {
+        let (good, text) = simsiam(folder.path(), &arguments.split_whitespace().collect::<Vec<_>>())?;
+        if good { Ok(text) } else { Err(format!("{arguments}: {text}").into()) }
+    };
+    run(TRAIN)?;
+    run("export --run run --out backbone.safetensors")?;
+    run("export --run run --out full.safetensors --full")?;
+    let read = |name: &str| std::fs::read(folder.path().join(name));
+    let bytes = read("backbone.safetensors")?;
+    let backbone = SafeTensors::deserialize(&bytes)?;
+    let mut names = backbone.names();
+    names.sort_unstable();
+    assert_eq!(names[..3], ["bn1.bias", "bn1.num_batches_tracked", "bn1.running_mean"]);
+    assert_eq!(names.len(), 6 + 12, "{names:?}");
+    let (_, header) = SafeTensors::read_metadata(&bytes)?;
+    let metadata = header.metadata().clone().unwrap_or_default();
+    assert_eq!(metadata["image_size"], "12");
+    assert!(metadata["knn_top1"].parse::<f64>()? <= 1.0);
+    let card = std::fs::read_to_string(folder.path().join("backbone.md"))?;
+    assert!(card.contains("net.load_state_dict(load_file(\"backbone.safetensors\"))"), "{card}");
+
+    // All of it back into a run of the same settings: the same features, to the bit, and a training that begins with them.
+    let text = run("import --weights full.safetensors --out again --config run/config.toml")?;
+    assert!(text.contains("taken    15 tensors of the backbone") && !text.contains("new "), "{text}");
+    for (from, to) in [("run", "a"), ("again", "b")] {
+        run(&format!("embed --run {from} --data demo --limit-test 20 --out {to}.npy"))?;
+    }
+    assert_eq!(read("a.npy")?, read("b.npy")?);
+    let text = run("train --resume again --no-tune")?;
+    let before = metadata["knn_top1"].parse::<f64>()?;
+    assert!(text.contains(&format!("kNN {:.1} % before training", 100.0 * before)), "{text}");
+    Ok(())
+}
