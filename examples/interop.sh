@@ -30,10 +30,14 @@ for part, count in (("train", 64), ("test", 16)):
         Image.fromarray(pixels.numpy()).save(f"images/{part}/{i % 2}/{i:03}.png")
 
 def lively(net):
-    "Running statistics and last scales that are not as they begin."
+    "Last scales and running statistics that are not as they begin."
     for name, value in net.state_dict().items():
-        if "running" in name or name.endswith(("bn2.weight", "bn3.weight")):
+        if name.endswith(("bn2.weight", "bn3.weight")):
             value.copy_(0.5 + torch.rand_like(value))
+    net.train()
+    with torch.no_grad():
+        for _ in range(8):
+            net(2 * torch.randn(16, 3, 64, 64))
     return net
 
 for name in ("resnet18", "resnet50"):
