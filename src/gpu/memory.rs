@@ -44,7 +44,7 @@ impl Buffer {
         }
     }
 
-    /// Memory that is written before it is read. Where the device is checked it holds [`NO_NUMBER`] until then, so that the read of what
+    /// Memory that is written before it is read. Where the device is checked it holds NaN until then, so that the read of what
     /// was never written shows.
     pub fn unset(gpu: &Gpu, label: &str, words: usize) -> Result<Buffer, GpuError> {
         let buffer = Buffer::new(gpu, label, words)?;
@@ -54,7 +54,7 @@ impl Buffer {
         Ok(buffer)
     }
 
-    /// Fills `words` words with [`NO_NUMBER`].
+    /// Fills `words` words with what is no number, neither in f32 nor in f16.
     pub fn spoil(&self, gpu: &Gpu, words: usize) -> Result<(), GpuError> {
         self.repeat(gpu, words, &vec![NO_NUMBER; BLOCK.min(words)])
     }
