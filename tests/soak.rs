@@ -13,10 +13,10 @@ use simsiam::random::{Draw, Purpose};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
-/// Six epochs of four steps with kNN and a checkpoint kept every second epoch.
-const TRAIN: &str = "train --out run --preset demo --limit-train 256 --limit-test 60 --epochs 6 --no-tune --set data.image_size=12 \
+/// Eighteen epochs of four steps with kNN and a checkpoint kept every sixth epoch.
+const TRAIN: &str = "train --out run --preset demo --limit-train 256 --limit-test 60 --epochs 18 --no-tune --set data.image_size=12 \
      --set model.blocks=[1] --set model.width=4 --set model.dim=16 --set model.projector_hidden=16 --set model.predictor_dim=8 \
-     --set run.knn_k=20 --set run.checkpoint_every=2";
+     --set run.knn_k=20 --set run.checkpoint_every=6";
 const FAULTS: [&str; 11] = [
     "kill",
     "terminate",
@@ -35,6 +35,9 @@ const FAULTS: [&str; 11] = [
 fn program() -> String {
     std::env::var("SIMSIAM_SOAK_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_simsiam").to_owned())
 }
+
+/// The first of those that need a checkpoint.
+const DAMAGE: usize = 7;
 
 fn variable(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -71,6 +74,7 @@ fn shell(folder: &Path, limits: &str, arguments: &str) -> Command {
 struct Soak {
     draw: Draw,
     counts: [u64; FAULTS.len()],
+    kills: u64,
     /// Seconds of an undisturbed run, within which processes are killed.
     seconds: f64,
     /// Bytes of a checkpoint.
@@ -96,7 +100,9 @@ impl Soak {
     fn kill(&mut self, signal: &str, mut child: Child) -> Result<(ExitStatus, String)> {
         std::thread::sleep(Duration::from_secs_f64(self.draw.uniform(0.0, self.seconds)));
         Command::new("kill").args([signal, &child.id().to_string()]).stderr(Stdio::null()).status()?;
-        self.end(&mut child)
+        let ended = self.end(&mut child)?;
+        self.kills += u64::from(ended.0.code().is_none());
+        Ok(ended)
     }
 
     fn end(&self, child: &mut Child) -> Result<(ExitStatus, String)> {
@@ -110,7 +116,7 @@ impl Soak {
     /// What is possible now: without a checkpoint there is nothing to damage, and without another one nothing to continue from.
     fn possible(run: &Path) -> Vec<usize> {
         let has = |name: &str| run.join("checkpoints").join(name).exists();
-        let (last, kept) = (has("last.safetensors"), has("epoch-002.safetensors") || has("epoch-004.safetensors"));
+        let (last, kept) = (has("last.safetensors"), has("epoch-006.safetensors") || has("epoch-012.safetensors"));
         let possible = |fault: usize| match FAULTS[fault] {
             "damaged checkpoint" => last && kept,
             "damaged metrics" | "killed writes" | "kill in an evaluation" => last,
@@ -122,7 +128,11 @@ impl Soak {
     /// One fault; whether the run is done.
     fn fault(&mut self, folder: &Path) -> Result<bool> {
         let run = folder.join("run");
-        let possible = Soak::possible(&run);
+        let mut possible = Soak::possible(&run);
+        // Damage is possible only after a checkpoint, which most faults come before.
+        if possible.contains(&DAMAGE) && self.draw.below(2) == 0 {
+            possible.retain(|&fault| fault >= DAMAGE);
+        }
         let fault = possible[self.draw.below(possible.len() as u32) as usize];
         self.counts[fault] += 1;
         let mut limits = String::new();
@@ -131,9 +141,9 @@ impl Soak {
                 let kilobytes = self.draw.below(2 + (self.checkpoint / 1000) as u32);
                 limits = format!("trap '' XFSZ; ulimit -f {kilobytes};");
             }
-            // A run has some forty replays, kNN among them.
-            "lost device" => limits = format!("export SIMSIAM_FAULT=lost@{};", self.draw.below(50)),
-            "refused submit" => limits = format!("export SIMSIAM_FAULT=submit@{};", self.draw.below(50)),
+            // A run has more than a hundred replays, kNN among them.
+            "lost device" => limits = format!("export SIMSIAM_FAULT=lost@{};", self.draw.below(120)),
+            "refused submit" => limits = format!("export SIMSIAM_FAULT=submit@{};", self.draw.below(120)),
             "refused memory" => limits = format!("export SIMSIAM_FAULT=memory@{};", self.draw.below(4 << 20)),
             "kill in tuning" => {
                 self.kill_in_tuning(folder)?;
@@ -190,7 +200,7 @@ impl Soak {
         let tuned = folder.join("tuned");
         let cache = format!("export SIMSIAM_CACHE_DIR={};", tuned.join("cache").display());
         let train =
-            TRAIN.replace("--no-tune", "").replace("--out run", "--out tuned/run").replace("--epochs 6", "--epochs 1");
+            TRAIN.replace("--no-tune", "").replace("--out run", "--out tuned/run").replace("--epochs 18", "--epochs 1");
         let child = shell(folder, &cache, &train).spawn()?;
         self.kill("-KILL", child)?;
         let again = match tuned.join("run/config.toml").exists() {
@@ -215,7 +225,7 @@ fn a_disturbed_run_is_the_undisturbed_one() -> Result {
     let last = |folder: &Path| fs::read(folder.join("run/checkpoints/last.safetensors"));
     let (lines, bytes) = (timeless(&whole.path().join("run"))?, last(whole.path())?);
     let draw = Draw::new(seed, Purpose::Benchmark, 0, 0, 0);
-    let mut soak = Soak { draw, counts: [0; FAULTS.len()], seconds, checkpoint: bytes.len() as u64 };
+    let mut soak = Soak { draw, counts: [0; FAULTS.len()], kills: 0, seconds, checkpoint: bytes.len() as u64 };
     let mut runs = 0;
     while began.elapsed() < Duration::from_secs(60 * minutes) {
         let folder = tempfile::tempdir()?;
@@ -228,9 +238,10 @@ fn a_disturbed_run_is_the_undisturbed_one() -> Result {
     }
     let counts: Vec<String> = FAULTS.iter().zip(soak.counts).map(|(fault, n)| format!("{n} x {fault}")).collect();
     println!(
-        "{runs} runs under {} faults ({}) ended like the undisturbed one",
+        "{runs} runs under {} faults ({}), {} of them killed at a random moment, ended like the undisturbed one",
         soak.counts.iter().sum::<u64>(),
-        counts.join(", ")
+        counts.join(", "),
+        soak.kills
     );
     Ok(())
 }
@@ -295,7 +306,7 @@ fn usage(process: u32) -> Result<[u64; 3]> {
 fn a_long_run_needs_no_more_with_time() -> Result {
     let minutes = variable("SIMSIAM_SOAK_MINUTES", 60);
     let folder = tempfile::tempdir()?;
-    let train = TRAIN.replace("--epochs 6", "--epochs 1000000 --set run.keep=2");
+    let train = TRAIN.replace("--epochs 18", "--epochs 1000000 --set run.keep=2");
     let mut child = shell(folder.path(), "", &train).spawn()?;
     let began = Instant::now();
     let mut samples: Vec<[u64; 3]> = Vec::new();

@@ -54,7 +54,7 @@ impl Buffer {
         Ok(buffer)
     }
 
-    /// Fills `words` words with NaN.
+    /// Fills `words` words with what is no number, neither in f32 nor in f16.
     pub fn spoil(&self, gpu: &Gpu, words: usize) -> Result<(), GpuError> {
         self.repeat(gpu, words, &vec![NO_NUMBER; BLOCK.min(words)])
     }
