@@ -304,7 +304,7 @@ fn a_method_has_keys_of_its_own() {
     assert_eq!(config.text("method.momentum").as_deref(), Some("0.5"));
     assert_eq!(
         text(config.set("method.stop_gradient=false").unwrap_err()),
-        "--set: unknown key method.stop_gradient; it is a key of simsiam, simclr; byol has name, momentum, momentum_schedule, predictor"
+        "--set: unknown key method.stop_gradient; it is a key of simsiam, simclr, swav; byol has name, momentum, momentum_schedule, predictor"
     );
     assert!(
         text(config.set("method.momentum=1.5").unwrap_err())
