@@ -45,7 +45,7 @@ fn has(text: &str, pieces: &[&str]) {
     }
 }
 
-/// Cut-outs: a third of the pixels opaque, and under the others colours that nobody is meant to see.
+/// Cut-outs: a third of the pixels are opaque, and the others hide colours.
 fn cut_outs(count: u8) -> Result<TempDir> {
     let folder = TempDir::new()?;
     for value in 0..count {

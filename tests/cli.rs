@@ -176,7 +176,7 @@ fn a_training_leaves_what_it_promises_and_repeats_to_the_bit() -> Result {
     let resume = ["train", "--resume", "runs/demo-001"];
     assert!(simsiam(folder.path(), &resume, &[])?.status.success());
     assert_eq!(timeless(&run)?, timeless(&second)?);
-    // It can be made longer: its rate is that of a run which had so many epochs from the begin.
+    // It can be trained further: the learning rate is that of a run with all these epochs from the start.
     let output = simsiam(folder.path(), &[&resume[..], &["--epochs", "2"]].concat(), &[])?;
     let error = String::from_utf8(output.stderr)?;
     assert!(output.status.code() == Some(2) && error.contains("runs/demo-001 has 2 epochs; give more"), "{error}");

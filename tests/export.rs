@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +13,7 @@ use safetensors::SafeTensors;
 use simsiam::config::Config;
 use simsiam::export::{Import, Imported, StateDict};
 use simsiam::graph::{Array, Graph, Program, Shape, Store};
-use simsiam::method::evaluation;
+use simsiam::method::{self, evaluation};
 use simsiam::model::Parameters;
 use simsiam::train::RunFolder;
 
@@ -102,6 +103,7 @@ fn what_may_not_be_read_is_refused_in_a_line_and_nothing_is_run() -> Result {
         ("evil.pth", "its pickle names posix.system, which could run anything: refused"),
         ("unknown.pth", "its pickle has the instruction 0x8f, which no file of tensors needs: refused"),
         ("bomb.pth", "1048576 bytes: damaged"),
+        ("repeated.pth", "many times larger than the file: refused"),
         ("truncated.pth", "truncated"),
         ("legacy.pth", "a file of PyTorch before 1.6"),
         ("generate.py", "neither a complete safetensors file"),
@@ -113,6 +115,53 @@ fn what_may_not_be_read_is_refused_in_a_line_and_nothing_is_run() -> Result {
         assert!(!folder.path().join("run").exists(), "{file}");
     }
     assert!(!Path::new("/tmp/pwned").exists());
+    Ok(())
+}
+
+/// A momentum encoder that the file lacks begins as the encoder, and the heads as in a new run.
+#[test]
+fn averages_begin_as_what_they_average() -> Result {
+    let folder = tempfile::tempdir()?;
+    let run = folder.path().join("run");
+    let file = StateDict::read(&weights("torchvision.pth"))?;
+    let import = Import::find(&file)?;
+    let mut config = Config::preset_for("demo", "mocov2")?;
+    import.configure(&mut config)?;
+    let imported = import.begin(&config, 5000, &run)?;
+    assert!(imported.new.iter().all(|name| name == "queue" || name.contains("encoder.fc.")), "{:?}", imported.new);
+    let (_, checkpoint) = RunFolder::trained(&run, None)?;
+    let tensors: HashMap<_, _> = checkpoint.tensors().map(|(name, _, values)| (name, values)).collect();
+    let mut compared = 0;
+    for (name, values) in &tensors {
+        if let Some(module) = name.strip_prefix("momentum_encoder.") {
+            assert_eq!(*values, tensors[format!("encoder.{module}").as_str()], "{name}");
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 30 + 4);
+    assert_eq!(tensors["encoder.conv1.weight"], &file.tensors["conv1.weight"].values[..]);
+    Ok(())
+}
+
+/// Names in the code of MoCo's and SwAV's authors, of tensors in a run here.
+#[test]
+fn networks_have_the_names_of_their_authors() -> Result {
+    for (method, here, authors) in [
+        ("simsiam", "encoder.fc.0.weight", Some("encoder.fc.0.weight")),
+        ("simsiam", "targets", None),
+        ("mocov1", "encoder.layer1.0.conv1.weight", Some("encoder_q.layer1.0.conv1.weight")),
+        ("mocov1", "momentum_encoder.fc.0.bias", Some("encoder_k.fc.bias")),
+        ("mocov2", "encoder.fc.0.weight", Some("encoder_q.fc.0.weight")),
+        ("mocov2", "encoder.fc.3.weight", Some("encoder_q.fc.2.weight")),
+        ("mocov2", "queue", None),
+        ("swav", "encoder.bn1.running_var", Some("bn1.running_var")),
+        ("swav", "encoder.fc.3.weight", Some("projection_head.3.weight")),
+        ("swav", "prototypes.weight", Some("prototypes.weight")),
+        ("swav", "queue", None),
+    ] {
+        let config = Config::preset_for("demo", method)?;
+        assert_eq!(method::of(&config).authors_name(here).as_deref(), authors, "{method}: {here}");
+    }
     Ok(())
 }
 

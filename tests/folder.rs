@@ -86,7 +86,7 @@ fn transparency_is_composed_and_sixteen_bits_are_scaled() -> Result {
         assert_eq!((image.channels, image.pixels.len()), (channels, expected.len()), "{name}");
         let worst = image.pixels.iter().zip(&expected).map(|(a, b)| a.abs_diff(*b)).max();
         assert!(worst <= Some(1), "{name}: {worst:?}");
-        assert_eq!((image.held.transparent, image.held.peak.is_some()), (!name.contains("12"), name.contains("12")));
+        assert_eq!((image.info.transparent, image.info.peak.is_some()), (!name.contains("12"), name.contains("12")));
     }
     let error = decode(&fs::read(fixtures().join("float.tif"))?, PLAIN).err().unwrap_or_default();
     assert!(error.contains("a TIFF of 32-bit floats") && error.contains("convert"), "{error}");

@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 
 use simsiam::augment::{self, Patch, Preview, ViewDraws, ViewGroup};
 use simsiam::config::{Config, EvalCrop};
-use simsiam::data::{self, Dataset, Held, Image, Images, Limits, Spec};
+use simsiam::data::{self, Dataset, Image, Images, Limits, PixelInfo, Spec};
 use simsiam::gpu::{Gpu, GpuOptions};
 use simsiam::graph::{Array, Op};
 use simsiam::method;
@@ -168,7 +168,7 @@ fn a_resized_patch_makes_the_same_view() {
             [(x * 255 / 411) as u8, edge + texture, (y / 2) as u8 + texture]
         })
     });
-    let image = Image { width, height, channels: 3, pixels: pixels.collect(), held: Held::default() };
+    let image = Image { width, height, channels: 3, pixels: pixels.collect(), info: PixelInfo::default() };
     let draws = ViewDraws { left: 5, top: 3, width: 399, height: 290, ..ViewDraws::evaluation(1, 1, 0) };
     // A view so large that nothing is reduced gives the patch to compare with.
     let whole = Patch::new(&image, &draws, 400);

@@ -2,7 +2,7 @@
 // CHANNELS vec4s, WIDTH elements of which count. +CODES: after the last round, codes[r, k] = exp(SCALE scores[r, k] + b[part, k] + a[r]).
 // A workgroup makes a row. Workgroup 64; dispatch grid(PARTS * ROWS).
 //!include common/grid
-//!include common/reduce
+//!include common/exp_sum
 
 @group(0) @binding(0) var<storage, read> scores: array<vec4f>;
 @group(0) @binding(1) var<storage, read> b: array<vec4f>;
@@ -11,9 +11,6 @@
 //!else
 @group(0) @binding(2) var<storage, read_write> a: array<f32>;
 //!end
-
-// Below every term.
-const LEAST: f32 = -1e30;
 
 fn term(row: u32, c: u32) -> vec4f {
     let v = SCALE * scores[row * CHANNELS + c] + b[row / ROWS * CHANNELS + c];
@@ -28,27 +25,17 @@ fn main(
 ) {
     let index = flat_workgroup(workgroup, workgroups);
     let row = min(index, PARTS * ROWS - 1u); // every workgroup must reach the barriers
-    var largest = vec4f(LEAST);
-    for (var c = lane; c < CHANNELS; c += 64u) {
-        largest = max(largest, term(row, c));
-    }
-    let found = workgroup_max(lane, largest);
-    let most = max(max(found.x, found.y), max(found.z, found.w));
-    var mine = 0.0;
-    for (var c = lane; c < CHANNELS; c += 64u) {
-        mine += dot(exp(term(row, c) - most), vec4f(1.0));
-    }
-    let sum = workgroup_sum(lane, vec4f(mine, 0.0, 0.0, 0.0)).x;
+    let e = exp_sum(lane, row);
     if index >= PARTS * ROWS {
         return;
     }
 //!if CODES
     for (var c = lane; c < CHANNELS; c += 64u) {
-        codes[row * CHANNELS + c] = exp(term(row, c) - most) / sum;
+        codes[row * CHANNELS + c] = exp(term(row, c) - e.most) / e.sum;
     }
 //!else
     if lane == 0u {
-        a[row] = -(log(sum) + most);
+        a[row] = -(log(e.sum) + e.most);
     }
 //!end
 }

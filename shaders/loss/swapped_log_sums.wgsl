@@ -1,13 +1,10 @@
 // y = log sum exp(SCALE scores) of each of ROWS rows of CHANNELS vec4s with WIDTH elements, and 0 in what pads y up to STORED_ROWS.
 // A workgroup makes a row. Workgroup 64; dispatch grid(STORED_ROWS).
 //!include common/grid
-//!include common/reduce
+//!include common/exp_sum
 
 @group(0) @binding(0) var<storage, read> scores: array<vec4f>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
-
-// Below every term.
-const LEAST: f32 = -1e30;
 
 fn term(row: u32, c: u32) -> vec4f {
     return select(vec4f(LEAST), SCALE * scores[row * CHANNELS + c], vec4u(0u, 1u, 2u, 3u) + 4u * c < vec4u(WIDTH));
@@ -21,18 +18,8 @@ fn main(
 ) {
     let index = flat_workgroup(workgroup, workgroups);
     let row = min(index, ROWS - 1u); // every workgroup must reach the barriers
-    var largest = vec4f(LEAST);
-    for (var c = lane; c < CHANNELS; c += 64u) {
-        largest = max(largest, term(row, c));
-    }
-    let found = workgroup_max(lane, largest);
-    let most = max(max(found.x, found.y), max(found.z, found.w));
-    var mine = 0.0;
-    for (var c = lane; c < CHANNELS; c += 64u) {
-        mine += dot(exp(term(row, c) - most), vec4f(1.0));
-    }
-    let sum = workgroup_sum(lane, vec4f(mine, 0.0, 0.0, 0.0)).x;
+    let e = exp_sum(lane, row);
     if lane == 0u && index < STORED_ROWS {
-        y[index] = select(0.0, log(sum) + most, index < ROWS);
+        y[index] = select(0.0, log(e.sum) + e.most, index < ROWS);
     }
 }

@@ -17,6 +17,9 @@ const GAP: u32 = 2;
 /// What torchvision's `Resize(256)` leaves before `CenterCrop(224)`, over the size of the view.
 const RESIZED: (u64, u64) = (8, 7);
 
+/// Of an image whose sides differ by more than this factor only the middle part is resized.
+const ELONGATED: u32 = 16;
+
 /// A part of an image: 8 bits a channel, HWC.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Patch {
@@ -53,14 +56,15 @@ impl Patch {
     /// the image becomes 8/7 of `size`, and the view is cut out of its middle.
     pub fn center(image: &Image, size: usize) -> Patch {
         let size = u32::try_from(size).unwrap_or(u32::MAX).max(1);
-        let short = u64::from(image.width.min(image.height).max(1));
+        let short = image.width.min(image.height).max(1);
         let (up, down) = RESIZED;
         let shorter = (u64::from(size) * up + down / 2) / down;
+        // The ends of a very long image never reach the view, and resized they could take more memory than there is.
+        let part = [image.width, image.height].map(|side| side.min(short.saturating_mul(ELONGATED)));
         // torchvision rounds the longer side down, and halves to even.
-        let sides = [image.width, image.height]
-            .map(|side| u32::try_from(shorter * u64::from(side) / short).unwrap_or(u32::MAX));
+        let sides = part.map(|side| u32::try_from(shorter * u64::from(side) / u64::from(short)).unwrap_or(u32::MAX));
         let [left, top] = sides.map(|side| (f64::from(side.saturating_sub(size)) / 2.0).round_ties_even() as u32);
-        let whole = [0, 0, image.width, image.height];
+        let whole = [(image.width - part[0]) / 2, (image.height - part[1]) / 2, part[0], part[1]];
         let Some(patch) = resize(image, whole, sides[0], sides[1]) else {
             return cut(image, whole); // cannot be, as above
         };
@@ -69,7 +73,7 @@ impl Patch {
             height: patch.height,
             channels: patch.channels,
             pixels: patch.pixels.into(),
-            held: image.held,
+            info: image.info,
         };
         cut(&resized, [left, top, size, size])
     }
@@ -113,7 +117,7 @@ fn resize(image: &Image, crop: [u32; 4], width: u32, height: u32) -> Option<Patc
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Held;
+    use crate::data::PixelInfo;
 
     fn image(width: u32, height: u32, channels: u32) -> Image<'static> {
         let bytes = 0..width * height * channels;
@@ -122,7 +126,7 @@ mod tests {
             height,
             channels,
             pixels: bytes.map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect(),
-            held: Held::default(),
+            info: PixelInfo::default(),
         }
     }
 
@@ -159,6 +163,16 @@ mod tests {
         assert!(patch.pixels.len() <= Patch::most_bytes(8, None));
         image.channels = 3; // does not fit its pixels
         assert!(Patch::new(&image, &draws([0, 0, 64, 48]), 8).pixels.len() < 64 * 48 * 3);
+    }
+
+    /// Its ends resized too would be 6 GB.
+    #[test]
+    fn a_very_long_image_has_a_middle() {
+        for (width, height) in [(1, 100_000), (100_000, 1)] {
+            let image = image(width, height, 3);
+            let patch = Patch::center(&image, 224);
+            assert_eq!((patch.width, patch.height, patch.pixels.len()), (224, 224, 3 * 224 * 224));
+        }
     }
 
     #[test]

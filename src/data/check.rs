@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::image_set::spread;
 use super::read::flatten::Decoding;
 use super::read::prefetch::{Prefetch, threads};
-use super::{DataError, Held, ImageSet, Subset};
+use super::{DataError, ImageSet, PixelInfo, Subset};
 use crate::config::Background;
 
 /// So many images of a part are decoded before a training begins, evenly spread: all of a small folder, and enough to tell 1 % from 2 %
@@ -52,23 +52,23 @@ impl Sample {
         let (set, threads) = (set.clone(), threads(0) + 1);
         let check = move |n: u64| {
             let image = chosen.as_ref().map_or(n as u32, |some| some[n as usize]);
-            let held = set.read(image as usize).map(|image| image.held);
-            held.map_err(|error| Unreadable { image, problem: error.to_string() })
+            let info = set.read(image as usize).map(|image| image.info);
+            info.map_err(|error| Unreadable { image, problem: error.to_string() })
         };
         let mut sample = Sample { images: count, ..Sample::default() };
-        for held in Prefetch::new(threads, 4 * threads, 0..count as u64, check) {
-            match held {
-                Ok(held) => sample.count(held),
+        for info in Prefetch::new(threads, 4 * threads, 0..count as u64, check) {
+            match info {
+                Ok(info) => sample.count(info),
                 Err(bad) => sample.bad.push(bad),
             }
         }
         sample
     }
 
-    fn count(&mut self, held: Held) {
-        self.transparent += usize::from(held.transparent);
-        self.deep += usize::from(held.peak.is_some());
-        self.peak = self.peak.max(held.peak.unwrap_or(0));
+    fn count(&mut self, info: PixelInfo) {
+        self.transparent += usize::from(info.transparent);
+        self.deep += usize::from(info.peak.is_some());
+        self.peak = self.peak.max(info.peak.unwrap_or(0));
     }
 }
 
@@ -95,8 +95,8 @@ pub(super) fn judge(samples: &[Sample], decoding: Decoding, remarks: &mut Vec<St
     Ok(())
 }
 
-/// The error where `deep` of `images` images have 16 bits a channel whose values, up to `peak`, would be nearly black, and nobody has said
-/// what is white.
+/// The error where `deep` of `images` images have 16 bits a channel with values only up to `peak`, which would be nearly black, and
+/// `data.white_level` is not set.
 pub fn dark(deep: usize, images: usize, peak: u16, decoding: Decoding) -> Option<DataError> {
     let needed = deep > 0 && decoding.white_level.is_none() && peak <= u16::MAX / 2;
     // Of 8 bits or more.

@@ -17,13 +17,13 @@ pub struct Image<'a> {
     pub channels: u32,
     /// `width * height * channels` bytes.
     pub pixels: Cow<'a, [u8]>,
-    /// What its file held.
-    pub held: Held,
+    /// What its file held beyond eight bits of colour.
+    pub info: PixelInfo,
 }
 
-/// What the file of an image held beyond eight bits of colour.
+/// What the file of an image held beyond eight bits of colour: transparency, 16 bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Held {
+pub struct PixelInfo {
     /// Whether a pixel of it was not opaque.
     pub transparent: bool,
     /// Its largest value where it had 16 bits a channel.
@@ -86,7 +86,7 @@ impl ImageSet for Images {
             height: self.height,
             channels: self.channels,
             pixels: pixels.into(),
-            held: Held::default(),
+            info: PixelInfo::default(),
         })
     }
 

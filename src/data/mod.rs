@@ -23,7 +23,7 @@ pub use check::{NAMED, Sample, Unreadable, allowed, dark};
 pub use error::DataError;
 pub use format::pack;
 use format::{cifar, demo, folder, idx, parquet, stl10};
-pub use image_set::{Held, Image, ImageSet, Subset};
+pub use image_set::{Image, ImageSet, PixelInfo, Subset};
 pub use left_out::LeftOut;
 pub use moments::Moments;
 pub use read::decode::decode;

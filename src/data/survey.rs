@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::check::{NAMED, allowed};
 use super::moments::Moments;
 use super::read::prefetch::{Prefetch, threads};
-use super::{DataError, Dataset, Held, ImageSet};
+use super::{DataError, Dataset, ImageSet, PixelInfo};
 
 /// A data set in numbers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -122,7 +122,7 @@ struct Seen {
     size: [u32; 2],
     channels: u32,
     bytes: u64,
-    held: Held,
+    info: PixelInfo,
     moments: Moments,
 }
 
@@ -154,7 +154,7 @@ fn look(set: &Arc<dyn ImageSet>, tick: &mut dyn FnMut()) -> SetSurvey {
             size: [image.width, image.height],
             channels: image.channels,
             bytes: image.pixels.len() as u64,
-            held: image.held,
+            info: image.info,
             moments: Moments::of(image.channels, &image.pixels),
         })
     };
@@ -172,9 +172,9 @@ fn look(set: &Arc<dyn ImageSet>, tick: &mut dyn FnMut()) -> SetSurvey {
                     1 => part.gray += 1,
                     _ => part.colour += 1,
                 }
-                part.transparent += usize::from(seen.held.transparent);
-                part.deep += usize::from(seen.held.peak.is_some());
-                part.peak = part.peak.max(seen.held.peak.unwrap_or(0));
+                part.transparent += usize::from(seen.info.transparent);
+                part.deep += usize::from(seen.info.peak.is_some());
+                part.peak = part.peak.max(seen.info.peak.unwrap_or(0));
                 part.bytes += seen.bytes;
                 moments.add(&seen.moments);
             }

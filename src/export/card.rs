@@ -15,7 +15,7 @@ pub(super) fn text(export: &Export, weights: &Path) -> String {
     let mut text = String::from("---\npipeline_tag: image-feature-extraction\n");
     let _ = writeln!(text, "tags:\n- self-supervised-learning\n- {name}\n- {}\n---\n", model.arch);
     let _ = writeln!(text, "# {} trained with {name}\n", model.arch);
-    // Where the images lie is nobody else's business.
+    // The rest of the path may be private.
     let images = data.source.rsplit(['/', '\\', ':']).find(|part| !part.is_empty()).unwrap_or_default();
     let _ = writeln!(
         text,

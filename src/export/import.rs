@@ -169,7 +169,7 @@ impl<'a> Import<'a> {
                 None if backbone.is_some() => {
                     return Err(problem(format!("it lacks {}", name.unwrap_or_default())).into());
                 }
-                _ => follow(entry, &taken, index, &mut values, &mut imported),
+                _ => begin_alike(entry, &taken, index, &mut values, &mut imported),
             }
         }
         imported.unused = self.file.tensors.len() - used.len();
@@ -187,16 +187,17 @@ impl<'a> Import<'a> {
     }
 }
 
-/// An average begins as what it averages; everything else as in a new run.
-fn follow(
+/// A momentum encoder begins as the encoder, with its running statistics (`copy.deepcopy` in PyTorch); everything else as in a new run.
+fn begin_alike(
     entry: &Entry,
     taken: &BTreeMap<&str, usize>,
     index: usize,
     values: &mut [Vec<f32>],
     imported: &mut Imported,
 ) {
-    match entry.average_of.as_deref().and_then(|of| taken.get(of)) {
-        Some(&of) => values[index] = values[of].clone(),
+    let encoder = entry.name.strip_prefix("momentum_").and_then(|name| taken.get(name));
+    match encoder {
+        Some(&encoder) => values[index] = values[encoder].clone(),
         None => imported.new.push(entry.name.clone()),
     }
 }

@@ -3,6 +3,7 @@
 //! every other by name.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::{Read, Seek};
 
 use zip::ZipArchive;
@@ -14,6 +15,8 @@ use super::state_dict::{Kind, Tensor, Tensors, tensor};
 const MOST_PICKLE: u64 = 64 << 20;
 /// Dictionaries in dictionaries are looked into so far: `{"state_dict": {...}}` and a little more.
 const DEPTH: usize = 4;
+/// Tensors may share bytes, but all together they are not larger than this many times the file: such a file is made to fill the memory.
+const SHARED: u64 = 8;
 
 /// Every tensor of the dictionaries of a file, under their keys joined by points.
 pub(super) fn read(file: impl Read + Seek, length: u64) -> Result<Tensors, String> {
@@ -32,15 +35,26 @@ pub(super) fn read(file: impl Read + Seek, length: u64) -> Result<Tensors, Strin
     machine.walk(top, String::new(), 0, &mut found);
     let mut tensors = Tensors::new();
     let mut storages: HashMap<u32, Vec<u8>> = HashMap::new();
+    let mut left = SHARED.saturating_mul(length);
+    let mut spend = |bytes: usize| {
+        left = left.checked_sub(bytes as u64).ok_or("its tensors are many times larger than the file: refused")?;
+        Ok::<(), String>(())
+    };
     for (name, view) in found {
         let storage = &machine.storages[view.storage as usize];
         let Some(kind) = storage.kind else { continue };
-        if let std::collections::hash_map::Entry::Vacant(vacant) = storages.entry(view.storage) {
-            vacant.insert(entry(&mut archive, &format!("{root}data/{}", storage.key), length)?);
+        if let Entry::Vacant(vacant) = storages.entry(view.storage) {
+            let bytes = entry(&mut archive, &format!("{root}data/{}", storage.key), length)?;
+            spend(bytes.len())?;
+            vacant.insert(bytes);
         }
         let bytes = &storages[&view.storage];
+        let len = view
+            .len(bytes.len() / kind.size())
+            .ok_or_else(|| format!("tensor {name} reaches beyond its bytes: damaged"))?;
+        spend(len * kind.size())?;
         let values =
-            view.gather(bytes, kind).ok_or_else(|| format!("tensor {name} reaches beyond its bytes: damaged"))?;
+            view.gather(bytes, len, kind).ok_or_else(|| format!("tensor {name} reaches beyond its bytes: damaged"))?;
         tensors.insert(name, values);
     }
     Ok(tensors)
@@ -91,10 +105,13 @@ struct View {
 }
 
 impl View {
-    /// Its values in order; `None` where it reaches beyond the bytes, or repeats them.
-    fn gather(&self, bytes: &[u8], kind: Kind) -> Option<Tensor> {
-        let held = bytes.len() / kind.size();
-        let len = self.dims.iter().try_fold(1_usize, |all, &dim| all.checked_mul(dim)).filter(|&len| len <= held)?;
+    /// How many values it has; `None` where that is more than the storage's.
+    fn len(&self, storage: usize) -> Option<usize> {
+        self.dims.iter().try_fold(1_usize, |all, &dim| all.checked_mul(dim)).filter(|&len| len <= storage)
+    }
+
+    /// Its `len` values in order; `None` where it reaches beyond the bytes.
+    fn gather(&self, bytes: &[u8], len: usize, kind: Kind) -> Option<Tensor> {
         let mut indices = vec![self.offset; len];
         let mut repeat = 1;
         for (&dim, &stride) in self.dims.iter().zip(&self.strides).rev() {

@@ -12,8 +12,8 @@ use crate::format::one_line;
 /// How a device is opened.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct GpuOptions {
-    /// Keep bounds checks, loop bounds and zeroed workgroup memory in every kernel, and fill new memory with what is no number
-    /// ([`Buffer::unset`](super::Buffer::unset)). Tests do; training does so where it is asked to: kernels are correct without.
+    /// Keep bounds checks, loop bounds and zeroed workgroup memory in every kernel, and fill new memory with NaN
+    /// ([`Buffer::uninitialized`](super::Buffer::uninitialized)). Tests do; training does so where it is asked to: kernels are correct without.
     pub checked: bool,
 }
 

@@ -59,7 +59,7 @@ impl Gpu {
         }
     }
 
-    /// Whether an allocation of so many bytes is to fail.
+    /// Whether an allocation of this many bytes must fail.
     pub(super) fn refuses(&self, bytes: u64) -> bool {
         self.fault_asked().and_then(|fault| fault.due(&[Kind::Memory], bytes)).is_some()
     }

@@ -2,8 +2,8 @@
 
 use super::{Gpu, GpuError};
 
-/// All bits: no number, neither in f32 nor in f16.
-const NO_NUMBER: u32 = u32::MAX;
+/// NaN in f32 and twice in f16.
+const NAN_BITS: u32 = u32::MAX;
 /// Words that the host makes of what is repeated.
 const BLOCK: usize = 1 << 18;
 
@@ -46,17 +46,17 @@ impl Buffer {
 
     /// Memory that is written before it is read. Where the device is checked it holds NaN until then, so that the read of what
     /// was never written shows.
-    pub fn unset(gpu: &Gpu, label: &str, words: usize) -> Result<Buffer, GpuError> {
+    pub fn uninitialized(gpu: &Gpu, label: &str, words: usize) -> Result<Buffer, GpuError> {
         let buffer = Buffer::new(gpu, label, words)?;
         if gpu.is_checked() {
-            buffer.spoil(gpu, buffer.words)?;
+            buffer.fill_with_nan(gpu, buffer.words)?;
         }
         Ok(buffer)
     }
 
-    /// Fills `words` words with what is no number, neither in f32 nor in f16.
-    pub fn spoil(&self, gpu: &Gpu, words: usize) -> Result<(), GpuError> {
-        self.repeat(gpu, words, &vec![NO_NUMBER; BLOCK.min(words)])
+    /// Fills `words` words with NaN, in f32 and in f16.
+    pub fn fill_with_nan(&self, gpu: &Gpu, words: usize) -> Result<(), GpuError> {
+        self.repeat(gpu, words, &vec![NAN_BITS; BLOCK.min(words)])
     }
 
     /// Writes a block again and again until `words` words are full. The host sends it once.

@@ -13,7 +13,7 @@ macro_rules! shaders {
 
 shaders! {
     "":
-        "common/batch_norm_gradient", "common/coop", "common/finite", "common/grid", "common/group_softmax",
+        "common/batch_norm_gradient", "common/coop", "common/exp_sum", "common/finite", "common/grid", "common/group_softmax",
         "common/merge", "common/negatives", "common/normalize", "common/reduce", "common/relu", "common/remainder", "common/softmax", "common/stored",
         "common/swapped",
         "common/augment_params";

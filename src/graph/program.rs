@@ -52,7 +52,7 @@ impl Program {
                     Some(&(buffer, offset)) => Binding { buffer: pool[buffer].clone(), offset, words },
                     None => continue, // neither written nor read
                 },
-                Place::Host => whole(Buffer::unset(&gpu, &info.name, words)?),
+                Place::Host => whole(Buffer::uninitialized(&gpu, &info.name, words)?),
                 Place::Constant(value) => {
                     let buffer = Buffer::new(&gpu, &info.name, words)?;
                     buffer.write(&gpu, 0, &info.shape.to_words(&vec![*value; info.shape.len()]));

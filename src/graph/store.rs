@@ -57,7 +57,7 @@ impl Store {
                 Some(index) => index,
                 None => {
                     let name = format!("pool {}", self.pool.len());
-                    self.pool.push(Buffer::unset(&self.gpu, &name, words)?);
+                    self.pool.push(Buffer::uninitialized(&self.gpu, &name, words)?);
                     self.pool.len() - 1
                 }
             };

@@ -29,7 +29,7 @@ pub enum TrainError {
         /// Where the last good weights are.
         resume: String,
     },
-    /// The gradients are no numbers any more, or so large that their norm is none.
+    /// The gradients, or their norm, are NaN or infinite.
     #[error("the gradients at step {step} have left the range of numbers; what usually helps: {advice}{resume}")]
     Gradient {
         /// The step.
@@ -144,11 +144,11 @@ impl Classified for TrainError {
 impl TrainError {
     /// Whether the numbers of the training have left their range: the same run would do so again.
     pub fn is_divergence(&self) -> bool {
-        self.lost_at().is_some()
+        self.diverged_at().is_some()
     }
 
-    /// The step at which it was seen that the numbers of the training have left their range.
-    pub fn lost_at(&self) -> Option<u64> {
+    /// The step at which the numbers of the training were seen to have left their range.
+    pub fn diverged_at(&self) -> Option<u64> {
         match *self {
             Self::Diverged { step, .. }
             | Self::Gradient { step, .. }

@@ -21,12 +21,12 @@ const WATCHES: u64 = 3;
 /// An output std below this part of the largest that the run had: nearly a point, and the rank is that of the noise around it, which
 /// looks healthy. Healthy runs kept .99; without any batch norm in the heads .24 was left (loss -.99), without predictor too .07.
 const POINT: f64 = 0.5;
-/// A rank that is low alone is a warning: with a learning rate three times too large it fell to .25 on the demo and to .22 on small pictures, and
-/// came back in runs that learnt. A collapse shows twice: in an output std below this part of its largest, …
+/// A low rank alone is a warning: with a learning rate three times too large it fell to .25 on the demo and to .22 on small pictures, and
+/// came back in runs that learnt. It is a collapse where the output std too is below this part of its largest.
 const SHRUNK: f64 = 0.92;
-/// … in a rank below this part of the one that is low, …
+/// It is one where the rank is below this part of what counts as low.
 const DEEP: f64 = 0.5;
-/// … or in a rank that after so many steps, and two epochs, is not above its lowest by more than this factor.
+/// And it is one where after so many steps, and two epochs, the rank is within this factor of its lowest.
 const LONG: u64 = 40;
 const RISEN: f64 = 1.05;
 /// So many steps, and at least two epochs, are given to a loss to move.

@@ -215,7 +215,7 @@ impl Trainer {
                 self.stop(listener)?;
             }
             Err(error) => {
-                let Some(step) = error.lost_at() else { return outcome };
+                let Some(step) = error.diverged_at() else { return outcome };
                 let found = self.trace(step, commands);
                 let message = std::iter::once(error.to_string()).chain(found.clone()).collect::<Vec<_>>().join("; ");
                 warn(found.into_iter().collect(), listener);

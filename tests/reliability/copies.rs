@@ -33,7 +33,7 @@ fn a_copied_run_continues() -> Result {
     Ok(())
 }
 
-/// A command as somebody who may not write here: where the tests run as root, as nobody. `None` where that is not possible.
+/// A command as a user without write permission: the system user `nobody` where the tests run as root. `None` where that is not possible.
 #[cfg(target_os = "linux")]
 fn unprivileged(folder: &Path, arguments: &str) -> Result<Option<(Option<i32>, String, String)>> {
     let root = String::from_utf8(Command::new("id").arg("-u").output()?.stdout)?.trim() == "0";

@@ -13,7 +13,7 @@ pub struct ConfigEditor {
     /// Whether the user chose the preset, not the data.
     chosen: bool,
     config: Config,
-    /// The batch that was made to fit few images.
+    /// The batch size that was set to fit the number of images.
     fitted: Option<usize>,
     /// Texts that are no value of their key, and why.
     wrong: BTreeMap<String, (String, String)>,
@@ -61,7 +61,7 @@ impl ConfigEditor {
         }
     }
 
-    /// Takes a batch that fits few images, where nobody has chosen one; whether it did.
+    /// Sets a batch size that fits the number of images, unless the user has chosen one. Returns whether it did.
     pub fn fit_batch(&mut self, size: usize) -> bool {
         let free = !self.differs("optim.batch_size");
         if free {

@@ -23,11 +23,11 @@ pub enum Remedy {
     Continue(PathBuf),
     /// Start again with the settings of the form.
     Start,
-    /// Leave out so many files that cannot be read: allow this share of the images to be so.
+    /// Leave out files that cannot be read, by allowing more of them.
     Skip {
-        /// Of those that were looked at.
+        /// Unreadable files among those checked.
         files: usize,
-        /// A little more than they are.
+        /// The new `data.max_unreadable`, just above their share.
         share: f64,
     },
 }

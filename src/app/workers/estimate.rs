@@ -55,7 +55,7 @@ pub(in crate::app) struct EstimateAnswer {
     pub question: EstimateQuestion,
     /// The preset that fits the data.
     pub preset: Option<&'static str>,
-    /// A batch that fits the images, with their number, where the one asked for is larger than they are many.
+    /// A batch size that fits, with the number of images, where the one in the form is larger than the training set.
     pub batch: Option<(usize, usize)>,
     pub estimate: Result<Estimate, Obstacle>,
 }

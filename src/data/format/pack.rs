@@ -41,7 +41,7 @@ use std::sync::Arc;
 
 use crate::data::read::decode::MOST_PIXELS;
 use crate::data::read::positioned::Positioned;
-use crate::data::{DataError, Dataset, Held, Image, ImageSet, Limits, Subset};
+use crate::data::{DataError, Dataset, Image, ImageSet, Limits, PixelInfo, Subset};
 use crate::regular;
 
 pub use write::{Packed, Packing, write};
@@ -318,7 +318,7 @@ impl ImageSet for Part {
             height: entry.height,
             channels: u32::from(entry.channels),
             pixels: pixels.into(),
-            held: Held::default(),
+            info: PixelInfo::default(),
         })
     }
 

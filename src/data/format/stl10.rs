@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::data::read::positioned::Positioned;
 use crate::data::read::source::{ByteSource, lines};
-use crate::data::{DataError, Dataset, Held, Image, ImageSet, Limits, Subset};
+use crate::data::{DataError, Dataset, Image, ImageSet, Limits, PixelInfo, Subset};
 
 const SIDE: usize = 96;
 const PLANE: usize = SIDE * SIDE;
@@ -175,7 +175,13 @@ impl ImageSet for Planes {
                 pixels.extend([planes[at], planes[PLANE + at], planes[2 * PLANE + at]]);
             }
         }
-        Ok(Image { width: SIDE as u32, height: SIDE as u32, channels: 3, pixels: pixels.into(), held: Held::default() })
+        Ok(Image {
+            width: SIDE as u32,
+            height: SIDE as u32,
+            channels: 3,
+            pixels: pixels.into(),
+            info: PixelInfo::default(),
+        })
     }
 
     fn name(&self, index: usize) -> String {

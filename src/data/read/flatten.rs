@@ -3,7 +3,7 @@
 use image::{DynamicImage, LumaA, Rgba};
 
 use crate::config::{Background, DataConfig};
-use crate::data::{Held, Image};
+use crate::data::{Image, PixelInfo};
 
 /// What becomes of an image that holds more than 8 bits a channel. One for a whole set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,41 +38,41 @@ impl Decoding {
 /// Gray stays gray where its background is; everything else becomes red, green, blue.
 pub(super) fn flatten(image: DynamicImage, decoding: Decoding) -> Image<'static> {
     let (width, height) = (image.width(), image.height());
-    let mut held = Held::default();
+    let mut info = PixelInfo::default();
     let (channels, pixels) = match image {
         DynamicImage::ImageLuma8(image) => (1, image.into_raw()),
         DynamicImage::ImageRgb8(image) => (3, image.into_raw()),
         DynamicImage::ImageLumaA8(image) => {
-            compose(image.pixels().map(|LumaA([v, a])| ([*v], *a)), decoding, &mut held)
+            compose(image.pixels().map(|LumaA([v, a])| ([*v], *a)), decoding, &mut info)
         }
         DynamicImage::ImageRgba8(image) => {
-            compose(image.pixels().map(|Rgba([r, g, b, a])| ([*r, *g, *b], *a)), decoding, &mut held)
+            compose(image.pixels().map(|Rgba([r, g, b, a])| ([*r, *g, *b], *a)), decoding, &mut info)
         }
-        DynamicImage::ImageLuma16(image) => (1, deep(&image, decoding, &mut held)),
-        DynamicImage::ImageRgb16(image) => (3, deep(&image, decoding, &mut held)),
+        DynamicImage::ImageLuma16(image) => (1, deep(&image, decoding, &mut info)),
+        DynamicImage::ImageRgb16(image) => (3, deep(&image, decoding, &mut info)),
         DynamicImage::ImageLumaA16(_) | DynamicImage::ImageRgba16(_) => {
             let gray = !image.color().has_color();
             let image = image.into_rgba16();
             let colors = image.pixels().flat_map(|Rgba([r, g, b, _])| [*r, *g, *b]);
-            held.peak = colors.max();
+            info.peak = colors.max();
             let pixels = image.pixels().map(|Rgba([r, g, b, a])| {
                 let opacity = Decoding { white_level: None, ..decoding }.scale(*a);
                 ([*r, *g, *b].map(|value| decoding.scale(value)), opacity)
             });
             match gray {
-                true => compose(pixels.map(|([v, _, _], a)| ([v], a)), decoding, &mut held),
-                false => compose(pixels, decoding, &mut held),
+                true => compose(pixels.map(|([v, _, _], a)| ([v], a)), decoding, &mut info),
+                false => compose(pixels, decoding, &mut info),
             }
         }
         // Floats are refused before they are decoded; what future versions of the crate add is as they convert it.
         other => (3, other.into_rgb8().into_raw()),
     };
-    Image { width, height, channels, pixels: pixels.into(), held }
+    Image { width, height, channels, pixels: pixels.into(), info }
 }
 
 /// Values of 16 bits, scaled.
-fn deep(values: &[u16], decoding: Decoding, held: &mut Held) -> Vec<u8> {
-    held.peak = values.iter().copied().max();
+fn deep(values: &[u16], decoding: Decoding, info: &mut PixelInfo) -> Vec<u8> {
+    info.peak = values.iter().copied().max();
     values.iter().map(|&value| decoding.scale(value)).collect()
 }
 
@@ -80,13 +80,13 @@ fn deep(values: &[u16], decoding: Decoding, held: &mut Held) -> Vec<u8> {
 fn compose<const N: usize>(
     pixels: impl Iterator<Item = ([u8; N], u8)>,
     decoding: Decoding,
-    held: &mut Held,
+    info: &mut PixelInfo,
 ) -> (u32, Vec<u8>) {
     let background = decoding.background.0;
     let colored = N == 1 && background.is_some_and(|[red, green, blue]| red != green || green != blue);
     let mut flat = Vec::with_capacity(pixels.size_hint().0 * if colored { 3 } else { N });
     for (pixel, opacity) in pixels {
-        held.transparent |= opacity < u8::MAX;
+        info.transparent |= opacity < u8::MAX;
         let over = |channel: usize| {
             let value = u32::from(pixel[channel % N]);
             let behind = background.map_or(value, |colour| u32::from(colour[channel]));

@@ -1,7 +1,7 @@
 //! Packs: written and read again, cut, damaged, and forged.
 
 use super::*;
-use crate::data::Held;
+use crate::data::PixelInfo;
 use crate::data::format::pack::{Packed, Packing, write};
 use std::borrow::Cow;
 
@@ -37,7 +37,7 @@ impl ImageSet for Odd {
 fn image(width: u32, height: u32, channels: u32) -> Image<'static> {
     let bytes = 0..width * height * channels;
     let pixels = bytes.map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8);
-    Image { width, height, channels, pixels: pixels.collect(), held: Held::default() }
+    Image { width, height, channels, pixels: pixels.collect(), info: PixelInfo::default() }
 }
 
 fn unreadable_image() -> Image<'static> {

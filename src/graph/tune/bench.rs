@@ -104,7 +104,7 @@ impl<'a> Bench<'a> {
     pub fn first_run(&self, plan: &Plan) -> Result<Vec<Vec<f32>>, GpuError> {
         let io = &self.kind.io;
         for (buffer, shape) in self.outputs.iter().zip(&io.outputs) {
-            buffer.spoil(self.gpu, shape.stored_len())?;
+            buffer.fill_with_nan(self.gpu, shape.stored_len())?;
         }
         for (i, (buffer, shape)) in self.updates.iter().zip(&io.updates).enumerate() {
             noise::fill(self.gpu, buffer, shape, 100 + i as u32)?;

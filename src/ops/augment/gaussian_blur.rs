@@ -18,6 +18,7 @@ pub struct GaussianBlur {
 }
 
 const THREADS: usize = 64;
+
 impl Op for GaussianBlur {
     facts!("gaussian_blur");
 

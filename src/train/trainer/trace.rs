@@ -10,7 +10,7 @@ use crate::train::TrainError;
 use crate::train::checkpoint::Checkpoint;
 use crate::train::event::Command;
 
-/// The state is looked at after so many steps, and after each only where it was not finite then: to read it can take as long as a step.
+/// The state is checked every so many steps, and where it is not finite then, after each of these again: reading it can take as long as a step.
 const STRIDE: u64 = 16;
 
 impl Trainer {

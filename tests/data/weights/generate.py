@@ -60,5 +60,8 @@ whole = (HERE / "torchvision.pth").read_bytes()
 torch.save(state, HERE / "legacy.pth", _use_new_zipfile_serialization=False)
 with zipfile.ZipFile(HERE / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as bomb:
     bomb.writestr("archive/data.pkl", b"\0" * (1 << 20))
+# Two hundred names for the same 4,000 bytes.
+one = torch.rand(1000)
+torch.save({f"layer{i}": one.view(10, 100) if i % 2 else one for i in range(200)}, HERE / "repeated.pth")
 with zipfile.ZipFile(HERE / "unknown.pth", "w") as odd:
     odd.writestr("archive/data.pkl", pickle.dumps({"a": {1, 2}}, protocol=4))
