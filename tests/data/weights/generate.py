@@ -19,9 +19,16 @@ def network(fc):
     net.conv1, net.bn1 = torch.nn.Conv2d(3, 4, 3, 1, 1, bias=False), torch.nn.BatchNorm2d(4)
     net.layer1, net.layer2 = net._make_layer(BasicBlock, 4, 1), net._make_layer(BasicBlock, 8, 1, 2)
     net.layer3, net.layer4, net.maxpool, net.fc = torch.nn.Identity(), torch.nn.Identity(), torch.nn.Identity(), fc
+    # Scales, shifts and statistics that are not as they begin, of a network whose features depend on the image.
     for name, value in net.state_dict().items():
-        if "running" in name or name.endswith(("bn1.weight", "bn2.weight")):
+        if name.endswith(("bn1.weight", "bn2.weight")):
             value.copy_(0.5 + torch.rand_like(value))
+        elif name.endswith(("bn1.bias", "bn2.bias")):
+            value.copy_(0.2 * torch.randn_like(value))
+    net.train()
+    with torch.no_grad():
+        for _ in range(8):
+            net(torch.randn(8, 3, 12, 12))
     return net.eval()
 
 
@@ -29,12 +36,13 @@ net = network(torch.nn.Linear(8, 10))
 images = torch.arange(2 * 3 * 12 * 12, dtype=torch.float32).reshape(2, 3, 12, 12).mul(0.37).sin()
 state = net.state_dict()
 torch.save(state, HERE / "torchvision.pth")
-# lightly numbers the children; in halves, and two tensors share a storage.
+# lightly numbers the children; in halves, channels last, and two tensors share a storage.
 numbers = dict(conv1="0", bn1="1", layer1="4", layer2="5")
 shared = torch.stack([state["bn1.weight"], state["bn1.bias"]])
 renamed = {f"backbone.{numbers[k.split('.')[0]]}.{k.split('.', 1)[1]}": v for k, v in state.items() if not k.startswith("fc")}
 renamed["backbone.1.weight"], renamed["backbone.1.bias"] = shared[0], shared[1]
-torch.save({"epoch": 3, "state_dict": {k: v.half() if v.is_floating_point() and v.dim() > 1 else v for k, v in renamed.items()}}, HERE / "lightly.ckpt")
+halved = lambda v: v.half().contiguous(memory_format=torch.channels_last) if v.dim() > 1 else v
+torch.save({"epoch": 3, "state_dict": {k: halved(v) for k, v in renamed.items()}}, HERE / "lightly.ckpt")
 # The authors' SimSiam in DataParallel, with its optimiser.
 linear, norm = torch.nn.Linear, torch.nn.BatchNorm1d
 head = torch.nn.Sequential(linear(8, 6, bias=False), norm(6), torch.nn.ReLU(), linear(6, 5), norm(5, affine=False))
