@@ -203,7 +203,12 @@ impl Claim {
 }
 
 /// Common settings with another method and its defaults for their `preset`, over which what differs from the preset remains.
-fn with_method(origin: &str, method: &str, base: &Config, preset: Option<&str>) -> Result<Config, ExperimentError> {
+pub(super) fn with_method(
+    origin: &str,
+    method: &str,
+    base: &Config,
+    preset: Option<&str>,
+) -> Result<Config, ExperimentError> {
     let mut config = base.clone();
     config.take_method(origin, method, preset)?;
     if let Some(preset) = preset {

@@ -1,6 +1,6 @@
 //! Which runs experiments need.
 
-use super::definition::Definition;
+use super::definition::{Definition, with_method};
 use super::folder::{differences, same_but_seed};
 use super::{ExperimentError, Variant};
 use crate::config::Config;
@@ -93,12 +93,36 @@ impl ExperimentPlan {
         if self.runs.iter().any(|run| run.config == config) {
             return;
         }
-        let mut name = name(&self.base, &config);
+        let mut name = self.name(&config);
         // Values that differ only in what a file's name cannot hold.
         while self.runs.iter().any(|run| run.name == name) {
             name.push('+');
         }
         self.runs.push(Planned { name, config });
+    }
+
+    /// What differs from the base, as a file's name, and the seed. Of another method it is what differs from that method's defaults.
+    fn name(&self, config: &Config) -> String {
+        let method = config.method.name();
+        let other = match method == self.base.method.name() {
+            true => None,
+            false => with_method(method, method, &self.base, self.preset.as_deref()).ok(),
+        };
+        let differences = differences(&[other.as_ref().unwrap_or(&self.base), config]);
+        let parts = differences.iter().map(|(key, values)| {
+            let field = key.rsplit('.').next().unwrap_or(key);
+            format!("{field}={}", values[1])
+        });
+        let mut name =
+            other.is_some().then(|| method.to_owned()).into_iter().chain(parts).collect::<Vec<_>>().join(",");
+        if name.is_empty() {
+            name = "base".into();
+        }
+        let plain = |c: char| {
+            if c.is_ascii_alphanumeric() || "-_.,=".contains(c) { c } else { '_' }
+        };
+        let name: String = name.chars().map(plain).take(NAME_LENGTH).collect();
+        format!("{name}-seed-{}", config.run.seed)
     }
 
     /// The runs that are not among `found`, or not at their end.
@@ -120,24 +144,6 @@ impl Planned {
             |run: &&History| run.config.run.seed == self.config.run.seed && same_but_seed(&run.config, &self.config);
         found.iter().filter(same).max_by_key(|run| (run.ended(), run.steps.len()))
     }
-}
-
-/// What differs from the base, as a file's name, and the seed.
-fn name(base: &Config, config: &Config) -> String {
-    let differences = differences(&[base, config]);
-    let parts = differences.iter().map(|(key, values)| {
-        let field = key.rsplit('.').next().unwrap_or(key);
-        format!("{field}={}", values[1])
-    });
-    let mut name = parts.collect::<Vec<_>>().join(",");
-    if name.is_empty() {
-        name = "base".into();
-    }
-    let plain = |c: char| {
-        if c.is_ascii_alphanumeric() || "-_.,=".contains(c) { c } else { '_' }
-    };
-    let name: String = name.chars().map(plain).take(NAME_LENGTH).collect();
-    format!("{name}-seed-{}", config.run.seed)
 }
 
 #[cfg(test)]
@@ -169,6 +175,18 @@ mod tests {
             ]
         );
         assert_eq!(plan.missing(&[]).count(), 12);
+        let definitions = vec![Definition::built_in("swav-stop-gradient")?, Definition::built_in("methods")?];
+        let plan = ExperimentPlan::of_preset(definitions, &base, Some("demo"), 1)?;
+        let names: Vec<&str> = plan.runs.iter().map(|run| run.name.as_str()).collect();
+        let expected = [
+            "swav-seed-0",
+            "swav,stop_gradient=false-seed-0",
+            "base-seed-0",
+            "simclr-seed-0",
+            "mocov2-seed-0",
+            "byol-seed-0",
+        ];
+        assert_eq!(names, expected);
         Ok(())
     }
 }

@@ -164,6 +164,8 @@ impl Method for SwAv {
         Health {
             loss_range: (self.prototypes as f64).ln() / 2.0,
             least_loss: 0.0,
+            // A queue has no gradient to let through.
+            collapses_with: (self.stop_gradient && self.queue == 0).then_some("method.stop_gradient=false"),
             // Its run on the preset demo fell to .24 of that before training, and learnt.
             least_rank: 0.1,
             ..Health::new("swapped prediction", config.model.dim)
@@ -172,6 +174,7 @@ impl Method for SwAv {
 
     fn advice(&self, kind: AlarmKind, advice: &mut Advice) {
         let few = advice.config.optim.batch_size < self.prototypes && self.queue == 0;
+        advice.when(!self.stop_gradient, "method.stop_gradient = true");
         match kind {
             AlarmKind::Collapse => {
                 advice.when(self.epsilon > 0.1, "method.epsilon = 0.05");

@@ -236,6 +236,8 @@ impl<'a> Section<'a> {
 fn settings(base: &Config, config: &Config) -> String {
     let changed = differences(&[base, config]);
     let parts: Vec<String> = (changed.iter())
+        // Keys of the other method have no value here.
+        .filter(|(_, values)| !values[1].is_empty())
         .map(|(key, values)| format!("<code>{} = {}</code>", escape(key), escape(&values[1])))
         .collect();
     if parts.is_empty() { "the common settings".to_owned() } else { parts.join("<br>") }
