@@ -5,6 +5,17 @@
 //! ([`Config::from_toml`]), then single assignments ([`Config::set`], [`Config::assign`]). Each step checks the type and range of what it
 //! was given, so that an error can name the file or flag; [`Config::validate`] checks the whole before anything is computed and
 //! [`Config::check_against`] what only the data can tell.
+//!
+//! ```
+//! use simsiam::config::Config;
+//!
+//! let mut config = Config::preset("cifar10")?;
+//! config.set("optim.epochs=100")?;
+//! assert_eq!(config.optim.epochs, 100);
+//! let error = config.set("optim.learning_rate=1").unwrap_err();
+//! assert_eq!(error.to_string(), "--set: unknown key optim.learning_rate; did you mean optim.lr?");
+//! # Ok::<(), simsiam::config::ConfigError>(())
+//! ```
 
 mod augment;
 mod background;
@@ -13,6 +24,7 @@ mod error;
 mod method;
 mod sections;
 mod size;
+mod suggest;
 
 pub use augment::{AugmentConfig, SecondView, SmallCrops};
 pub use background::Background;
@@ -23,6 +35,7 @@ pub use sections::{
     Stem,
 };
 pub use size::MemoryLimit;
+pub(crate) use suggest::one_of;
 
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -82,7 +95,7 @@ impl Config {
     pub fn preset(name: &str) -> Result<Self, ConfigError> {
         let (_, text) = PRESETS.iter().find(|(known, _)| *known == name).ok_or_else(|| ConfigError::UnknownPreset {
             name: name.to_owned(),
-            known: Self::presets().collect::<Vec<_>>().join(", "),
+            fix: suggest::one_of(name, &Self::presets().collect::<Vec<_>>()),
         })?;
         Self::from_toml(text, &format!("preset {name}"))
     }

@@ -3,7 +3,7 @@
 use thiserror::Error;
 use toml::Value;
 
-use super::{Config, MethodConfig};
+use super::{Config, MethodConfig, suggest};
 use crate::error::Classified;
 
 /// An error in a configuration file, a flag or their combination.
@@ -32,12 +32,12 @@ pub enum ConfigError {
         fix: String,
     },
     /// A preset that does not exist.
-    #[error("unknown preset {name:?}; choose one of {known}")]
+    #[error("unknown preset {name:?}; {fix}")]
     UnknownPreset {
         /// As written.
         name: String,
         /// Those that exist.
-        known: String,
+        fix: String,
     },
     /// A value of the wrong type or out of range.
     #[error("{origin}: {key} = {value}: {problem}")]
@@ -132,7 +132,8 @@ impl ConfigError {
             let own: Vec<&str> = own.iter().filter_map(|key| key.name.strip_prefix("method.")).collect();
             format!("it is a key of {}; {} has {}", others.join(", "), config.method.name(), own.join(", "))
         } else {
-            match nearest(key, config) {
+            let keys: Vec<String> = config.keys().into_iter().map(|known| known.name).collect();
+            match suggest::by_meaning(key).or_else(|| suggest::closest(key, keys.iter().map(String::as_str))) {
                 Some(known) => format!("did you mean {known}?"),
                 None => "the sections are data, augment, model, method, optim, run".to_owned(),
             }
@@ -143,38 +144,4 @@ impl ConfigError {
 
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// The known key that is closest to `key`, also where only the section is missing or wrong; `None` where none is close.
-fn nearest(key: &str, config: &Config) -> Option<String> {
-    let last = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
-    let field = last(key);
-    config
-        .keys()
-        .into_iter()
-        .map(|known| {
-            let whole = 2 * distance(key, &known.name);
-            // A key in the wrong section is as near as one slip of the finger.
-            let moved = 2 * distance(&field, &last(&known.name)) + 1;
-            (whole.min(moved), known.name)
-        })
-        .min()
-        .filter(|(cost, _)| *cost <= 1 + 2 * (field.chars().count() / 3).max(1))
-        .map(|(_, name)| name)
-}
-
-/// Levenshtein distance: insertions, deletions and replacements of a character.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replace = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replace.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::ExperimentError;
-use crate::config::{Config, lookup};
+use crate::config::{Config, lookup, one_of};
 
 /// Names and texts of the paper's experiments, in the paper's order.
 const BUILT_IN: [(&str, &str); 15] = [
@@ -113,7 +113,7 @@ impl Definition {
     pub fn built_in(name: &str) -> Result<Definition, ExperimentError> {
         let (_, text) = BUILT_IN.iter().find(|(known, _)| *known == name).ok_or_else(|| ExperimentError::Unknown {
             name: name.to_owned(),
-            known: Self::names().collect::<Vec<_>>().join(", "),
+            fix: one_of(name, &Self::names().collect::<Vec<_>>()),
         })?;
         Self::parse(name, text, &format!("experiment {name}"))
     }

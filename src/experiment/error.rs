@@ -13,12 +13,12 @@ use crate::train::{FolderError, TrainError};
 #[derive(Debug, thiserror::Error)]
 pub enum ExperimentError {
     /// An experiment that does not exist.
-    #[error("unknown experiment {name:?}; choose one of {known}, all, or a file that ends in .toml")]
+    #[error("unknown experiment {name:?}; {fix}, all, or a file that ends in .toml")]
     Unknown {
         /// As written.
         name: String,
         /// Those that exist.
-        known: String,
+        fix: String,
     },
     /// A file that defines none.
     #[error("{origin}: {problem}")]
