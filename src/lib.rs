@@ -16,6 +16,36 @@
 //! Images are decoded and cut ahead of the device by threads of the host; small data sets lie on the device as a whole, and a step brings
 //! only its table.
 //!
+//! The same through the library, on images of one's own:
+//!
+//! ```
+//! use std::sync::{Arc, mpsc};
+//! use simsiam::{config::Config, data::{Dataset, Images}, gpu::{Gpu, GpuOptions}, train::{Event, TrainPlan, Trainer}};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // Gray images of 16x16 pixels, without labels.
+//! let pixels = |count: usize| (0..count * 256).map(|i| (i * i / 7) as u8).collect();
+//! let images = |count| Images::new(16, 16, 1, pixels(count), None).map(Arc::new);
+//! let data = Dataset::new(images(64)?, images(16)?);
+//!
+//! let mut config = Config::preset("demo")?;
+//! for assignment in ["data.image_size=16", "model.width=4", "model.dim=32", "optim.batch_size=16", "optim.epochs=1"] {
+//!     config.set(assignment)?;
+//! }
+//! let gpu = Gpu::open(None, GpuOptions::default())?;
+//! let plan = TrainPlan::new(&gpu, &config.resolved(), Arc::new(data))?;
+//! let (_commands, inbox) = mpsc::channel(); // pause, stop, save: from another thread
+//! let mut losses = Vec::new();
+//! Trainer::new(plan, None)?.run(&inbox, &mut |event| {
+//!     if let Event::Step(step) = event {
+//!         losses.push(step.readings.get("loss"));
+//!     }
+//! })?;
+//! assert_eq!(losses.len(), 4);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! A step is recorded once and replayed: shapes are static, so a [`graph::Graph`] is differentiated, what need not be kept for
 //! the backward pass is made again there, memory is planned by liveness, kernels are compiled and bound, and from then on a step
 //! is one replay of the recorded [`gpu::Plan`]. What changes from step to step (learning rates, the batch's patches and draws) lies
@@ -52,8 +82,9 @@
 //! - [`train`]: the loop, its events and commands, the run folder.
 //! - [`export`]: what has been learnt, for PyTorch: weights out and in.
 //! - [`experiment`]: the paper's comparisons as data, and reports of runs.
-//! - [`app`]: the window; the command line is in the program itself.
+//! - `app`: the window, with the feature of that name (default); the command line is in the program itself.
 
+#[cfg(feature = "app")]
 pub mod app;
 mod atomic;
 pub mod augment;

@@ -1,11 +1,11 @@
 //! How far a piece of work is: a bar in a terminal, a plain line now and then elsewhere.
 
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
-use super::say;
+use super::bar::bar;
+use super::note;
 
 /// Between two plain lines.
 const EVERY: Duration = Duration::from_secs(10);
@@ -21,15 +21,7 @@ pub struct Counter {
 impl Counter {
     /// Of `of` things.
     pub fn new(of: u64, quiet: bool) -> Counter {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(of);
-            // The template is a constant; where it were wrong, the default style would show.
-            if let Ok(style) = ProgressStyle::with_template("{wide_bar:.cyan/blue} {pos}/{len} {msg}") {
-                bar.set_style(style);
-            }
-            bar
-        });
-        Counter { bar, of, last: Instant::now(), quiet }
+        Counter { bar: bar(of, "{pos}/{len} {wide_msg}"), of, last: Instant::now(), quiet }
     }
 
     /// The same of another number of things.
@@ -49,7 +41,7 @@ impl Counter {
                 bar.set_message(what.to_owned());
             }
             None if !self.quiet && self.last.elapsed() >= EVERY => {
-                say!("  {done}/{} {what}", self.of);
+                note!("  {done}/{} {what}", self.of);
                 self.last = Instant::now();
             }
             None => {}

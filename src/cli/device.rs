@@ -2,6 +2,8 @@
 
 use simsiam::gpu::{Gpu, GpuError, GpuOptions};
 
+use super::output;
+
 #[derive(clap::Args, Clone)]
 pub struct DeviceArg {
     /// The adapter: its number in `simsiam devices` or a part of its name.
@@ -19,7 +21,9 @@ impl DeviceArg {
         let gpu = Gpu::open(self.name.as_deref(), GpuOptions { checked: self.checked })?;
         if self.checked {
             // Not among results, which may be JSON.
-            eprintln!("checked: kernels check every access, and memory that was never written holds NaN; slower");
+            output::error_line(
+                "checked: kernels check every access, and memory that was never written holds NaN; slower",
+            );
         }
         Ok(gpu)
     }

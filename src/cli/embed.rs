@@ -3,11 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Result;
 use clap::ValueEnum;
-use indicatif::ProgressBar;
 use simsiam::data::ImageSet;
 use simsiam::eval::{
     EmbeddingFormat, EvalError, FeatureMap, FeaturePlan, FeatureTable, MapMethod, Output, feature_map, names_beside,
@@ -18,6 +16,7 @@ use simsiam::graph::tune::Work;
 use simsiam::model::Parameters;
 use simsiam::picture::{self, FeatureSheet};
 
+use super::bar::spinner;
 use super::counter::Counter;
 use super::say;
 use super::trained::{Trained, TrainedArgs};
@@ -130,8 +129,7 @@ fn sheet(
     output: Output,
     part: &str,
 ) -> String {
-    let waiting = ProgressBar::new_spinner().with_message("drawing the map");
-    waiting.enable_steady_tick(Duration::from_millis(120));
+    let waiting = spinner("drawing the map".to_owned());
     let (method, name) = match method {
         Method::Pca => (MapMethod::Pca, "principal components"),
         Method::Tsne => (MapMethod::Tsne, "t-SNE"),

@@ -17,7 +17,7 @@ use super::progress::TrainProgress;
 use super::settings::Settings;
 use super::signals::Signals;
 use super::tuning::Measuring;
-use super::{UsageError, say};
+use super::{UsageError, note, say};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -70,12 +70,12 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let missing = plan.missing(&folder.runs()?).count();
     let gpu = args.device.open()?;
     let adapter = gpu.report();
-    say!("device   {} ({}, driver {})", adapter.name, adapter.backend, adapter.driver);
+    note!("device   {} ({}, driver {})", adapter.name, adapter.backend, adapter.driver);
     if let Some(line) = caution(adapter) {
-        say!("         {line}");
+        note!("         {line}");
     }
-    say!("settings {}, data {}", configured.origin, plan.base.data.source);
-    say!("runs     {} in {}, {missing} to do", plan.runs.len(), out.display());
+    note!("settings {}, data {}", configured.origin, plan.base.data.source);
+    note!("runs     {} in {}, {missing} to do", plan.runs.len(), out.display());
 
     let (sender, commands) = mpsc::channel();
     Signals::catch(sender)?.training();
@@ -130,8 +130,8 @@ impl Screen {
                 let left =
                     seconds_left.map_or(String::new(), |left| format!("; about {} left for all", duration(left)));
                 let from = if steps_done > 0 { format!(", from step {steps_done} on") } else { String::new() };
-                say!("");
-                say!("run {number} of {of}: {}{from}{left}", run.name);
+                note!("");
+                note!("run {number} of {of}: {}{from}{left}", run.name);
                 let knn = run.config.run.knn_every > 0;
                 self.progress = Some(TrainProgress::new(start, steps_done, knn));
             }

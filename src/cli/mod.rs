@@ -1,7 +1,10 @@
 //! A file a subcommand.
 
+#[cfg(feature = "app")]
 mod app;
+mod bar;
 mod bench;
+mod completions;
 mod counter;
 mod data;
 mod device;
@@ -11,6 +14,9 @@ mod eval;
 mod experiment;
 mod export;
 mod import;
+mod man;
+#[cfg(not(feature = "app"))]
+mod no_app;
 mod output;
 mod progress;
 mod report;
@@ -22,10 +28,14 @@ mod tuning;
 mod views;
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use output::say;
+use clap::{ArgAction, Parser, Subcommand};
+use log::LevelFilter;
+#[cfg(not(feature = "app"))]
+use no_app as app;
+use output::{log_only, note, say};
 use simsiam::config::ConfigError;
 use simsiam::data::DataError;
 use simsiam::data::fetch::FetchError;
@@ -33,7 +43,6 @@ use simsiam::error::Classified;
 use simsiam::eval::EvalError;
 use simsiam::experiment::ExperimentError;
 use simsiam::export::{ExportError, ImportError};
-use simsiam::format::clean;
 use simsiam::gpu::GpuError;
 use simsiam::picture::PictureError;
 use simsiam::train::{FolderError, TrainError};
@@ -44,6 +53,36 @@ use simsiam::train::{FolderError, TrainError};
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    manner: Manner,
+}
+
+/// How much is printed, of every command.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Output")]
+struct Manner {
+    /// Print results, warnings and errors only.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Print what the graphics libraries warn of; twice: what they do; three times: everything.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    /// Append every line to this file too, with its time (UTC).
+    #[arg(long, global = true, value_name = "FILE")]
+    log: Option<PathBuf>,
+}
+
+impl Manner {
+    fn begin(&self) -> anyhow::Result<()> {
+        let level = match self.verbose {
+            0 => LevelFilter::Off,
+            1 => LevelFilter::Warn,
+            2 => LevelFilter::Info,
+            _ => LevelFilter::Trace,
+        };
+        env_logger::Builder::new().filter_level(level).parse_default_env().init();
+        output::begin(self.quiet, self.log.as_deref())
+    }
 }
 
 #[derive(Subcommand)]
@@ -72,6 +111,10 @@ enum Command {
     Devices(devices::Args),
     /// Benchmark training steps, kernels and data loading.
     Bench(bench::Args),
+    /// Print the completions of a shell.
+    Completions(completions::Args),
+    /// Write manual pages.
+    Man(man::Args),
 }
 
 /// What only typing something else can fix.
@@ -87,10 +130,10 @@ impl Classified for UsageError {
 
 /// Runs the command that was typed.
 pub fn run() -> ExitCode {
-    let command = Cli::parse().command;
+    let Cli { command, manner } = Cli::parse();
     // What a training says is in its folder too.
     let keeps_results = matches!(command, Command::Train(_) | Command::Experiment(_) | Command::App(_));
-    let result = match command {
+    let result = manner.begin().and_then(|()| match command {
         Command::Train(args) => train::run(&args),
         Command::App(args) => app::run(&args),
         Command::Views(args) => views::run(&args),
@@ -103,7 +146,9 @@ pub fn run() -> ExitCode {
         Command::Report(args) => report::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Bench(args) => bench::run(&args),
-    };
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
+    });
     let result = result.and_then(|code| match output::finish() {
         Err(error) if !keeps_results => Err(anyhow::anyhow!("the output cannot be written: {error}")),
         _ => Ok(code),
@@ -113,7 +158,7 @@ pub fn run() -> ExitCode {
         Err(error) => {
             // Drivers and compilers speak in several lines.
             let text = format!("{error:#}");
-            eprintln!("error: {}", clean(&text.split_whitespace().collect::<Vec<_>>().join(" ")));
+            output::error_line(&format!("error: {}", text.split_whitespace().collect::<Vec<_>>().join(" ")));
             ExitCode::from(if is_usage(&error) { 2 } else { 1 })
         }
     }

@@ -1,15 +1,15 @@
 //! What people see of a training: a bar in a terminal, plain lines elsewhere.
 
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use simsiam::format::duration;
 use simsiam::method::Level;
 use simsiam::method::metric::names;
 use simsiam::train::{Epoch, Event, Readings, Start, Step};
 
-use super::say;
+use super::bar::bar;
+use super::{log_only, note, output, say};
 
 /// Between two plain lines inside an epoch.
 const EVERY: Duration = Duration::from_secs(10);
@@ -25,24 +25,22 @@ pub struct TrainProgress {
 impl TrainProgress {
     /// Of a run that has done `step` steps. `knn` says whether there are labels to classify by.
     pub fn new(start: &Start, step: u64, knn: bool) -> TrainProgress {
-        let terminal = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
-        let bar = terminal.then(|| {
-            let bar = ProgressBar::new(start.steps);
-            // The template is a constant; where it were wrong, the default style would show.
-            if let Ok(style) = ProgressStyle::with_template("{wide_bar:.cyan/blue} {pos}/{len} {prefix}{msg}") {
-                bar.set_style(style);
-            }
+        let bar = output::is_watched().then(|| bar(start.steps, "{pos}/{len}  {wide_msg}")).flatten();
+        if let Some(bar) = &bar {
             bar.set_position(step);
-            bar
-        });
+        }
         TrainProgress { start: start.clone(), bar, last: Instant::now(), knn }
     }
 
     /// Prints a line above the bar.
-    pub fn line(&self, text: &str) {
+    fn line(&self, text: &str) {
+        self.above(|| say!("{text}"));
+    }
+
+    fn above(&self, print: impl FnOnce()) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| say!("{text}")),
-            None => say!("{text}"),
+            Some(bar) => bar.suspend(print),
+            None => print(),
         }
     }
 
@@ -68,7 +66,7 @@ impl TrainProgress {
             }
             Event::Step(step) => self.step(step),
             Event::Epoch(epoch) => {
-                self.line(&self.epoch(epoch));
+                self.above(|| note!("{}", self.epoch(epoch)));
                 self.last = Instant::now();
             }
             Event::Warning(warning) => self.line(&format!("warning: {}", warning.message)),
@@ -83,16 +81,20 @@ impl TrainProgress {
     fn step(&mut self, step: &Step) {
         let speed = step.readings.get(names::IMAGES_PER_SECOND);
         let left = self.start.steps.saturating_sub(step.step) as f64 * self.start.batch_size as f64 / speed.max(1e-9);
-        let text = format!("{}  {}  {} left", status(&step.readings), rate(speed), duration(left));
+        let text = format!("{} left  {}  {}", duration(left), status(&step.readings), rate(speed));
+        let line = self.last.elapsed() >= EVERY;
+        if line {
+            self.last = Instant::now();
+        }
         match &self.bar {
             Some(bar) => {
                 bar.set_position(step.step);
+                if line {
+                    log_only!("  step {}/{}  {text}", step.step, self.start.steps);
+                }
                 bar.set_message(text);
             }
-            None if self.last.elapsed() >= EVERY => {
-                say!("  step {}/{}  {text}", step.step, self.start.steps);
-                self.last = Instant::now();
-            }
+            None if line => note!("  step {}/{}  {text}", step.step, self.start.steps),
             None => {}
         }
     }

@@ -7,6 +7,8 @@ use std::sync::mpsc::Sender;
 use anyhow::{Context, Result};
 use simsiam::train::Command;
 
+use super::output;
+
 /// There is nothing to keep yet.
 const PREPARING: u8 = 0;
 /// A signal asks for a checkpoint and the end.
@@ -26,12 +28,12 @@ impl Signals {
         let own = phase.clone();
         let on_signal = move || match own.load(Ordering::SeqCst) {
             PREPARING => {
-                eprintln!("\nstopped before training began; the same command begins again");
+                output::error_line("stopped before training began; the same command begins again");
                 std::process::exit(1);
             }
             TRAINING => {
                 own.store(STOPPING, Ordering::SeqCst);
-                eprintln!("\nstopping with a checkpoint; once more to end at once");
+                output::error_line("stopping with a checkpoint; once more to end at once");
                 // Without a listener the program is about to end anyway.
                 let _ = sender.send(Command::Stop);
             }

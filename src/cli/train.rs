@@ -23,10 +23,10 @@ use super::UsageError;
 use super::device::DeviceArg;
 use super::devices::{caution, size};
 use super::progress::TrainProgress;
-use super::say;
 use super::settings::{self, Settings};
 use super::signals::Signals;
 use super::tuning::{Measuring, tell};
+use super::{note, say};
 
 /// Default output directory.
 const RUNS: &str = "runs";
@@ -101,9 +101,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     job.config.check_against(dataset.train.len())?;
     let gpu = args.device.open()?;
     let report = gpu.report();
-    say!("device   {} ({}, driver {})", report.name, report.backend, report.driver);
+    note!("device   {} ({}, driver {})", report.name, report.backend, report.driver);
     if let Some(line) = caution(report) {
-        say!("         {line}");
+        note!("         {line}");
     }
     let mut plan = TrainPlan::new(&gpu, &job.config, dataset.clone())?;
     choose_kernels(&mut plan, &gpu, &job.place, args.no_tune)?;
@@ -119,7 +119,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
                 folder.write_config(&job.config)?;
             }
             let run = Run::resume(plan, folder, &checkpoint)?;
-            say!("continue after step {} of {}", checkpoint.step, start.steps);
+            note!("continue after step {} of {}", checkpoint.step, start.steps);
             run
         }
     };
@@ -267,13 +267,13 @@ fn introduce(start: &Start, job: &Job, data: &Dataset, compiled: Option<(usize, 
         Some((width, height)) => format!("{width}x{height} pixels"),
         None => "any size".to_owned(),
     };
-    say!(
+    note!(
         "data     {}: {} training and {} test images of {pixels}, {classes}",
         data.name,
         start.train_images,
         start.test_images,
     );
-    say!(
+    note!(
         "model    {} of width {} on {} pixels, d {}: {} parameters; settings: {}",
         model.arch,
         model.width,
@@ -282,7 +282,7 @@ fn introduce(start: &Start, job: &Job, data: &Dataset, compiled: Option<(usize, 
         count(start.parameters),
         job.settings
     );
-    say!(
+    note!(
         "training {} epochs, batch {}, {} steps, seed {}; about {} of device memory",
         start.epochs,
         optim.batch_size,
@@ -291,11 +291,11 @@ fn introduce(start: &Start, job: &Job, data: &Dataset, compiled: Option<(usize, 
         size(start.memory_bytes)
     );
     if let Some(line) = recomputation(&start.recomputed) {
-        say!("         {line}");
+        note!("         {line}");
     }
     if let Some((kernels, bytes)) = compiled {
         let bytes = size(bytes & !0xf_ffff);
-        say!(
+        note!(
             "         its driver is software and keeps {kernels} compiled kernels in this process's memory too: about {bytes}"
         );
     }
@@ -303,7 +303,7 @@ fn introduce(start: &Start, job: &Job, data: &Dataset, compiled: Option<(usize, 
         Place::New(path) => path,
         Place::Continued(folder, _) => folder.path(),
     };
-    say!("run      {}", path.display());
+    note!("run      {}", path.display());
 }
 
 /// Which blocks activation checkpointing recomputes, with what that costs and saves; `None` where none is.
@@ -344,7 +344,9 @@ fn result(done: &Done, began_at: u64, start: &Start, shared: usize) {
 /// Where its results are, and what to do next.
 fn next(config: &Config, start: &Start, folder: &Path, alarmed: bool) {
     let path = folder.display();
-    say!("the run is in {path}: config.toml, views.png, metrics.jsonl, checkpoints/last.safetensors (PyTorch's names)");
+    note!(
+        "the run is in {path}: config.toml, views.png, metrics.jsonl, checkpoints/last.safetensors (PyTorch's names)"
+    );
     let plain = Config::preset("demo").is_ok_and(|demo| demo.resolved() == config.resolved());
     let again = match plain {
         true => "simsiam train".to_owned(),
@@ -355,11 +357,11 @@ fn next(config: &Config, start: &Start, folder: &Path, alarmed: bool) {
         say!("next     what usually helps stands beside the alarm above");
         return;
     }
-    say!("next     longer:             simsiam train --resume {path} --epochs {}", 2 * start.epochs);
+    note!("next     longer:             simsiam train --resume {path} --epochs {}", 2 * start.epochs);
     if let Some(assignment) = method::of(config).health(config).collapses_with {
-        say!("         to see it collapse: {again} --set {assignment}");
+        note!("         to see it collapse: {again} --set {assignment}");
     }
     if config.data.source == "demo" {
-        say!("         on your images:     simsiam train --data FOLDER");
+        note!("         on your images:     simsiam train --data FOLDER");
     }
 }

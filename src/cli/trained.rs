@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use simsiam::config::Config;
 use simsiam::data::Dataset;
-use simsiam::format::{clean, count};
+use simsiam::format::count;
 use simsiam::gpu::Gpu;
 use simsiam::graph::tune::{self, Budget, Cache, Work};
 use simsiam::graph::{Choices, Store, Target};
@@ -15,9 +15,9 @@ use simsiam::train::RunFolder;
 use simsiam::train::checkpoint::Checkpoint;
 
 use super::device::DeviceArg;
-use super::say;
 use super::settings;
 use super::tuning::Measuring;
+use super::{note, output, say};
 
 #[derive(clap::Args, Clone)]
 pub struct TrainedArgs {
@@ -101,14 +101,14 @@ impl Trained {
         let Checkpoint { step, epoch, .. } = &self.checkpoint;
         let model = &self.config.model;
         if !self.quiet {
-            say!("device   {} ({}, driver {})", report.name, report.backend, report.driver);
-            say!(
+            note!("device   {} ({}, driver {})", report.name, report.backend, report.driver);
+            note!(
                 "run      {}, {} of width {}, after epoch {epoch} (step {step})",
                 self.run.display(),
                 model.arch,
                 model.width
             );
-            say!(
+            note!(
                 "data     {}: {} training and {} test images{classes}",
                 data.name,
                 count(data.train.len()),
@@ -122,7 +122,7 @@ impl Trained {
     pub fn warn(&self, remarks: &[String]) {
         for remark in remarks {
             match self.quiet {
-                true => eprintln!("warning: {}", clean(remark)),
+                true => output::error_line(&format!("warning: {remark}")),
                 false => say!("warning: {remark}"),
             }
         }

@@ -1,12 +1,11 @@
 //! How the choice of kernels is shown.
 
-use std::io::IsTerminal;
-
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use simsiam::format::duration;
 use simsiam::graph::tune::Tuned;
 
-use super::say;
+use super::bar::bar;
+use super::note;
 
 /// A bar in a terminal while kernels are measured, and nothing elsewhere.
 pub struct Measuring {
@@ -15,15 +14,7 @@ pub struct Measuring {
 
 impl Measuring {
     pub fn new() -> Measuring {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(0);
-            // The template is a constant; where it were wrong, the default style would show.
-            if let Ok(style) = ProgressStyle::with_template("{wide_bar:.cyan/blue} {pos}/{len} measuring kernels") {
-                bar.set_style(style);
-            }
-            bar
-        });
-        Measuring { bar }
+        Measuring { bar: bar(0, "{pos}/{len} measuring kernels") }
     }
 
     pub fn at(&self, done: usize, of: usize) {
@@ -44,10 +35,10 @@ impl Measuring {
 /// Tells what was chosen.
 pub fn tell(tuned: &Tuned) {
     if tuned.kinds > 0 {
-        say!("kernels  {}", sentence(tuned));
+        note!("kernels  {}", sentence(tuned));
     }
     for remark in &tuned.remarks {
-        say!("         note: {remark}");
+        note!("         note: {remark}");
     }
 }
 

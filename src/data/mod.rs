@@ -4,6 +4,15 @@
 //!
 //! A file is never trusted: what a header promises is held against the file's length before anything of that size is allocated, and
 //! everything that can be wrong with it has its own [`DataError`]. To add a format, write a file in `format/` and name it in `spec.rs`.
+//!
+//! ```
+//! use simsiam::data::{self, Limits, Spec};
+//!
+//! let spec: Spec = "demo".parse()?; // or a folder, or cifar10:DIR, ...
+//! let data = data::open(&spec, Limits::default())?;
+//! assert_eq!((data.train.len(), data.test.len(), data.classes.len()), (5000, 1000, 10));
+//! # Ok::<(), simsiam::data::DataError>(())
+//! ```
 
 mod check;
 mod error;

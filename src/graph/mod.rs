@@ -3,6 +3,26 @@
 //!
 //! The graph knows what an operator is ([`Op`]), not which ones there are. Nodes run in the order they were added, so a
 //! graph reads like a straight-line program; a node may also update state (a parameter, a running mean) in place.
+//!
+//! ```
+//! use simsiam::{gpu::{Gpu, GpuOptions}, graph::{Graph, Program, Shape, Store}, ops};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut graph = Graph::new();
+//! let x = graph.input("x", Shape::rows([6]));
+//! let y = graph.add_one(ops::Relu, &[x])?;
+//! let loss = graph.add_one(ops::Mean { count: 6, scale: 1.0 }, &[y])?;
+//! let gradients = ops::gradients(&mut graph, loss, &[x])?;
+//! let dx = gradients[0].ok_or("x does not reach the loss")?;
+//! graph.keep(dx);
+//! let mut program = Program::compile(&graph, &mut Store::new(&Gpu::open(None, GpuOptions::default())?))?;
+//! program.write(x, &[-1.0, 2.0, -3.0, 4.0, 5.0, -6.0]);
+//! program.run(None)?;
+//! let sixth = 1.0 / 6.0;
+//! assert_eq!(program.read(dx)?, [0.0, sixth, 0.0, sixth, sixth, 0.0]);
+//! # Ok(())
+//! # }
+//! ```
 
 mod array;
 mod choice;

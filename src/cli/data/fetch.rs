@@ -1,16 +1,16 @@
 //! `simsiam data fetch`: getting published data sets.
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use indicatif::{DecimalBytes, ProgressBar, ProgressStyle};
+use indicatif::{DecimalBytes, ProgressBar};
 use simsiam::data::fetch::{self, FetchEvent, FetchOptions, FetchOutcome};
 
 use super::quoted;
-use crate::cli::say;
+use crate::cli::bar::bar;
+use crate::cli::{note, output, say};
 
 /// Between two plain lines of a download.
 const EVERY: Duration = Duration::from_secs(10);
@@ -52,7 +52,6 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
 /// A bar in a terminal, plain lines elsewhere.
 struct DownloadProgress {
-    terminal: bool,
     bar: Option<ProgressBar>,
     bytes: u64,
     last: Instant,
@@ -60,12 +59,7 @@ struct DownloadProgress {
 
 impl DownloadProgress {
     fn new() -> Self {
-        Self {
-            terminal: std::io::stdout().is_terminal() && std::io::stderr().is_terminal(),
-            bar: None,
-            bytes: 0,
-            last: Instant::now(),
-        }
+        Self { bar: None, bytes: 0, last: Instant::now() }
     }
 
     fn listen(&mut self, event: &FetchEvent) {
@@ -77,16 +71,14 @@ impl DownloadProgress {
                     0 => String::new(),
                     have => format!(", {} are there", DecimalBytes(*have)),
                 };
-                say!("{}: {}{so_far}", file.name, DecimalBytes(file.bytes));
-                if self.terminal {
-                    self.bar = Some(bar(file.bytes, *have));
-                }
+                note!("{}: {}{so_far}", file.name, DecimalBytes(file.bytes));
+                self.bar = output::is_watched().then(|| download(file.bytes, *have)).flatten();
                 self.last = Instant::now();
             }
             FetchEvent::Bytes { have } => match &self.bar {
                 Some(bar) => bar.set_position(*have),
                 None if self.last.elapsed() >= EVERY => {
-                    say!("  {} of {}", DecimalBytes(*have), DecimalBytes(self.bytes));
+                    note!("  {} of {}", DecimalBytes(*have), DecimalBytes(self.bytes));
                     self.last = Instant::now();
                 }
                 None => {}
@@ -96,8 +88,8 @@ impl DownloadProgress {
                 self.line(&format!("{problem}; trying again in {seconds:.0} s"));
             }
             FetchEvent::NextServer { error } => self.line(&format!("{error}; trying the next server")),
-            FetchEvent::Checking { file } => self.line(&format!("{}: checking", file.name)),
-            FetchEvent::Unpacking { file } => self.line(&format!("{}: unpacking", file.name)),
+            FetchEvent::Checking { file } => self.note(&format!("{}: checking", file.name)),
+            FetchEvent::Unpacking { file } => self.note(&format!("{}: unpacking", file.name)),
             FetchEvent::Leftover { folder, problem } => {
                 let folder = folder.display();
                 self.line(&format!("warning: {folder} cannot be removed: {problem}; remove it by hand"));
@@ -111,6 +103,12 @@ impl DownloadProgress {
         say!("{text}");
     }
 
+    /// The same, of what `--quiet` leaves out.
+    fn note(&mut self, text: &str) {
+        self.end();
+        note!("{text}");
+    }
+
     fn end(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
@@ -118,15 +116,11 @@ impl DownloadProgress {
     }
 }
 
-fn bar(bytes: u64, have: u64) -> ProgressBar {
-    let bar = ProgressBar::new(bytes);
-    // The template is a constant; where it were wrong, the default style would show.
-    let template = "{wide_bar:.cyan/blue} {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left";
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
+fn download(bytes: u64, have: u64) -> Option<ProgressBar> {
+    let rest = "{decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left";
+    let bar = bar(bytes, rest)?;
     bar.set_position(have);
     // The speed is that of now, not of the last time.
     bar.reset_eta();
-    bar
+    Some(bar)
 }

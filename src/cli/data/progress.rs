@@ -3,10 +3,12 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
-
+use indicatif::ProgressBar;
 use simsiam::data::Spec;
 use simsiam::format::{clean, count};
+
+use crate::cli::bar::{bar, spinner};
+use crate::cli::output;
 
 /// Between two plain lines.
 const EVERY: Duration = Duration::from_secs(10);
@@ -33,9 +35,9 @@ impl ImageProgress {
         match &self.bar {
             Some(bar) => bar.set_position(done as u64),
             None if std::io::stderr().is_terminal() && begin.elapsed() >= Self::SHORT => {
-                self.bar = Some(bar(of as u64));
+                self.bar = bar(of as u64, "{pos}/{len} images  {per_sec}  {eta} left");
             }
-            None if last.elapsed() >= EVERY => {
+            None if last.elapsed() >= EVERY && !output::is_quiet() => {
                 eprintln!("  {} of {} images", count(done), count(of));
                 *last = now;
             }
@@ -60,9 +62,7 @@ pub struct Opening {
 impl Opening {
     pub fn new(spec: &Spec) -> Opening {
         let what = clean(&format!("opening {spec}"));
-        let spinner = ProgressBar::new_spinner().with_message(what.clone());
-        spinner.enable_steady_tick(Duration::from_millis(120));
-        Opening { what, spinner, last: Instant::now() }
+        Opening { spinner: spinner(what.clone()), what, last: Instant::now() }
     }
 
     /// So many files were seen.
@@ -71,7 +71,7 @@ impl Opening {
             return;
         }
         let line = format!("{}: {} files", self.what, count(files));
-        if !std::io::stderr().is_terminal() && self.last.elapsed() >= EVERY {
+        if !std::io::stderr().is_terminal() && !output::is_quiet() && self.last.elapsed() >= EVERY {
             eprintln!("  {line}");
             self.last = Instant::now();
         }
@@ -81,14 +81,4 @@ impl Opening {
     pub fn end(self) {
         self.spinner.finish_and_clear();
     }
-}
-
-fn bar(images: u64) -> ProgressBar {
-    let bar = ProgressBar::new(images);
-    // The template is a constant; where it were wrong, the default style would show.
-    let template = "{wide_bar:.cyan/blue} {pos}/{len} images  {per_sec}  {eta} left";
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    bar
 }
