@@ -1,21 +1,35 @@
 #!/bin/bash
-# Weights between this program and PyTorch, in both directions: torchvision's ResNet-18 and ResNet-50 with random weights and SimSiam's whole
-# module come in, a run's weights go out and come back, and features are compared on the same images. Nothing here is needed to train.
+# This program beside others, on the same images. Nothing here is needed to train.
 #
-#     examples/interop.sh            # PYTHON=... names a Python with torch, torchvision, safetensors and Pillow; else a venv gets them
+#   torch        torchvision's ResNet-18 and ResNet-50 with random weights and SimSiam's whole module come in, a run's weights go out and come
+#                back; features are compared.
+#   onnx         models pass ONNX's checker, and onnxruntime and tract compute the program's features.
+#
+#     examples/interop.sh [PART]...            # all of them without an argument
+#
+# PYTHON names a Python with torch, torchvision, safetensors and Pillow, TOOLS_PYTHON one with onnx, onnxruntime and Pillow; else a venv gets
+# them from PyPI. SIMSIAM names the program; else it is built.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-cargo build --release --locked
-simsiam=$(pwd)/target/release/simsiam
+parts=${*:-torch onnx}
+if [ -z "${SIMSIAM:-}" ]; then
+    cargo build --release --locked
+    SIMSIAM=$(pwd)/target/release/simsiam
+fi
+simsiam=$(realpath "$SIMSIAM")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
-if [ -z "${PYTHON:-}" ]; then
-    python3 -m venv venv
-    venv/bin/pip install --quiet torch torchvision safetensors pillow --extra-index-url https://download.pytorch.org/whl/cpu
-    PYTHON=$work/venv/bin/python
-fi
 
+# A Python with these packages.
+python_with() {
+    python3 -m venv venv
+    venv/bin/pip install --quiet "$@" --extra-index-url https://download.pytorch.org/whl/cpu
+    echo "$work/venv/bin/python"
+}
+
+torch_part() {
+PYTHON=${PYTHON:-$(python_with torch torchvision safetensors pillow)}
 "$PYTHON" - <<'END'
 import os, torch, torchvision
 from PIL import Image
@@ -107,3 +121,111 @@ END
 "$simsiam" embed --run back --data images --split test --out back.npy > /dev/null
 cmp own.npy back.npy
 echo "own run, exported, saved by PyTorch and imported again: the same features to the bit"
+}
+
+# The program's features in two other runtimes, at two batch sizes.
+onnx_part() {
+TOOLS_PYTHON=${TOOLS_PYTHON:-$(python_with onnx onnxruntime numpy pillow)}
+"$TOOLS_PYTHON" - <<'END'
+import numpy, os
+from PIL import Image
+
+random = numpy.random.default_rng(1)
+for part, count in (("train", 64), ("test", 16)):
+    for i in range(count):
+        os.makedirs(f"pictures/{part}/{i % 2}", exist_ok=True)
+        coarse = Image.fromarray(random.integers(0, 256, (4, 4, 3), numpy.uint8))
+        coarse.resize((64, 64), Image.BILINEAR).save(f"pictures/{part}/{i % 2}/{i:03}.png")
+END
+common=(--data pictures --epochs 2 --batch-size 16 --no-tune --set data.image_size=64 --set optim.lr=0.5 --set run.knn_every=0)
+train() { "$simsiam" train --out "$1" "${common[@]}" "${@:2}" > /dev/null; }
+train basic --preset cifar10 --set model.width=16
+train bottleneck --preset cifar10 --set model.arch=resnet50 --set model.stem=imagenet --set model.width=16 --set model.output_affine=false
+train moco --method mocov2 --set model.arch=resnet_tiny --set model.width=8 --set model.blocks=[1,1]
+for run in basic bottleneck moco; do
+    "$simsiam" export --run $run --out $run.onnx --projector > /dev/null
+    "$simsiam" export --run $run --out $run-outside.onnx --no-normalize > /dev/null
+    "$simsiam" embed --run $run --data pictures --split test --out $run.features.npy > /dev/null
+    "$simsiam" embed --run $run --data pictures --split test --projector --out $run.projection.npy > /dev/null
+done
+mkdir -p tract/src
+cat > tract/Cargo.toml <<'END'
+[package]
+name = "run-onnx"
+version = "0.0.0"
+edition = "2021"
+[dependencies]
+tract-onnx = "*"
+[profile.dev]
+opt-level = 1
+[workspace]
+END
+cat > tract/src/main.rs <<'END'
+//! MODEL IMAGES OUT SIZE BATCH...: the outputs of a model for the first images of a file of float32 numbers, for each batch size.
+use tract_onnx::prelude::*;
+
+fn main() -> TractResult<()> {
+    let arguments: Vec<String> = std::env::args().collect();
+    let bytes = std::fs::read(&arguments[2])?;
+    let values: Vec<f32> = bytes.chunks(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    let side: usize = arguments[4].parse()?;
+    let model = tract_onnx::onnx().model_for_path(&arguments[1])?.into_optimized()?.into_runnable()?;
+    let mut out = Vec::new();
+    for batch in &arguments[5..] {
+        let batch: usize = batch.parse()?;
+        let image = Tensor::from_shape(&[batch, 3, side, side], &values[..batch * 3 * side * side])?;
+        for output in model.run(tvec!(image.into()))? {
+            out.extend(output.to_plain_array_view::<f32>()?.iter().flat_map(|v| v.to_le_bytes()));
+        }
+    }
+    std::fs::write(&arguments[3], out)?;
+    Ok(())
+}
+END
+CARGO_TARGET_DIR=${TRACT_TARGET:-$work/tract/target} cargo build --quiet --manifest-path tract/Cargo.toml
+export TRACT=${TRACT_TARGET:-$work/tract/target}/debug/run-onnx
+"$TOOLS_PYTHON" - <<'END'
+import csv, numpy, onnx, onnxruntime, os, subprocess
+from PIL import Image
+
+print("onnx", onnx.__version__, "onnxruntime", onnxruntime.__version__, end=" ")
+lock = open("tract/Cargo.lock").read()
+print("tract", lock[lock.index('name = "tract-onnx"'):].split('"')[3])
+names = [row["name"] for row in csv.DictReader(open("basic.features.csv"))]
+stack = [numpy.asarray(Image.open(name if name.startswith("pictures") else f"pictures/{name}")) for name in names]
+images = numpy.ascontiguousarray(numpy.stack(stack).transpose(0, 3, 1, 2)).astype(numpy.float32) / 255
+BATCHES = (1, 7, 16)
+
+def error(ours, theirs):
+    return numpy.linalg.norm(ours - theirs) / numpy.linalg.norm(ours)
+
+for run in ("basic", "bottleneck", "moco"):
+    for name in (run, f"{run}-outside"):
+        model = onnx.load(f"{name}.onnx")
+        onnx.checker.check_model(model, full_check=True)
+        facts = {p.key: p.value for p in model.metadata_props}
+        values = images
+        if facts["normalization"] == "outside":
+            mean, std = (numpy.array(eval(facts[key]), numpy.float32).reshape(3, 1, 1) for key in ("mean", "std"))
+            values = (images - mean) / std
+        expected = [numpy.load(f"{run}.{output.name}.npy") for output in model.graph.output]
+        session = onnxruntime.InferenceSession(f"{name}.onnx")
+        runtime = max(error(ours[:n], theirs) for n in BATCHES
+                      for ours, theirs in zip(expected, session.run(None, {"image": values[:n]})))
+        values.tofile("images.bin")
+        subprocess.run([os.environ["TRACT"], f"{name}.onnx", "images.bin", "out.bin", "64", *map(str, BATCHES)], check=True)
+        out, tract = numpy.fromfile("out.bin", numpy.float32), 0
+        for n in BATCHES:
+            for ours in expected:
+                theirs, out = numpy.split(out, [n * ours.shape[1]])
+                tract = max(tract, error(ours[:n], theirs.reshape(n, -1)))
+        shapes = ", ".join(f"{o.name} {list(e.shape)}" for o, e in zip(model.graph.output, expected))
+        print(f"{name}.onnx: opset {model.opset_import[0].version}, {len(model.graph.node)} nodes, {shapes}; "
+              f"batches of {BATCHES} differ by {runtime:.1e} in onnxruntime, {tract:.1e} in tract")
+        assert max(runtime, tract) < 1e-4
+END
+}
+
+for part in $parts; do
+    "${part}_part"
+done
