@@ -4,14 +4,15 @@
 #   torch        torchvision's ResNet-18 and ResNet-50 with random weights and SimSiam's whole module come in, a run's weights go out and come
 #                back; features are compared.
 #   onnx         models pass ONNX's checker, and onnxruntime and tract compute the program's features.
+#   tensorboard  reads a run that was continued, killed and continued, and the embedding projector's files.
 #
 #     examples/interop.sh [PART]...            # all of them without an argument
 #
-# PYTHON names a Python with torch, torchvision, safetensors and Pillow, TOOLS_PYTHON one with onnx, onnxruntime and Pillow; else a venv gets
-# them from PyPI. SIMSIAM names the program; else it is built.
+# PYTHON names a Python with torch, torchvision, safetensors and Pillow, TOOLS_PYTHON one with onnx, onnxruntime, tensorboard and
+# Pillow; else a venv gets them from PyPI. SIMSIAM names the program; else it is built.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-parts=${*:-torch onnx}
+parts=${*:-torch onnx tensorboard}
 if [ -z "${SIMSIAM:-}" ]; then
     cargo build --release --locked
     SIMSIAM=$(pwd)/target/release/simsiam
@@ -223,6 +224,93 @@ for run in ("basic", "bottleneck", "moco"):
         print(f"{name}.onnx: opset {model.opset_import[0].version}, {len(model.graph.node)} nodes, {shapes}; "
               f"batches of {BATCHES} differ by {runtime:.1e} in onnxruntime, {tract:.1e} in tract")
         assert max(runtime, tract) < 1e-4
+END
+}
+
+# TensorBoard's own package reads what a run has written.
+tensorboard_part() {
+TOOLS_PYTHON=${TOOLS_PYTHON:-$(python_with tensorboard numpy pillow)}
+small=(--preset demo --limit-train 512 --limit-test 100 --batch-size 32 --no-tune --set model.width=8 --set run.knn_k=20)
+"$simsiam" train --out logs/run "${small[@]}" --epochs 2 > /dev/null
+# Goes on, is killed in its third epoch after the last checkpoint, and goes on from there: what it had written since is void.
+"$simsiam" train --resume logs/run --epochs 4 > /dev/null & training=$!
+until [ "$(grep -c '"event":"step"' logs/run/metrics.jsonl)" -gt 40 ]; do sleep 0.2; done
+sleep 3; kill -9 $training; wait $training 2> /dev/null || true
+"$simsiam" train --resume logs/run > /dev/null
+"$simsiam" embed --run logs/run --data demo --limit-test 100 --out features.npy --tensorboard logs/features > /dev/null
+"$TOOLS_PYTHON" - <<'END'
+import collections, glob, io, json, math, tensorboard, numpy
+from google.protobuf import text_format
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.projector import projector_config_pb2
+from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
+from tensorboard.util import tensor_util
+
+files = sorted(glob.glob("logs/run/events.out.tfevents.*"))
+values = [v.tag for file in files for event in LegacyEventFileLoader(file).Load() for v in event.summary.value]
+written = values.count("train/loss")
+print(f"tensorboard {tensorboard.__version__} reads {len(files)} files of one run, with the losses of {written} steps")
+everything = {"scalars": 0, "tensors": 0, "images": 0}
+events = EventAccumulator("logs/run", size_guidance=everything).Reload()
+lines = [json.loads(line) for line in open("logs/run/metrics.jsonl")]
+per_epoch = max(line["step"] for line in lines if line["event"] == "step") // 4
+expected = collections.defaultdict(dict)
+for line in lines:
+    kind = line["event"]
+    if kind not in ("step", "watch", "epoch"):
+        continue
+    step = line["epoch"] * per_epoch if kind == "epoch" else line["step"]
+    for name, value in line.items():
+        if name == "gradient_norms":
+            for stage, norm in value.items():
+                expected[f"gradient_norm/{stage}"][step] = norm
+        elif isinstance(value, (int, float)) and name not in ("step", "epoch"):
+            expected["epoch/" + name if kind == "epoch" else "train/" + name][step] = value
+tags = events.Tags()
+assert sorted(tags["scalars"]) == sorted(expected), (tags["scalars"], sorted(expected))
+points = 0
+for tag, numbers in expected.items():
+    read = events.Scalars(tag)
+    assert [e.step for e in read] == sorted(numbers), (tag, [e.step for e in read], sorted(numbers))
+    assert all(numpy.float32(numbers[e.step]) == numpy.float32(e.value) for e in read), tag
+    assert all(a.wall_time <= b.wall_time for a, b in zip(read, read[1:])), tag
+    points += len(read)
+print(f"{len(expected)} tags, {points} scalars: steps and values are those of metrics.jsonl to the bit of float32")
+histograms = [(e.step, tensor_util.make_ndarray(e.tensor_proto)) for e in events.Tensors("train/channel_std")]
+last = [line["channel_std"] for line in lines if "channel_std" in line][-1]
+assert all(h.shape == (30, 3) and h[:, 2].sum() == len(last) for _, h in histograms)
+edges = histograms[-1][1]
+assert math.isclose(edges[0, 0], min(last), rel_tol=1e-3) and math.isclose(edges[-1, 1], max(last), rel_tol=1e-3)
+sheet = tensor_util.make_ndarray(events.Tensors("views")[0].tensor_proto)
+assert Image.open(io.BytesIO(sheet[2])).size == (int(sheet[0]), int(sheet[1])) and sheet[2] == open("logs/run/views.png", "rb").read()
+print(f"{len(histograms)} histograms of {len(last)} channels, views.png of {len(sheet[2])} bytes")
+
+config = text_format.Parse(open("logs/features/projector_config.pbtxt").read(), projector_config_pb2.ProjectorConfig())
+features = numpy.loadtxt("logs/features/" + config.embeddings[0].tensor_path, delimiter="\t", dtype="float32")
+assert (features == numpy.load("features.npy")).all()
+metadata = open("logs/features/" + config.embeddings[0].metadata_path).read().splitlines()
+assert metadata[0] == "name\tclass" and len(metadata) == 1 + len(features)
+sprite = Image.open("logs/features/" + config.embeddings[0].sprite.image_path)
+print(f"projector: {features.shape} features equal to embed's, {len(metadata) - 1} names, sprite {sprite.size}")
+END
+port=$((20000 + RANDOM % 20000))
+"$(dirname "$TOOLS_PYTHON")/tensorboard" --logdir logs --port $port > tensorboard.log 2>&1 & server=$!
+for _ in $(seq 60); do curl -sf "localhost:$port/data/plugin/scalars/tags" -o tags.json && grep -q epoch/knn_top1 tags.json && break; sleep 1; done
+get() { curl -sf "localhost:$port/data/plugin/$1"; }
+get scalars/tags > tags.json; get histograms/tags > histograms.json; get images/tags > images.json
+get "projector/info?run=features" > projector.json || get projector/runs
+get "scalars/scalars?run=run&tag=train%2Floss" > loss.json
+kill $server
+"$TOOLS_PYTHON" - <<'END'
+import json
+load = lambda name: json.load(open(name + ".json"))
+tags, loss = load("tags")["run"], load("loss")
+print("its server:", len(tags), "scalars,", list(load("histograms")["run"]), list(load("images")["run"]), list(load("images")["features"]),
+      load("projector")["embeddings"][0]["tensorShape"])
+steps = [step for _, step, _ in loss]
+print(f"train/loss: {len(steps)} points, steps {steps[0]} to {steps[-1]}, description {tags['train/loss']['description']}")
+assert steps == sorted(set(steps))
 END
 }
 
