@@ -80,7 +80,7 @@
 //! - [`picture`]: pictures for people: what the network sees, what a data set holds, how runs went.
 //! - [`view_sheet`]: the views of a training, made on the device and laid out as a picture.
 //! - [`train`]: the loop, its events and commands, the run folder.
-//! - [`export`]: what has been learnt, for PyTorch: weights out and in.
+//! - [`export`]: what has been learnt, for other programs: weights out and in, ONNX.
 //! - [`experiment`]: the paper's comparisons as data, and reports of runs.
 //! - `app`: the window, with the feature of that name (default); the command line is in the program itself.
 

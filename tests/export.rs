@@ -195,6 +195,24 @@ fn weights_go_out_and_come_back() -> Result {
     let card = std::fs::read_to_string(folder.path().join("backbone.md"))?;
     assert!(card.contains("net.load_state_dict(load_file(\"backbone.safetensors\"))"), "{card}");
 
+    // What the model computes is compared where it is written.
+    let text = run("export --run run --out model.onnx --projector")?;
+    assert!(
+        text.contains("backbone and projector after epoch 1") && text.contains("for images with values 0 to 1"),
+        "{text}"
+    );
+    let card = std::fs::read_to_string(folder.path().join("model.md"))?;
+    assert!(card.contains("features, projection = session.run") && card.contains("(1, 3, 12, 12)"), "{card}");
+    for (arguments, problem) in [
+        ("--out model.pb", "model.pb ends neither in .safetensors nor in .onnx: name the file so"),
+        ("--out again.onnx --full", "--full is for FILE.safetensors, and again.onnx is none: leave it out"),
+        ("--out again.safetensors --no-normalize", "--no-normalize is for FILE.onnx, and again.safetensors is none"),
+    ] {
+        let arguments = format!("export --run run {arguments}");
+        let (good, text) = simsiam(folder.path(), &arguments.split_whitespace().collect::<Vec<_>>())?;
+        assert!(!good && text.contains(problem) && text.lines().count() == 1, "{text}");
+    }
+
     // All of it back into a run of the same settings: the same features, to the bit, and a training that begins with them.
     let text = run("import --weights full.safetensors --out again --config run/config.toml")?;
     assert!(text.contains("taken    15 tensors of the backbone") && !text.contains("new "), "{text}");

@@ -4,17 +4,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::ValueEnum;
 use simsiam::data::ImageSet;
 use simsiam::eval::{
     EmbeddingFormat, EvalError, FeatureMap, FeaturePlan, FeatureTable, MapMethod, Output, feature_map, names_beside,
-    write_embedding,
+    neighbours_picture, write_embedding, write_projector,
 };
 use simsiam::format::count;
 use simsiam::graph::tune::Work;
 use simsiam::model::Parameters;
 use simsiam::picture::{self, FeatureSheet};
+use simsiam::train::EventsFile;
 
 use super::bar::spinner;
 use super::counter::Counter;
@@ -47,6 +48,10 @@ pub struct Args {
     /// Projection of the map: tsne shows groups best, pca keeps distances and is instant.
     #[arg(long, value_name = "NAME", default_value = "tsne", requires = "map")]
     map_method: Method,
+    /// Also write a folder for TensorBoard (`tensorboard --logdir DIR`): the embedding projector with an image and a class a point, and
+    /// nearest neighbours as a picture.
+    #[arg(long, value_name = "DIR")]
+    tensorboard: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -116,6 +121,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let svg = sheet(&trained, &**set, &table, args.map_method, output, part);
         picture::write(&svg, file)?;
         say!("map      {}", file.display());
+    }
+    if let Some(folder) = &args.tensorboard {
+        let points = write_projector(&table, set, &data.classes, output.name(), folder)?;
+        let mut events = EventsFile::new(folder, None);
+        events.picture("neighbours", trained.step(), &neighbours_picture(&table, set)?);
+        events.flush().with_context(|| format!("{} cannot be written", folder.display()))?;
+        say!("projector {}: {} points; tensorboard --logdir {0} shows them", folder.display(), count(points));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -97,7 +97,7 @@ enum Command {
     Eval(eval::Args),
     /// Save the features of every image, and plot a map of them.
     Embed(Box<embed::Args>),
-    /// Write the weights of a run for PyTorch.
+    /// Write the weights of a run for PyTorch, or its network as an ONNX model.
     Export(export::Args),
     /// Begin a run with weights that another program has trained.
     Import(Box<import::Args>),

@@ -157,6 +157,11 @@ impl Trained {
         Ok(tuned?.choices)
     }
 
+    /// Steps of its training.
+    pub fn step(&self) -> u64 {
+        self.checkpoint.step
+    }
+
     /// Data and network for a picture.
     pub fn title(&self) -> String {
         let run = self.run.file_name().unwrap_or(self.run.as_os_str());

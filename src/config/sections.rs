@@ -322,6 +322,8 @@ crate::section! {
         checkpoint_every: usize = 0,
         /// Of those checkpoints, keep only the newest N and the one of best kNN accuracy; 0 keeps all.
         keep: usize = 0,
+        /// Keep the run's numbers as events for TensorBoard too, in the run's folder.
+        tensorboard: bool = true,
         /// Classify the test images by kNN every N epochs and before the first; 0 is never.
         knn_every: usize = 1,
         /// Neighbours that vote (not stated in the paper; 200 in MoCo's CIFAR demo); at most all training images vote.

@@ -1,7 +1,8 @@
 //! What a network has learnt, without training it further.
 //!
 //! [`FeaturePlan`] makes features of images; [`KnnPlan`] classifies by them and by the vote of their neighbours ([`VotePlan`]);
-//! [`linear()`] trains linear classifiers on them ([`Probe`]); [`write_embedding`] makes files of them, [`feature_map`] a map.
+//! [`linear()`] trains linear classifiers on them ([`Probe`]); [`write_embedding`] makes files of them, [`write_projector`] those of
+//! TensorBoard's embedding projector, [`feature_map`] a map.
 
 mod embedding;
 mod error;
@@ -12,6 +13,7 @@ mod map;
 mod neighbours;
 mod predictions;
 mod probe;
+mod projector;
 mod scores;
 mod vote;
 
@@ -24,5 +26,6 @@ pub use map::{FeatureMap, MapMethod, feature_map};
 pub use neighbours::{Neighbour, nearest};
 pub use predictions::{check_predictions, write_predictions};
 pub use probe::{Probe, ProbeOptimizer, ProbePlan};
+pub use projector::{neighbours_picture, write_projector};
 pub use scores::{ClassScore, Scores};
 pub use vote::{Ballots, Vote, VotePlan, VoteRule};

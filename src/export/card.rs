@@ -1,15 +1,24 @@
-//! The card beside exported weights: what they are, what the run has reached, and the lines of Python that load them.
+//! The card beside what is exported: what it is, what the run has reached, and the lines of Python that load it.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::{Export, Part};
+use super::{Export, ExportError, Part};
+use crate::atomic;
 use crate::config::{Config, ModelConfig, Stem};
 use crate::format::count;
+use crate::train::checkpoint::Checkpoint;
 
-/// In the form of the Hugging Face hub: metadata in YAML, then Markdown.
-pub(super) fn text(export: &Export, weights: &Path) -> String {
-    let Export { config, checkpoint, part } = export;
+/// Writes it beside a file, and returns its path.
+pub(super) fn write(beside: &Path, text: &str) -> Result<PathBuf, ExportError> {
+    let card = beside.with_extension("md");
+    let failed = |reason| ExportError::Write { file: card.clone(), reason };
+    atomic::write(&card, |file| file.write_all(text.as_bytes())).map_err(failed)?;
+    Ok(card)
+}
+
+/// What every card begins with, in the form of the Hugging Face hub: metadata in YAML, then Markdown.
+pub(super) fn head(config: &Config, checkpoint: &Checkpoint) -> String {
     let Config { data, augment, model, method, optim, .. } = config;
     let name = method.name();
     let mut text = String::from("---\npipeline_tag: image-feature-extraction\n");
@@ -38,10 +47,16 @@ pub(super) fn text(export: &Export, weights: &Path) -> String {
         augment.std,
         size = data.image_size
     );
+    text
+}
+
+/// The card of weights.
+pub(super) fn text(export: &Export, weights: &Path) -> String {
+    let mut text = head(export.config, export.checkpoint);
     let file = weights.file_name().unwrap_or_default().to_string_lossy();
-    match part {
+    match export.part {
         Part::Backbone => {
-            let _ = writeln!(text, "```python\n{}```", python(model, &file));
+            let _ = writeln!(text, "```python\n{}```", python(&export.config.model, &file));
         }
         Part::Full => {
             let _ = writeln!(

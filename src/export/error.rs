@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 
 use crate::error::{Classified, write_advice};
+use crate::graph::GraphError;
 use crate::train::TrainError;
+use crate::train::checkpoint::CheckpointError;
 
 /// Weights that cannot be written or taken.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// A name that does not end in `.safetensors`.
-    #[error("{} does not end in .safetensors: name the file so", .file.display())]
+    /// A name that does not end in `.safetensors` or `.onnx`.
+    #[error("{} ends neither in .safetensors nor in .onnx: name the file so", .file.display())]
     Extension {
         /// The name.
         file: PathBuf,
@@ -22,6 +24,26 @@ pub enum ExportError {
         /// The tensor.
         tensor: String,
     },
+    /// A model beyond what an ONNX file holds.
+    #[error("{} would have {bytes} bytes, and an ONNX file holds less than 2 GiB: export .safetensors", .file.display())]
+    TooLarge {
+        /// The file.
+        file: PathBuf,
+        /// Its size.
+        bytes: u64,
+    },
+    /// A layer that has no translation.
+    #[error("the layer {label} has no counterpart in ONNX: export .safetensors")]
+    Operator {
+        /// Where it stands in the network.
+        label: String,
+    },
+    /// A network that cannot be built.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// A checkpoint that does not fit the network.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// A file that cannot be written.
     #[error("{} cannot be written: {reason}; {}", .file.display(), write_advice(.reason))]
     Write {

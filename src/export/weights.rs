@@ -1,10 +1,10 @@
 //! Weights out: a safetensors file of PyTorch's names and layouts.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{ExportError, card};
+use super::{ExportError, card, facts};
 use crate::atomic;
 use crate::config::Config;
 use crate::method;
@@ -38,27 +38,15 @@ impl Export<'_> {
     /// Writes the weights to `path`, a `.safetensors` file, and beside it a card in Markdown. Returns how many tensors there are, and the
     /// card's path.
     pub fn write(&self, path: &Path) -> Result<(usize, PathBuf), ExportError> {
-        if !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("safetensors")) {
-            return Err(ExportError::Extension { file: path.to_owned() });
-        }
-        if let Some(tensor) = self.checkpoint.not_finite() {
-            return Err(ExportError::NotFinite {
-                file: self.checkpoint.origin().to_owned(),
-                tensor: tensor.to_owned(),
-            });
-        }
+        super::check_finite(self.checkpoint)?;
         let names = self.names();
-        let failed = |path: &Path| {
-            let file = path.to_owned();
-            move |reason| ExportError::Write { file, reason }
-        };
-        let metadata = self.metadata();
+        let mut metadata = facts(self.config, self.checkpoint);
+        // What Hugging Face's libraries look for.
+        metadata.insert("format".to_owned(), "pt".to_owned());
         let each = |visit: &mut Visit| self.each(&names, visit);
-        atomic::write(path, |file| tensor_file::write(file, &metadata, each)).map_err(failed(path))?;
-        let card = path.with_extension("md");
-        let text = card::text(self, path);
-        let write = |file: &mut dyn Write| file.write_all(text.as_bytes());
-        atomic::write(&card, write).map_err(failed(&card))?;
+        let failed = |reason| ExportError::Write { file: path.to_owned(), reason };
+        atomic::write(path, |file| tensor_file::write(file, &metadata, each)).map_err(failed)?;
+        let card = card::write(path, &card::text(self, path))?;
         Ok((names.len(), card))
     }
 
@@ -91,29 +79,5 @@ impl Export<'_> {
             }
         }
         Ok(())
-    }
-
-    /// What a reader needs to use the weights. `format` is what Hugging Face's libraries look for.
-    fn metadata(&self) -> BTreeMap<String, String> {
-        let Config { data, augment, model, method, .. } = self.config;
-        let list = |values: [f64; 3]| format!("{values:?}");
-        let mut all = BTreeMap::from(
-            [
-                ("format", "pt".to_owned()),
-                ("method", method.name().to_owned()),
-                ("arch", model.arch.to_string()),
-                ("blocks", format!("{:?}", model.blocks())),
-                ("width", model.width.to_string()),
-                ("stem", model.stem.to_string()),
-                ("image_size", data.image_size.to_string()),
-                ("mean", list(augment.mean)),
-                ("std", list(augment.std)),
-                ("epoch", self.checkpoint.epoch.to_string()),
-                ("step", self.checkpoint.step.to_string()),
-            ]
-            .map(|(key, value)| (key.to_owned(), value)),
-        );
-        all.extend(self.checkpoint.knn().map(|knn| ("knn_top1".to_owned(), knn.to_string())));
-        all
     }
 }

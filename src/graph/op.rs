@@ -1,6 +1,8 @@
 //! What an operator is: a shape rule, a gradient rule, the kernels it runs, and a plain CPU reference. And what operators make: a
 //! graph of nodes. Each is said in terms of the other, so they lie in one file.
 
+use std::any::Any;
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use super::{Array, Candidate, GraphError, Io, Lowered, Place, Shape, Target, Tensor, TensorInfo};
@@ -8,8 +10,8 @@ use super::{Array, Candidate, GraphError, Io, Lowered, Place, Shape, Target, Ten
 /// The gradient of every input of a node, where there is one.
 pub type InputGradients = Result<Vec<Option<Tensor>>, GraphError>;
 
-/// An operator.
-pub trait Op: std::fmt::Debug + Send + Sync {
+/// An operator. What translates a graph asks [`Any`] which one it is.
+pub trait Op: Any + Debug + Send + Sync {
     /// Its name, that of its kernel family.
     fn name(&self) -> &'static str;
 

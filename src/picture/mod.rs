@@ -14,6 +14,7 @@ mod page;
 mod raster;
 mod samples;
 mod text;
+mod tiles;
 mod views;
 mod write;
 
@@ -30,6 +31,7 @@ pub use lines::drawn;
 pub use map::FeatureSheet;
 pub use raster::{reduced, rgb};
 pub use text::escape;
+pub use tiles::tiles;
 pub use views::{View, ViewRow, ViewSheet};
 pub use write::{check_name, write};
 

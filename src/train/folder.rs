@@ -100,6 +100,7 @@ impl RunFolder {
             let mut trained = Config::of_run(text, &checkpoint.origin().display().to_string())?;
             trained.data.source.clone_from(&config.data.source);
             (trained.run.memory, trained.run.keep) = (config.run.memory, config.run.keep);
+            trained.run.tensorboard = config.run.tensorboard;
             // A run may be made longer.
             trained.optim.epochs = trained.optim.epochs.max(config.optim.epochs);
             if trained.resolved() != config.resolved() {
@@ -299,7 +300,7 @@ mod tests {
         assert!(keeps("notes.txt", "")? && keeps("checkpoints/epoch-001.safetensors", "")?);
         assert!(keeps("metrics.jsonl", "{\"event\":\"step\",\"step\":1}\n")?);
         assert!(!keeps("metrics.jsonl", "{\"event\":\"start\"}\n")? && !keeps(".simsiam-x.partial", "")?);
-        assert!(!keeps("checkpoints/.simsiam-x.partial", "")?);
+        assert!(!keeps("checkpoints/.simsiam-x.partial", "")? && !keeps("events.out.tfevents.1.simsiam", "")?);
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! The training loop and what it leaves.
 //!
 //! [`TrainPlan`] builds the graphs and estimates what they need; [`Trainer`] allocates, compiles and trains. It emits [`Event`]s and takes
-//! [`Command`]s, and knows no listener: [`MetricsFile`] is one, a progress bar and a window are others.
+//! [`Command`]s, and knows no listener: [`MetricsFile`] is one, TensorBoard's file, a progress bar and a window are others.
 //! [`RunFolder`] is where a run lies, [`Run`] a training in one, and [`History`] reads it back.
 
 pub mod checkpoint;
@@ -24,6 +24,7 @@ mod rank;
 mod recovery;
 mod run;
 mod schedule;
+mod tensorboard;
 mod trainer;
 mod unbegun;
 
@@ -43,4 +44,5 @@ pub use rank::effective_rank;
 pub use recovery::train_through_losses;
 pub use run::Run;
 pub use schedule::LearningRates;
+pub use tensorboard::EventsFile;
 pub use trainer::{Listen, Outcome, Trainer};

@@ -6,15 +6,17 @@ use std::path::Path;
 use super::folder::{CHECKPOINTS, CONFIG, KERNELS, METRICS, VIEWS};
 use super::lock::LOCK;
 use super::metrics::{Line, MetricsReader};
+use super::tensorboard::is_events;
 use crate::atomic;
 
 /// Whether all that `path` holds is what a run leaves that ended before its first checkpoint: nothing of it is a result, and nothing is anyone
 /// else's.
 pub(super) fn is_unbegun(path: &Path) -> bool {
     let checkpoints = path.join(CHECKPOINTS);
+    let known = [CHECKPOINTS, CONFIG, KERNELS, METRICS, VIEWS, LOCK];
     checkpoints.is_dir()
-        && holds_only(path, &[CHECKPOINTS, CONFIG, KERNELS, METRICS, VIEWS, LOCK])
-        && holds_only(&checkpoints, &[])
+        && holds_only(path, |name| known.contains(&name) || is_events(name))
+        && holds_only(&checkpoints, |_| false)
         && !has_numbers(&path.join(METRICS))
 }
 
@@ -26,11 +28,16 @@ pub(super) fn clear(path: &Path) {
         // What is not there is not to be removed; what stays will be written over or refused.
         let _ = fs::remove_file(path.join(name));
     }
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(is_events) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
-/// Whether a folder can be listed and has no entry but those of these names and unfinished files.
-fn holds_only(folder: &Path, names: &[&str]) -> bool {
-    let known = |name: &str| names.contains(&name) || atomic::is_partial(name);
+/// Whether a folder can be listed and has no entry but those of known names and unfinished files.
+fn holds_only(folder: &Path, known: impl Fn(&str) -> bool) -> bool {
+    let known = |name: &str| known(name) || atomic::is_partial(name);
     let Ok(mut entries) = fs::read_dir(folder) else {
         return false;
     };

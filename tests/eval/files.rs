@@ -1,9 +1,10 @@
 //! Features as files.
 
 use std::fs;
+use std::sync::Arc;
 
-use simsiam::data::Images;
-use simsiam::eval::{FeatureTable, write_embedding};
+use simsiam::data::{ImageSet, Images};
+use simsiam::eval::{FeatureTable, neighbours_picture, write_embedding, write_projector};
 
 use crate::subject::Result;
 
@@ -41,5 +42,37 @@ fn an_embedding_is_the_same_in_every_file() -> Result {
     assert_eq!(names.lines().collect::<Vec<_>>(), expected);
     let error = write_embedding(&table, &images, &classes, &folder.path().join("c.txt"));
     assert!(error.is_err_and(|e| e.to_string().contains(".safetensors or .npy")));
+    Ok(())
+}
+
+/// The pixel in the middle of every cell of a grid.
+fn middles(png: &[u8], side: u32) -> Result<Vec<u8>> {
+    let image = image::load_from_memory(png)?.into_rgb8();
+    let cells = |of: u32| (0..of / side).map(move |cell| cell * side + side / 2);
+    Ok(cells(image.height())
+        .flat_map(|y| cells(image.width()).map(move |x| (x, y)))
+        .map(|(x, y)| image[(x, y)][0])
+        .collect())
+}
+
+#[test]
+fn the_embedding_projector_has_a_line_and_a_picture_a_point() -> Result {
+    // Images of a colour each: number 1 could not be read, and of the others 0 and 3 are alike.
+    let images: Arc<dyn ImageSet> = Arc::new(Images::new(1, 1, 1, vec![10, 20, 30, 40], Some(vec![1, 0, 2, 1]))?);
+    let classes = ["plain", "with\ttab"].map(str::to_owned);
+    let table = FeatureTable { width: 2, images: vec![0, 2, 3], values: vec![1.0, 0.25, -2.0, 0.1, 30.0, 9.0] };
+    let parent = tempfile::tempdir()?;
+    let folder = parent.path().join("new/folder");
+    assert_eq!(write_projector(&table, &images, &classes, "backbone", &folder)?, 3);
+    let read = |name: &str| fs::read_to_string(folder.join(name));
+    assert_eq!(read("features.tsv")?, "1\t0.25\n-2\t0.1\n30\t9\n");
+    assert_eq!(
+        read("metadata.tsv")?,
+        "name\tclass\nimage 0\twith\u{fffd}tab\nimage 2\tclass 2\nimage 3\twith\u{fffd}tab\n"
+    );
+    assert!(read("projector_config.pbtxt")?.contains("single_image_dim: 64"));
+    assert_eq!(middles(&fs::read(folder.join("sprite.png"))?, 64)?, [10, 30, 40, 255]);
+    // A row each: the image, the nearest, the other.
+    assert_eq!(middles(&neighbours_picture(&table, &images)?, 96)?, [10, 40, 30, 30, 40, 10, 40, 10, 30]);
     Ok(())
 }
