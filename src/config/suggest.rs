@@ -14,7 +14,7 @@ const MEANINGS: [(&[&str], &str); 22] = [
     (&["proj_output_dim", "output_dim", "out_dim", "feature_dim", "embedding_dim", "features_dim"], "model.dim"),
     (&["proj_hidden_dim", "hidden_dim"], "model.projector_hidden"),
     (&["pred_dim", "pred_hidden_dim"], "model.predictor_dim"),
-    (&["img_size", "input_size", "crop_size", "size", "resolution"], "data.image_size"),
+    (&["img_size", "input_size", "crop_size", "resolution"], "data.image_size"),
     (&["dataset", "data_dir", "data_path", "train_path", "root", "path"], "data.source"),
     (&["workers", "num_workers", "n_workers"], "data.threads"),
     (&["min_scale", "rrc_scale", "scale", "random_crop_scale"], "augment.crop_scale"),
