@@ -11,6 +11,7 @@ mod eval;
 mod experiment;
 mod export;
 mod import;
+mod metrics;
 mod output;
 mod progress;
 mod report;
@@ -68,6 +69,8 @@ enum Command {
     Experiment(Box<experiment::Args>),
     /// Compare runs in one HTML report.
     Report(report::Args),
+    /// Write the metrics of runs as a table: CSV or Parquet.
+    Metrics(metrics::Args),
     /// List the GPUs of this machine, and check every kernel on one of them.
     Devices(devices::Args),
     /// Benchmark training steps, kernels and data loading.
@@ -101,6 +104,7 @@ pub fn run() -> ExitCode {
         Command::Data(args) => data::run(&args),
         Command::Experiment(args) => experiment::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Metrics(args) => metrics::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Bench(args) => bench::run(&args),
     };

@@ -20,6 +20,11 @@ pub fn line(text: Arguments) {
     keep(writeln!(io::stdout(), "{}", clean(&text.to_string())));
 }
 
+/// Writes bytes as they are: a file that was asked for on the standard output.
+pub fn bytes(bytes: &[u8]) {
+    keep(io::stdout().write_all(bytes));
+}
+
 /// Fails where a line has been lost. A pipe whose reader has seen enough loses nothing.
 pub fn finish() -> io::Result<()> {
     keep(io::stdout().flush());

@@ -95,7 +95,11 @@ fn what_is_wrong_is_said_in_one_line() -> Result {
         (&["eval", "knn", "--run", "run", "--predictions", "p.txt"], 2, "p.txt: predictions are written as .csv"),
         (&["eval", "knn", "--run", "run", "--k", "0"], 2, "run.knn_k"),
         (&["eval", "linear", "--run", "run", "--lr", "1,-3"], 2, "--lr -3"),
-        (&["embed", "--run", "run", "--out", "f.txt"], 2, "f.txt: features are written as .safetensors or .npy"),
+        (
+            &["embed", "--run", "run", "--out", "f.txt"],
+            2,
+            "f.txt: features are written as .safetensors, .npy or .parquet",
+        ),
         (
             &["embed", "--run", "run", "--out", "f.npy", "--map", "m.jpg"],
             2,
