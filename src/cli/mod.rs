@@ -2,8 +2,10 @@
 
 mod app;
 mod bench;
+mod collection;
 mod counter;
 mod data;
+mod dedup;
 mod device;
 mod devices;
 mod embed;
@@ -15,6 +17,7 @@ mod metrics;
 mod output;
 mod progress;
 mod report;
+mod search;
 mod settings;
 mod signals;
 mod train;
@@ -55,10 +58,14 @@ enum Command {
     App(app::Args),
     /// Save a picture of the augmented views, with the parameters drawn for each.
     Views(Box<views::Args>),
-    /// Evaluate a run with k-NN or a linear probe.
+    /// Evaluate a run with k-NN, a linear probe, or its features alone.
     Eval(eval::Args),
     /// Save the features of every image, and plot a map of them.
     Embed(Box<embed::Args>),
+    /// Find the images of a data set that are most like an image.
+    Search(Box<search::Args>),
+    /// Find near-duplicates in a data set; deletes nothing.
+    Dedup(Box<dedup::Args>),
     /// Write the weights of a run for PyTorch.
     Export(export::Args),
     /// Begin a run with weights that another program has trained.
@@ -99,6 +106,8 @@ pub fn run() -> ExitCode {
         Command::Views(args) => views::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Embed(args) => embed::run(&args),
+        Command::Search(args) => search::run(&args),
+        Command::Dedup(args) => dedup::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Data(args) => data::run(&args),

@@ -1,8 +1,10 @@
 //! What a network has learnt, without training it further.
 //!
 //! [`FeaturePlan`] makes features of images; [`KnnPlan`] classifies by them and by the vote of their neighbours ([`VotePlan`]);
-//! [`linear()`] trains linear classifiers on them ([`Probe`]); [`write_embedding`] makes files of them, [`feature_map`] a map.
+//! [`linear()`] trains linear classifiers on them ([`Probe`]); [`write_embedding`] makes files of them, [`feature_map`] a map;
+//! [`nearest`] and [`duplicates()`] find images that are alike; [`feature_quality`] measures features without labels.
 
+mod duplicates;
 mod embedding;
 mod error;
 mod features;
@@ -12,9 +14,12 @@ mod map;
 mod neighbours;
 mod predictions;
 mod probe;
+mod quality;
 mod scores;
+mod view_features;
 mod vote;
 
+pub use duplicates::{DUPLICATE_SIMILARITY, duplicates, whitened};
 pub use embedding::{EmbeddingFormat, class_name, names_beside, write_embedding};
 pub use error::EvalError;
 pub use features::{FeaturePlan, FeatureTable, Features, Output};
@@ -25,4 +30,5 @@ pub use neighbours::{Neighbour, nearest};
 pub use predictions::{check_predictions, write_predictions};
 pub use probe::{Probe, ProbeOptimizer, ProbePlan};
 pub use scores::{ClassScore, Scores};
+pub use view_features::{FeatureQuality, feature_quality, quality_plans};
 pub use vote::{Ballots, Vote, VotePlan, VoteRule};
