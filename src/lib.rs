@@ -107,6 +107,7 @@ pub mod paths;
 pub mod picture;
 pub mod random;
 pub mod regular;
+mod table_file;
 mod tensor_file;
 pub mod train;
 pub mod view_sheet;

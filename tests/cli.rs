@@ -4,6 +4,7 @@ use std::error::Error;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::Value;
 use simsiam::config::{Config, MethodConfig};
 use simsiam::gpu;
@@ -138,6 +139,36 @@ fn a_training_leaves_what_it_promises_and_repeats_to_the_bit() -> Result {
         assert!(texts.iter().all(|key| line[key].is_string()), "{line}");
         assert!(numbers.iter().all(|key| line[key].is_number()), "{line}");
     }
+    // The documentation names every field.
+    let documentation = include_str!("../docs/metrics.md");
+    for line in &metrics {
+        for field in line.as_object().into_iter().flat_map(|fields| fields.keys()) {
+            assert!(documentation.contains(&format!("`{field}`")), "{field} is not in docs/metrics.md");
+        }
+    }
+    // The same numbers as a table.
+    let table = simsiam(folder.path(), &["metrics", "runs"], &[])?;
+    let mut csv = csv::Reader::from_reader(&table.stdout[..]);
+    let head = csv.headers()?.clone();
+    let rows = csv.records().collect::<std::result::Result<Vec<_>, _>>()?;
+    let cell = |row: usize, name: &str| rows[row].get(head.iter().position(|other| other == name)?);
+    assert_eq!(rows.len(), 8 + 3);
+    for (row, line) in [(0, 1), (1, 2), (5, 10)] {
+        for (name, value) in metrics[line].as_object().into_iter().flatten() {
+            let text = value.as_str().map_or(value.to_string(), str::to_owned);
+            assert_eq!(cell(row, name), Some(text.as_str()), "{name} of line {line}");
+        }
+    }
+    assert_eq!((cell(5, "run"), cell(4, "effective_rank")), (Some("runs/demo-001"), cell(5, "effective_rank")));
+    let output = simsiam(folder.path(), &["metrics", "runs/demo-001", "--parquet", "m.parquet"], &[])?;
+    assert_eq!(String::from_utf8(output.stdout)?, "11 rows of 1 run in m.parquet\n");
+    let reader = SerializedFileReader::new(std::fs::File::open(folder.path().join("m.parquet"))?)?;
+    assert_eq!(reader.metadata().file_metadata().num_rows(), 11);
+    let names = reader.metadata().file_metadata().schema().get_fields().iter().map(|field| field.name().to_owned());
+    assert_eq!(names.collect::<Vec<_>>(), head.iter().collect::<Vec<_>>());
+    let output = simsiam(folder.path(), &["metrics", "runs/demo-001/checkpoints"], &[])?;
+    assert!(output.status.code() == Some(2) && String::from_utf8(output.stderr)?.contains("holds no runs"));
+
     let config = std::fs::read_to_string(run.join("config.toml"))?;
     for line in ["limit_train = 256", "projector_hidden = 16", "seed = 0"] {
         assert!(config.contains(line), "{config}");

@@ -25,12 +25,13 @@ use super::trained::{Trained, TrainedArgs};
 #[derive(clap::Args)]
 #[command(after_help = "\
 FILE.safetensors holds a tensor `features` [images, width] and, if known, `labels`; FILE.npy holds the features \
-alone. Features are not normalised. FILE.csv beside it lists every row: position, image number, name, label and \
-class. Unreadable images are skipped.")]
+alone. FILE.csv beside either lists every row: position, image number, name, label and class. FILE.parquet holds \
+all of it: image, name, label, class and features, a list of 32-bit floats. Features are not normalised. Unreadable \
+images are skipped.")]
 pub struct Args {
     #[command(flatten)]
     trained: TrainedArgs,
-    /// The features: FILE.safetensors or FILE.npy.
+    /// The features: FILE.safetensors, FILE.npy or FILE.parquet.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Which images [default: test, or train where there are no test images].
@@ -116,7 +117,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         table.width,
         output.name()
     );
-    say!("names    {}", names_beside(&args.out).display());
+    if let Some(names) = names_beside(&args.out) {
+        say!("names    {}", names.display());
+    }
     if let Some(file) = &args.map {
         let svg = sheet(&trained, &**set, &table, args.map_method, output, part);
         picture::write(&svg, file)?;

@@ -4,9 +4,11 @@
 mod app;
 mod bar;
 mod bench;
+mod collection;
 mod completions;
 mod counter;
 mod data;
+mod dedup;
 mod device;
 mod devices;
 mod embed;
@@ -15,11 +17,13 @@ mod experiment;
 mod export;
 mod import;
 mod man;
+mod metrics;
 #[cfg(not(feature = "app"))]
 mod no_app;
 mod output;
 mod progress;
 mod report;
+mod search;
 mod settings;
 mod signals;
 mod train;
@@ -93,10 +97,14 @@ enum Command {
     App(app::Args),
     /// Save a picture of the augmented views, with the parameters drawn for each.
     Views(Box<views::Args>),
-    /// Evaluate a run with k-NN or a linear probe.
+    /// Evaluate a run with k-NN, a linear probe, or its features alone.
     Eval(eval::Args),
     /// Save the features of every image, and plot a map of them.
     Embed(Box<embed::Args>),
+    /// Find the images of a data set that are most like an image.
+    Search(Box<search::Args>),
+    /// Find near-duplicates in a data set; deletes nothing.
+    Dedup(Box<dedup::Args>),
     /// Write the weights of a run for PyTorch, or its network as an ONNX model.
     Export(export::Args),
     /// Begin a run with weights that another program has trained.
@@ -107,6 +115,8 @@ enum Command {
     Experiment(Box<experiment::Args>),
     /// Compare runs in one HTML report.
     Report(report::Args),
+    /// Write the metrics of runs as a table: CSV or Parquet.
+    Metrics(metrics::Args),
     /// List the GPUs of this machine, and check every kernel on one of them.
     Devices(devices::Args),
     /// Benchmark training steps, kernels and data loading.
@@ -139,11 +149,14 @@ pub fn run() -> ExitCode {
         Command::Views(args) => views::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Embed(args) => embed::run(&args),
+        Command::Search(args) => search::run(&args),
+        Command::Dedup(args) => dedup::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Experiment(args) => experiment::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Metrics(args) => metrics::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Completions(args) => completions::run(&args),

@@ -92,6 +92,11 @@ pub fn error_line(text: &str) {
     eprintln!("{text}");
 }
 
+/// Writes bytes as they are: a file that was asked for on the standard output.
+pub fn bytes(bytes: &[u8]) {
+    keep(io::stdout().write_all(bytes));
+}
+
 /// Fails where a line has been lost. A pipe whose reader has seen enough loses nothing.
 pub fn finish() -> io::Result<()> {
     keep(io::stdout().flush());

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use simsiam::experiment::report;
-use simsiam::train::History;
 
 use super::{UsageError, say};
 
@@ -23,15 +22,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let mut runs: Vec<History> = Vec::new();
-    for folder in &args.runs {
-        for run in report::runs_at(folder)? {
-            // A folder may be named twice, by itself and with those beside it.
-            if !runs.iter().any(|other| other.folder == run.folder) {
-                runs.push(run);
-            }
-        }
-    }
+    let runs = report::runs_of(&args.runs)?;
     let out = match (&args.out, &runs[..]) {
         (Some(out), _) => out.clone(),
         (None, [one]) => one.folder.join("report.html"),

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{DataError, Images};
@@ -56,6 +57,11 @@ pub trait ImageSet: Send + Sync + fmt::Debug {
     /// What people call image `index`: the path of its file, or its number.
     fn name(&self, index: usize) -> String {
         format!("image {index}")
+    }
+
+    /// The file of image `index`, where it has one of its own.
+    fn file(&self, _index: usize) -> Option<PathBuf> {
+        None
     }
 
     /// A class an image, where the classes are known.
@@ -151,6 +157,10 @@ impl ImageSet for Subset {
 
     fn name(&self, index: usize) -> String {
         self.set.name(self.at(index))
+    }
+
+    fn file(&self, index: usize) -> Option<PathBuf> {
+        self.set.file(self.at(index))
     }
 
     fn labels(&self) -> Option<&[u32]> {

@@ -30,6 +30,7 @@ use std::sync::Arc;
 pub(crate) use check::too_many;
 pub use check::{NAMED, Sample, Unreadable, allowed, dark};
 pub use error::DataError;
+pub use format::folder::image_files;
 pub use format::pack;
 use format::{cifar, demo, folder, idx, parquet, stl10};
 pub use image_set::{Image, ImageSet, PixelInfo, Subset};

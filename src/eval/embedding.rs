@@ -10,6 +10,7 @@ use safetensors::tensor::TensorView;
 use super::{EvalError, FeatureTable};
 use crate::atomic;
 use crate::data::ImageSet;
+use crate::table_file::{ColumnValues, TableColumn, write_parquet};
 
 /// How features are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub enum EmbeddingFormat {
     Safetensors,
     /// numpy's: an array `[images, width]` of little-endian f32.
     Npy,
+    /// A table: `image` (its number in the set), `name`, `label` and `class` where they are known, and `features`, a list of 32-bit floats.
+    Parquet,
 }
 
 impl EmbeddingFormat {
@@ -27,18 +30,20 @@ impl EmbeddingFormat {
         match extension.as_deref().and_then(|e| e.to_str()) {
             Some("safetensors") => Ok(EmbeddingFormat::Safetensors),
             Some("npy") => Ok(EmbeddingFormat::Npy),
+            Some("parquet") => Ok(EmbeddingFormat::Parquet),
             _ => Err(EvalError::Kind { file: path.to_path_buf() }),
         }
     }
 }
 
-/// The file of names and labels beside `path`.
-pub fn names_beside(path: &Path) -> PathBuf {
-    path.with_extension("csv")
+/// The file of names and labels beside `path`; `None` where `path` holds them itself.
+pub fn names_beside(path: &Path) -> Option<PathBuf> {
+    let holds = EmbeddingFormat::of(path).is_ok_and(|format| format == EmbeddingFormat::Parquet);
+    (!holds).then(|| path.with_extension("csv"))
 }
 
-/// Writes features to `path` and, beside it, a CSV of the same rows: `row`, `image` (its number in the set), `name`, and `label` and
-/// `class` where they are known. Each file is there whole or not at all.
+/// Writes features to `path` and, where that cannot hold them, beside it a CSV of the same rows: `row`, `image` (its number in the set),
+/// `name`, and `label` and `class` where they are known. Each file is there whole or not at all.
 pub fn write_embedding(
     table: &FeatureTable,
     set: &dyn ImageSet,
@@ -53,14 +58,18 @@ pub fn write_embedding(
     let written = atomic::write(path, |file| match format {
         EmbeddingFormat::Safetensors => write_safetensors(table, labels.as_deref(), file),
         EmbeddingFormat::Npy => write_npy(table, file),
+        EmbeddingFormat::Parquet => write_parquet(&columns(table, set, labels.as_deref(), classes), file),
     });
     let failed = |file: &Path| {
         let file = file.to_path_buf();
         |reason: io::Error| EvalError::Write { file, reason }
     };
     written.map_err(failed(path))?;
-    let names = names_beside(path);
-    atomic::write(&names, |file| write_names(table, set, labels.as_deref(), classes, file)).map_err(failed(&names))
+    match names_beside(path) {
+        Some(names) => atomic::write(&names, |file| write_names(table, set, labels.as_deref(), classes, file))
+            .map_err(failed(&names)),
+        None => Ok(()),
+    }
 }
 
 fn write_safetensors(table: &FeatureTable, labels: Option<&[u32]>, file: &mut dyn Write) -> io::Result<()> {
@@ -88,6 +97,25 @@ fn write_npy(table: &FeatureTable, file: &mut dyn Write) -> io::Result<()> {
         .begin_nd()?;
     writer.extend(table.values.iter().copied())?;
     writer.finish()
+}
+
+/// Names, labels and features in one table.
+fn columns(table: &FeatureTable, set: &dyn ImageSet, labels: Option<&[u32]>, classes: &[String]) -> Vec<TableColumn> {
+    let images = table.images.iter();
+    let numbers = images.clone().map(|&image| Some(i64::from(image))).collect();
+    let mut columns = vec![
+        TableColumn::new("image", ColumnValues::Integers(numbers)),
+        TableColumn::new("name", ColumnValues::Text(images.map(|&image| set.name(image as usize)).collect())),
+    ];
+    if let Some(labels) = labels {
+        let numbers = labels.iter().map(|&label| Some(i64::from(label))).collect();
+        let names = labels.iter().map(|&label| class_name(classes, label)).collect();
+        columns.push(TableColumn::new("label", ColumnValues::Integers(numbers)));
+        columns.push(TableColumn::new("class", ColumnValues::Text(names)));
+    }
+    let features = ColumnValues::Vectors { width: table.width, values: table.values.clone() };
+    columns.push(TableColumn::new("features", features));
+    columns
 }
 
 fn write_names(

@@ -55,8 +55,8 @@ pub enum EvalError {
         /// The image's number in its set.
         image: u32,
     },
-    /// A file name that ends in neither `.safetensors` nor `.npy`.
-    #[error("{}: features are written as .safetensors or .npy; end the file's name in one of them", file.display())]
+    /// A file name that ends in none of `.safetensors`, `.npy` and `.parquet`.
+    #[error("{}: features are written as .safetensors, .npy or .parquet; end the file's name in one of them", file.display())]
     Kind {
         /// As given.
         file: PathBuf,

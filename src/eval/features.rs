@@ -69,12 +69,36 @@ impl FeaturePlan {
         outputs: &[Output],
         unit: bool,
     ) -> Result<FeaturePlan, EvalError> {
+        let options = ViewOptions::evaluation(&config.augment);
+        FeaturePlan::of_views(config, parameters, one_size, batch, outputs, unit, &options)
+    }
+
+    /// The same where views may be augmented as in the run's training, for [`Features::loader_of`].
+    pub fn augmented(
+        config: &Config,
+        parameters: &mut Parameters,
+        one_size: Option<(u32, u32)>,
+        batch: usize,
+        outputs: &[Output],
+    ) -> Result<FeaturePlan, EvalError> {
+        let options = ViewOptions::of_group(&ViewGroup::new(config, &[0, 1]));
+        FeaturePlan::of_views(config, parameters, one_size, batch, outputs, false, &options)
+    }
+
+    fn of_views(
+        config: &Config,
+        parameters: &mut Parameters,
+        one_size: Option<(u32, u32)>,
+        batch: usize,
+        outputs: &[Output],
+        unit: bool,
+        options: &ViewOptions,
+    ) -> Result<FeaturePlan, EvalError> {
         let batch = batch.max(1);
         let mut graph = Graph::new();
         let size = config.data.image_size;
         let feed = Feed::streamed(&mut graph, one_size, &[ViewGroup::new(config, &[0])], batch);
-        let options = ViewOptions::evaluation(&config.augment);
-        let images = views(&mut graph, feed.bytes, feed.tables[0], size, &options)?;
+        let images = views(&mut graph, feed.bytes, feed.tables[0], size, options)?;
         let projector = outputs.contains(&Output::Projector);
         let network = method::evaluation(&mut graph, images, config, parameters, projector)?;
         let mut tensors = Vec::new();
@@ -181,7 +205,8 @@ impl Features {
         self.loader_of(set, Views::Evaluation { size: self.plan.size, crop: self.plan.crop }, 0..set.len() as u64)
     }
 
-    /// Places `range` of the requested images of a set, one view an image, cropped and flipped at the most.
+    /// Places `range` of the requested images of a set, one view an image; cropped and flipped at the most, unless the plan is
+    /// [`FeaturePlan::augmented`].
     pub fn loader_of(&self, set: &Arc<dyn ImageSet>, views: Views, range: Range<u64>) -> Loader {
         let FeaturePlan { unreadable, pace, .. } = self.plan;
         Loader::new(set.clone(), views, unreadable, pace, range)
@@ -228,6 +253,11 @@ impl Features {
             source.offset + rows.start * width,
             rows.len() * width,
         );
+    }
+
+    /// An output of the images that [`Features::next`] said, row after row.
+    pub fn read(&self, output: usize) -> Result<Vec<f32>, EvalError> {
+        Ok(self.program.read(self.plan.outputs[output])?)
     }
 
     /// The first output for all images of a set that can be read. `go_on` is asked after every batch; `None` where it said no.

@@ -2,8 +2,9 @@
 //!
 //! [`FeaturePlan`] makes features of images; [`KnnPlan`] classifies by them and by the vote of their neighbours ([`VotePlan`]);
 //! [`linear()`] trains linear classifiers on them ([`Probe`]); [`write_embedding`] makes files of them, [`write_projector`] those of
-//! TensorBoard's embedding projector, [`feature_map`] a map.
+//! TensorBoard's embedding projector, [`feature_map`] a map; [`nearest`] and [`duplicates()`] find images that are alike; [`feature_quality`] measures features without labels.
 
+mod duplicates;
 mod embedding;
 mod error;
 mod features;
@@ -14,9 +15,12 @@ mod neighbours;
 mod predictions;
 mod probe;
 mod projector;
+mod quality;
 mod scores;
+mod view_features;
 mod vote;
 
+pub use duplicates::{DUPLICATE_SIMILARITY, duplicates, whitened};
 pub use embedding::{EmbeddingFormat, class_name, names_beside, write_embedding};
 pub use error::EvalError;
 pub use features::{FeaturePlan, FeatureTable, Features, Output};
@@ -28,4 +32,5 @@ pub use predictions::{check_predictions, write_predictions};
 pub use probe::{Probe, ProbeOptimizer, ProbePlan};
 pub use projector::{neighbours_picture, write_projector};
 pub use scores::{ClassScore, Scores};
+pub use view_features::{FeatureQuality, feature_quality, quality_plans};
 pub use vote::{Ballots, Vote, VotePlan, VoteRule};

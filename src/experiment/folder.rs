@@ -120,6 +120,19 @@ pub fn runs_at(folder: &Path) -> Result<Vec<History>, ExperimentError> {
     }
 }
 
+/// The runs in some folders, each once: one may be named twice, by itself and with those beside it.
+pub fn runs_of(folders: &[PathBuf]) -> Result<Vec<History>, ExperimentError> {
+    let mut runs: Vec<History> = Vec::new();
+    for folder in folders {
+        for run in runs_at(folder)? {
+            if !runs.iter().any(|other| other.folder == run.folder) {
+                runs.push(run);
+            }
+        }
+    }
+    Ok(runs)
+}
+
 fn runs_in(folder: &Path) -> Result<Vec<History>, ExperimentError> {
     let unreadable = |reason| ExperimentError::Read { path: folder.to_path_buf(), reason };
     let mut paths = Vec::new();

@@ -1,5 +1,5 @@
 //! Pictures for people: what the network sees ([`ViewSheet`]), what a data set holds ([`ContactSheet`]), how a network orders it
-//! ([`FeatureSheet`]), how runs went ([`Chart`]).
+//! ([`FeatureSheet`]) and what it finds alike ([`NeighbourSheet`]), how runs went ([`Chart`]).
 //!
 //! A picture is composed as SVG (`page.rs` lays out, `text.rs` measures, `raster.rs` scales pixels) and written as it is, or as a PNG of
 //! two pixels a unit. Text is set in fonts that the program brings along and nothing is read from the system, so a picture's bytes are
@@ -10,6 +10,7 @@ mod contact;
 mod icon;
 mod lines;
 mod map;
+mod neighbours;
 mod page;
 mod raster;
 mod samples;
@@ -29,6 +30,7 @@ pub use contact::{ContactRow, ContactSheet};
 pub use icon::icon;
 pub use lines::drawn;
 pub use map::FeatureSheet;
+pub use neighbours::{CaptionedImage, NeighbourRow, NeighbourSheet};
 pub use raster::{reduced, rgb};
 pub use text::escape;
 pub use tiles::tiles;

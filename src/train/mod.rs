@@ -35,8 +35,8 @@ pub use folder::RunFolder;
 pub use health_monitor::HealthMonitor;
 pub use kernels::Kernels;
 pub use metrics::{
-    AlarmLine, Columns, DoneLine, EpochLine, FailedLine, Fields, History, Line, MetricsFile, MetricsReader, Part,
-    Readings, StartLine, StepLine, WatchLine, declared,
+    AlarmLine, Columns, DoneLine, EpochLine, FailedLine, Fields, History, Line, MetricsFile, MetricsReader,
+    MetricsTable, Part, Readings, StartLine, StepLine, TableFormat, WatchLine, declared,
 };
 pub use plan::{RESIDENT_SHARE, TrainPlan};
 pub use preset::preset_for;

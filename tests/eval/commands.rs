@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use simsiam::config::Config;
 use simsiam::eval::{KnnPlan, Output};
 use simsiam::graph::Target;
 use simsiam::model::Parameters;
@@ -11,14 +12,18 @@ use simsiam::train::RunFolder;
 use simsiam::train::checkpoint::Checkpoint;
 
 use crate::subject::{Result, config, dataset};
+use crate::tiny::tiny;
 
 /// A folder as a run leaves it, with weights only: no momentum.
 fn run_folder(path: &Path) -> Result {
-    let config = config()?;
-    let data = dataset(&config)?;
-    let folder = RunFolder::create(path, &config)?;
+    run_folder_of(path, &config()?)
+}
+
+fn run_folder_of(path: &Path, config: &Config) -> Result {
+    let data = dataset(config)?;
+    let folder = RunFolder::create(path, config)?;
     let mut parameters = Parameters::new();
-    KnnPlan::of(&Output::ALL, &config, &data, &mut parameters, &Target::basic(true), 16)?;
+    KnnPlan::of(&Output::ALL, config, &data, &mut parameters, &Target::basic(true), 16)?;
     let checkpoint = Checkpoint::new(&parameters, &parameters.initialize(3), None);
     checkpoint.save(&folder.checkpoints().join("last.safetensors"))?;
     Ok(())
@@ -64,6 +69,25 @@ fn the_commands_evaluate_a_run_that_has_weights_only() -> Result {
     assert_eq!(linear["rates"].as_array().map(Vec::len), Some(2));
     assert_eq!(linear["rates"][1]["last"]["epoch"], 2);
 
+    let features = ["eval", "features", "--run", "run", "--images", "20", "--views", "4", "--json"];
+    let (code, out, err) = simsiam(folder.path(), &features)?;
+    assert_eq!(code, 0, "{err}");
+    let found: serde_json::Value = serde_json::from_str(&out)?;
+    assert_eq!((&found["images"], &found["views"]), (&20.into(), &4.into()));
+    for output in ["backbone", "projector"] {
+        let number = |name: &str| found[output][name].as_f64().unwrap_or(f64::NAN);
+        let most = number("width").min(20.0) + 0.1;
+        for rank in ["rankme", "lidar", "effective_rank"] {
+            assert!((1.0..=most).contains(&number(rank)), "{rank} {}", number(rank));
+        }
+        // Views are not their images, and images not each other.
+        assert!(number("alignment") > 1e-4 && number("alignment") < 4.0, "{out}");
+        assert!(number("uniformity") < -1e-4 && number("uniformity") > -8.0, "{out}");
+    }
+    assert_eq!(simsiam(folder.path(), &features)?.1, out, "the same views again");
+    let (_, text, _) = simsiam(folder.path(), &features[..features.len() - 1])?;
+    assert!(text.contains("RankMe") && text.contains("higher is better"), "{text}");
+
     let embed =
         ["embed", "--run", "run", "--out", "f.npy", "--split", "train", "--map", "m.png", "--map-method", "pca"];
     let (code, _, err) = simsiam(folder.path(), &embed)?;
@@ -95,7 +119,11 @@ fn what_is_wrong_is_said_in_one_line() -> Result {
         (&["eval", "knn", "--run", "run", "--predictions", "p.txt"], 2, "p.txt: predictions are written as .csv"),
         (&["eval", "knn", "--run", "run", "--k", "0"], 2, "run.knn_k"),
         (&["eval", "linear", "--run", "run", "--lr", "1,-3"], 2, "--lr -3"),
-        (&["embed", "--run", "run", "--out", "f.txt"], 2, "f.txt: features are written as .safetensors or .npy"),
+        (
+            &["embed", "--run", "run", "--out", "f.txt"],
+            2,
+            "f.txt: features are written as .safetensors, .npy or .parquet",
+        ),
         (
             &["embed", "--run", "run", "--out", "f.npy", "--map", "m.jpg"],
             2,
@@ -107,6 +135,131 @@ fn what_is_wrong_is_said_in_one_line() -> Result {
         assert_eq!(got, code, "{args:?}: {err}");
         assert!(err.contains(words), "{args:?}: {err}");
         assert_eq!(err.lines().count(), 1, "{args:?}: {err}");
+    }
+    Ok(())
+}
+
+/// A run whose untrained network is wide enough to tell images apart, and a folder of 200 images of which a tenth is there again as JPEG, and
+/// one to the bit.
+fn folder_with_duplicates(folder: &Path) -> Result {
+    let settings = [
+        "model.width=16",
+        "model.blocks=[1, 1, 1]",
+        "data.image_size=28",
+        "data.limit_train=200",
+        "optim.batch_size=50",
+    ];
+    let config = tiny(&settings)?;
+    run_folder_of(&folder.join("run"), &config)?;
+    let data = dataset(&config)?;
+    let images = folder.join("images");
+    fs::create_dir(&images)?;
+    for index in 0..200 {
+        let image = data.train.read(index)?;
+        let gray = image::GrayImage::from_raw(image.width, image.height, image.pixels.into_owned());
+        let gray = gray.ok_or("as many pixels as it says")?;
+        gray.save(images.join(format!("{index:03}.png")))?;
+        if index % 10 == 3 {
+            let file = fs::File::create(images.join(format!("{index:03}-again.jpg")))?;
+            image::codecs::jpeg::JpegEncoder::new_with_quality(file, 60).encode_image(&gray)?;
+        }
+    }
+    fs::copy(images.join("050.png"), images.join("050-again.png"))?;
+    Ok(())
+}
+
+#[test]
+fn near_duplicates_are_found_and_nothing_is_deleted() -> Result {
+    let folder = tempfile::tempdir()?;
+    folder_with_duplicates(folder.path())?;
+    let dedup = ["dedup", "--run", "run", "--data", "images", "--threshold", "0.7", "--json", "--out", "d.png"];
+    let (code, out, err) = simsiam(folder.path(), &dedup)?;
+    assert_eq!(code, 0, "{err}");
+    let found: serde_json::Value = serde_json::from_str(&out)?;
+    assert_eq!(found["images"], 221);
+    let groups = found["groups"].as_array().ok_or("groups")?;
+    let name = |value: &serde_json::Value| value["name"].as_str().unwrap_or_default().to_owned();
+    let (mut right, mut wrong, mut bytes) = (0, Vec::new(), 0);
+    for group in groups {
+        let kept = name(&group["keep"]);
+        for other in group["duplicates"].as_array().into_iter().flatten() {
+            assert!(kept.ends_with(".png"), "{kept} is kept");
+            match name(other)[..3] == kept[..3] {
+                true => right += 1,
+                false => wrong.push((kept.clone(), name(other))),
+            }
+            assert_eq!(other["exact"] == true, name(other).starts_with("050"), "{other}");
+            bytes += other["bytes"].as_u64().unwrap_or(0);
+        }
+    }
+    assert!(right >= 20 && wrong.len() <= 1, "{right} of 21 found, and {wrong:?}");
+    assert_eq!((found["redundant_bytes"].as_u64(), found["exact_copies"].as_u64()), (Some(bytes), Some(1)));
+    assert!(image::open(folder.path().join("d.png"))?.height() > 1000);
+    assert_eq!(fs::read_dir(folder.path().join("images"))?.count(), 221);
+
+    let (code, list, err) = simsiam(folder.path(), &[&dedup[..7], &["--list"]].concat())?;
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(list.lines().count() as u64, found["redundant_images"].as_u64().unwrap_or(0));
+    assert!(list.lines().all(|line| folder.path().join(line).is_file()), "{list}");
+    let (_, text, _) =
+        simsiam(folder.path(), &["dedup", "--run", "run", "--data", "images", "--threshold", "0.999999"])?;
+    assert!(text.contains("dedup    1 groups at similarity 0.999999 and more: 1 of 221 images"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn the_nearest_images_of_an_image() -> Result {
+    let folder = tempfile::tempdir()?;
+    folder_with_duplicates(folder.path())?;
+    // One that is there, one that is there re-encoded only.
+    let data = folder.path().join("images");
+    fs::rename(data.join("013.png"), folder.path().join("013.png"))?;
+    let command = [
+        "search",
+        "--run",
+        "run",
+        "--data",
+        "images",
+        "--image",
+        "images/050.png",
+        "--image",
+        "013.png",
+        "--count",
+        "3",
+    ];
+    let (code, out, err) = simsiam(folder.path(), &[&command[..], &["--json", "--out", "s.svg"]].concat())?;
+    assert_eq!(code, 0, "{err}");
+    let found: serde_json::Value = serde_json::from_str(&out)?;
+    let [there, again] = [&found["queries"][0], &found["queries"][1]];
+    let copies: Vec<&str> =
+        there["copies"].as_array().into_iter().flatten().filter_map(|c| c["name"].as_str()).collect();
+    assert_eq!(copies, ["050-again.png", "050.png"]);
+    assert_eq!(again["copies"].as_array().map(Vec::len), Some(0));
+    assert_eq!(again["neighbours"][0]["name"], "013-again.jpg");
+    for query in [there, again] {
+        let similarities: Vec<f64> =
+            query["neighbours"].as_array().into_iter().flatten().filter_map(|n| n["similarity"].as_f64()).collect();
+        assert!(similarities.len() == 3 && similarities.is_sorted_by(|a, b| a >= b), "{similarities:?}");
+    }
+    assert!(fs::read_to_string(folder.path().join("s.svg"))?.contains("013-again.jpg"));
+    let (_, text, _) = simsiam(folder.path(), &command)?;
+    assert!(text.contains("nearest to 013.png") && text.contains("   copy  images/050.png"), "{text}");
+
+    fs::write(folder.path().join("text.png"), "no image")?;
+    fs::create_dir(folder.path().join("empty"))?;
+    fs::create_dir_all(folder.path().join("bare/checkpoints"))?;
+    fs::copy(folder.path().join("run/config.toml"), folder.path().join("bare/config.toml"))?;
+    for (args, code, words) in [
+        (&["--run", "run", "--image", "text.png"][..], 1, "text.png: cannot be decoded: its contents are no image"),
+        (&["--run", "run", "--image", "gone.png"], 1, "gone.png"),
+        (&["--run", "run", "--data", "images", "--split", "test", "--image", "013.png"], 1, "has no test images"),
+        (&["--run", "run", "--data", "empty", "--image", "013.png"], 1, "empty"),
+        (&["--run", "bare", "--image", "013.png"], 2, "checkpoints/last.safetensors is missing"),
+        (&["--run", "run", "--image", "013.png", "--out", "s.jpg"], 2, "s.jpg: pictures are written as .png or .svg"),
+    ] {
+        let (got, _, err) = simsiam(folder.path(), &[&["search"], args].concat())?;
+        assert_eq!(got, code, "{args:?}: {err}");
+        assert!(err.contains(words) && err.lines().count() == 1, "{args:?}: {err}");
     }
     Ok(())
 }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::sync::Arc;
 
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::{ListAccessor, RowAccessor};
 use simsiam::data::{ImageSet, Images};
 use simsiam::eval::{FeatureTable, neighbours_picture, write_embedding, write_projector};
 
@@ -40,8 +42,27 @@ fn an_embedding_is_the_same_in_every_file() -> Result {
         "2,3,image 3,1,\"with, comma\"",
     ];
     assert_eq!(names.lines().collect::<Vec<_>>(), expected);
+    let parquet = folder.path().join("d.parquet");
+    write_embedding(&table, &images, &classes, &parquet)?;
+    assert!(!folder.path().join("d.csv").exists(), "it holds the names itself");
+    let mut rows =
+        SerializedFileReader::new(fs::File::open(&parquet)?)?.get_row_iter(None)?.collect::<Vec<_>>().into_iter();
+    for (values, (image, label, class)) in
+        table.values.chunks(3).zip([(0, 1, "with, comma"), (2, 2, "class 2"), (3, 1, "with, comma")])
+    {
+        let row = rows.next().ok_or("a row an image")??;
+        let names: Vec<&String> = row.get_column_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["image", "name", "label", "class", "features"]);
+        assert_eq!((row.get_long(0)?, row.get_string(1)?), (image, &format!("image {image}")));
+        assert_eq!((row.get_long(2)?, row.get_string(3)?.as_str()), (label, class));
+        let features = row.get_list(4)?;
+        let read =
+            (0..features.len()).map(|at| features.get_float(at)).collect::<std::result::Result<Vec<f32>, _>>()?;
+        assert_eq!(read, values);
+    }
+    assert!(rows.next().is_none());
     let error = write_embedding(&table, &images, &classes, &folder.path().join("c.txt"));
-    assert!(error.is_err_and(|e| e.to_string().contains(".safetensors or .npy")));
+    assert!(error.is_err_and(|e| e.to_string().contains(".safetensors, .npy or .parquet")));
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! `simsiam eval`: what the network of a run has learnt.
 
+mod features;
 mod knn;
 mod linear;
 
@@ -20,12 +21,15 @@ enum What {
     Knn(Box<knn::Args>),
     /// Train a linear probe on the frozen backbone, at several learning rates at once.
     Linear(Box<linear::Args>),
+    /// Measure the features themselves, without labels: alignment, uniformity, RankMe, LiDAR.
+    Features(Box<features::Args>),
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
     match &args.what {
         What::Knn(args) => knn::run(args),
         What::Linear(args) => linear::run(args),
+        What::Features(args) => features::run(args),
     }
 }
 

@@ -42,9 +42,18 @@ impl ImageSet for Files {
         self.paths.get(index).map_or_else(String::new, |path| path.display().to_string())
     }
 
+    fn file(&self, index: usize) -> Option<PathBuf> {
+        self.paths.get(index).map(|path| self.base.join(path))
+    }
+
     fn labels(&self) -> Option<&[u32]> {
         self.labels.as_deref()
     }
+}
+
+/// Image files by their paths, without classes; each is opened when it is read.
+pub fn image_files(paths: Vec<PathBuf>, decoding: Decoding) -> Arc<dyn ImageSet> {
+    Arc::new(Files { base: PathBuf::new(), paths, labels: None, decoding })
 }
 
 /// Whether an image lies below `folder`.

@@ -13,7 +13,7 @@ use std::path::Path;
 use super::ExperimentError;
 use crate::atomic;
 
-pub use super::folder::runs_at;
+pub use super::folder::{runs_at, runs_of};
 pub use compare::compare;
 pub use experiments::experiments;
 

@@ -41,6 +41,11 @@ impl Columns {
         &self.at
     }
 
+    /// The names, in alphabetical order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.columns.keys().map(String::as_str)
+    }
+
     /// The number `name` of a row; `None` where it has none.
     pub fn get(&self, row: usize, name: &str) -> Option<f64> {
         self.columns.get(name)?.get(row).copied().filter(|value| value.is_finite())

@@ -9,6 +9,7 @@ mod line;
 mod reader;
 mod readings;
 pub(super) mod step_metrics;
+mod table;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ pub use history::History;
 pub use line::{AlarmLine, DoneLine, EpochLine, FailedLine, Fields, Line, StartLine, StepLine, WatchLine};
 pub use reader::{MetricsReader, Part};
 pub use readings::Readings;
+pub use table::{MetricsTable, TableFormat};
 
 use crate::config::Config;
 use crate::method::metric::{self, Cadence, Drawn, Level, Metric, Source, names};

@@ -1,0 +1,104 @@
+//! Images beside those that are most like them, with a line or two below each.
+
+use image::RgbImage;
+
+use super::page::{self, Anchor, Page, SCALE, Style};
+use super::{PictureError, raster, text};
+
+/// An image and what stands below it.
+#[derive(Clone, Debug)]
+pub struct CaptionedImage {
+    /// The pixels; they may come [`reduced`](super::reduced) to [`NeighbourSheet::THUMBNAIL_SIDE`].
+    pub pixels: RgbImage,
+    /// Lines below it, the first strong.
+    pub lines: Vec<String>,
+}
+
+/// An image and others.
+#[derive(Clone, Debug)]
+pub struct NeighbourRow {
+    /// What they are compared with; it stands apart.
+    pub image: CaptionedImage,
+    /// Those that are like it, the most alike first.
+    pub neighbours: Vec<CaptionedImage>,
+}
+
+/// A row for each of some images.
+#[derive(Clone, Debug)]
+pub struct NeighbourSheet {
+    /// The heading.
+    pub title: String,
+    /// Below it.
+    pub subtitle: String,
+    /// At most [`NeighbourSheet::MAX_ROWS`] are shown.
+    pub rows: Vec<NeighbourRow>,
+    /// At the bottom.
+    pub notes: Vec<String>,
+}
+
+/// Side of a cell.
+const CELL: f64 = 112.0;
+const GAP: f64 = 12.0;
+/// Between the image and its neighbours.
+const APART: f64 = 36.0;
+/// Neighbours a line.
+const COLUMNS: usize = 8;
+const LEADING: f64 = 17.0;
+
+impl NeighbourSheet {
+    /// More rows are no picture any more.
+    pub const MAX_ROWS: usize = 60;
+    /// More pixels a side than this are not shown of an image.
+    pub const THUMBNAIL_SIDE: u32 = 2 * CELL as u32 * SCALE;
+
+    /// The picture. Fails only where an image cannot be encoded.
+    pub fn svg(&self) -> Result<String, PictureError> {
+        let first = page::MARGIN + CELL + APART;
+        let width = first + COLUMNS as f64 * (CELL + GAP) - GAP + page::MARGIN;
+        let mut page = Page::new(width, &self.title, &self.subtitle);
+        page.y += 22.0;
+        for row in self.rows.iter().take(Self::MAX_ROWS) {
+            page.rule();
+            page.y += 18.0;
+            let top = page.y;
+            let mut bottom = captioned(&mut page, [page::MARGIN, top], &row.image)?;
+            let mut line = top;
+            for neighbours in row.neighbours.chunks(COLUMNS) {
+                let mut lowest = line;
+                for (column, neighbour) in neighbours.iter().enumerate() {
+                    let at = [first + column as f64 * (CELL + GAP), line];
+                    lowest = captioned(&mut page, at, neighbour)?.max(lowest);
+                }
+                line = lowest + 14.0;
+                bottom = bottom.max(lowest);
+            }
+            page.y = bottom + 18.0;
+        }
+        let hidden = self.rows.len().saturating_sub(Self::MAX_ROWS);
+        let more = format!("{hidden} more are not shown.");
+        let mut notes: Vec<&str> = self.notes.iter().map(String::as_str).collect();
+        if hidden > 0 {
+            notes.push(&more);
+        }
+        Ok(page.finish(&notes))
+    }
+}
+
+/// An image in the middle of its cell, and its lines; where they end.
+fn captioned(page: &mut Page, [x, top]: [f64; 2], image: &CaptionedImage) -> Result<f64, PictureError> {
+    let scale = f64::from(SCALE);
+    let shown = raster::fit(&image.pixels, [(CELL * scale) as u32; 2]);
+    page.fill([x, top, CELL, CELL], 0.0, page::CELL);
+    let centre = |side: u32| (CELL - f64::from(side) / scale) / 2.0;
+    page.image(x + centre(shown.width()), top + centre(shown.height()), &shown)?;
+    let mut y = top + CELL + 3.0;
+    for (number, line) in image.lines.iter().enumerate() {
+        y += LEADING;
+        let style = match number {
+            0 => Style::new(page::BODY, page::INK).strong(),
+            _ => Style::new(page::NOTE, page::MUTED),
+        };
+        page.text(x, y, style, Anchor::Start, &text::shorten(line, style.size, CELL));
+    }
+    Ok(y)
+}
