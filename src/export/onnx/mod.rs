@@ -66,7 +66,7 @@ impl OnnxExport<'_> {
         text += &format!(
             "An ONNX model (opset {OPSET}): input `image`, float32 [N, 3, {size}, {size}], RGB, {values}.\n\n```python\nimport numpy, onnxruntime\n\n\
              session = onnxruntime.InferenceSession(\"{file}\")\nimage = numpy.zeros((1, 3, {size}, {size}), numpy.float32)\n\
-             {outputs}session.run(None, {{\"image\": image}})\n```"
+             {outputs}session.run(None, {{\"image\": image}})\n```\n"
         );
         text
     }
