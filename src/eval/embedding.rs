@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use npyz::WriterBuilder;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
@@ -89,14 +88,15 @@ fn write_safetensors(table: &FeatureTable, labels: Option<&[u32]>, file: &mut dy
     file.write_all(&bytes)
 }
 
+/// Version 1.0 of numpy's format: the shape in a line of Python, padded so that the numbers begin at a multiple of 64 bytes.
 fn write_npy(table: &FeatureTable, file: &mut dyn Write) -> io::Result<()> {
-    let mut writer = npyz::WriteOptions::<f32>::new()
-        .default_dtype()
-        .shape(&[table.images.len() as u64, table.width as u64])
-        .writer(file)
-        .begin_nd()?;
-    writer.extend(table.values.iter().copied())?;
-    writer.finish()
+    let shape = format!("({}, {})", table.images.len(), table.width);
+    let head = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
+    let length = (10 + head.len() + 1).next_multiple_of(64) - 10;
+    file.write_all(b"\x93NUMPY\x01\x00")?;
+    file.write_all(&(length as u16).to_le_bytes())?;
+    file.write_all(format!("{head:<0$}\n", length - 1).as_bytes())?;
+    table.values.iter().try_for_each(|value| file.write_all(&value.to_le_bytes()))
 }
 
 /// Names, labels and features in one table.
