@@ -41,6 +41,8 @@ const CELL: f64 = 112.0;
 const GAP: f64 = 12.0;
 /// Between the image and its neighbours.
 const APART: f64 = 36.0;
+/// Between rows that share a line.
+const BETWEEN: f64 = 2.0 * APART;
 /// Neighbours a line.
 const COLUMNS: usize = 8;
 const LEADING: f64 = 17.0;
@@ -53,27 +55,23 @@ impl NeighbourSheet {
 
     /// The picture. Fails only where an image cannot be encoded.
     pub fn svg(&self) -> Result<String, PictureError> {
-        let first = page::MARGIN + CELL + APART;
-        let width = first + COLUMNS as f64 * (CELL + GAP) - GAP + page::MARGIN;
-        let mut page = Page::new(width, &self.title, &self.subtitle);
+        let right = page::MARGIN + NeighbourRow::width(COLUMNS);
+        let mut page = Page::new(right + page::MARGIN, &self.title, &self.subtitle);
         page.y += 22.0;
+        let (mut x, mut top, mut bottom) = (right, 0.0, page.y - 18.0);
         for row in self.rows.iter().take(Self::MAX_ROWS) {
-            page.rule();
-            page.y += 18.0;
-            let top = page.y;
-            let mut bottom = captioned(&mut page, [page::MARGIN, top], &row.image)?;
-            let mut line = top;
-            for neighbours in row.neighbours.chunks(COLUMNS) {
-                let mut lowest = line;
-                for (column, neighbour) in neighbours.iter().enumerate() {
-                    let at = [first + column as f64 * (CELL + GAP), line];
-                    lowest = captioned(&mut page, at, neighbour)?.max(lowest);
-                }
-                line = lowest + 14.0;
-                bottom = bottom.max(lowest);
+            let width = NeighbourRow::width(row.neighbours.len().min(COLUMNS));
+            // Short rows share a line.
+            if x + width > right {
+                page.y = bottom + 18.0;
+                page.rule();
+                page.y += 18.0;
+                (x, top, bottom) = (page::MARGIN, page.y, page.y);
             }
-            page.y = bottom + 18.0;
+            bottom = row.draw(&mut page, [x, top])?.max(bottom);
+            x += width + BETWEEN;
         }
+        page.y = bottom + 18.0;
         let hidden = self.rows.len().saturating_sub(Self::MAX_ROWS);
         let more = format!("{hidden} more are not shown.");
         let mut notes: Vec<&str> = self.notes.iter().map(String::as_str).collect();
@@ -81,6 +79,28 @@ impl NeighbourSheet {
             notes.push(&more);
         }
         Ok(page.finish(&notes))
+    }
+}
+
+impl NeighbourRow {
+    fn width(columns: usize) -> f64 {
+        CELL + APART + columns as f64 * (CELL + GAP) - GAP
+    }
+
+    /// Returns where it ends.
+    fn draw(&self, page: &mut Page, [x, top]: [f64; 2]) -> Result<f64, PictureError> {
+        let mut bottom = captioned(page, [x, top], &self.image)?;
+        let mut line = top;
+        for neighbours in self.neighbours.chunks(COLUMNS) {
+            let mut lowest = line;
+            for (column, neighbour) in neighbours.iter().enumerate() {
+                let at = [x + CELL + APART + column as f64 * (CELL + GAP), line];
+                lowest = captioned(page, at, neighbour)?.max(lowest);
+            }
+            line = lowest + 14.0;
+            bottom = bottom.max(lowest);
+        }
+        Ok(bottom)
     }
 }
 
