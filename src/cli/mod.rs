@@ -81,7 +81,7 @@ impl Manner {
         let level = match self.verbose {
             0 => LevelFilter::Off,
             1 => LevelFilter::Warn,
-            2 => LevelFilter::Info,
+            2 => LevelFilter::Debug,
             _ => LevelFilter::Trace,
         };
         env_logger::Builder::new().filter_level(level).parse_default_env().init();
