@@ -94,6 +94,7 @@ enum Command {
     /// Train a network on images, without labels. Without options: on the built-in images, within minutes.
     Train(Box<train::Args>),
     /// Open the window: train, watch and inspect views.
+    #[cfg_attr(not(feature = "app"), command(hide = true))]
     App(app::Args),
     /// Save a picture of the augmented views, with the parameters drawn for each.
     Views(Box<views::Args>),
