@@ -20,10 +20,10 @@ fn simsiam(folder: &Path, arguments: &str) -> Result<Output> {
     Ok(command(folder, env!("CARGO_BIN_EXE_simsiam")).args(arguments.split_whitespace()).output()?)
 }
 
-/// What a terminal of 40 columns receives, by util-linux's `script`.
+/// What a terminal receives, by util-linux's `script`.
 #[cfg(target_os = "linux")]
-fn in_terminal(folder: &Path, arguments: &str, no_color: bool) -> Result<String> {
-    let line = format!("stty cols 40 rows 24; '{}' {arguments}", env!("CARGO_BIN_EXE_simsiam"));
+fn in_terminal(folder: &Path, columns: u32, arguments: &str, no_color: bool) -> Result<String> {
+    let line = format!("stty cols {columns} rows 24; '{}' {arguments}", env!("CARGO_BIN_EXE_simsiam"));
     let mut script = command(folder, "script");
     if no_color {
         script.env("NO_COLOR", "1");
@@ -55,15 +55,18 @@ fn rows(text: &str) -> Vec<String> {
 #[test]
 fn lines_and_bars_fit_a_narrow_terminal_and_colours_can_be_off() -> Result {
     let folder = tempfile::tempdir()?;
-    let text = in_terminal(folder.path(), &format!("{TRAINING} --out a"), false)?;
+    let text = in_terminal(folder.path(), 40, &format!("{TRAINING} --out a"), false)?;
     // A command stays in one line, so that it can be copied.
     let long = |row: &String| row.trim_end().chars().count() > 40 && !row.contains("simsiam ");
     let long: Vec<String> = rows(&text).into_iter().filter(long).collect();
     assert!(long.is_empty(), "{long:#?}");
     let step = |row: &String| row.starts_with("3/4  ") && row.contains(" left  loss ");
     assert!(rows(&text).iter().any(step), "no bar: {text:?}");
-    let plain = in_terminal(folder.path(), "data demo", true)?;
-    assert!(!plain.contains("\u{1b}[3"), "{plain:?}");
+    // A wide one has room for a bar, which has a colour.
+    for (run, no_color) in [("b", false), ("c", true)] {
+        let text = in_terminal(folder.path(), 100, &format!("{TRAINING} --out {run}"), no_color)?;
+        assert_eq!(text.contains("\u{1b}[36m"), !no_color, "{text:?}");
+    }
     Ok(())
 }
 

@@ -37,6 +37,12 @@ impl Collection {
         Ok(Collection { parts, classes: data.classes.clone() })
     }
 
+    /// The same and one more part.
+    pub fn with(mut self, name: &'static str, set: Arc<dyn ImageSet>) -> Collection {
+        self.parts.push((name, set));
+        self
+    }
+
     fn at(&self, index: usize) -> Option<(&'static str, &Arc<dyn ImageSet>, usize)> {
         let mut index = index;
         for (name, set) in &self.parts {

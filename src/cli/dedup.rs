@@ -7,10 +7,8 @@ use std::sync::Arc;
 use anyhow::Result;
 use serde_json::{Value, json};
 use simsiam::data::{Image, ImageSet};
-use simsiam::eval::{DUPLICATE_SIMILARITY, EvalError, FeaturePlan, FeatureTable, Output, duplicates, whitened};
+use simsiam::eval::{DUPLICATE_SIMILARITY, FeatureTable, Output, duplicates, whitened};
 use simsiam::format::count;
-use simsiam::graph::tune::Work;
-use simsiam::model::Parameters;
 use simsiam::picture::{self, NeighbourRow, NeighbourSheet};
 
 use super::UsageError;
@@ -23,8 +21,8 @@ use super::trained::TrainedArgs;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Compares the backbone's features of all images with each other, whitened over the data set (64 main directions, equally \
-weighted): the default threshold finds re-encoded JPEGs, docs/interoperability.md says how well. Images that hang together by \
-such pairs are a group. Of a group the image of most pixels is kept, of equals one in a lossless format, then the largest file, then the first; the others \
+weighted): the default threshold finds re-encoded JPEGs, docs/interoperability.md says how well. Images connected by \
+such pairs form a group. In a group the image with the most pixels is kept, of equals one in a lossless format, then the largest file, then the first; the others \
 are redundant: exact copies if their pixels are the same. Nothing is ever deleted. With --list:
 
   simsiam dedup --run DIR --data FOLDER --list | tr '\\n' '\\0' | xargs -0 mv -t ELSEWHERE")]
@@ -80,25 +78,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let collection = Collection::of(data, args.split)?;
     let set: Arc<dyn ImageSet> = Arc::new(collection.clone());
     let batch = (2 * config.optim.batch_size).min(set.len());
-    let mut parameters = Parameters::new();
-    let mut plan = FeaturePlan::new(config, &mut parameters, set.size(), batch, &[Output::Backbone], false)?;
-    let mut store = trained.store(&parameters)?;
-    let batches = plan.batches(&*set) as u64;
-    let choices = trained.choose(&[Work { graph: plan.graph(), runs: batches }])?;
-    plan.choose(&choices);
-    let mut features = plan.compile(&mut store)?;
-    let mut counter = Counter::new(batches, quiet);
-    let mut done = 0;
-    let table = features.table(&set, &mut || {
-        done += 1;
-        counter.at(done, "batches of images");
-        true
-    })?;
-    trained.warn(&features.remarks());
-    let table = table
-        .filter(|table| !table.images.is_empty())
-        .ok_or_else(|| EvalError::NothingLeft { data: data.name.clone(), part: "compared" })?;
-    let table = whitened(&table);
+    let table = whitened(&trained.features(&set, Output::Backbone, false, batch, "compared")?);
+    let mut counter = Counter::new(0, quiet);
     let found = duplicates(&trained.gpu, &table, args.threshold, &mut |done, of| {
         counter.at_of(done as u64, of as u64, "blocks compared");
     })?;

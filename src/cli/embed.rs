@@ -8,17 +8,14 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 use simsiam::data::ImageSet;
 use simsiam::eval::{
-    EmbeddingFormat, EvalError, FeatureMap, FeaturePlan, FeatureTable, MapMethod, Output, feature_map, names_beside,
+    EmbeddingFormat, EvalError, FeatureMap, FeatureTable, MapMethod, Output, feature_map, names_beside,
     neighbours_picture, write_embedding, write_projector,
 };
 use simsiam::format::count;
-use simsiam::graph::tune::Work;
-use simsiam::model::Parameters;
 use simsiam::picture::{self, FeatureSheet};
 use simsiam::train::EventsFile;
 
 use super::bar::spinner;
-use super::counter::Counter;
 use super::say;
 use super::trained::{Trained, TrainedArgs};
 
@@ -90,25 +87,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         false => Output::Backbone,
     };
     let batch = args.batch_size.map_or(2 * config.optim.batch_size, |n| n as usize).min(set.len());
-    let mut parameters = Parameters::new();
-    let mut plan = FeaturePlan::new(config, &mut parameters, set.size(), batch, &[output], false)?;
-    let mut store = trained.store(&parameters)?;
-    let batches = plan.batches(&**set) as u64;
-    let choices = trained.choose(&[Work { graph: plan.graph(), runs: batches }])?;
-    plan.choose(&choices);
-    let mut features = plan.compile(&mut store)?;
-    let mut counter = Counter::new(batches, false);
-    let mut done = 0;
-    let table = features.table(set, &mut || {
-        done += 1;
-        counter.at(done, "batches of images");
-        true
-    })?;
-    counter.end();
-    trained.warn(&features.remarks());
-    let table = table
-        .filter(|table| !table.images.is_empty())
-        .ok_or_else(|| EvalError::NothingLeft { data: data.name.clone(), part })?;
+    let table = trained.features(set, output, false, batch, part)?;
     write_embedding(&table, &**set, &data.classes, &args.out)?;
     say!(
         "features {}: {} {part} images, {} numbers each of the {}",

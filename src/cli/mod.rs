@@ -58,13 +58,13 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
-    manner: Manner,
+    printing: OutputArgs,
 }
 
 /// How much is printed, of every command.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Output")]
-struct Manner {
+struct OutputArgs {
     /// Print results, warnings and errors only.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
@@ -76,7 +76,7 @@ struct Manner {
     log: Option<PathBuf>,
 }
 
-impl Manner {
+impl OutputArgs {
     fn begin(&self) -> anyhow::Result<()> {
         let level = match self.verbose {
             0 => LevelFilter::Off,
@@ -141,10 +141,10 @@ impl Classified for UsageError {
 
 /// Runs the command that was typed.
 pub fn run() -> ExitCode {
-    let Cli { command, manner } = Cli::parse();
+    let Cli { command, printing } = Cli::parse();
     // What a training says is in its folder too.
     let keeps_results = matches!(command, Command::Train(_) | Command::Experiment(_) | Command::App(_));
-    let result = manner.begin().and_then(|()| match command {
+    let result = printing.begin().and_then(|()| match command {
         Command::Train(args) => train::run(&args),
         Command::App(args) => app::run(&args),
         Command::Views(args) => views::run(&args),

@@ -13,14 +13,14 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use simsiam::format::clean;
 
 /// Set once, before the first line.
-static MANNER: OnceLock<Manner> = OnceLock::new();
+static OPTIONS: OnceLock<Options> = OnceLock::new();
 /// The first line that could not be written.
 static FAILED: OnceLock<io::Error> = OnceLock::new();
 
 /// Where a word that does not fit goes on: below the text behind a label such as `device`.
 const INDENT: &str = "         ";
 
-struct Manner {
+struct Options {
     /// Results, warnings and errors only.
     quiet: bool,
     log: Option<Mutex<File>>,
@@ -47,13 +47,13 @@ pub fn begin(quiet: bool, log: Option<&Path>) -> Result<()> {
         file.map(Mutex::new).map_err(|e| anyhow!("--log {}: {e}; give a file that can be written", path.display()))
     };
     // Nothing has been printed before.
-    let _ = MANNER.set(Manner { quiet, log: log.map(open).transpose()? });
+    let _ = OPTIONS.set(Options { quiet, log: log.map(open).transpose()? });
     Ok(())
 }
 
 /// Whether only results are to be seen.
 pub fn is_quiet() -> bool {
-    MANNER.get().is_some_and(|manner| manner.quiet)
+    OPTIONS.get().is_some_and(|options| options.quiet)
 }
 
 /// Whether somebody watches: bars move, and lines go above them.
@@ -78,7 +78,7 @@ pub fn note_line(text: Arguments) {
 
 /// See [`log_only`].
 pub fn log_line(text: Arguments) {
-    if let Some(log) = MANNER.get().and_then(|manner| manner.log.as_ref()) {
+    if let Some(log) = OPTIONS.get().and_then(|options| options.log.as_ref()) {
         let time = DateTime::<Utc>::from(SystemTime::now()).to_rfc3339_opts(SecondsFormat::Secs, true);
         let mut file = log.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         keep(writeln!(file, "{time} {}", clean(&text.to_string())));

@@ -7,14 +7,11 @@ use std::sync::Arc;
 use anyhow::Result;
 use serde_json::{Value, json};
 use simsiam::data::{self, Decoding, Image, ImageSet};
-use simsiam::eval::{EvalError, FeaturePlan, Neighbour, Output, nearest};
+use simsiam::eval::{EvalError, Neighbour, Output, nearest};
 use simsiam::format::count;
-use simsiam::graph::tune::Work;
-use simsiam::model::Parameters;
 use simsiam::picture::{self, NeighbourRow, NeighbourSheet};
 
 use super::collection::{Collection, Part, captioned, same_pixels};
-use super::counter::Counter;
 use super::say;
 use super::trained::TrainedArgs;
 
@@ -25,7 +22,7 @@ image of the data with the very pixels of the query is no neighbour; it is repor
 pub struct Args {
     #[command(flatten)]
     trained: TrainedArgs,
-    /// The image whose neighbours are wanted; repeatable.
+    /// Find the images most like this one; repeatable.
     #[arg(long, value_name = "FILE", required = true)]
     image: Vec<PathBuf>,
     /// Neighbours of each image.
@@ -62,44 +59,27 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let queries = data::image_files(args.image.clone(), Decoding::from(&config.data));
     let images: Vec<Image> = (0..queries.len()).map(|index| queries.read(index)).collect::<Result<_, _>>()?;
     let collection = Collection::of(data, args.split)?;
-    let set: Arc<dyn ImageSet> = Arc::new(collection.clone());
+    // One pass for both: the queries come last.
+    let set: Arc<dyn ImageSet> = Arc::new(collection.clone().with("query", queries.clone()));
     let batch = (2 * config.optim.batch_size).min(set.len());
-    let mut parameters = Parameters::new();
-    // The queries are of any size.
-    let mut plan = FeaturePlan::new(config, &mut parameters, None, batch, &[Output::Backbone], true)?;
-    let mut store = trained.store(&parameters)?;
-    let batches = (plan.batches(&*set) + plan.batches(&*queries)) as u64;
-    let choices = trained.choose(&[Work { graph: plan.graph(), runs: batches }])?;
-    plan.choose(&choices);
-    let mut features = plan.compile(&mut store)?;
-    let mut counter = Counter::new(batches, args.json);
-    let mut done = 0;
-    let mut table = |set: &Arc<dyn ImageSet>| {
-        let table = features.table(set, &mut || {
-            done += 1;
-            counter.at(done, "batches of images");
-            true
-        })?;
-        let part = "searched";
-        let left = table.filter(|table| !table.images.is_empty());
-        left.ok_or_else(|| EvalError::NothingLeft { data: data.name.clone(), part })
-    };
-    let (bank, asked) = (table(&set)?, table(&queries)?);
-    counter.end();
-    trained.warn(&features.remarks());
+    let mut bank = trained.features(&set, Output::Backbone, true, batch, "searched")?;
+    let asked = bank.split_off(bank.images.partition_point(|&image| (image as usize) < collection.len()));
+    if asked.images.len() < images.len() || bank.images.is_empty() {
+        return Err(EvalError::NothingLeft { data: data.name.clone(), part: "searched" }.into());
+    }
 
-    let wanted = args.count as usize;
+    let neighbours_shown = args.count as usize;
     let mut found = Vec::new();
     for (row, image) in images.iter().enumerate() {
         let (mut copies, mut neighbours) = (Vec::new(), Vec::new());
-        for neighbour in nearest(&bank, asked.row(row), wanted + MOST_COPIES) {
+        for neighbour in nearest(&bank, asked.row(row), neighbours_shown + MOST_COPIES) {
             let index = neighbour.image as usize;
             match neighbour.similarity >= COPY && same_pixels(&set.read(index)?, image) {
                 true => copies.push(index),
                 false => neighbours.push(neighbour),
             }
         }
-        neighbours.truncate(wanted);
+        neighbours.truncate(neighbours_shown);
         found.push(Found { copies, neighbours });
     }
     match args.json {

@@ -1,11 +1,13 @@
 //! The network of a run, to be evaluated: its configuration and weights, the images, the device.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Result;
 use serde_json::{Value, json};
 use simsiam::config::Config;
-use simsiam::data::Dataset;
+use simsiam::data::{Dataset, ImageSet};
+use simsiam::eval::{EvalError, FeaturePlan, FeatureTable, Output};
 use simsiam::format::count;
 use simsiam::gpu::Gpu;
 use simsiam::graph::tune::{self, Budget, Cache, Work};
@@ -14,6 +16,7 @@ use simsiam::model::Parameters;
 use simsiam::train::RunFolder;
 use simsiam::train::checkpoint::Checkpoint;
 
+use super::counter::Counter;
 use super::device::DeviceArg;
 use super::settings;
 use super::tuning::Measuring;
@@ -155,6 +158,36 @@ impl Trained {
         );
         measuring.end();
         Ok(tuned?.choices)
+    }
+
+    /// The features of all images of a set that can be read, scaled to length 1 where `unit`, `batch` images at once; with a bar meanwhile.
+    /// Fails where none is left; `part` names the images then.
+    pub fn features(
+        &self,
+        set: &Arc<dyn ImageSet>,
+        output: Output,
+        unit: bool,
+        batch: usize,
+        part: &'static str,
+    ) -> Result<FeatureTable> {
+        let mut parameters = Parameters::new();
+        let mut plan = FeaturePlan::new(&self.config, &mut parameters, set.size(), batch, &[output], unit)?;
+        let mut store = self.store(&parameters)?;
+        let batches = plan.batches(&**set) as u64;
+        let choices = self.choose(&[Work { graph: plan.graph(), runs: batches }])?;
+        plan.choose(&choices);
+        let mut features = plan.compile(&mut store)?;
+        let mut counter = Counter::new(batches, self.quiet);
+        let mut done = 0;
+        let table = features.table(set, &mut || {
+            done += 1;
+            counter.at(done, "batches of images");
+            true
+        })?;
+        counter.end();
+        self.warn(&features.remarks());
+        let left = table.filter(|table| !table.images.is_empty());
+        Ok(left.ok_or_else(|| EvalError::NothingLeft { data: self.data.name.clone(), part })?)
     }
 
     /// Steps of its training.

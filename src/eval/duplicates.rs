@@ -70,9 +70,9 @@ pub fn whitened(table: &FeatureTable) -> FeatureTable {
     FeatureTable { width: order.len(), images: table.images.clone(), values }
 }
 
-/// Groups of rows that hang together by cosines of at least `threshold`, rows of length 1 given: each rising, the groups by their first row.
-/// Every row is compared with every other on the device, a block with a block; no more than one block's similarities exist at a time. `progress` is
-/// told how many pairs of blocks of how many are done.
+/// Groups of rows connected by cosines of at least `threshold`, rows of length 1 given: each rising, the groups by their first row.
+/// Every row is compared with every other on the device, a block with a block; no more than one block's similarities exist at a time. `progress`
+/// receives how many pairs of blocks of how many are done.
 pub fn duplicates(
     gpu: &Gpu,
     table: &FeatureTable,

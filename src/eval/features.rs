@@ -178,6 +178,12 @@ impl FeatureTable {
     pub fn row(&self, row: usize) -> &[f32] {
         &self.values[row * self.width..(row + 1) * self.width]
     }
+
+    /// The rows from `row` on, which are no longer in this table.
+    pub fn split_off(&mut self, row: usize) -> FeatureTable {
+        let (images, values) = (self.images.split_off(row), self.values.split_off(row * self.width));
+        FeatureTable { width: self.width, images, values }
+    }
 }
 
 /// A network that makes features on a device.
