@@ -54,6 +54,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if let Some(file) = &args.out {
         picture::check_name(file)?;
     }
+    for file in &args.image {
+        anyhow::ensure!(file.is_file(), "--image {}: there is no such file; check the path", file.display());
+    }
     let trained = args.trained.open(&[], args.json)?;
     let (config, data) = (&trained.config, &trained.data);
     let queries = data::image_files(args.image.clone(), Decoding::from(&config.data));
