@@ -81,7 +81,8 @@ impl Readback {
 
     /// Waits for the oldest numbers; `None` when nothing is under way.
     pub fn wait(&mut self) -> Result<Option<Arrival>, GpuError> {
-        if self.in_flight.front().is_some_and(|f| f.state.load(Ordering::Acquire) == PENDING) {
+        // Once may not be enough: another thread of this device may have seen that the work is done, and not have said so yet.
+        while self.in_flight.front().is_some_and(|f| f.state.load(Ordering::Acquire) == PENDING) {
             self.gpu.wait()?;
         }
         self.take()
