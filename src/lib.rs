@@ -66,6 +66,7 @@
 //! Modules, from the ground up; arrows point down only:
 //!
 //! - [`gpu`]: the only place that knows wgpu: adapters, shaders, pipelines, buffers, recorded plans, readback.
+//! - [`ranks`]: several processes that train one network, and what they exchange.
 //! - [`graph`]: what is computed: tensors, nodes, gradients, memory planning, programs; which kernels are fastest.
 //! - [`ops`]: how one node runs: shape rule, gradient rule, kernels, CPU reference.
 //! - [`mod@format`]: numbers as people read them.
@@ -106,6 +107,7 @@ pub mod ops;
 pub mod paths;
 pub mod picture;
 pub mod random;
+pub mod ranks;
 pub mod regular;
 mod table_file;
 mod tensor_file;

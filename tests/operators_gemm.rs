@@ -106,7 +106,13 @@ fn batch_norm(name: &str, with_affine: bool, tolerance: f64) {
     let statistics = setup.add_updating(statistics, &[x], &running);
     let mut inputs = vec![x, statistics];
     inputs.extend(affine(&r, with_affine).into_iter().map(|a| setup.rows(a)));
-    let op = BatchNormApply { views: 1, relu: false, affine: with_affine, residual: false };
+    let op = BatchNormApply {
+        views: 1,
+        relu: false,
+        affine: with_affine,
+        residual: false,
+        ranks: simsiam::ranks::Ranks::ONE,
+    };
     let y = setup.add(op, &inputs);
     let gradients = setup.backward(r.rows("dy"));
     let mut expected = vec![

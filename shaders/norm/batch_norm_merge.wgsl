@@ -1,7 +1,8 @@
 // Statistics of each view from those of its parts (Chan et al.): stats[view, 0, c] = mean, stats[view, 1, c] =
 // 1 / sqrt(biased variance + EPS). The running statistics move by MOMENTUM towards the mean and the unbiased variance,
 // once a view, in order. +F16: where an activation has left the range of f16, they stay: the step is skipped, and what is
-// not finite now would be there for ever.
+// not finite now would be there for ever. +MOMENTS: the second is the sum of squared deviations instead, as of one part, and no
+// running statistics move: other ranks have more parts.
 // Threads and dispatch as common/merge says.
 //!include common/grid
 //!include common/merge
@@ -11,8 +12,11 @@
 
 @group(0) @binding(0) var<storage, read> partial: array<vec4u>; // floats, see common/finite
 @group(0) @binding(1) var<storage, read_write> stats: array<vec4f>;
+//!if MOMENTS
+//!else
 @group(0) @binding(2) var<storage, read_write> running_mean: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> running_var: array<vec4f>;
+//!end
 
 fn part_at(i: u32) -> vec4f {
     return bitcast<vec4f>(partial[i]);
@@ -57,6 +61,9 @@ fn main(
 //!end
         if me.stores {
             stats[VIEW * 2u * C4 + c] = mean;
+//!if MOMENTS
+            stats[(VIEW * 2u + 1u) * C4 + c] = squares;
+//!else
             // Padding channels stay zero.
             let real = vec4u(c * 4u) + vec4u(0u, 1u, 2u, 3u) < vec4u(CHANNELS);
             stats[(VIEW * 2u + 1u) * C4 + c] = select(vec4f(), 1.0 / sqrt(squares / f32(ROWS) + EPS), real);
@@ -68,6 +75,7 @@ fn main(
 //!end
             running_mean[c] = mix(running_mean[c], mean, rate);
             running_var[c] = mix(running_var[c], squares / f32(ROWS - 1u), rate);
+//!end
         }
     }
 //!end

@@ -14,6 +14,8 @@ pub struct Batches {
     set: Arc<dyn ImageSet>,
     feed: Feed,
     sequence: Sequence,
+    /// Images of a step, of this rank.
+    batch: usize,
     steps: u64,
     /// Reads from the step beside it on.
     loader: Option<(u64, Loader)>,
@@ -26,6 +28,7 @@ impl Batches {
     pub fn new(config: &Config, set: Arc<dyn ImageSet>, feed: Feed, steps: u64) -> Batches {
         Batches {
             sequence: Self::sequence(config, &*set),
+            batch: feed.ranks().part(config.optim.batch_size).len(),
             config: config.clone(),
             set,
             feed,
@@ -44,7 +47,7 @@ impl Batches {
         self.places(step).map(|(_, image)| image).collect()
     }
 
-    /// Epoch and image of every place of a step.
+    /// Epoch and image of every place of a step, of all ranks.
     fn places(&self, step: u64) -> impl Iterator<Item = (u32, u32)> {
         let batch = self.config.optim.batch_size as u64;
         let places = step * batch..(step + 1) * batch;
@@ -56,12 +59,12 @@ impl Batches {
         if self.written == Some(step) {
             return Ok(());
         }
-        let batch = self.config.optim.batch_size;
         match (self.feed.is_resident(), self.set.in_memory()) {
             (true, Some(images)) => {
                 let seed = self.config.run.seed;
                 let (width, height) = (images.width, images.height);
-                let items: Vec<(u32, u32)> = self.places(step).collect();
+                let own = self.feed.ranks().part(self.config.optim.batch_size);
+                let items: Vec<(u32, u32)> = self.places(step).skip(own.start).take(own.len()).collect();
                 let views = self.feed.groups().iter().flat_map(|group| &group.views).flat_map(|view| {
                     let draw = move |&(epoch, image): &(u32, u32)| view.draw(width, height, seed, epoch, image);
                     items.iter().map(draw)
@@ -69,6 +72,7 @@ impl Batches {
                 self.feed.write_draws(program, images, views);
             }
             _ => {
+                let batch = self.batch;
                 let loaded = self.loader_at(step).next_batch(batch)?;
                 if let Some((next, _)) = &mut self.loader {
                     *next = step + 1;
@@ -83,7 +87,7 @@ impl Batches {
     /// Waits until what `step` reads is there, asking `go_on` meanwhile; false where it said no.
     pub fn wait(&mut self, step: u64, go_on: &mut dyn FnMut() -> bool) -> bool {
         let resident = self.feed.is_resident() && self.set.in_memory().is_some();
-        let batch = self.config.optim.batch_size;
+        let batch = self.batch;
         self.written == Some(step) || resident || self.loader_at(step).wait(batch, go_on)
     }
 
@@ -97,10 +101,10 @@ impl Batches {
     }
 
     fn loader_from(&self, step: u64) -> Loader {
-        let batch = self.config.optim.batch_size;
+        let batch = self.batch;
         let views = Views::Training {
             groups: self.feed.groups().to_vec(),
-            sequence: Self::sequence(&self.config, &*self.set),
+            sequence: Self::sequence(&self.config, &*self.set).of_rank(self.feed.ranks()),
             seed: self.config.run.seed,
         };
         Loader::new(

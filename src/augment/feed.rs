@@ -4,6 +4,7 @@ use super::{Batch, Patch, Source, ViewDraws, ViewGroup, ViewOptions, table_rows,
 use crate::data::{ImageSet, Images};
 use crate::graph::{Graph, GraphError, Program, Shape, Tensor};
 use crate::ops::AugmentParams;
+use crate::ranks::Ranks;
 
 /// The tensors that the kernels read.
 #[derive(Debug, Clone)]
@@ -13,8 +14,9 @@ pub struct Feed {
     /// For each group, a row of [`AugmentParams::WORDS`] words a view.
     pub tables: Vec<Tensor>,
     groups: Vec<ViewGroup>,
-    /// Images a run.
+    /// Images a run, of this rank.
     batch: usize,
+    ranks: Ranks,
     resident: bool,
 }
 
@@ -37,7 +39,7 @@ impl Feed {
     pub fn resident(graph: &mut Graph, images: &Images, groups: &[ViewGroup], batch: usize) -> Feed {
         let shape = Shape::words(Self::resident_words(images));
         let bytes = graph.state(IMAGES, shape, IMAGES, 0);
-        Feed { bytes, tables: tables(graph, groups, batch), groups: groups.to_vec(), batch, resident: true }
+        Feed::of(graph, bytes, groups, batch, true)
     }
 
     /// Every run brings a [`Patch`] for each view of `groups` of its `batch` images, which have width and height `one_size` where all share
@@ -46,7 +48,17 @@ impl Feed {
         let patches = |group: &ViewGroup| Patch::most_bytes(group.size, one_size).saturating_mul(group.count() * batch);
         let bytes = words(groups.iter().map(patches).fold(0, usize::saturating_add));
         let bytes = graph.input("patches of a batch", Shape::words(bytes));
-        Feed { bytes, tables: tables(graph, groups, batch), groups: groups.to_vec(), batch, resident: false }
+        Feed::of(graph, bytes, groups, batch, false)
+    }
+
+    fn of(graph: &mut Graph, bytes: Tensor, groups: &[ViewGroup], batch: usize, resident: bool) -> Feed {
+        let ranks = graph.ranks();
+        Feed { bytes, tables: tables(graph, groups, batch), groups: groups.to_vec(), batch, ranks, resident }
+    }
+
+    /// Whose part of a batch it feeds.
+    pub fn ranks(&self) -> Ranks {
+        self.ranks
     }
 
     /// The groups of views that it feeds.

@@ -302,6 +302,8 @@ crate::section! {
         epochs: usize = 100,
         /// Images a step, at least 2; both views of each are used.
         batch_size: usize = 256,
+        /// Whether several ranks (`mpirun -n N`) normalise their batch together, as the paper's GPUs; off, each rank normalises its part by itself.
+        sync_batch_norm: bool = true,
         /// Whether the predictor's rate stays at its start instead of following the cosine (paper Table 1c).
         fixed_predictor_lr: bool = true,
         /// Epochs over which the rate first rises linearly from 0, fewer than epochs (paper: 0, or 10 from batch 1024 on).

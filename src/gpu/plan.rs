@@ -202,17 +202,21 @@ impl Plan {
 
     /// The submits of a replay, as ranges of dispatches.
     pub fn parts(&self) -> Vec<Range<usize>> {
+        self.parts_of(0..self.recorded.len())
+    }
+
+    fn parts_of(&self, range: Range<usize>) -> Vec<Range<usize>> {
         let mut parts = Vec::new();
-        let (mut start, mut cost) = (0, 0.0);
-        for (i, recorded) in self.recorded.iter().enumerate() {
+        let (mut start, mut cost) = (range.start, 0.0);
+        for (i, recorded) in self.recorded.iter().enumerate().take(range.end).skip(range.start) {
             if i > start && cost + recorded.cost > self.longest {
                 parts.push(start..i);
                 (start, cost) = (i, 0.0);
             }
             cost += recorded.cost;
         }
-        if start < self.recorded.len() {
-            parts.push(start..self.recorded.len());
+        if start < range.end {
+            parts.push(start..range.end);
         }
         parts
     }
@@ -229,11 +233,21 @@ impl Plan {
 
     /// Sends one replay to the device and returns; waits only while the replay before the last is unfinished.
     /// `after` is copied back when it is done.
-    pub fn run(&mut self, mut after: Option<(&mut Readback, u64)>) -> Result<(), GpuError> {
+    pub fn run(&mut self, after: Option<(&mut Readback, u64)>) -> Result<(), GpuError> {
+        self.run_range(0..self.recorded.len(), after)
+    }
+
+    /// The same of a part of the replay; the host has something to do between this and the next.
+    pub fn run_range(&mut self, range: Range<usize>, mut after: Option<(&mut Readback, u64)>) -> Result<(), GpuError> {
         self.gpu.replay_faults();
         self.gpu.check()?;
-        let parts = self.parts();
-        let marks = self.marks.as_mut().filter(|marks| marks.taken < marks.room);
+        let mut parts = self.parts_of(range.clone());
+        if parts.is_empty() && after.is_some() {
+            parts.push(range.clone());
+        }
+        // Only whole replays are timed.
+        let whole = range == (0..self.recorded.len());
+        let marks = self.marks.as_mut().filter(|marks| whole && marks.taken < marks.room);
         let mark = marks.map(|marks| {
             marks.taken += 1;
             2 * (marks.taken - 1)

@@ -44,7 +44,7 @@ shaders! {
     "roofline/":
         "roofline_coop", "roofline_copy", "roofline_fma";
     "":
-        "index_select", "moving_average", "relayout", "sum_parts", "sum_rows", "swap_views";
+        "index_select", "moving_average", "own_rows", "relayout", "sum_parts", "sum_rows", "swap_views";
 }
 
 /// A hash of every file: results that were kept are worth nothing once a kernel has changed.

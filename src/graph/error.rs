@@ -1,6 +1,7 @@
 //! What a graph can refuse.
 
 use crate::gpu::GpuError;
+use crate::ranks::RanksError;
 
 /// A graph that cannot be built or does not fit.
 #[derive(Debug, thiserror::Error)]
@@ -70,4 +71,7 @@ pub enum GraphError {
     /// From below.
     #[error(transparent)]
     Gpu(#[from] GpuError),
+    /// From other ranks.
+    #[error(transparent)]
+    Ranks(#[from] RanksError),
 }

@@ -27,6 +27,7 @@
 mod array;
 mod choice;
 mod error;
+mod exchange;
 mod gradient;
 mod interpret;
 mod launch;
@@ -44,6 +45,7 @@ pub mod tune;
 pub use array::Array;
 pub use choice::Choices;
 pub use error::GraphError;
+pub use exchange::Exchange;
 pub use interpret::interpret;
 pub use launch::{Candidate, Io, Launch, Lowered, Slot, grid};
 pub use memory::{Memory, refuse_above};

@@ -5,7 +5,9 @@ use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use super::exchange::Exchange;
 use super::{Array, Candidate, GraphError, Io, Lowered, Place, Shape, Target, Tensor, TensorInfo};
+use crate::ranks::Ranks;
 
 /// The gradient of every input of a node, where there is one.
 pub type InputGradients = Result<Vec<Option<Tensor>>, GraphError>;
@@ -61,6 +63,11 @@ pub trait Op: Any + Debug + Send + Sync {
     fn flops(&self, _io: &Io) -> u64 {
         0
     }
+
+    /// What ranks exchange in place of a kernel: its input, or the state it updates where it has no input.
+    fn exchange(&self) -> Option<Exchange> {
+        None
+    }
 }
 
 /// An operator applied to tensors.
@@ -89,6 +96,7 @@ pub struct Graph {
     /// The first node of the backward pass.
     pub(super) backward: Option<usize>,
     scope: Vec<String>,
+    ranks: Ranks,
 }
 
 /// Nodes of the forward pass that may be run again as a whole in the backward pass.
@@ -103,6 +111,16 @@ impl Graph {
     /// An empty graph.
     pub fn new() -> Graph {
         Graph::default()
+    }
+
+    /// An empty graph for one of several ranks, which holds its part of every batch.
+    pub fn of_ranks(ranks: Ranks) -> Graph {
+        Graph { ranks, ..Graph::default() }
+    }
+
+    /// Whose part it computes.
+    pub fn ranks(&self) -> Ranks {
+        self.ranks
     }
 
     pub(super) fn tensor(&mut self, name: String, shape: Shape, place: Place) -> Tensor {

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use super::exchange::Stop;
 use super::memory::Item;
 use super::{Array, Graph, GraphError, Layout, Memory, Place, Shape, Slot, Store, Target, Tensor};
 use crate::gpu::{Binding, Buffer, Dispatch, Gpu, GpuError, Plan, PlanBuilder, Readback};
+use crate::ranks::Link;
 
 /// A compiled graph.
 pub struct Program {
@@ -16,6 +18,9 @@ pub struct Program {
     pub(super) graph: Graph,
     /// The dispatches of every node.
     pub(super) parts: Vec<Range<usize>>,
+    /// Where a run waits for other ranks, in order.
+    stops: Vec<Stop>,
+    link: Link,
 }
 
 impl Program {
@@ -70,7 +75,7 @@ impl Program {
             bound.insert(tensor, (binding, info.shape.clone()));
         }
         let mut builder = PlanBuilder::new(&gpu);
-        let mut parts = Vec::new();
+        let (mut parts, mut stops) = (Vec::new(), Vec::new());
         for (index, (node, lowered)) in graph.nodes().iter().zip(&lowered).enumerate() {
             // The node's work is that of the family it launches most often, the first of equals: what sums its parts or brings them
             // into another form is overhead.
@@ -106,8 +111,13 @@ impl Program {
                 })?;
             }
             parts.push(first..builder.len());
+            if let Some(exchange) = node.op.exchange().filter(|_| !graph.ranks().is_alone()) {
+                let binding = |tensor: &Tensor| bound[tensor].0.clone();
+                stops.extend(Stop::new(&gpu, exchange, node, builder.len(), binding));
+            }
         }
-        Ok(Program { plan: builder.finish(), bound, memory, graph: graph.clone(), parts, gpu })
+        let link = store.link().clone();
+        Ok(Program { plan: builder.finish(), bound, memory, graph: graph.clone(), parts, stops, link, gpu })
     }
 
     /// What it took.
@@ -125,9 +135,15 @@ impl Program {
         &mut self.plan
     }
 
-    /// Sends one run to the device; see [`Plan::run`].
-    pub fn run(&mut self, after: Option<(&mut Readback, u64)>) -> Result<(), GpuError> {
-        self.plan.run(after)
+    /// Sends one run to the device; see [`Plan::run`]. Of several ranks, each waits where they exchange something.
+    pub fn run(&mut self, after: Option<(&mut Readback, u64)>) -> Result<(), GraphError> {
+        let mut first = 0;
+        for stop in &mut self.stops {
+            self.plan.run_range(first..stop.at, Some((&mut stop.readback, 0)))?;
+            stop.exchange(&self.gpu, &*self.link)?;
+            first = stop.at;
+        }
+        Ok(self.plan.run_range(first..self.plan.len(), after)?)
     }
 
     /// Where a tensor lies. `None` for one that is not used.

@@ -1,8 +1,10 @@
 //! State that outlives a step: named arenas that training and evaluation graphs share.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::gpu::{Buffer, Gpu, GpuError};
+use crate::ranks::{Alone, Link};
 
 /// Named buffers. Parameters, their gradients, momentum and running statistics each lie in one, so that the optimiser is
 /// one kernel over all of them.
@@ -14,6 +16,7 @@ pub struct Store {
     gpu: Gpu,
     arenas: BTreeMap<&'static str, Buffer>,
     pool: Vec<Buffer>,
+    link: Link,
 }
 
 /// Which buffer of a pool each of the wanted sizes, the largest first, takes: the smallest that is large enough. `None` where a
@@ -34,7 +37,17 @@ pub(super) fn claim(pool: &[usize], wanted: &[usize]) -> Vec<Option<usize>> {
 impl Store {
     /// An empty store on a device.
     pub fn new(gpu: &Gpu) -> Store {
-        Store { gpu: gpu.clone(), arenas: BTreeMap::new(), pool: Vec::new() }
+        Store::linked(gpu, Arc::new(Alone))
+    }
+
+    /// The same of one of several ranks: its programs exchange over `link`.
+    pub fn linked(gpu: &Gpu, link: Link) -> Store {
+        Store { gpu: gpu.clone(), arenas: BTreeMap::new(), pool: Vec::new(), link }
+    }
+
+    /// What its programs exchange over.
+    pub fn link(&self) -> &Link {
+        &self.link
     }
 
     /// Makes a zeroed arena; replaces one of that name.

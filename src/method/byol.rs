@@ -84,6 +84,7 @@ impl Method for Byol {
         };
         let target = step.momentum_encode(self, views[0], count)?;
         let [z, p, target] = [step.in_f32(z)?, step.in_f32(p)?, step.in_f32(target)?];
+        let [z, p, target] = [step.gather(z)?, step.gather(p)?, step.gather(target)?];
         let normalized_z = step.unit(z)?;
         let loss = step.graph.within("loss", |graph| loss(graph, p, target))?;
         Ok(Objective { loss, z, p, normalized_z, features })

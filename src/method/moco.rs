@@ -214,10 +214,11 @@ impl Moco {
     ) -> Result<Objective, GraphError> {
         let (queries, keys) = (views[0], views[views.len() - 1]);
         let count = if self.symmetric { 2 } else { 1 };
-        step.split_batch_norm(self.splits);
+        step.split_batch_norm(self.splits)?;
         let (features, z) = step.encode(method, queries, count)?;
         let k = self.encode_keys(method, step, keys, count)?;
         let z = step.in_f32(z)?;
+        let z = step.gather(z)?;
         let (q, k) = (step.unit(z)?, step.unit(k)?);
         let (rows, dim) = (step.graph.shape(k).row_count(), step.graph.shape(k).channels());
         let queue = step.parameters.state(step.graph, "queue", &[self.queue, dim], Init::Directions)?;
@@ -250,16 +251,24 @@ impl Moco {
     ) -> Result<Tensor, GraphError> {
         if self.splits == 1 {
             let k = step.momentum_encode(method, images, count)?;
-            return step.in_f32(k);
+            let k = step.in_f32(k)?;
+            return step.gather(k);
         }
         let (seed, batch) = (step.config.run.seed, step.batch);
         let order = move |info: &StepInfo| shuffled(seed, info.step, batch, count);
+        let own = step.graph.ranks().part(batch);
+        let own_order = move |info: &StepInfo| -> Vec<u32> {
+            order(info).chunks_exact(batch).flat_map(|view| view[own.clone()].to_vec()).collect()
+        };
+        let rows = Shape::words(count * step.graph.ranks().part(batch).len());
+        let there = step.input("order of the keys", rows, move |info| HostValues::Words(own_order(info)));
         let rows = Shape::words(count * batch);
-        let there = step.input("order of the keys", rows.clone(), move |info| HostValues::Words(order(info)));
         let back = step.input("where the keys are", rows, move |info| HostValues::Words(inverse(&order(info))));
+        let images = step.gather(images)?;
         let images = step.graph.add_one(ops::IndexSelect, &[images, there])?;
         let k = step.momentum_encode(method, images, count)?;
         let k = step.in_f32(k)?;
+        let k = step.gather(k)?;
         step.graph.add_one(ops::IndexSelect, &[k, back])
     }
 

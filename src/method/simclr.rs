@@ -82,12 +82,14 @@ impl Method for SimClr {
 
     fn objective(&self, step: &mut StepBuilder, views: &[Tensor]) -> Result<Objective, GraphError> {
         let (features, z) = step.encode(self, views[0], 2)?;
-        let z = step.in_f32(z)?;
+        let own = step.in_f32(z)?;
+        let z = step.gather(own)?;
         let unit = step.unit(z)?;
         let (p, rows) = match self.predictor {
             true => {
                 let predictor = self.predictor(step.config);
-                let p = step.network(2, |b| b.rate(RateGroup::Predictor, |b| predictor.add(b, z)))?;
+                let p = step.network(2, |b| b.rate(RateGroup::Predictor, |b| predictor.add(b, own)))?;
+                let p = step.gather(p)?;
                 (p, step.unit(p)?)
             }
             false => (z, unit),

@@ -168,6 +168,10 @@ impl Method for SimSiam {
             true => [step.in_f32(z)?; 2].into(),
             false => (step.in_f32(p)?, step.in_f32(z)?),
         };
+        let (p, z) = match p == z {
+            true => [step.gather(z)?; 2].into(),
+            false => (step.gather(p)?, step.gather(z)?),
+        };
         let normalized_z = step.unit(z)?;
         let target = self.targets(step.config, step.images).add(step, [z, normalized_z], self.stop_gradient)?;
         let loss = step.graph.within("loss", |graph| self.loss(graph, p, target))?;
@@ -186,6 +190,7 @@ impl Method for SimSiam {
         let count = self.views(step.config)[0].count();
         let (_, z) = step.encode(self, views[0], count)?;
         let z = step.in_f32(z)?;
+        let z = step.gather(z)?;
         self.targets(step.config, step.images).write(step, z)
     }
 

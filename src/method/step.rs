@@ -8,6 +8,7 @@ use crate::config::{self, Config};
 use crate::graph::{Graph, GraphError, Op, Precision, Shape, Tensor};
 use crate::model::{self, Arena, Builder, Mode, Parameters};
 use crate::ops;
+use crate::ranks::share;
 
 /// `F.normalize`'s default.
 const NORMALIZE_EPS: f32 = 1e-12;
@@ -87,7 +88,7 @@ pub struct StepBuilder<'a> {
     pub config: &'a Config,
     /// Images of the whole training.
     pub images: usize,
-    /// Images of a batch, N.
+    /// Images of a batch, N; of all ranks together.
     pub batch: usize,
     inputs: Vec<HostInput>,
     /// What the method measures beside what is measured of every one.
@@ -96,6 +97,8 @@ pub struct StepBuilder<'a> {
     last: Vec<LastUpdate>,
     /// See [`StepBuilder::split_batch_norm`].
     splits: usize,
+    /// Whether batch norm normalises the batch of all ranks together.
+    synchronised: bool,
     /// What the optimiser multiplies the gradients with, 0 in a step that is skipped `[1]`; known after the optimiser, where a loss is scaled.
     factor: Option<Tensor>,
     /// Entries in this graph and their tensors.
@@ -117,7 +120,7 @@ impl<'a> StepBuilder<'a> {
         images: usize,
         (views, groups): (&[Tensor], &[ViewGroup]),
     ) -> Result<StepBuilder<'a>, GraphError> {
-        let batch = images_of(graph, views, groups)?;
+        let batch = images_of(graph, views, groups)? * graph.ranks().size;
         Ok(StepBuilder {
             graph,
             parameters,
@@ -128,6 +131,7 @@ impl<'a> StepBuilder<'a> {
             metrics: Vec::new(),
             last: Vec::new(),
             splits: 1,
+            synchronised: config.optim.sync_batch_norm,
             factor: None,
             tensors: Vec::new(),
         })
@@ -142,6 +146,9 @@ impl<'a> StepBuilder<'a> {
     ) -> Result<T, GraphError> {
         let mut builder = Builder::new(self.graph, self.parameters, Mode::Train { views });
         builder.split_batch_norm(self.splits);
+        if self.synchronised {
+            builder.synchronise_batch_norm();
+        }
         builder.reuse(std::mem::take(&mut self.tensors));
         let built = build(&mut builder);
         self.tensors = builder.into_tensors();
@@ -200,6 +207,17 @@ impl<'a> StepBuilder<'a> {
         Ok(())
     }
 
+    /// The rows of all ranks, `[V N, ..]`, in the order of the whole batch; where there is one rank, `tensor` itself. Losses, and whatever
+    /// looks at a whole batch, are computed from such tensors, by every rank alike: see [`ops::AllGather`] for what that means for gradients.
+    pub fn gather(&mut self, tensor: Tensor) -> Result<Tensor, GraphError> {
+        let ranks = self.graph.ranks();
+        if ranks.is_alone() {
+            return Ok(tensor);
+        }
+        let parts = self.graph.shape(tensor).dims()[0] / ranks.part(self.batch).len();
+        self.graph.add_one(ops::AllGather { parts, ranks }, &[tensor])
+    }
+
     /// A tensor in f32: losses are computed there, whatever the precision of the run.
     pub fn in_f32(&mut self, tensor: Tensor) -> Result<Tensor, GraphError> {
         ops::cast(self.graph, tensor, Precision::F32)
@@ -223,9 +241,15 @@ impl<'a> StepBuilder<'a> {
     }
 
     /// From here on batch norm normalises `splits` equal parts of every view each by itself, as on that many devices, which each hold a part of the
-    /// batch.
-    pub fn split_batch_norm(&mut self, splits: usize) {
-        self.splits = splits;
+    /// batch. Several ranks share the parts.
+    pub fn split_batch_norm(&mut self, splits: usize) -> Result<(), GraphError> {
+        if splits > 1 {
+            let ranks = self.graph.ranks();
+            share(ranks, "method.split_batch_norm", splits, 1)?;
+            self.splits = splits / ranks.size;
+            self.synchronised = false;
+        }
+        Ok(())
     }
 
     /// Adds an update of state once everything has been read that the step reads of it: after the backward pass and the optimiser.
@@ -256,7 +280,7 @@ pub fn training_step(
     let method = super::of(config);
     let mut step = StepBuilder::new(graph, parameters, config, images, (views, &method.views(config)))?;
     let Objective { loss, z, p, normalized_z, features } = method.objective(&mut step, views)?;
-    let StepBuilder { batch, .. } = step;
+    let (batch, synchronised) = (step.batch, step.synchronised);
 
     let output_std = step.graph.add_one(ops::ColumnStd { rows: batch }, &[normalized_z])?;
     let mean = ops::Mean { count: config.model.dim, scale: 1.0 };
@@ -272,6 +296,7 @@ pub fn training_step(
     let gradients = optimizer::gradients(graph, loss, loss_scale, &trained, parameters)?;
     let gradients =
         trained.iter().zip(gradients).filter_map(|(&(index, _), gradient)| Some((index, gradient?))).collect();
+    all_reduce(graph, parameters, synchronised)?;
     let rates = graph.input("learning rates", Shape::rows([2]));
     let inverse = match loss_scale {
         Some(scale) => Some(LossScaleState::follow(graph, scale, parameters)?),
@@ -308,6 +333,25 @@ pub fn training_step(
         gradient_norms,
         metrics,
     })
+}
+
+/// Adds what ranks exchange once their backward pass is done: the sum of their gradients, as each has those of its rows; and the mean of their
+/// running statistics, where each has normalised its part by itself.
+fn all_reduce(graph: &mut Graph, parameters: &Parameters, synchronised: bool) -> Result<(), GraphError> {
+    let ranks = graph.ranks();
+    if ranks.is_alone() {
+        return Ok(());
+    }
+    let mut exchange = |Arena(name), words, op: ops::AllReduce| {
+        let state = graph.state(name, Shape::rows([words]), name, 0);
+        op.of_state(graph, state)
+    };
+    exchange(Arena::GRADIENTS, parameters.words(Arena::PARAMETERS), ops::AllReduce::sum(ranks))?;
+    let running = parameters.words(Arena::RUNNING);
+    if !synchronised && running > 0 {
+        exchange(Arena::RUNNING, running, ops::AllReduce::mean(ranks))?;
+    }
+    Ok(())
 }
 
 /// A pass that computes targets ahead of the steps that read them.

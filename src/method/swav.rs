@@ -107,7 +107,8 @@ impl Method for SwAv {
     fn objective(&self, step: &mut StepBuilder, views: &[Tensor]) -> Result<Objective, GraphError> {
         let (features, z) = step.encode(self, views[0], 2)?;
         let z = step.in_f32(z)?;
-        let unit = step.unit(z)?;
+        let own = step.unit(z)?;
+        let (z, unit) = (step.gather(z)?, step.gather(own)?);
         let small = match (views.get(1), ViewGroup::small(step.config)) {
             (Some(&images), Some(group)) => {
                 let (_, z) = step.encode(self, images, group.count())?;
@@ -128,20 +129,26 @@ impl Method for SwAv {
         });
         let learnt = step.graph.add_one(ops::ScaleGradient, &[prototypes, learn])?;
         let queue = self.queue(step, unit)?;
-        let (loss, codes) = step.graph.within("loss", |graph| {
-            let scores = scores(graph, unit, learnt)?;
-            let codes = match queue {
-                None => self.codes(graph, scores, None)?,
-                Some(Queue { table, counts, rows }) => {
-                    let scores = self::scores(graph, table, prototypes)?;
-                    let codes = self.codes(graph, scores, Some(counts))?;
-                    graph.add_one(ops::IndexSelect, &[codes, rows])?
-                }
-            };
-            let small = small.map(|unit| self::scores(graph, unit, learnt)).transpose()?;
-            let loss = swapped_prediction(graph, scores, small, codes, self.temperature as f32)?;
-            Ok::<_, GraphError>((loss, codes))
+        // Each rank multiplies its rows by the prototypes: their gradient is that of its rows.
+        let scores = step.graph.within("loss", |graph| scores(graph, own, learnt))?;
+        let scores = step.gather(scores)?;
+        let codes = step.graph.within("loss", |graph| match queue {
+            None => self.codes(graph, scores, None),
+            Some(Queue { table, counts, rows }) => {
+                let scores = self::scores(graph, table, prototypes)?;
+                let codes = self.codes(graph, scores, Some(counts))?;
+                graph.add_one(ops::IndexSelect, &[codes, rows])
+            }
         })?;
+        let small = match small {
+            Some(unit) => {
+                let scores = step.graph.within("loss", |graph| self::scores(graph, unit, learnt))?;
+                Some(step.gather(scores)?)
+            }
+            None => None,
+        };
+        let temperature = self.temperature as f32;
+        let loss = step.graph.within("loss", |graph| swapped_prediction(graph, scores, small, codes, temperature))?;
         let entropies = step.graph.add_one(ops::RowEntropy, &[codes])?;
         let entropy = step.graph.add_one(ops::Mean { count: 2 * batch, scale: 1.0 }, &[entropies])?;
         let metric = Metric::new("code_entropy", "Entropy of a code", Source::Tensor(entropy));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Arena, Format, Init, Parameters, RateGroup};
 use crate::graph::{Graph, GraphError, Op, Tensor};
 use crate::ops;
+use crate::ranks::Ranks;
 
 /// `nn.BatchNorm2d`'s and `nn.BatchNorm1d`'s default.
 const EPS: f32 = 1e-5;
@@ -63,6 +64,8 @@ pub struct Builder<'a> {
     mode: Mode,
     /// Parts of every view that batch normalisation in training normalises each by itself.
     splits: usize,
+    /// The ranks whose batch it normalises together.
+    synchronised: Ranks,
     /// Names of the modules around the current layer.
     path: Vec<String>,
     /// Whether weights added now are trained.
@@ -79,14 +82,30 @@ impl<'a> Builder<'a> {
     /// A builder on a graph. `parameters` may have served other graphs.
     pub fn new(graph: &'a mut Graph, parameters: &'a mut Parameters, mode: Mode) -> Builder<'a> {
         let (frozen, rate, averaged) = (false, RateGroup::default(), None);
-        let splits = 1;
-        Builder { graph, parameters, mode, splits, path: Vec::new(), frozen, rate, averaged, tensors: Vec::new() }
+        let (splits, synchronised) = (1, Ranks::ONE);
+        Builder {
+            graph,
+            parameters,
+            mode,
+            splits,
+            synchronised,
+            path: Vec::new(),
+            frozen,
+            rate,
+            averaged,
+            tensors: Vec::new(),
+        }
     }
 
     /// From here on batch normalisation in training normalises `splits` equal parts of every view each by itself, as on that many devices, which
     /// each hold a part of the batch. Running statistics move as far in a step as otherwise: they follow the mean of the parts.
     pub fn split_batch_norm(&mut self, splits: usize) {
         self.splits = splits;
+    }
+
+    /// From here on batch normalisation in training normalises the batch of all ranks together (`nn.SyncBatchNorm`), not each rank's part by itself.
+    pub fn synchronise_batch_norm(&mut self) {
+        self.synchronised = self.graph.ranks();
     }
 
     /// Runs `build` inside the module `name`.
@@ -217,11 +236,23 @@ impl<'a> Builder<'a> {
                     // What all parts of a view keep of the statistics before is what a view keeps.
                     splits => 1.0 - (1.0 - MOMENTUM).powf(1.0 / splits as f32),
                 };
-                let statistics: Arc<dyn Op> = Arc::new(ops::BatchNormStatistics { views, eps: EPS, momentum });
                 let running = [mean, variance];
-                let made = self.graph.within(&label, |g| g.add_updating(statistics, &[x], &running))?;
-                let op = ops::BatchNormApply { views, relu, affine, residual };
-                let inputs = [&[x, made[0]], &operands[..]].concat();
+                let ranks = self.synchronised;
+                let statistics = self.graph.within(&label, |graph| match ranks.is_alone() {
+                    true => {
+                        let op = ops::BatchNormStatistics { views, eps: EPS, momentum };
+                        graph.add_updating(Arc::new(op), &[x], &running)
+                    }
+                    false => {
+                        let (rows, f16) = (graph.shape(x).row_count() / views, graph.shape(x).is_f16());
+                        let moments = graph.add_one(ops::BatchNormMoments { views }, &[x])?;
+                        let moments = graph.add_one(ops::AllGather { parts: views, ranks }, &[moments])?;
+                        let op = ops::BatchNormMerge { views, rows, f16, eps: EPS, momentum };
+                        graph.add_updating(Arc::new(op), &[moments], &running)
+                    }
+                })?;
+                let op = ops::BatchNormApply { views, relu, affine, residual, ranks };
+                let inputs = [&[x, statistics[0]], &operands[..]].concat();
                 self.add_one(name, op, &inputs)
             }
             Mode::Eval => {

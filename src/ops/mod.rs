@@ -27,6 +27,7 @@ mod metrics;
 mod norm;
 mod optim;
 mod pool;
+mod ranks;
 mod relayout;
 mod rows;
 mod sum_parts;
@@ -44,6 +45,7 @@ pub use metrics::*;
 pub use norm::*;
 pub use optim::*;
 pub use pool::*;
+pub use ranks::{AllGather, AllReduce, OwnRows};
 pub use relayout::{Relayout, as_weight};
 pub use table::{IndexSelect, MovingAverage};
 pub use views::{StopGradient, SwapViews};
@@ -62,6 +64,7 @@ pub fn cases() -> Vec<Case> {
         norm::cases(),
         optim::cases(),
         pool::cases(),
+        ranks::cases(),
         relayout::cases(),
         with_f16(linear::cases()),
         table::cases(),

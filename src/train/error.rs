@@ -11,6 +11,7 @@ use crate::eval::EvalError;
 use crate::gpu::GpuError;
 use crate::graph::GraphError;
 use crate::picture::PictureError;
+use crate::ranks::RanksError;
 
 /// A training that cannot begin or go on.
 #[derive(Debug, thiserror::Error)]
@@ -124,6 +125,9 @@ pub enum TrainError {
     /// Their picture cannot be written.
     #[error("the picture of the views: {0}")]
     Picture(#[from] PictureError),
+    /// The other ranks.
+    #[error(transparent)]
+    Ranks(#[from] RanksError),
     /// The run folder.
     #[error(transparent)]
     Folder(#[from] FolderError),

@@ -19,6 +19,7 @@ use crate::graph::{Choices, Graph, GraphError, Memory, Recomputed, Target, Tenso
 use crate::hash::Fnv;
 use crate::method::{self, TrainStep};
 use crate::model::{Arena, Parameters};
+use crate::ranks::{Alone, Link, share};
 
 /// Resident images may take one part in this many of the device's memory.
 pub const RESIDENT_SHARE: u64 = 4;
@@ -48,6 +49,7 @@ pub struct TrainPlan {
     choices: Choices,
     /// Longest submit.
     pub(super) submit: Duration,
+    pub(super) link: Link,
 }
 
 impl TrainPlan {
@@ -55,16 +57,23 @@ impl TrainPlan {
     /// allocated, is a tensor that the adapter cannot bind and a run that its memory cannot hold. Every node runs its operator's
     /// first candidate until [`TrainPlan::tune`] or [`TrainPlan::continue_with`].
     pub fn new(gpu: &Gpu, config: &Config, data: Arc<Dataset>) -> Result<TrainPlan, TrainError> {
+        TrainPlan::linked(gpu, config, data, Arc::new(Alone))
+    }
+
+    /// The same of one of several ranks, which train together over `link`: `optim.batch_size` images a step are those of all of them.
+    pub fn linked(gpu: &Gpu, config: &Config, data: Arc<Dataset>, link: Link) -> Result<TrainPlan, TrainError> {
         config.validate()?;
         method::check(config)?;
         config.check_against(data.train.len())?;
         let target = Target::of(gpu);
         let report = gpu.report();
-        let batch = config.optim.batch_size;
+        let ranks = link.ranks();
+        share(ranks, "optim.batch_size", config.optim.batch_size, 2)?;
+        let batch = ranks.part(config.optim.batch_size).len();
         let groups = method::of(config).views(config);
 
         let mut parameters = Parameters::new();
-        let mut graph = Graph::new();
+        let mut graph = Graph::of_ranks(ranks);
         let share = report.memory.map_or(u64::MAX, |m| m / RESIDENT_SHARE);
         let fits = |images: &&Images| {
             let words = Feed::resident_words(images);
@@ -97,7 +106,7 @@ impl TrainPlan {
             }
         };
 
-        let steps = steps_per_epoch(data.train.len(), batch) * config.optim.epochs;
+        let steps = steps_per_epoch(data.train.len(), config.optim.batch_size) * config.optim.epochs;
         let start = Start {
             adapter: report.name.clone(),
             backend: report.backend.clone(),
@@ -108,7 +117,7 @@ impl TrainPlan {
             recomputed: Recomputed::default(),
             train_images: data.train.len(),
             test_images: data.test.len(),
-            batch_size: batch,
+            batch_size: config.optim.batch_size,
             epochs: config.optim.epochs as u64,
             steps: steps as u64,
             dim: config.model.dim,
@@ -130,6 +139,7 @@ impl TrainPlan {
             start,
             choices: Choices::default(),
             submit: Plan::HEADLESS,
+            link,
         };
         let defaults = tune::defaults(&target, &plan.work());
         plan.choose(defaults)?;

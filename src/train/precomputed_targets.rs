@@ -30,7 +30,7 @@ impl PrecomputePlan {
         if method::of(config).precomputes(config, set.len()).is_none() {
             return Ok(None);
         }
-        let mut graph = Graph::new();
+        let mut graph = Graph::of_ranks(training.ranks());
         let feed = training.again(&mut graph, set);
         let views = feed.views(&mut graph)?;
         let made = method::precomputed_targets(&mut graph, &views, set.len(), config, parameters)?;

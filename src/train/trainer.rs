@@ -109,9 +109,10 @@ impl Trainer {
             remarks,
             start,
             submit,
+            link,
             ..
         } = plan;
-        let mut store = Store::new(&gpu);
+        let mut store = Store::linked(&gpu, link);
         parameters.allocate(&mut store)?;
         let mut program = Program::compile(&graph, &mut store)?;
         if !gpu.is_software() {
@@ -248,13 +249,14 @@ impl Trainer {
             if self.sent >= self.start.steps {
                 break;
             }
-            if !self.obey(commands, listener)? {
+            let go_on = self.obey(commands, listener)?;
+            if !self.all_go_on(go_on)? {
                 return self.stop(listener);
             }
-            let deferred = &mut self.deferred;
+            let (deferred, alone) = (&mut self.deferred, self.store.link().ranks().is_alone());
             let mut go_on = || {
                 deferred.extend(commands.try_iter());
-                !deferred.contains(&Command::Stop)
+                !deferred.contains(&Command::Stop) || !alone
             };
             if !self.batches.wait(self.sent, &mut go_on) {
                 return self.stop(listener);

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::random::{Draw, Purpose};
+use crate::ranks::Ranks;
 
 /// A random permutation of `0..len` for an epoch (Fisher-Yates), a pure function of its arguments. `len` is an image count, so at most
 /// 2^32 - 1.
@@ -32,6 +33,8 @@ pub fn steps_per_epoch(len: usize, batch_size: usize) -> usize {
 pub struct Sequence {
     seed: u64,
     len: usize,
+    batch: u64,
+    ranks: Ranks,
     per_epoch: u64,
     /// The orders used last: threads that read ahead are at the end of one epoch and at the begin of the next.
     recent: Mutex<[Option<Epoch>; 2]>,
@@ -44,11 +47,21 @@ impl Sequence {
     /// Over `len` images in batches of `batch_size`, of which at least one is full.
     pub fn new(seed: u64, len: usize, batch_size: usize) -> Sequence {
         let per_epoch = steps_per_epoch(len, batch_size) * batch_size;
-        Sequence { seed, len, per_epoch: per_epoch.max(1) as u64, recent: Mutex::default() }
+        let batch = batch_size.max(1) as u64;
+        Sequence { seed, len, batch, ranks: Ranks::ONE, per_epoch: per_epoch.max(1) as u64, recent: Mutex::default() }
+    }
+
+    /// Only those of one rank: its part of every batch, one after the other.
+    #[must_use]
+    pub fn of_rank(self, ranks: Ranks) -> Sequence {
+        Sequence { ranks, ..self }
     }
 
     /// Epoch, from 0, and image of place `n`, from 0; image 0 where there is none.
     pub fn at(&self, n: u64) -> (u32, u32) {
+        let own = self.ranks.part(self.batch as usize);
+        let each = own.len().max(1) as u64;
+        let n = n / each * self.batch + own.start as u64 + n % each;
         let epoch = (n / self.per_epoch) as u32;
         let place = (n % self.per_epoch) as usize;
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,6 +6,8 @@ use super::batch_norm_statistics::{BatchNormStatistics, check_views, statistics}
 use crate::gpu::Kernel;
 use crate::graph::{Array, Graph, InputGradients, Io, Launch, Lowered, Node, Op, Shape, Slot, Target, Tensor};
 use crate::ops::check::{Case, Fill};
+use crate::ops::{AllReduce, BatchNormGradientApply, BatchNormGradientSums};
+use crate::ranks::Ranks;
 
 /// y = relu?(norm(x)·weight + bias + residual), as `torch.nn.BatchNorm2d` (or 1d) in training.
 ///
@@ -22,6 +24,8 @@ pub struct BatchNormApply {
     pub affine: bool,
     /// Whether a tensor is added before the ReLU.
     pub residual: bool,
+    /// The ranks whose batch the statistics are of.
+    pub ranks: Ranks,
 }
 
 impl BatchNormApply {
@@ -63,7 +67,17 @@ impl Op for BatchNormApply {
         inputs.extend(op.residual.then(|| node.outputs[0]));
         inputs.extend(self.affine.then(|| node.inputs[2]));
         inputs.extend(op.reads_bias().then(|| node.inputs[3]));
-        let made = graph.add(op, &inputs)?;
+        let made = match self.ranks.is_alone() {
+            true => graph.add(op, &inputs)?,
+            false => {
+                let mut made = graph.add(BatchNormGradientSums(op.clone()), &inputs)?;
+                let sums = graph.add_one(AllReduce::mean(self.ranks), &[made.remove(0)])?;
+                inputs.push(sums);
+                let mut applied = graph.add(BatchNormGradientApply(op), &inputs)?;
+                let dresidual = applied.split_off(1);
+                [applied, made, dresidual].concat()
+            }
+        };
         let mut gradients: Vec<Option<Tensor>> = made.into_iter().map(Some).collect();
         gradients.insert(1, None);
         if self.residual && !self.relu {
@@ -119,7 +133,7 @@ pub(super) fn cases() -> Vec<Case> {
         );
         let x = Shape::rows(shape);
         let vector = Shape::rows([channels]);
-        let op = BatchNormApply { views, relu, affine, residual };
+        let op = BatchNormApply { views, relu, affine, residual, ranks: Ranks::ONE };
         // The gradient goes through the statistics, so they are made here too.
         let statistics = BatchNormStatistics { views, eps: 1e-5, momentum: 0.1 };
         let mut case = Case::new(&name, op).after(statistics).input(x.clone(), Fill::Normal);

@@ -33,13 +33,14 @@ impl BatchNormGradient {
     pub(super) fn reads_bias(&self) -> bool {
         self.remakes_y() && self.affine
     }
-}
+    /// Where weight and bias are among the inputs.
+    fn weight(&self) -> usize {
+        3 + usize::from(self.residual)
+    }
 
-impl Op for BatchNormGradient {
-    facts!("batch_norm_gradient", takes_f16);
-
-    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        let expected = 3 + usize::from(self.residual) + usize::from(self.affine) + usize::from(self.reads_bias());
+    /// Checks dy, x, statistics and what else is read; the shapes of dx, (dweight, dbias), (dresidual).
+    pub(super) fn shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        let expected = self.weight() + usize::from(self.affine) + usize::from(self.reads_bias());
         if inputs.len() != expected {
             return Err(format!("expected {expected} inputs"));
         }
@@ -55,96 +56,135 @@ impl Op for BatchNormGradient {
         Ok(outputs)
     }
 
-    fn lower(&self, io: &Io, target: &Target) -> Lowered {
-        let x = &io.inputs[1];
+    /// Σ g and Σ g·xhat of every view into `sums`, by way of `partial`, and their sums over the views into the vectors dweight and dbias.
+    pub(super) fn sums(
+        &self,
+        x: &Shape,
+        target: &Target,
+        [partial, sums]: [Slot; 2],
+        vectors: [Slot; 2],
+    ) -> [Launch; 2] {
         let parts = Parts::new(x, self.views, target);
-        let partial = parts.describe(
-            Kernel::new("batch_norm_gradient_partial")
-                .with("Y", self.residual)
-                .with("REMAKE_Y", self.remakes_y())
-                .with("AFFINE", self.reads_bias()),
-            self.views,
-        );
+        let kernel = Kernel::new("batch_norm_gradient_partial")
+            .with("Y", self.residual)
+            .with("REMAKE_Y", self.remakes_y())
+            .with("AFFINE", self.reads_bias());
+        let kernel = parts.describe(kernel, self.views);
         let merge =
             parts.describe_merge(Kernel::new("batch_norm_gradient_merge").with("AFFINE", self.affine), self.views);
-        let apply = Kernel::new("batch_norm_gradient_apply")
+        let mut slots = vec![Slot::input(0), Slot::input(1), Slot::input(2), partial];
+        if self.reads_bias() {
+            slots.extend([Slot::input(self.weight()), Slot::input(self.weight() + 1)]);
+        }
+        slots.extend(self.residual.then(|| Slot::input(3)));
+        let mut merge_slots = vec![partial, sums];
+        merge_slots.extend(vectors.into_iter().filter(|_| self.affine));
+        [Launch::new(kernel, slots, parts.grid(self.views)), Launch::new(merge, merge_slots, parts.merge_grid())]
+    }
+
+    /// dx, and the gradient of the residual where there is one.
+    pub(super) fn apply(&self, x: &Shape, target: &Target, sums: Slot, [dx, dresidual]: [Slot; 2]) -> Launch {
+        let kernel = Kernel::new("batch_norm_gradient_apply")
             .with("F16", x.is_f16())
             .with("Y", self.residual)
             .with("REMAKE_Y", self.remakes_y())
             .with("AFFINE", self.affine);
-        let (apply, apply_workgroups) = by_runs(apply, x, self.views, target);
-        // dy, x, statistics; then y, weight and bias, those that there are.
-        let read = [0, 1, 2].map(Slot::input);
-        let weight = 3 + usize::from(self.residual);
-        let mut partial_slots = [&read[..], &[Slot::scratch(0)]].concat();
-        let mut merge_slots = vec![Slot::scratch(0), Slot::scratch(1)];
-        let mut apply_slots = [&read[..], &[Slot::scratch(1), Slot::output(0)]].concat();
-        if self.affine {
-            merge_slots.extend([Slot::output(1), Slot::output(2)]);
-            apply_slots.push(Slot::input(weight));
-        }
-        if self.reads_bias() {
-            partial_slots.extend([Slot::input(weight), Slot::input(weight + 1)]);
-            apply_slots.push(Slot::input(weight + 1));
-        }
+        let (kernel, workgroups) = by_runs(kernel, x, self.views, target);
+        let mut slots = vec![Slot::input(0), Slot::input(1), Slot::input(2), sums, dx];
+        slots.extend(self.affine.then(|| Slot::input(self.weight())));
+        slots.extend(self.reads_bias().then(|| Slot::input(self.weight() + 1)));
         if self.residual {
-            partial_slots.push(Slot::input(3));
-            apply_slots.extend([Slot::input(3), Slot::output(io.outputs.len() - 1)]);
+            slots.extend([Slot::input(3), dresidual]);
         }
-        Lowered {
-            scratch: vec![parts.words(self.views), self.views * 2 * parts.c4 * 4],
-            launches: vec![
-                Launch::new(partial, partial_slots, parts.grid(self.views)),
-                Launch::new(merge, merge_slots, parts.merge_grid()),
-                Launch::new(apply, apply_slots, apply_workgroups),
-            ],
+        Launch::new(kernel, slots, workgroups)
+    }
+
+    /// Of the normalised input: at an index of x.
+    fn normalised<'a>(&self, inputs: &[&'a Array]) -> impl Fn(usize) -> f64 + 'a + Copy {
+        let (x, stats) = (inputs[1], inputs[2]);
+        let channels = x.channels();
+        let view = x.data.len() / self.views;
+        move |i| {
+            let at = i / view * 2 * channels + i % channels;
+            (x.data[i] - stats.data[at]) * stats.data[at + channels]
         }
     }
 
-    fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
-        let [dy, x, stats] = [inputs[0], inputs[1], inputs[2]];
-        let channels = x.channels();
-        let rows = x.data.len() / channels / self.views;
-        let scale = |i: usize| stats.data[(i / (rows * channels) * 2 + 1) * channels + i % channels];
-        let normalised =
-            |i: usize| (x.data[i] - stats.data[i / (rows * channels) * 2 * channels + i % channels]) * scale(i);
-        let mut g = dy.clone();
+    /// g, for the references.
+    pub(super) fn incoming(&self, inputs: &[&Array]) -> Array {
+        let mut g = inputs[0].clone();
         if self.relu {
             let y = match self.residual {
                 true => inputs[3].clone(),
                 false => {
-                    let operands = [&[x], &inputs[3..]].concat();
-                    finish(&operands, self.affine, false, true, normalised)
+                    let operands = [&[inputs[1]], &inputs[3..]].concat();
+                    finish(&operands, self.affine, false, true, self.normalised(inputs))
                 }
             };
             for (g, y) in g.data.iter_mut().zip(&y.data) {
                 *g = if *y > 0.0 { *g } else { 0.0 };
             }
         }
+        g
+    }
+
+    /// Σ g and Σ g·xhat of every view, dweight and dbias, for the references.
+    pub(super) fn reference_sums(&self, inputs: &[&Array], g: &Array) -> [Array; 3] {
+        let (channels, normalised) = (g.channels(), self.normalised(inputs));
+        let view = g.data.len() / self.views;
         let mut sums = Array::zeros(&[self.views, 2, channels]);
         for (i, g) in g.data.iter().enumerate() {
-            let at = i / (rows * channels) * 2 * channels + i % channels;
+            let at = i / view * 2 * channels + i % channels;
             sums.data[at] += g;
             sums.data[at + channels] += g * normalised(i);
         }
-        let mut dx = x.clone();
-        for (i, d) in dx.data.iter_mut().enumerate() {
-            let at = i / (rows * channels) * 2 * channels + i % channels;
-            let mean = (sums.data[at] + normalised(i) * sums.data[at + channels]) / rows as f64;
-            let weight = if self.affine { inputs[3 + usize::from(self.residual)].data[i % channels] } else { 1.0 };
-            *d = weight * scale(i) * (g.data[i] - mean);
+        let [mut dweight, mut dbias] = [0; 2].map(|_| Array::zeros(&[channels]));
+        for (i, v) in sums.data.iter().enumerate() {
+            let vector = if i / channels % 2 == 1 { &mut dweight } else { &mut dbias };
+            vector.data[i % channels] += v;
         }
-        let mut outputs = vec![dx];
+        [sums, dweight, dbias]
+    }
+
+    /// dx, for the references.
+    pub(super) fn reference_apply(&self, inputs: &[&Array], g: &Array, sums: &Array) -> Array {
+        let (channels, normalised) = (g.channels(), self.normalised(inputs));
+        let view = g.data.len() / self.views;
+        let rows = view / channels;
+        let mut dx = g.clone();
+        for (i, d) in dx.data.iter_mut().enumerate() {
+            let at = i / view * 2 * channels + i % channels;
+            let mean = (sums.data[at] + normalised(i) * sums.data[at + channels]) / rows as f64;
+            let weight = if self.affine { inputs[self.weight()].data[i % channels] } else { 1.0 };
+            *d = weight * inputs[2].data[at + channels] * (*d - mean);
+        }
+        dx
+    }
+}
+
+impl Op for BatchNormGradient {
+    facts!("batch_norm_gradient", takes_f16);
+
+    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        self.shapes(inputs)
+    }
+
+    fn lower(&self, io: &Io, target: &Target) -> Lowered {
+        let x = &io.inputs[1];
+        let parts = Parts::new(x, self.views, target);
+        let vectors = [Slot::output(1), Slot::output(2)];
+        let mut launches = self.sums(x, target, [Slot::scratch(0), Slot::scratch(1)], vectors).to_vec();
+        let dresidual = Slot::output(io.outputs.len() - 1);
+        launches.push(self.apply(x, target, Slot::scratch(1), [Slot::output(0), dresidual]));
+        Lowered { scratch: vec![parts.words(self.views), self.views * 2 * parts.c4 * 4], launches }
+    }
+
+    fn reference(&self, inputs: &[&Array], _updates: &mut [Array]) -> Vec<Array> {
+        let g = self.incoming(inputs);
+        let [sums, dweight, dbias] = self.reference_sums(inputs, &g);
+        let mut outputs = vec![self.reference_apply(inputs, &g, &sums)];
         if self.affine {
-            for which in [1, 0] {
-                let mut vector = Array::zeros(&[channels]);
-                for (i, v) in sums.data.iter().enumerate() {
-                    if i / channels % 2 == which {
-                        vector.data[i % channels] += v;
-                    }
-                }
-                outputs.push(vector);
-            }
+            outputs.extend([dweight, dbias]);
         }
         outputs.extend(self.residual.then_some(g));
         outputs
@@ -152,6 +192,11 @@ impl Op for BatchNormGradient {
 }
 
 pub(super) fn cases() -> Vec<Case> {
+    cases_of("batch_norm_gradient", |op| op, false)
+}
+
+/// Cases of an operator that reads what this one reads, and the sums of every view where it wants them.
+pub(super) fn cases_of<O: Op>(name: &str, make: impl Fn(BatchNormGradient) -> O, sums: bool) -> Vec<Case> {
     let small = [4, 3, 7, 5];
     // More parts than a workgroup has lanes.
     let tall = [2, 41, 37, 3];
@@ -167,12 +212,13 @@ pub(super) fn cases() -> Vec<Case> {
     .into_iter()
     .map(|(shape, relu, affine, residual)| {
         let (x, channels) = (Shape::rows(shape), shape[3]);
-        let name = format!("batch_norm_gradient {shape:?} relu {relu} affine {affine} residual {residual}");
+        let name = format!("{name} {shape:?} relu {relu} affine {affine} residual {residual}");
         let op = BatchNormGradient { views: 2, relu, affine, residual };
-        let mut case = Case::new(&name, op)
+        let per_view = Shape::rows([2, 2, channels]);
+        let mut case = Case::new(&name, make(op))
             .fixed(x.clone(), Fill::Normal)
             .fixed(x.clone(), Fill::Normal)
-            .fixed(Shape::rows([2, 2, channels]), Fill::Uniform(0.5, 1.5));
+            .fixed(per_view.clone(), Fill::Uniform(0.5, 1.5));
         let vector = Shape::rows([channels]);
         if residual {
             case = case.fixed(x, Fill::Normal);
@@ -182,6 +228,9 @@ pub(super) fn cases() -> Vec<Case> {
         }
         if relu && affine && !residual {
             case = case.fixed(vector, Fill::Normal);
+        }
+        if sums {
+            case = case.fixed(per_view, Fill::Normal);
         }
         case
     })

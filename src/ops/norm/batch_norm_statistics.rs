@@ -43,6 +43,11 @@ impl Parts {
         Parts { rows, parts: rows.div_ceil(rows_per_part), rows_per_part, c4, f16: x.is_f16(), wide: !target.software }
     }
 
+    /// Of ranks, for which each of them is a part of `rows` rows.
+    pub fn of_ranks(rows: usize, ranks: usize, c4: usize, f16: bool, target: &Target) -> Parts {
+        Parts { rows: rows * ranks, parts: ranks, rows_per_part: rows, c4, f16, wide: !target.software }
+    }
+
     /// Adds the constants of every kernel.
     pub fn describe(&self, kernel: Kernel, views: usize) -> Kernel {
         kernel
@@ -105,7 +110,8 @@ impl Op for BatchNormStatistics {
             .describe_merge(Kernel::new("batch_norm_merge"), self.views)
             .with("CHANNELS", x.channels())
             .with("EPS", self.eps)
-            .with("MOMENTUM", self.momentum);
+            .with("MOMENTUM", self.momentum)
+            .with("MOMENTS", false);
         Lowered {
             scratch: vec![parts.words(self.views)],
             launches: vec![

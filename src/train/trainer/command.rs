@@ -3,6 +3,7 @@
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use super::{LAST, Listener, Outcome, Trainer};
+use crate::ranks::most;
 use crate::train::TrainError;
 use crate::train::event::Command;
 
@@ -38,6 +39,12 @@ impl Trainer {
                 }
             }
         }
+    }
+
+    /// Whether every rank goes on: where one of them stops they all stop, after the same step.
+    pub(super) fn all_go_on(&self, go_on: bool) -> Result<bool, TrainError> {
+        let link = self.store.link();
+        Ok(go_on && link.ranks().is_alone() || most(&**link, u32::from(!go_on))? == 0)
     }
 
     /// Waits for what was sent and writes a checkpoint.

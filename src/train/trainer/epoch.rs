@@ -46,10 +46,10 @@ impl Trainer {
         }
         let mut knn_top1 = None;
         if let (Some(knn), true) = (&mut self.knn, due) {
-            let deferred = &mut self.deferred;
+            let (deferred, alone) = (&mut self.deferred, self.store.link().ranks().is_alone());
             let mut go_on = || {
                 deferred.extend(commands.try_iter());
-                !deferred.contains(&Command::Stop)
+                !deferred.contains(&Command::Stop) || !alone
             };
             knn_top1 = match knn.top1(&self.data, &mut go_on) {
                 Err(error @ EvalError::NotFinite { .. }) => {

@@ -44,6 +44,10 @@ impl Trainer {
         mut step: u64,
         commands: &Receiver<Command>,
     ) -> Result<Option<(u64, Option<NotFinite>)>, TrainError> {
+        // Ranks would have to look for it together.
+        if !self.store.link().ranks().is_alone() {
+            return Ok(None);
+        }
         let newest = self.checkpoints.as_ref().map(|folder| folder.join(LAST)).filter(|path| path.exists());
         let mut before = match newest {
             Some(path) => Checkpoint::load(&path)?,

@@ -1,0 +1,209 @@
+//! Several processes that train one network: each, a rank, holds a part of every batch, and what a step must know of the whole batch
+//! travels between them.
+//!
+//! A [`Communicator`] moves bytes; MPI's is behind the feature `mpi`. Sums are made here, in the order of the ranks, whatever way the bytes
+//! have taken: two runs with as many ranks have the same bits.
+
+#[cfg(feature = "mpi")]
+mod mpi;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+#[cfg(feature = "mpi")]
+pub use mpi::Mpi;
+
+/// One of several processes that train together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ranks {
+    /// Which one, from 0. Rank 0 writes the run and reports it.
+    pub rank: usize,
+    /// How many there are.
+    pub size: usize,
+}
+
+impl Ranks {
+    /// A process that trains by itself.
+    pub const ONE: Ranks = Ranks { rank: 0, size: 1 };
+
+    /// Whether there is no other.
+    pub fn is_alone(self) -> bool {
+        self.size == 1
+    }
+
+    /// Whether this rank writes and reports.
+    pub fn is_first(self) -> bool {
+        self.rank == 0
+    }
+
+    /// This rank's part of `n` things in equal parts.
+    pub fn part(self, n: usize) -> Range<usize> {
+        let each = n / self.size;
+        self.rank * each..(self.rank + 1) * each
+    }
+}
+
+impl Default for Ranks {
+    fn default() -> Ranks {
+        Ranks::ONE
+    }
+}
+
+/// Why ranks could not exchange something.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RanksError {
+    /// Others did not answer: one has died, hangs, or the network between hosts is gone.
+    #[error(
+        "rank {rank} of {size} waited {seconds} s for the other ranks in vain: one of them has ended, or the network between the hosts is gone; continue from the last checkpoint with --resume (--rank-timeout sets the time)"
+    )]
+    TimedOut {
+        /// Who waited.
+        rank: usize,
+        /// Ranks of the run.
+        size: usize,
+        /// How long.
+        seconds: u64,
+    },
+    /// Something cannot be shared evenly.
+    #[error(
+        "{what} is {count}, which {size} ranks cannot share evenly: set it to a multiple of {size} that gives each at least {least}, such as {fix}"
+    )]
+    Uneven {
+        /// The key.
+        what: &'static str,
+        /// Its value.
+        count: usize,
+        /// Ranks of the run.
+        size: usize,
+        /// What each rank must have.
+        least: usize,
+        /// A value that can be.
+        fix: usize,
+    },
+    /// Ranks that must agree do not.
+    #[error("{0}")]
+    Disagree(String),
+    /// The library's words.
+    #[error("MPI: {0}")]
+    Mpi(String),
+}
+
+/// Moves bytes between ranks. Every rank makes the same calls in the same order.
+pub trait Communicator: Send + Sync {
+    /// Who this is.
+    fn ranks(&self) -> Ranks;
+
+    /// What every rank has given as `own`, of equal length, one after the other.
+    fn all_gather(&self, own: &[u8]) -> Result<Vec<u8>, RanksError>;
+
+    /// `own` is cut into equal pieces, one a rank; returns the pieces that all ranks have made for this one, one after the other.
+    fn all_to_all(&self, own: &[u8]) -> Result<Vec<u8>, RanksError>;
+
+    /// What rank 0 has given as `own`.
+    fn broadcast(&self, own: &[u8]) -> Result<Vec<u8>, RanksError>;
+}
+
+/// Of a process that trains by itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Alone;
+
+impl Communicator for Alone {
+    fn ranks(&self) -> Ranks {
+        Ranks::ONE
+    }
+
+    fn all_gather(&self, own: &[u8]) -> Result<Vec<u8>, RanksError> {
+        Ok(own.to_vec())
+    }
+
+    fn all_to_all(&self, own: &[u8]) -> Result<Vec<u8>, RanksError> {
+        Ok(own.to_vec())
+    }
+
+    fn broadcast(&self, own: &[u8]) -> Result<Vec<u8>, RanksError> {
+        Ok(own.to_vec())
+    }
+}
+
+/// What ranks exchange with.
+pub type Link = Arc<dyn Communicator>;
+
+/// Below this many bytes it is faster to send everything to everybody than to cut it.
+const SMALL: usize = 1 << 16;
+
+/// Sums over the ranks, in their order: every rank gets the same bits.
+pub fn sum(link: &dyn Communicator, values: &mut [f32]) -> Result<(), RanksError> {
+    let size = link.ranks().size;
+    if size == 1 {
+        return Ok(());
+    }
+    let bytes: &[u8] = bytemuck::cast_slice(values);
+    if bytes.len() <= SMALL {
+        let all = link.all_gather(bytes)?;
+        add(&all, values);
+        return Ok(());
+    }
+    // Each rank sums a piece of everything; the pieces are put together again.
+    let piece = values.len().div_ceil(size);
+    let mut padded = values.to_vec();
+    padded.resize(piece * size, 0.0);
+    let parts = link.all_to_all(bytemuck::cast_slice(&padded))?;
+    let mut own = vec![0.0; piece];
+    add(&parts, &mut own);
+    let all = link.all_gather(bytemuck::cast_slice(&own))?;
+    let all: Vec<f32> = bytemuck::pod_collect_to_vec(&all);
+    values.copy_from_slice(&all[..values.len()]);
+    Ok(())
+}
+
+/// Writes the sum of vectors that lie one after the other.
+fn add(vectors: &[u8], sums: &mut [f32]) {
+    for (rank, vector) in vectors.chunks_exact(sums.len() * 4).enumerate() {
+        let values = vector.chunks_exact(4).map(|four| f32::from_ne_bytes([four[0], four[1], four[2], four[3]]));
+        for (sum, value) in sums.iter_mut().zip(values) {
+            *sum = if rank == 0 { value } else { *sum + value };
+        }
+    }
+}
+
+/// Vectors of all ranks, each cut into `parts` equal parts: the first part of every rank, in their order, then the second.
+pub fn gather(link: &dyn Communicator, own: &[f32], parts: usize) -> Result<Vec<f32>, RanksError> {
+    let all = link.all_gather(bytemuck::cast_slice(own))?;
+    let all: Vec<f32> = bytemuck::pod_collect_to_vec(&all);
+    if parts == 1 {
+        return Ok(all);
+    }
+    let (size, part) = (link.ranks().size, own.len() / parts.max(1));
+    let piece = |part_of: usize, rank: usize| &all[rank * own.len() + part_of * part..][..part];
+    Ok((0..parts).flat_map(|p| (0..size).flat_map(move |rank| piece(p, rank))).copied().collect())
+}
+
+/// Checks that the ranks can share `count` of the key `what`, at least `least` each.
+pub fn share(ranks: Ranks, what: &'static str, count: usize, least: usize) -> Result<(), RanksError> {
+    let size = ranks.size;
+    match size == 1 || (count.is_multiple_of(size) && count >= least * size) {
+        true => Ok(()),
+        false => {
+            Err(RanksError::Uneven { what, count, size, least, fix: count.max(least * size).next_multiple_of(size) })
+        }
+    }
+}
+
+/// Checks that all ranks have given the same; `what` names it to people.
+pub fn agree(link: &dyn Communicator, what: &str, own: u64) -> Result<(), RanksError> {
+    let all = link.all_gather(&own.to_ne_bytes())?;
+    let all: Vec<u64> = bytemuck::pod_collect_to_vec(&all);
+    match all.iter().position(|&other| other != all[0]) {
+        Some(rank) => Err(RanksError::Disagree(format!(
+            "rank {rank} has {what} other than rank 0: all ranks need the same program, settings and data"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The largest that any rank has given.
+pub fn most(link: &dyn Communicator, own: u32) -> Result<u32, RanksError> {
+    let all = link.all_gather(&own.to_ne_bytes())?;
+    let all: Vec<u32> = bytemuck::pod_collect_to_vec(&all);
+    Ok(all.into_iter().max().unwrap_or(own))
+}
