@@ -18,7 +18,12 @@ pub struct DeviceArg {
 impl DeviceArg {
     /// Opens it.
     pub fn open(&self) -> Result<Gpu, GpuError> {
-        let gpu = Gpu::open(self.name.as_deref(), GpuOptions { checked: self.checked })?;
+        self.open_named(self.name.as_deref())
+    }
+
+    /// Opens another one in the same way.
+    pub fn open_named(&self, name: Option<&str>) -> Result<Gpu, GpuError> {
+        let gpu = Gpu::open(name, GpuOptions { checked: self.checked })?;
         if self.checked {
             // Not among results, which may be JSON.
             output::error_line(

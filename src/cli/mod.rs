@@ -15,6 +15,7 @@ mod embed;
 mod eval;
 mod experiment;
 mod export;
+mod follower;
 mod import;
 mod man;
 mod metrics;
@@ -22,6 +23,7 @@ mod metrics;
 mod no_app;
 mod output;
 mod progress;
+mod ranks;
 mod report;
 mod search;
 mod settings;
@@ -169,6 +171,7 @@ pub fn run() -> ExitCode {
     });
     match result {
         Ok(code) => code,
+        Err(error) if error.is::<ranks::ReportedElsewhere>() => ExitCode::FAILURE,
         Err(error) => {
             // Drivers and compilers speak in several lines.
             let text = format!("{error:#}");

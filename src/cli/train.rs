@@ -23,10 +23,11 @@ use super::UsageError;
 use super::device::DeviceArg;
 use super::devices::{caution, size};
 use super::progress::TrainProgress;
+use super::ranks::Job as Ranks;
 use super::settings::{self, Settings};
 use super::signals::Signals;
 use super::tuning::{Measuring, tell};
-use super::{note, say};
+use super::{follower, note, say};
 
 /// Default output directory.
 const RUNS: &str = "runs";
@@ -62,10 +63,13 @@ pub struct Args {
     #[arg(long, value_name = "SIZE")]
     memory: Option<String>,
     #[command(flatten)]
-    device: DeviceArg,
+    pub(super) device: DeviceArg,
     /// Use each operator's default kernel: no tuning, no cached tuning results. A resumed run keeps its kernels.
     #[arg(long)]
-    no_tune: bool,
+    pub(super) no_tune: bool,
+    /// With several ranks (`mpirun -n N`): let them share GPUs where a host has fewer GPUs than ranks.
+    #[arg(long)]
+    pub(super) share_devices: bool,
 }
 
 /// What is to be run, and where.
@@ -85,44 +89,43 @@ enum Place {
     Continued(RunFolder, Box<Checkpoint>),
 }
 
+impl Place {
+    /// From which the run continues.
+    fn checkpoint(&self) -> Option<&Checkpoint> {
+        match self {
+            Place::New(_) => None,
+            Place::Continued(_, checkpoint) => Some(checkpoint),
+        }
+    }
+}
+
 pub fn run(args: &Args) -> Result<ExitCode> {
+    let ranks = Ranks::join()?;
     let (sender, commands) = mpsc::channel();
     let signals = Signals::catch(sender)?;
-    let mut job = match &args.resume {
-        Some(path) => continued(path, args)?,
-        None => new_job(args)?,
-    };
-    let dataset = Arc::new(settings::open(&job.config)?);
-    if let Some(size) = job.chooses_batch.then(|| job.config.fit_batch(dataset.train.len())).flatten() {
-        say!("batch    {size}, to fit {} training images (--batch-size N sets it)", dataset.train.len());
+    if !ranks.ranks().is_first() {
+        return follower::run(args, &ranks, &signals, &commands);
     }
-    // Cheap to say before a device is opened.
-    job.config.validate()?;
-    job.config.check_against(dataset.train.len())?;
-    let gpu = args.device.open()?;
+    let (job, dataset) = ranks.together(begin(args))?;
+    follower::send(&ranks, &job.config, job.place.checkpoint())?;
+    let prepared = prepare(args, &ranks, &job, &dataset);
+    let (gpu, mut plan) = ranks.together(prepared)?;
+    ranks.agree(&dataset)?;
     let report = gpu.report();
     note!("device   {} ({}, driver {})", report.name, report.backend, report.driver);
     if let Some(line) = caution(report) {
         note!("         {line}");
     }
-    let mut plan = TrainPlan::new(&gpu, &job.config, dataset.clone())?;
-    choose_kernels(&mut plan, &gpu, &job.place, args.no_tune)?;
-    let start = plan.start().clone();
+    for (rank, device) in ranks.texts(&report.name)?.into_iter().enumerate().skip(1) {
+        note!("rank {rank:<3} {device}");
+    }
+    ranks.together(choose_kernels(&mut plan, &gpu, &job.place, args.no_tune))?;
+    follower::send_kernels(&ranks, &plan)?;
+    let (start, config) = (plan.start().clone(), job.config.clone());
     introduce(&start, &job, &dataset, plan.compiled_kernels());
 
     let knn = plan.has_knn();
-    let run = match job.place {
-        Place::New(path) => Run::create(plan, &path)?,
-        Place::Continued(folder, checkpoint) => {
-            if let Some(epochs) = job.longer_than {
-                longer(&job.config, epochs, &start, checkpoint.step);
-                folder.write_config(&job.config)?;
-            }
-            let run = Run::resume(plan, folder, &checkpoint)?;
-            note!("continue after step {} of {}", checkpoint.step, start.steps);
-            run
-        }
-    };
+    let run = ranks.together(open(plan, job, &start))?;
 
     let began_at = run.steps_done();
     let mut progress = TrainProgress::new(&start, began_at, knn);
@@ -137,9 +140,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     };
     let folder = run.folder().path().to_path_buf();
     drop(gpu);
-    let outcome = train_through_losses(run, &commands, &mut listener, &mut |path| again(path, args, dataset.clone()));
+    let outcome = match ranks.ranks().is_alone() {
+        true => train_through_losses(run, &commands, &mut listener, &mut |path| again(path, args, dataset.clone())),
+        // Others would wait for a device that comes back.
+        false => { run }.train(&commands, &mut listener),
+    };
     progress.end();
-    match (outcome?, done) {
+    match (ranks.ended(outcome)?, done) {
         (Outcome::Stopped { step }, _) => {
             let path = folder.display();
             say!("stopped after step {step} of {}; continue with: simsiam train --resume {path}", start.steps);
@@ -148,10 +155,49 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             if let Some(done) = &done {
                 result(done, began_at, &start, dataset.shared);
             }
-            next(&job.config, &start, &folder, alarmed);
+            next(&config, &start, &folder, alarmed);
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is to be run, and its data.
+fn begin(args: &Args) -> Result<(Job, Arc<Dataset>)> {
+    let mut job = match &args.resume {
+        Some(path) => continued(path, args)?,
+        None => new_job(args)?,
+    };
+    let dataset = Arc::new(settings::open(&job.config)?);
+    if let Some(size) = job.chooses_batch.then(|| job.config.fit_batch(dataset.train.len())).flatten() {
+        say!("batch    {size}, to fit {} training images (--batch-size N sets it)", dataset.train.len());
+    }
+    Ok((job, dataset))
+}
+
+/// The device and the plan.
+fn prepare(args: &Args, ranks: &Ranks, job: &Job, dataset: &Arc<Dataset>) -> Result<(Gpu, TrainPlan)> {
+    // Cheap to say before a device is opened.
+    job.config.validate()?;
+    job.config.check_against(dataset.train.len())?;
+    let gpu = ranks.open(&args.device, args.share_devices)?;
+    let plan = TrainPlan::linked(&gpu, &job.config, dataset.clone(), ranks.link())?;
+    Ok((gpu, plan))
+}
+
+/// The run in its folder.
+fn open(plan: TrainPlan, job: Job, start: &Start) -> Result<Run> {
+    Ok(match job.place {
+        Place::New(path) => Run::create(plan, &path)?,
+        Place::Continued(folder, checkpoint) => {
+            if let Some(epochs) = job.longer_than {
+                longer(&job.config, epochs, start, checkpoint.step);
+                folder.write_config(&job.config)?;
+            }
+            let run = Run::resume(plan, folder, &checkpoint)?;
+            note!("continue after step {} of {}", checkpoint.step, start.steps);
+            run
+        }
+    })
 }
 
 /// The run in `path` from its last checkpoint, on a new device.

@@ -324,6 +324,8 @@ crate::section! {
         checkpoint_every: usize = 0,
         /// Of those checkpoints, keep only the newest N and the one of best kNN accuracy; 0 keeps all.
         keep: usize = 0,
+        /// Seconds that a rank of several (`mpirun -n N`) waits for the others before it ends the job, at least 1.
+        rank_timeout: u64 = 300,
         /// Keep the run's numbers as events for TensorBoard too, in the run's folder.
         tensorboard: bool = true,
         /// Classify the test images by kNN every N epochs and before the first; 0 is never.

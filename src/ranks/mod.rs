@@ -4,14 +4,15 @@
 //! A [`Communicator`] moves bytes; MPI's is behind the feature `mpi`. Sums are made here, in the order of the ranks, whatever way the bytes
 //! have taken: two runs with as many ranks have the same bits.
 
+mod join;
 #[cfg(feature = "mpi")]
 mod mpi;
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
-#[cfg(feature = "mpi")]
-pub use mpi::Mpi;
+pub use join::join;
 
 /// One of several processes that train together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +55,7 @@ impl Default for Ranks {
 pub enum RanksError {
     /// Others did not answer: one has died, hangs, or the network between hosts is gone.
     #[error(
-        "rank {rank} of {size} waited {seconds} s for the other ranks in vain: one of them has ended, or the network between the hosts is gone; continue from the last checkpoint with --resume (--rank-timeout sets the time)"
+        "rank {rank} of {size} waited {seconds} s for the other ranks in vain: one of them has ended, or the network between the hosts is gone; continue from the last checkpoint with --resume (run.rank_timeout sets the time)"
     )]
     TimedOut {
         /// Who waited.
@@ -83,6 +84,17 @@ pub enum RanksError {
     /// Ranks that must agree do not.
     #[error("{0}")]
     Disagree(String),
+    /// The processes of a job do not know of each other.
+    #[error(
+        "this is one of {size} processes of an MPI job, and this program was built without MPI: each would train by itself; build it with \
+         `cargo build --release --features mpi`, or start one process"
+    )]
+    WithoutMpi {
+        /// Processes of the job.
+        size: usize,
+        /// Which one this is.
+        rank: usize,
+    },
     /// The library's words.
     #[error("MPI: {0}")]
     Mpi(String),
@@ -101,6 +113,22 @@ pub trait Communicator: Send + Sync {
 
     /// What rank 0 has given as `own`.
     fn broadcast(&self, own: &[u8]) -> Result<Vec<u8>, RanksError>;
+
+    /// This rank among those of its host.
+    fn on_host(&self) -> Ranks {
+        self.ranks()
+    }
+
+    /// From now on an exchange fails where it takes longer.
+    fn set_timeout(&self, _timeout: Duration) {}
+
+    /// Leaves the job in good order: no rank is through before all have called it.
+    fn finish(&self) -> Result<(), RanksError> {
+        Ok(())
+    }
+
+    /// Ends the job on all hosts, and this process, where it is one of several.
+    fn abort(&self) {}
 }
 
 /// Of a process that trains by itself.

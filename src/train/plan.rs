@@ -237,6 +237,16 @@ impl TrainPlan {
         Ok(())
     }
 
+    /// Uses the kernels of another rank where its device is like this one; false where it is not.
+    pub fn use_kernels_of(&mut self, other: &Kernels) -> Result<bool, TrainError> {
+        let own = self.kernels();
+        let like = (&own.adapter, &own.backend, &own.driver) == (&other.adapter, &other.backend, &other.driver);
+        if like {
+            self.choose(other.choices.clone())?;
+        }
+        Ok(like)
+    }
+
     /// Uses the kernels of the run in `folder`, as [`TrainPlan::continue_with`] does; where they cannot be read, that will be said too.
     pub fn continue_from(&mut self, folder: &RunFolder) -> Result<(), TrainError> {
         let kept = Kernels::read(&folder.kernels()).unwrap_or_else(|error| {
