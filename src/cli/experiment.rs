@@ -78,7 +78,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     note!("runs     {} in {}, {missing} to do", plan.runs.len(), out.display());
 
     let (sender, commands) = mpsc::channel();
-    Signals::catch(sender)?.training();
+    Signals::catch(sender, simsiam::ranks::Ranks::ONE)?.training();
     let mut screen = Screen::default();
     let runner = Runner { gpu: &gpu, folder: &folder, plan: &plan, tune: !args.no_tune };
     let outcome = runner.run(&commands, &mut |event| screen.show(event));

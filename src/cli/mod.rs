@@ -143,7 +143,15 @@ impl Classified for UsageError {
 
 /// Runs the command that was typed.
 pub fn run() -> ExitCode {
-    let Cli { command, printing } = Cli::parse();
+    let Cli { command, printing } = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // All ranks were given the same.
+        Err(_) if simsiam::ranks::follows() => return ExitCode::from(2),
+        Err(error) => error.exit(),
+    };
+    if simsiam::ranks::follows() && !matches!(command, Command::Train(_)) {
+        return ExitCode::SUCCESS;
+    }
     // What a training says is in its folder too.
     let keeps_results = matches!(command, Command::Train(_) | Command::Experiment(_) | Command::App(_));
     let result = printing.begin().and_then(|()| match command {

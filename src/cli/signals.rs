@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::Sender;
 
 use anyhow::{Context, Result};
+use simsiam::ranks::Ranks;
 use simsiam::train::Command;
 
 use super::output;
@@ -22,22 +23,33 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// A signal ends the program until [`Signals::training`]; then it sends a command.
-    pub fn catch(sender: Sender<Command>) -> Result<Signals> {
+    /// A signal ends the program until [`Signals::training`]; then it sends a command. One of several ranks may be told more than once, and ends
+    /// with the others.
+    pub fn catch(sender: Sender<Command>, ranks: Ranks) -> Result<Signals> {
         let phase = Arc::new(AtomicU8::new(PREPARING));
         let own = phase.clone();
         let on_signal = move || match own.load(Ordering::SeqCst) {
             PREPARING => {
-                output::error_line("stopped before training began; the same command begins again");
+                if ranks.is_first() {
+                    output::error_line("stopped before training began; the same command begins again");
+                }
                 std::process::exit(1);
             }
             TRAINING => {
                 own.store(STOPPING, Ordering::SeqCst);
-                output::error_line("stopping with a checkpoint; once more to end at once");
+                let line = match ranks.is_alone() {
+                    true => "stopping with a checkpoint; once more to end at once".to_owned(),
+                    false => format!(
+                        "rank {}: told to end: a checkpoint follows as soon as all ranks have ended their step; if one is gone, the last one stays",
+                        ranks.rank
+                    ),
+                };
+                output::error_line(&line);
                 // Without a listener the program is about to end anyway.
                 let _ = sender.send(Command::Stop);
             }
-            _ => std::process::exit(1),
+            _ if ranks.is_alone() => std::process::exit(1),
+            _ => {}
         };
         ctrlc::set_handler(on_signal).context("Ctrl-C cannot be caught")?;
         Ok(Signals { phase })

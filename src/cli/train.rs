@@ -102,7 +102,7 @@ impl Place {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let ranks = Ranks::join()?;
     let (sender, commands) = mpsc::channel();
-    let signals = Signals::catch(sender)?;
+    let signals = Signals::catch(sender, ranks.ranks())?;
     if !ranks.ranks().is_first() {
         return follower::run(args, &ranks, &signals, &commands);
     }

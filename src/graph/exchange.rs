@@ -1,6 +1,8 @@
 //! Where a run waits for other ranks: what stands before is sent to the device, a tensor comes back, the ranks exchange it, the result
 //! is written, and the rest goes on.
 
+use std::time::{Duration, Instant};
+
 use super::{GraphError, Node, Tensor};
 use crate::gpu::{Binding, Gpu, Readback};
 use crate::ranks::{self, Communicator};
@@ -44,12 +46,13 @@ impl Stop {
         Some(Stop { at, readback: Readback::new(gpu, vec![source]), what, target })
     }
 
-    /// Waits for the device and for the other ranks.
-    pub fn exchange(&mut self, gpu: &Gpu, link: &dyn Communicator) -> Result<(), GraphError> {
+    /// Waits for the device and for the other ranks; how long for them.
+    pub fn exchange(&mut self, gpu: &Gpu, link: &dyn Communicator) -> Result<Duration, GraphError> {
         let Some((_, mut read)) = self.readback.wait()? else {
-            return Ok(()); // cannot be: the plan has copied it
+            return Ok(Duration::ZERO); // cannot be: the plan has copied it
         };
         let mut values = read.swap_remove(0);
+        let began = Instant::now();
         match self.what {
             Exchange::Gather { parts } => values = ranks::gather(link, &values, parts)?,
             Exchange::Sum { scale } => {
@@ -59,7 +62,8 @@ impl Stop {
                 }
             }
         }
+        let waited = began.elapsed();
         self.target.buffer.write(gpu, self.target.offset, &values);
-        Ok(())
+        Ok(waited)
     }
 }

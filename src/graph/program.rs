@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::time::Duration;
 
 use super::exchange::Stop;
 use super::memory::Item;
@@ -21,6 +22,8 @@ pub struct Program {
     /// Where a run waits for other ranks, in order.
     stops: Vec<Stop>,
     link: Link,
+    /// Time spent waiting for other ranks, in all.
+    waited_for_ranks: Duration,
 }
 
 impl Program {
@@ -117,7 +120,17 @@ impl Program {
             }
         }
         let link = store.link().clone();
-        Ok(Program { plan: builder.finish(), bound, memory, graph: graph.clone(), parts, stops, link, gpu })
+        Ok(Program {
+            plan: builder.finish(),
+            bound,
+            memory,
+            graph: graph.clone(),
+            parts,
+            stops,
+            link,
+            waited_for_ranks: Duration::ZERO,
+            gpu,
+        })
     }
 
     /// What it took.
@@ -140,10 +153,15 @@ impl Program {
         let mut first = 0;
         for stop in &mut self.stops {
             self.plan.run_range(first..stop.at, Some((&mut stop.readback, 0)))?;
-            stop.exchange(&self.gpu, &*self.link)?;
+            self.waited_for_ranks += stop.exchange(&self.gpu, &*self.link)?;
             first = stop.at;
         }
         Ok(self.plan.run_range(first..self.plan.len(), after)?)
+    }
+
+    /// Time that runs have spent on exchanges with other ranks, in all: most of it waiting for the slowest.
+    pub fn waited_for_ranks(&self) -> Duration {
+        self.waited_for_ranks
     }
 
     /// Where a tensor lies. `None` for one that is not used.

@@ -15,6 +15,15 @@ fn started() -> Option<usize> {
     number(&["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE"]).or_else(of_slurm)
 }
 
+/// Whether this process is one of several and not the first, as far as it is known before [`join`].
+pub fn follows() -> bool {
+    started().is_some_and(|size| size > 1) && rank() > 0
+}
+
+fn rank() -> usize {
+    number(&["OMPI_COMM_WORLD_RANK", "PMI_RANK", "MV2_COMM_WORLD_RANK", "PMIX_RANK"]).unwrap_or(0)
+}
+
 /// Joins the job that this process was started in; [`Alone`] where there is none.
 pub fn join() -> Result<Link, RanksError> {
     match started() {
@@ -22,9 +31,6 @@ pub fn join() -> Result<Link, RanksError> {
         #[cfg(feature = "mpi")]
         Some(_) => Ok(Arc::new(super::mpi::Mpi::join()?)),
         #[cfg(not(feature = "mpi"))]
-        Some(size) => {
-            let rank = number(&["OMPI_COMM_WORLD_RANK", "PMI_RANK", "MV2_COMM_WORLD_RANK", "PMIX_RANK"]).unwrap_or(0);
-            Err(RanksError::WithoutMpi { size, rank })
-        }
+        Some(size) => Err(RanksError::WithoutMpi { size, rank: rank() }),
     }
 }

@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use join::join;
+pub use join::{follows, join};
 
 /// One of several processes that train together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -24,6 +24,7 @@ mod rank;
 mod recovery;
 mod run;
 mod schedule;
+mod slow_rank;
 mod tensorboard;
 mod trainer;
 mod unbegun;

@@ -27,6 +27,7 @@ use super::plan::TrainPlan;
 use super::position::Position;
 use super::precomputed_targets::PrecomputedTargets;
 use super::schedule::LearningRates;
+use super::slow_rank;
 use crate::augment::Batches;
 use crate::config::{Config, Precision};
 use crate::data::Dataset;
@@ -80,6 +81,9 @@ pub struct Trainer {
     /// Commands that came during an evaluation or a wait for images, where only [`Command::Stop`] is followed.
     deferred: VecDeque<Command>,
     meter: Meter,
+    /// What it had waited for other ranks when the epoch began, and whether a slow one has been named.
+    waited: Duration,
+    slow_rank_named: bool,
     /// Steps sent to the device; `position` counts those whose numbers have arrived.
     sent: u64,
 }
@@ -172,6 +176,8 @@ impl Trainer {
             monitor,
             deferred: VecDeque::new(),
             meter: Meter::default(),
+            waited: Duration::ZERO,
+            slow_rank_named: false,
             sent: 0,
         })
     }
@@ -244,6 +250,7 @@ impl Trainer {
                     return self.stop(listener);
                 }
                 epoch_began = Instant::now();
+                self.waited = self.program.waited_for_ranks();
                 self.meter.restart();
             }
             if self.sent >= self.start.steps {
@@ -273,6 +280,7 @@ impl Trainer {
             if self.sent.is_multiple_of(per_epoch) {
                 // Its last step has left the rank.
                 self.drain(listener)?;
+                self.compare_ranks(epoch_began.elapsed(), listener)?;
             } else if self.last_saved.elapsed() > CHECKPOINT_AFTER {
                 self.drain(listener)?;
                 self.save(&[LAST.to_owned()], listener)?;
@@ -288,6 +296,21 @@ impl Trainer {
             knn_top1_untrained: self.position.knn_untrained.filter(|top1| top1.is_finite()),
         }));
         Ok(Outcome::Done)
+    }
+
+    /// After the steps of an epoch, which took so long: names a rank that the others wait for, once.
+    fn compare_ranks(&mut self, took: Duration, listener: &mut Listener) -> Result<(), TrainError> {
+        let link = self.store.link();
+        if link.ranks().is_alone() {
+            return Ok(());
+        }
+        let own = took.saturating_sub(self.program.waited_for_ranks() - self.waited);
+        let seconds = slow_rank::step_seconds(&**link, own.as_secs_f64() / self.steps_per_epoch() as f64)?;
+        if let Some(line) = slow_rank::line(&seconds).filter(|_| link.ranks().is_first() && !self.slow_rank_named) {
+            self.slow_rank_named = true;
+            warn(vec![line], listener);
+        }
+        Ok(())
     }
 
     fn steps_per_epoch(&self) -> u64 {
