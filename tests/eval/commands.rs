@@ -69,6 +69,25 @@ fn the_commands_evaluate_a_run_that_has_weights_only() -> Result {
     assert_eq!(linear["rates"].as_array().map(Vec::len), Some(2));
     assert_eq!(linear["rates"][1]["last"]["epoch"], 2);
 
+    // 10 % of 133 labels, one of each class and three more.
+    let part = ["--label-percent", "10%", "--epochs", "3", "--json"];
+    let (code, out, err) =
+        simsiam(folder.path(), &[&["eval", "linear", "--run", "run", "--lr", "1"], &part[..]].concat())?;
+    assert_eq!(code, 0, "{err}");
+    let linear: serde_json::Value = serde_json::from_str(&out)?;
+    assert_eq!((&linear["train_images"], &linear["label_percent"]), (&13.into(), &10.0.into()));
+    let finetune = [&["eval", "finetune", "--run", "run", "--lr", "0.3"], &part[..]].concat();
+    let (code, out, err) = simsiam(folder.path(), &finetune)?;
+    assert_eq!(code, 0, "{err}");
+    let tuned: serde_json::Value = serde_json::from_str(&out)?;
+    assert_eq!((&tuned["train_images"], &tuned["test_images"], &tuned["epochs"]), (&13.into(), &37.into(), &3.into()));
+    for share in ["top1", "top5", "macro_recall"] {
+        assert!(tuned[share].as_f64().is_some_and(|share| (0.0..=1.0).contains(&share)), "{out}");
+    }
+    let (_, text, err) = simsiam(folder.path(), &[&finetune[..finetune.len() - 1], &["--from-scratch"]].concat())?;
+    assert!(text.contains("13 training and 37 test images, 10 % of 133 labels"), "{text}{err}");
+    assert!(text.contains("from random weights") && text.contains("fine-tuned top-1"), "{text}");
+
     let features = ["eval", "features", "--run", "run", "--images", "20", "--views", "4", "--json"];
     let (code, out, err) = simsiam(folder.path(), &features)?;
     assert_eq!(code, 0, "{err}");
@@ -119,6 +138,9 @@ fn what_is_wrong_is_said_in_one_line() -> Result {
         (&["eval", "knn", "--run", "run", "--predictions", "p.txt"], 2, "p.txt: predictions are written as .csv"),
         (&["eval", "knn", "--run", "run", "--k", "0"], 2, "run.knn_k"),
         (&["eval", "linear", "--run", "run", "--lr", "1,-3"], 2, "--lr -3"),
+        (&["eval", "finetune", "--run", "run", "--lr=-1"], 2, "--lr -1: give a number from 0 on"),
+        (&["eval", "finetune", "--run", "run", "--data", "unlabelled"], 1, "unlabelled has no test images"),
+        (&["eval", "finetune", "--run", "run", "--lr", "1e30"], 1, "fine-tuning has diverged"),
         (
             &["embed", "--run", "run", "--out", "f.txt"],
             2,
