@@ -106,7 +106,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     if let Some(folder) = &args.tensorboard {
         let points = write_projector(&table, set, &data.classes, output.name(), folder)?;
-        let mut events = EventsFile::new(folder, None);
+        let mut events = EventsFile::new(folder, &Arc::from([]), None);
         events.picture("neighbours", trained.step(), &neighbours_picture(&table, set)?);
         events.flush().with_context(|| format!("{} cannot be written", folder.display()))?;
         say!("projector {}: {} points; tensorboard --logdir {0} shows them", folder.display(), count(points));
