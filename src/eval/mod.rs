@@ -22,7 +22,7 @@ mod scores;
 mod view_features;
 mod vote;
 
-pub use duplicates::{DUPLICATE_SIMILARITY, duplicates, whitened};
+pub use duplicates::{DUPLICATE_SIMILARITY, duplicates, duplicates_among, is_plain, whitened};
 pub use embedding::{EmbeddingFormat, class_name, names_beside, write_embedding};
 pub use error::EvalError;
 pub use features::{FeaturePlan, FeatureTable, Features, Output};

@@ -161,29 +161,24 @@ fn what_is_wrong_is_said_in_one_line() -> Result {
     Ok(())
 }
 
-/// A run whose untrained network is wide enough to tell images apart, and a folder of 200 images of which a tenth is there again as JPEG, and
+/// A run whose untrained network is wide enough to tell images apart, and a folder of images of which a tenth is there again as JPEG, and
 /// one to the bit.
-fn folder_with_duplicates(folder: &Path) -> Result {
-    let settings = [
-        "model.width=16",
-        "model.blocks=[1, 1, 1]",
-        "data.image_size=28",
-        "data.limit_train=200",
-        "optim.batch_size=50",
-    ];
-    let config = tiny(&settings)?;
+fn folder_with_duplicates(folder: &Path, count: usize, quality: u8) -> Result {
+    let settings = ["model.width=16", "model.blocks=[1, 1, 1]", "data.image_size=28", "optim.batch_size=50"];
+    let limit = format!("data.limit_train={count}");
+    let config = tiny(&[&settings[..], &[&limit]].concat())?;
     run_folder_of(&folder.join("run"), &config)?;
     let data = dataset(&config)?;
     let images = folder.join("images");
     fs::create_dir(&images)?;
-    for index in 0..200 {
+    for index in 0..count {
         let image = data.train.read(index)?;
         let gray = image::GrayImage::from_raw(image.width, image.height, image.pixels.into_owned());
         let gray = gray.ok_or("as many pixels as it says")?;
         gray.save(images.join(format!("{index:03}.png")))?;
         if index % 10 == 3 {
             let file = fs::File::create(images.join(format!("{index:03}-again.jpg")))?;
-            image::codecs::jpeg::JpegEncoder::new_with_quality(file, 60).encode_image(&gray)?;
+            image::codecs::jpeg::JpegEncoder::new_with_quality(file, quality).encode_image(&gray)?;
         }
     }
     fs::copy(images.join("050.png"), images.join("050-again.png"))?;
@@ -193,7 +188,7 @@ fn folder_with_duplicates(folder: &Path) -> Result {
 #[test]
 fn near_duplicates_are_found_and_nothing_is_deleted() -> Result {
     let folder = tempfile::tempdir()?;
-    folder_with_duplicates(folder.path())?;
+    folder_with_duplicates(folder.path(), 200, 60)?;
     let dedup = ["dedup", "--run", "run", "--data", "images", "--threshold", "0.7", "--json", "--out", "d.png"];
     let (code, out, err) = simsiam(folder.path(), &dedup)?;
     assert_eq!(code, 0, "{err}");
@@ -229,10 +224,46 @@ fn near_duplicates_are_found_and_nothing_is_deleted() -> Result {
     Ok(())
 }
 
+/// What a user gets who gives no threshold, and has frames without a picture. A trained network finds stronger compression too.
+#[test]
+fn the_default_threshold_finds_copies_and_leaves_plain_images_apart() -> Result {
+    let folder = tempfile::tempdir()?;
+    folder_with_duplicates(folder.path(), 600, 95)?;
+    let images = folder.path().join("images");
+    for i in 0..20u8 {
+        // Nearly black: the first eight are the same, each other has a pixel of its own.
+        let shade = |x: u32, y: u32| image::Luma([if i >= 8 && x == y && x == u32::from(i) { 9 } else { 3 }]);
+        let frame = image::GrayImage::from_fn(28, 28, shade);
+        frame.save(images.join(format!("frame-{i:02}.png")))?;
+    }
+    let (code, out, err) = simsiam(folder.path(), &["dedup", "--run", "run", "--data", "images", "--json"])?;
+    assert_eq!(code, 0, "{err}");
+    let found: serde_json::Value = serde_json::from_str(&out)?;
+    assert_eq!((&found["images"], &found["threshold"]), (&681.into(), &0.94.into()));
+    let (mut right, mut wrong) = (0, Vec::new());
+    for group in found["groups"].as_array().ok_or("groups")? {
+        let name = |value: &serde_json::Value| value["name"].as_str().unwrap_or_default().to_owned();
+        let kept = name(&group["keep"]);
+        for other in group["duplicates"].as_array().into_iter().flatten() {
+            match (kept.starts_with("frame"), name(other)[..3] == kept[..3]) {
+                (true, _) => assert!(other["exact"] == true, "{group}"),
+                (false, true) => right += 1,
+                (false, false) => wrong.push((kept.clone(), name(other))),
+            }
+        }
+    }
+    println!("{right} of 61 copies, {wrong:?}, {} plain", found["plain_images"]);
+    assert!(right >= 55 && wrong.len() <= 3, "{right} of 61 found, and {wrong:?}");
+    // Seven of eight are redundant, and the others no copies of anything.
+    assert_eq!(found["redundant_images"], right + wrong.len() + 7);
+    assert!(found["plain_images"].as_u64().is_some_and(|plain| (8..=20).contains(&plain)), "{out}");
+    Ok(())
+}
+
 #[test]
 fn the_nearest_images_of_an_image() -> Result {
     let folder = tempfile::tempdir()?;
-    folder_with_duplicates(folder.path())?;
+    folder_with_duplicates(folder.path(), 200, 60)?;
     // One that is there, one that is there re-encoded only.
     let data = folder.path().join("images");
     fs::rename(data.join("013.png"), folder.path().join("013.png"))?;
