@@ -77,13 +77,15 @@
 //! - [`model`]: the networks.
 //! - [`method`]: the trait of a self-supervised method, a file a method, and the step that all share. [`config`] asks it which keys
 //!   `[method]` has: the one place where an arrow points up.
-//! - [`eval`]: what a network has learnt: kNN, linear classifiers, features as files and maps.
+//! - [`eval`]: what a network has learnt: kNN, linear classifiers, fine-tuning, features as files and maps.
 //! - [`picture`]: pictures for people: what the network sees, what a data set holds, how runs went.
 //! - [`view_sheet`]: the views of a training, made on the device and laid out as a picture.
 //! - [`train`]: the loop, its events and commands, the run folder.
 //! - [`export`]: what has been learnt, for other programs: weights out and in, ONNX.
 //! - [`experiment`]: the paper's comparisons as data, and reports of runs.
 //! - `app`: the window, with the feature of that name (default); the command line is in the program itself.
+//!
+//! Programs to start from are in `examples/`: `train_your_own_data`, `embed_and_search`, `watch_a_run`, `add_a_kernel`, `add_a_method`.
 
 #[cfg(feature = "app")]
 pub mod app;

@@ -47,6 +47,8 @@ pub enum Purpose {
     Probe = 5,
     /// The order in which MoCo's keys are shuffled; epoch and item are the halves of the step.
     KeyOrder = 6,
+    /// Which images an evaluation may see the labels of; item is the class.
+    LabelDraw = 7,
 }
 
 /// A stream of random numbers.

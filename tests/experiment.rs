@@ -135,12 +135,37 @@ fn only_what_is_missing_is_run() -> Result {
     // Both seeds are still there.
     assert!(page.contains("without collapses: ") && page.contains(" of 2 runs"));
 
+    // The same for a script: nothing is missing, so nothing is trained.
+    let file = parent.path().join("base.toml").display().to_string();
+    fs::write(&file, base.to_toml()?)?;
+    let out = path.display().to_string();
+    let (code, said, error) = simsiam(&["experiment", "similarity", "--config", &file, "--out", &out, "--json"])?;
+    assert_eq!(code, Some(0), "{error}");
+    let found: serde_json::Value = serde_json::from_str(&said)?;
+    assert_eq!((&found["runs"], &found["missing_runs"]), (&2.into(), &0.into()), "{said}");
+    let of =
+        |name: &str| found["experiments"].as_array().and_then(|all| all.iter().find(|e| e["name"] == name).cloned());
+    let shown = of("stop-gradient").ok_or("an experiment of which all runs are there")?;
+    let verdicts = ["reproduced", "not-reproduced", "too-close"];
+    for claim in shown["claims"].as_array().into_iter().flatten() {
+        assert!(verdicts.iter().any(|verdict| claim["verdict"] == *verdict), "{claim}");
+    }
+    let knn = &shown["variants"][0]["knn_top1"];
+    assert_eq!((knn["seeds"].as_array().map(Vec::len), knn["std"].is_number()), (Some(2), true), "{shown}");
+    let (_, said, _) = simsiam(&["experiment", "--list", "--json"])?;
+    let list: serde_json::Value = serde_json::from_str(&said)?;
+    assert_eq!(list["experiments"].as_array().map(Vec::len), Some(15));
+
     let run_folder = |name: &str| path.join("runs").join(name).display().to_string();
     let out = parent.path().join("two.html").display().to_string();
     let (code, said, error) =
         simsiam(&["report", &run_folder("renamed"), &run_folder("stop_gradient=false-seed-0"), "--out", &out])?;
     assert_eq!((code, error.as_str()), (Some(0), ""));
     assert!(said.contains("2 runs in ") && fs::read_to_string(&out)?.contains("<code>method.stop_gradient</code>"));
+    let (_, said, _) = simsiam(&["report", &run_folder("renamed"), "--out", &out, "--json"])?;
+    let one: serde_json::Value = serde_json::from_str(&said)?;
+    assert_eq!((&one["report"], &one["runs"][0]["done"]), (&out.as_str().into(), &true.into()), "{said}");
+    assert!(one["runs"][0]["knn_top1"].as_f64().is_some_and(|top1| (0.0..=1.0).contains(&top1)), "{said}");
     let (code, _, error) = simsiam(&["report", &run_folder("renamed"), "--out", "two.txt"])?;
     assert!(code == Some(2) && error.contains("end the file's name in .html"), "{error}");
 

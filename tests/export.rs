@@ -180,7 +180,9 @@ fn weights_go_out_and_come_back() -> Result {
     };
     run(TRAIN)?;
     run("export --run run --out backbone.safetensors")?;
-    run("export --run run --out full.safetensors --full")?;
+    let json = |arguments: &str| -> Result<serde_json::Value> { Ok(serde_json::from_str(&run(arguments)?)?) };
+    let written = json("export --run run --out full.safetensors --full --json")?;
+    assert_eq!((&written["part"], &written["card"], &written["epoch"]), (&"full".into(), &"full.md".into(), &1.into()));
     let read = |name: &str| std::fs::read(folder.path().join(name));
     let bytes = read("backbone.safetensors")?;
     let backbone = SafeTensors::deserialize(&bytes)?;
@@ -197,6 +199,8 @@ fn weights_go_out_and_come_back() -> Result {
 
     // What the model computes is compared where it is written.
     let text = run("export --run run --out model.onnx --projector")?;
+    let written = json("export --run run --out alone.onnx --json")?;
+    assert!(written["nodes"].as_u64().is_some_and(|nodes| nodes > 10), "{written}");
     assert!(
         text.contains("backbone and projector after epoch 1") && text.contains("for images with values 0 to 1"),
         "{text}"
@@ -216,9 +220,12 @@ fn weights_go_out_and_come_back() -> Result {
     // All of it back into a run of the same settings: the same features, to the bit, and a training that begins with them.
     let text = run("import --weights full.safetensors --out again --config run/config.toml")?;
     assert!(text.contains("taken    15 tensors of the backbone") && !text.contains("new "), "{text}");
-    for (from, to) in [("run", "a"), ("again", "b")] {
-        run(&format!("embed --run {from} --data demo --limit-test 20 --out {to}.npy"))?;
-    }
+    let taken = json("import --weights full.safetensors --out third --config run/config.toml --json")?;
+    assert_eq!((&taken["backbone_tensors"], &taken["new_tensors"]), (&15.into(), &serde_json::json!([])), "{taken}");
+    assert_eq!((&taken["run"], &taken["blocks"]), (&"third".into(), &serde_json::json!([1])), "{taken}");
+    run("embed --run run --data demo --limit-test 20 --out a.npy")?;
+    let made = json("embed --run again --data demo --limit-test 20 --out b.npy --json")?;
+    assert_eq!((&made["images"], &made["width"], &made["names"]), (&20.into(), &4.into(), &"b.csv".into()), "{made}");
     assert_eq!(read("a.npy")?, read("b.npy")?);
     let text = run("train --resume again --no-tune")?;
     let before = metadata["knn_top1"].parse::<f64>()?;

@@ -208,9 +208,8 @@ fn without_stop_gradient_it_trains_as_in_pytorch() {
     train_as_pytorch("model/simsiam_basic_no_stop");
 }
 
-/// A method's steps, of settings, state and views that a file of `steps.py` holds.
-fn steps_as_in_pytorch(name: &str, except: &[&str]) {
-    let reference = Reference::read(&format!("methods/steps_{name}"));
+/// The settings that a file of `steps.py` holds.
+fn settings_of(reference: &Reference) -> Config {
     let mut config = Config::default();
     let settings = reference.case["set"].as_object().unwrap();
     let mut settings: Vec<_> = settings.iter().collect();
@@ -221,6 +220,13 @@ fn steps_as_in_pytorch(name: &str, except: &[&str]) {
         config.set(&format!("{key}={value}")).unwrap();
     }
     config.validate().unwrap();
+    config
+}
+
+/// A method's steps, of settings, state and views that a file of `steps.py` holds.
+fn steps_as_in_pytorch(name: &str, except: &[&str]) {
+    let reference = Reference::read(&format!("methods/steps_{name}"));
+    let config = settings_of(&reference);
     let [batch, steps] = ["batch", "steps"].map(|key| reference.setting(key) as usize);
     let (mut parameters, mut graph) = (Parameters::new(), Graph::new());
     let groups = method::of(&config).views(&config);
@@ -287,4 +293,38 @@ fn swav_trains_as_in_pytorch() {
     steps_as_in_pytorch("swav_multi_crop", &[]);
     steps_as_in_pytorch("swav_queue", &["queue"]);
     steps_as_in_pytorch("swav_no_stop", &[]);
+}
+
+/// Backbone and classifier with a learning rate each; the classifier has no place among the methods' steps.
+#[test]
+fn fine_tuning_trains_as_in_pytorch() {
+    let reference = Reference::read("methods/steps_finetune");
+    let config = settings_of(&reference);
+    let [batch, steps, classes] = ["batch", "steps", "classes"].map(|key| reference.setting(key) as usize);
+    let (mut parameters, mut graph) = (Parameters::new(), Graph::new());
+    let size = config.data.image_size;
+    let images = graph.input("images", Shape::rows([batch, size, size, 3]));
+    let step = method::supervised_step(&mut graph, images, classes, &config, &mut parameters).unwrap();
+    let mut store = Store::new(&gpu());
+    parameters.allocate(&mut store).unwrap();
+    parameters.write(&store, &first_values(&parameters, &reference, &[]));
+    let mut program = Program::compile(&graph, &mut store).unwrap();
+    let pixels = permute(&reference.plain("views.0"), &[0, 1, 2, 4, 5, 3]).to_f32();
+    let labels = reference.plain("labels").to_f32();
+    let mut comparison = Comparison::default();
+    for i in 0..steps {
+        program.write(images, &pixels[i * pixels.len() / steps..][..pixels.len() / steps]);
+        program.write(step.labels, &labels[i * batch..][..batch]);
+        let cosine = 0.5 * (1.0 + (std::f64::consts::PI * i as f64 / steps as f64).cos());
+        let rate = reference.setting("lr") * cosine;
+        // The predictor's rate is nobody's.
+        program.write(step.rates, &[rate as f32, 9.0, (reference.setting("times") * rate) as f32]);
+        program.run(None).unwrap();
+        comparison.check_loss(i, program.read(step.loss).unwrap()[0], &reference);
+        if i == 0 || i + 1 == steps {
+            let values = parameters.read(&store).unwrap();
+            comparison.check_state(&parameters, &values, &format!("param_after_{}", i + 1), (&reference, &[]));
+        }
+    }
+    comparison.finish("finetune");
 }

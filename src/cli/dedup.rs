@@ -1,5 +1,6 @@
 //! `simsiam dedup`: near-duplicates among the images of a data set. Nothing is deleted.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -7,8 +8,9 @@ use std::sync::Arc;
 use anyhow::Result;
 use serde_json::{Value, json};
 use simsiam::data::{Image, ImageSet};
-use simsiam::eval::{DUPLICATE_SIMILARITY, FeatureTable, Output, duplicates, whitened};
+use simsiam::eval::{DUPLICATE_SIMILARITY, FeatureTable, Output, duplicates, duplicates_among, is_plain, whitened};
 use simsiam::format::count;
+use simsiam::hash::Fnv;
 use simsiam::picture::{self, NeighbourRow, NeighbourSheet};
 
 use super::UsageError;
@@ -23,7 +25,7 @@ use super::trained::TrainedArgs;
 Compares the backbone's features of all images with each other, whitened over the data set (64 main directions, equally \
 weighted): the default threshold finds re-encoded JPEGs, docs/interoperability.md says how well. Images connected by \
 such pairs form a group. In a group the image with the most pixels is kept, of equals one in a lossless format, then the largest file, then the first; the others \
-are redundant: exact copies if their pixels are the same. Nothing is ever deleted. With --list:
+are redundant: exact copies if their pixels are the same. Images of nearly one colour, which a network finds all alike, are compared by their pixels only. Nothing is ever deleted. With --list:
 
   simsiam dedup --run DIR --data FOLDER --list | tr '\\n' '\\0' | xargs -0 mv -t ELSEWHERE")]
 pub struct Args {
@@ -84,6 +86,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         counter.at_of(done as u64, of as u64, "blocks compared");
     })?;
     counter.end();
+    let (found, plain) = without_plain(found, &table, args.threshold, &collection)?;
     let groups = found.iter().map(|rows| group(rows, &table, &collection)).collect::<Result<Vec<_>>>()?;
 
     let redundant: Vec<&Member> = groups.iter().flat_map(|group| &group.0[1..]).collect();
@@ -96,12 +99,17 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         object["redundant_images"] = json!(redundant.len());
         object["exact_copies"] = json!(redundant.iter().filter(|member| member.exact).count());
         object["redundant_bytes"] = json!(bytes);
+        object["plain_images"] = json!(plain);
         object["groups"] = groups.iter().map(|group| as_json(group, &collection)).collect();
         say!("{object}");
     } else if args.list {
         redundant.iter().for_each(|member| say!("{}", name(member.index, &collection)));
     } else {
         show(args, &groups, &redundant, bytes, &collection, table.images.len());
+        if plain > 0 {
+            say!("");
+            say!("{} images of nearly one colour were compared by their pixels only", count(plain));
+        }
     }
     if let Some(file) = &args.out {
         let sheet = NeighbourSheet {
@@ -126,6 +134,39 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Groups in which images of nearly one colour are with exact copies only, and how many such images there are in the groups given.
+fn without_plain(
+    found: Vec<Vec<usize>>,
+    table: &FeatureTable,
+    threshold: f64,
+    collection: &Collection,
+) -> Result<(Vec<Vec<usize>>, usize)> {
+    let (mut groups, mut plain) = (Vec::new(), 0);
+    for rows in found {
+        let mut others = Vec::new();
+        let mut copies: BTreeMap<(u32, u32, u64), Vec<usize>> = BTreeMap::new();
+        for &row in &rows {
+            let image = collection.read(table.images[row] as usize)?;
+            match is_plain(&image) {
+                true => {
+                    let pixels = Fnv::of(image.to_rgb().into_iter());
+                    copies.entry((image.width, image.height, pixels)).or_default().push(row);
+                }
+                false => others.push(row),
+            }
+        }
+        plain += rows.len() - others.len();
+        match copies.is_empty() {
+            true => groups.push(rows),
+            // Others may have been together through such images alone.
+            false => groups.extend(duplicates_among(table, &others, threshold)),
+        }
+        groups.extend(copies.into_values().filter(|copies| copies.len() > 1));
+    }
+    groups.sort();
+    Ok((groups, plain))
 }
 
 fn group(rows: &[usize], table: &FeatureTable, collection: &Collection) -> Result<Group> {

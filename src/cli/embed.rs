@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
+use serde_json::json;
 use simsiam::data::ImageSet;
 use simsiam::eval::{
     EmbeddingFormat, EvalError, FeatureMap, FeatureTable, MapMethod, Output, feature_map, names_beside,
@@ -50,6 +51,9 @@ pub struct Args {
     /// nearest neighbours as a picture.
     #[arg(long, value_name = "DIR")]
     tensorboard: Option<PathBuf>,
+    /// Print one JSON object and nothing else.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -69,7 +73,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if let Some(map) = &args.map {
         picture::check_name(map)?;
     }
-    let trained = args.trained.open(&[], false)?;
+    let trained = args.trained.open(&[], args.json)?;
     let (config, data) = (&trained.config, &trained.data);
     let split = args.split.unwrap_or(match data.test.is_empty() {
         true => Split::Train,
@@ -89,6 +93,32 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let batch = args.batch_size.map_or(2 * config.optim.batch_size, |n| n as usize).min(set.len());
     let table = trained.features(set, output, false, batch, part)?;
     write_embedding(&table, &**set, &data.classes, &args.out)?;
+    let names = names_beside(&args.out);
+    if let Some(file) = &args.map {
+        let svg = sheet(&trained, &**set, &table, args.map_method, output, part);
+        picture::write(&svg, file)?;
+    }
+    let mut points = 0;
+    if let Some(folder) = &args.tensorboard {
+        points = write_projector(&table, set, &data.classes, output.name(), folder)?;
+        let mut events = EventsFile::new(folder, &Arc::from([]), None);
+        events.picture("neighbours", trained.step(), &neighbours_picture(&table, set)?);
+        events.flush().with_context(|| format!("{} cannot be written", folder.display()))?;
+    }
+    if args.json {
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        let mut object = trained.about();
+        object["features"] = json!(args.out.display().to_string());
+        object["names"] = json!(path(&names));
+        object["map"] = json!(path(&args.map));
+        object["tensorboard"] = json!(path(&args.tensorboard));
+        object["split"] = json!(if split == Split::Train { "train" } else { "test" });
+        object["output"] = json!(output.name());
+        object["images"] = json!(table.images.len());
+        object["width"] = json!(table.width);
+        say!("{object}");
+        return Ok(ExitCode::SUCCESS);
+    }
     say!(
         "features {}: {} {part} images, {} numbers each of the {}",
         args.out.display(),
@@ -96,19 +126,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         table.width,
         output.name()
     );
-    if let Some(names) = names_beside(&args.out) {
+    if let Some(names) = names {
         say!("names    {}", names.display());
     }
     if let Some(file) = &args.map {
-        let svg = sheet(&trained, &**set, &table, args.map_method, output, part);
-        picture::write(&svg, file)?;
         say!("map      {}", file.display());
     }
     if let Some(folder) = &args.tensorboard {
-        let points = write_projector(&table, set, &data.classes, output.name(), folder)?;
-        let mut events = EventsFile::new(folder, None);
-        events.picture("neighbours", trained.step(), &neighbours_picture(&table, set)?);
-        events.flush().with_context(|| format!("{} cannot be written", folder.display()))?;
         say!("projector {}: {} points; tensorboard --logdir {0} shows them", folder.display(), count(points));
     }
     Ok(ExitCode::SUCCESS)

@@ -5,9 +5,12 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 
 use anyhow::Result;
-use simsiam::experiment::{Definition, ExperimentEvent, ExperimentPlan, Folder, Runner};
+use serde_json::{Value, json};
+use simsiam::experiment::report::{self, ExperimentResult};
+use simsiam::experiment::{Definition, ExperimentEvent, ExperimentPlan, Figures, Folder, Runner, Sample};
 use simsiam::format::duration;
 use simsiam::paths::native;
+use simsiam::ranks::Ranks;
 use simsiam::regular;
 use simsiam::train::{Event, Outcome};
 
@@ -17,7 +20,7 @@ use super::progress::TrainProgress;
 use super::settings::Settings;
 use super::signals::Signals;
 use super::tuning::Measuring;
-use super::{UsageError, note, say};
+use super::{UsageError, note, output, say};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -52,11 +55,14 @@ pub struct Args {
     /// Use each operator's default kernel: no tuning.
     #[arg(long)]
     no_tune: bool,
+    /// Print one JSON object at the end, with verdicts and figures, and nothing else.
+    #[arg(long)]
+    json: bool,
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
     let (false, Some(name), Some(out)) = (args.list, &args.name, &args.out) else {
-        return list();
+        return list(args.json);
     };
     let definitions = definitions(name)?;
     let configured = args.settings.configure(&[
@@ -69,30 +75,91 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let folder = Folder::open(out, &plan.base)?;
     let missing = plan.missing(&folder.runs()?).count();
     let gpu = args.device.open()?;
-    let adapter = gpu.report();
-    note!("device   {} ({}, driver {})", adapter.name, adapter.backend, adapter.driver);
-    if let Some(line) = caution(adapter) {
-        note!("         {line}");
+    if !args.json {
+        let adapter = gpu.report();
+        note!("device   {} ({}, driver {})", adapter.name, adapter.backend, adapter.driver);
+        if let Some(line) = caution(adapter) {
+            note!("         {line}");
+        }
+        note!("settings {}, data {}", configured.origin, plan.base.data.source);
+        note!("runs     {} in {}, {missing} to do", plan.runs.len(), out.display());
     }
-    note!("settings {}, data {}", configured.origin, plan.base.data.source);
-    note!("runs     {} in {}, {missing} to do", plan.runs.len(), out.display());
 
     let (sender, commands) = mpsc::channel();
-    Signals::catch(sender, simsiam::ranks::Ranks::ONE)?.training();
-    let mut screen = Screen::default();
+    Signals::catch(sender, Ranks::ONE)?.training();
+    let mut screen = Screen { quiet: args.json, ..Screen::default() };
     let runner = Runner { gpu: &gpu, folder: &folder, plan: &plan, tune: !args.no_tune };
     let outcome = runner.run(&commands, &mut |event| screen.show(event));
     screen.end();
-    if let Outcome::Stopped { .. } = outcome? {
-        say!("stopped; the same command goes on from here");
+    let stopped = matches!(outcome?, Outcome::Stopped { .. });
+    match (args.json, stopped) {
+        (true, _) => {
+            let runs = folder.runs()?;
+            let experiments: Vec<Value> = report::results(&plan, &runs)?.iter().map(as_json).collect();
+            let object = json!({
+                "folder": out.display().to_string(),
+                "report": screen.report.map(|path| path.display().to_string()),
+                "adapter": gpu.report().name,
+                "data": plan.base.data.source,
+                "runs": plan.runs.len(),
+                "missing_runs": plan.missing(&runs).count(),
+                "experiments": experiments,
+            });
+            say!("{object}");
+        }
+        (false, true) => say!("stopped; the same command goes on from here"),
+        (false, false) => {}
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn list() -> Result<ExitCode> {
-    for name in Definition::names() {
-        let definition = Definition::built_in(name)?;
-        say!("{name:<14} {} ({})", definition.question, definition.source);
+fn as_json(result: &ExperimentResult) -> Value {
+    let ExperimentResult { definition, verdicts, variants } = result;
+    let claims = verdicts.iter().map(|(verdict, text)| json!({ "verdict": verdict.name(), "text": text }));
+    let variants = definition.variants.iter().zip(variants).map(|(variant, (label, figures))| {
+        let mut value = figures_as_json(figures);
+        value["name"] = json!(variant.name);
+        value["label"] = json!(label);
+        value
+    });
+    json!({
+        "name": definition.name,
+        "title": definition.title,
+        "question": definition.question,
+        "source": definition.source,
+        "claims": claims.collect::<Vec<_>>(),
+        "variants": variants.collect::<Vec<_>>(),
+    })
+}
+
+/// Numbers are means over the seeds, with what they are between them.
+fn figures_as_json(figures: &Figures) -> Value {
+    let sample = |sample: &Sample| json!({ "mean": sample.mean(), "std": sample.spread(), "seeds": sample.0 });
+    json!({
+        "ended": figures.ended,
+        "unfinished": figures.unfinished,
+        "diverged": figures.diverged,
+        "collapsed": figures.collapsed,
+        "knn_top1_untrained": sample(&figures.knn_untrained),
+        "knn_top1": sample(&figures.knn),
+        "loss": sample(&figures.loss),
+        "output_std": sample(&figures.output_std),
+        "effective_rank": sample(&figures.rank),
+        "seconds": sample(&figures.seconds),
+        "images_per_second": sample(&figures.images_per_second),
+    })
+}
+
+fn list(as_json: bool) -> Result<ExitCode> {
+    let all: Vec<Definition> = Definition::names().map(Definition::built_in).collect::<Result<_, _>>()?;
+    if as_json {
+        let experiment =
+            |d: &Definition| json!({ "name": d.name, "title": d.title, "question": d.question, "source": d.source });
+        say!("{}", json!({ "experiments": all.iter().map(experiment).collect::<Vec<_>>() }));
+        return Ok(ExitCode::SUCCESS);
+    }
+    for Definition { name, question, source, .. } in all {
+        say!("{name:<14} {question} ({source})");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -117,10 +184,23 @@ fn definitions(name: &str) -> Result<Vec<Definition>> {
 struct Screen {
     measuring: Option<Measuring>,
     progress: Option<TrainProgress>,
+    /// Nothing but the result may go to the standard output.
+    quiet: bool,
+    /// Where the last report is.
+    report: Option<PathBuf>,
 }
 
 impl Screen {
     fn show(&mut self, event: ExperimentEvent) {
+        if let ExperimentEvent::Report(path) = &event {
+            self.report = Some(path.to_path_buf());
+        }
+        if self.quiet {
+            if let ExperimentEvent::Event(Event::Warning(warning)) = event {
+                output::error_line(&format!("warning: {}", warning.message));
+            }
+            return;
+        }
         match event {
             ExperimentEvent::Event(Event::Tuning(tuning)) => {
                 self.measuring.get_or_insert_with(Measuring::new).at(tuning.done, tuning.of);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use serde_json::json;
 use simsiam::export::{Export, ExportFormat, OnnxExport, Part};
 use simsiam::train::RunFolder;
 
@@ -34,6 +35,9 @@ pub struct Args {
     /// Take this checkpoint instead of the run's last one.
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
+    /// Print one JSON object and nothing else.
+    #[arg(long)]
+    json: bool,
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
@@ -49,25 +53,42 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let (config, checkpoint) = RunFolder::trained(&args.run, args.checkpoint.as_deref())?;
     let (config, checkpoint) = (&config, &checkpoint);
     let (out, epoch) = (args.out.display(), checkpoint.epoch);
-    let card = match format {
+    let mut object = json!({
+        "run": args.run.display().to_string(),
+        "file": args.out.display().to_string(),
+        "epoch": epoch,
+        "step": checkpoint.step,
+    });
+    let (line, card) = match format {
         ExportFormat::Safetensors => {
             let (part, what) = match args.full {
                 true => (Part::Full, "the whole network"),
                 false => (Part::Backbone, "the backbone"),
             };
             let (tensors, card) = Export { config, checkpoint, part }.write(&args.out)?;
-            say!("weights  {out}: {what} after epoch {epoch}, {tensors} tensors");
-            card
+            object["format"] = json!("safetensors");
+            object["part"] = json!(if args.full { "full" } else { "backbone" });
+            object["tensors"] = json!(tensors);
+            (format!("weights  {out}: {what} after epoch {epoch}, {tensors} tensors"), card)
         }
         ExportFormat::Onnx => {
             let (projector, normalize) = (args.projector, !args.no_normalize);
             let (nodes, card) = OnnxExport { config, checkpoint, projector, normalize }.write(&args.out)?;
             let what = if projector { "backbone and projector" } else { "the backbone" };
             let values = if normalize { "with values 0 to 1" } else { "that are normalised already" };
-            say!("model    {out}: {what} after epoch {epoch}, {nodes} nodes, for images {values}");
-            card
+            object["format"] = json!("onnx");
+            object["projector"] = json!(projector);
+            object["normalization"] = json!(if normalize { "inside" } else { "outside" });
+            object["nodes"] = json!(nodes);
+            (format!("model    {out}: {what} after epoch {epoch}, {nodes} nodes, for images {values}"), card)
         }
     };
+    object["card"] = json!(card.display().to_string());
+    if args.json {
+        say!("{object}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    say!("{line}");
     say!("card     {}: what it is and how to load it", card.display());
     Ok(ExitCode::SUCCESS)
 }

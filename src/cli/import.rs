@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use serde_json::json;
 use simsiam::export::{Import, StateDict};
 use simsiam::format::count;
 use simsiam::paths::native;
@@ -26,6 +27,9 @@ pub struct Args {
     out: PathBuf,
     #[command(flatten)]
     settings: Settings,
+    /// Print one JSON object and nothing else.
+    #[arg(long)]
+    json: bool,
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
@@ -39,11 +43,30 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let data = settings::open(&config)?;
     config.check_against(data.train.len())?;
     let imported = import.begin(&config, data.train.len(), &out)?;
+    let model = &config.model;
+    if args.json {
+        let object = json!({
+            "weights": weights.display().to_string(),
+            "run": out.display().to_string(),
+            "method": config.method.name(),
+            "arch": model.arch.to_string(),
+            "width": model.width,
+            "blocks": model.blocks,
+            "stem": model.stem.to_string(),
+            "prefix": import.prefix,
+            "backbone_tensors": imported.backbone,
+            "head_tensors": imported.heads,
+            "new_tensors": imported.new,
+            "unused_tensors": imported.unused,
+            "other_networks": import.others,
+        });
+        say!("{object}");
+        return Ok(ExitCode::SUCCESS);
+    }
     let behind = match import.prefix.as_str() {
         "" => String::new(),
         prefix => format!(" behind {prefix}"),
     };
-    let model = &config.model;
     say!(
         "weights  {}: {} of width {}, blocks {:?}, {} stem{behind}",
         weights.display(),

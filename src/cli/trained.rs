@@ -131,9 +131,14 @@ impl Trained {
         }
     }
 
-    /// The network's weights on the device. Fails where the checkpoint has others.
+    /// The network's weights. Fails where the checkpoint has others.
+    pub fn weights(&self, parameters: &Parameters) -> Result<Vec<Vec<f32>>> {
+        Ok(self.checkpoint.weights(parameters)?)
+    }
+
+    /// The same on the device.
     pub fn store(&self, parameters: &Parameters) -> Result<Store> {
-        let weights = self.checkpoint.weights(parameters)?;
+        let weights = self.weights(parameters)?;
         let mut store = Store::new(&self.gpu);
         parameters.allocate_frozen(&mut store)?;
         parameters.write(&store, &weights);

@@ -11,6 +11,7 @@ use std::ops::Range;
 use nalgebra::{DMatrix, DVector};
 
 use super::{EvalError, FeatureTable};
+use crate::data::Image;
 use crate::gpu::Gpu;
 use crate::graph::{Graph, Program, Shape, Store};
 use crate::ops;
@@ -23,6 +24,8 @@ const DIRECTIONS: usize = 64;
 const NOISE: f64 = 1e-3;
 /// Nearer than this to the mean is at it.
 const POINT: f64 = 1e-9;
+/// Levels of 255 below which a channel does not vary: noise of a sensor, and the worst that JPEG makes of one colour.
+const PLAIN: f64 = 4.0;
 /// Rows that are whitened at a time.
 const PART: usize = 4096;
 /// Rows that are compared with as many at a time: 16 MiB of similarities come back.
@@ -122,6 +125,32 @@ pub fn duplicates(
     Ok(sets.groups())
 }
 
+/// The same among some rows, rising, on the host: for few.
+pub fn duplicates_among(table: &FeatureTable, rows: &[usize], threshold: f64) -> Vec<Vec<usize>> {
+    let cosine = |a: usize, b: usize| -> f32 { table.row(a).iter().zip(table.row(b)).map(|(a, b)| a * b).sum() };
+    let mut sets = Sets::new(rows.len());
+    for (b, &second) in rows.iter().enumerate() {
+        for (a, &first) in rows[..b].iter().enumerate() {
+            if f64::from(cosine(first, second)) >= threshold {
+                sets.join(a, b);
+            }
+        }
+    }
+    sets.groups().into_iter().map(|group| group.into_iter().map(|at| rows[at]).collect()).collect()
+}
+
+/// Whether an image is nearly of one colour: the standard deviation of every channel is below 4 of 255. A network finds all such images alike.
+pub fn is_plain(image: &Image) -> bool {
+    let channels = image.channels.max(1) as usize;
+    let pixels = (image.pixels.len() / channels).max(1) as f64;
+    (0..channels).all(|channel| {
+        let values = || image.pixels.iter().skip(channel).step_by(channels).map(|&value| f64::from(value));
+        let mean = values().sum::<f64>() / pixels;
+        let variance = values().map(|value| (value - mean).powi(2)).sum::<f64>() / pixels;
+        variance < PLAIN * PLAIN
+    })
+}
+
 /// Disjoint sets of rows.
 struct Sets(Vec<usize>);
 
@@ -194,11 +223,33 @@ mod tests {
             (0..a).filter(|&b| cosine(a, b) >= 0.999).for_each(|b| sets.join(a, b));
         }
         assert_eq!(groups, sets.groups());
+        let every_other: Vec<usize> = (0..white.images.len()).filter(|row| row % 200 != 100).collect();
+        let among = duplicates_among(&white, &every_other, 0.999);
+        assert!(among.len() < groups.len() && among.iter().all(|group| groups.iter().any(|all| all.ends_with(group))));
         for copy in 0..originals / 100 {
             let group = groups.iter().find(|group| group.contains(&(100 * copy)));
             assert!(group.is_some_and(|group| group.contains(&(originals + copy))), "copy {copy}");
         }
         Ok(())
+    }
+
+    #[test]
+    fn an_image_of_one_colour_is_plain() {
+        let image = |channels: u32, pixels: Vec<u8>| Image {
+            width: pixels.len() as u32 / channels,
+            height: 1,
+            channels,
+            pixels: pixels.into(),
+            info: Default::default(),
+        };
+        // Red, with a little noise; its channels differ from each other.
+        assert!(is_plain(&image(3, [[200, 10, 14], [203, 12, 9], [199, 10, 11]].concat())));
+        assert!(!is_plain(&image(3, [[200, 10, 14], [203, 12, 60], [199, 10, 11]].concat())));
+        // A hundred white pixels with one black.
+        let mut text = vec![255; 100];
+        assert!(is_plain(&image(1, text.clone())));
+        text[50] = 0;
+        assert!(!is_plain(&image(1, text)));
     }
 
     #[test]

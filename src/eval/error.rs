@@ -39,6 +39,26 @@ pub enum EvalError {
         /// Which images.
         part: &'static str,
     },
+    /// Too few images to normalise a batch by.
+    #[error(
+        "{data}: fine-tuning needs two labelled training images and more, and there are {images}; give more with --label-percent or --data"
+    )]
+    TooFewLabels {
+        /// The data's name.
+        data: String,
+        /// Labelled images.
+        images: usize,
+    },
+    /// Fine-tuning has left the range of numbers.
+    #[error(
+        "the loss of epoch {epoch} is {loss}: fine-tuning has diverged; give smaller learning rates with --lr and --classifier-lr"
+    )]
+    Diverged {
+        /// From 1.
+        epoch: usize,
+        /// Its mean loss.
+        loss: f64,
+    },
     /// A frozen network that is not what it was.
     #[error(
         "{tensor} changed while a classifier was trained on the frozen network, so its accuracy means nothing; report this as a bug"

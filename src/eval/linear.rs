@@ -55,6 +55,8 @@ pub struct Accuracy {
     pub top1: f64,
     /// Share whose class is among the first five.
     pub top5: f64,
+    /// See [`Scores::macro_recall`].
+    pub macro_recall: f64,
 }
 
 /// What became of one learning rate.
@@ -215,9 +217,10 @@ pub fn linear(
         let ranks = probe.ranks(&test, &test_labels)?;
         for ((rate, loss), ranks) in rates.iter_mut().zip(losses).zip(ranks) {
             let ranked = test_labels.iter().copied().zip(ranks);
-            let Scores { top1, top5, .. } = Scores::new(classes, ranked);
-            let epoch = epoch + 1;
-            (rate.loss, rate.last) = (loss, Accuracy { epoch, top1, top5 });
+            let scores = Scores::new(classes, ranked);
+            let macro_recall = scores.macro_recall();
+            let Scores { top1, top5, .. } = scores;
+            (rate.loss, rate.last) = (loss, Accuracy { epoch: epoch + 1, top1, top5, macro_recall });
             if top1 > rate.best.top1 || rate.best.epoch == 0 {
                 rate.best = rate.last;
             }
@@ -230,10 +233,10 @@ pub fn linear(
 }
 
 /// Before the first epoch.
-const NOTHING: Accuracy = Accuracy { epoch: 0, top1: 0.0, top5: 0.0 };
+const NOTHING: Accuracy = Accuracy { epoch: 0, top1: 0.0, top5: 0.0, macro_recall: 0.0 };
 
 /// Crops and flips, nothing else.
-fn crops(config: &AugmentConfig) -> AugmentConfig {
+pub(super) fn crops(config: &AugmentConfig) -> AugmentConfig {
     AugmentConfig {
         crop_scale: CROP_SCALE,
         jitter_probability: 0.0,
@@ -244,7 +247,7 @@ fn crops(config: &AugmentConfig) -> AugmentConfig {
     }
 }
 
-fn labels(set: &dyn ImageSet, images: &[u32]) -> Vec<u32> {
+pub(super) fn labels(set: &dyn ImageSet, images: &[u32]) -> Vec<u32> {
     let all = set.labels().unwrap_or_default();
     let label = |&image: &u32| all.get(image as usize).copied().unwrap_or(0);
     images.iter().map(label).collect()

@@ -30,6 +30,13 @@ impl ClassScore {
 }
 
 impl Scores {
+    /// Mean of the classes' shares of images that are classified as such, over the classes that have images: each counts the same, however many
+    /// it has (scikit-learn's `balanced_accuracy_score`).
+    pub fn macro_recall(&self) -> f64 {
+        let shares: Vec<f64> = self.classes.iter().filter_map(ClassScore::top1).collect();
+        shares.iter().sum::<f64>() / shares.len().max(1) as f64
+    }
+
     /// Of images with a label below `classes`, each with the number of classes that were found more likely.
     pub fn new(classes: usize, ranked: impl Iterator<Item = (u32, usize)>) -> Scores {
         let mut scores = Scores { images: 0, top1: 0.0, top5: 0.0, classes: vec![ClassScore::default(); classes] };
@@ -60,6 +67,10 @@ mod tests {
         assert_eq!((scores.images, scores.top1, scores.top5), (5, 0.4, 0.8));
         let top1: Vec<Option<f64>> = scores.classes.iter().map(ClassScore::top1).collect();
         assert_eq!(top1, [Some(0.5), None, Some(1.0 / 3.0)]);
+        assert!(
+            (scores.macro_recall() - (0.5 + 1.0 / 3.0) / 2.0).abs() < 1e-12,
+            "a class without images does not count"
+        );
         assert_eq!(Scores::new(2, std::iter::empty()).top1, 0.0);
     }
 }

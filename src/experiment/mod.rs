@@ -17,4 +17,4 @@ pub use error::ExperimentError;
 pub use folder::Folder;
 pub use plan::{Experiment, ExperimentPlan, Planned};
 pub use runner::{ExperimentEvent, Runner};
-pub use verdict::{Figures, Verdict};
+pub use verdict::{Figures, Sample, Verdict};

@@ -129,6 +129,16 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// For files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Reproduced => "reproduced",
+            Verdict::NotReproduced => "not-reproduced",
+            Verdict::TooClose => "too-close",
+            Verdict::Unknown => "unknown",
+        }
+    }
+
     /// In words.
     pub fn text(self) -> &'static str {
         match self {

@@ -1,6 +1,6 @@
 //! Self-supervised methods. A [`Method`] is one file: it says which views of an image it looks at, adds heads and loss to the
 //! graph of a step, declares its keys, and says what healthy means. [`training_step`], [`precomputed_targets`] and [`evaluation`] are the same for all: everything
-//! outside this folder works with them and with what a method declares.
+//! outside this folder works with them and with what a method declares. [`supervised_step`] trains what a method has learnt further, with labels.
 
 pub mod byol;
 mod contrast;
@@ -14,6 +14,7 @@ mod registry;
 pub mod simclr;
 pub mod simsiam;
 mod step;
+mod supervised;
 pub mod swav;
 mod targets;
 pub mod watch;
@@ -30,6 +31,7 @@ pub(crate) use registry::{names, sections};
 pub use step::{
     Evaluation, Objective, Precomputation, StepBuilder, TrainStep, evaluation, precomputed_targets, training_step,
 };
+pub use supervised::{SupervisedStep, classify, supervised_step};
 
 use crate::augment::ViewGroup;
 use crate::config::{Config, ConfigError};

@@ -36,6 +36,8 @@ pub enum RateGroup {
     Schedule,
     /// The predictor's, which may stay where it is.
     Predictor,
+    /// That of a classifier that is trained with labels on top of the backbone.
+    Classifier,
 }
 
 /// The first value of an entry.

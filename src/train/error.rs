@@ -200,6 +200,12 @@ pub enum FolderError {
         /// The folder.
         folder: PathBuf,
     },
+    /// There is one of TensorBoard's files, whose steps would be there twice.
+    #[error("{} already holds a file of TensorBoard's, and every step would be shown twice; give another folder", .folder.display())]
+    HasEvents {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// There is no run.
     #[error("{} holds no run ({what} is missing); give the folder of an earlier run", .folder.display())]
     NoRun {
@@ -239,7 +245,7 @@ pub enum FolderError {
 
 impl Classified for FolderError {
     fn is_usage(&self) -> bool {
-        matches!(self, Self::Exists { .. } | Self::NotEmpty { .. } | Self::NoRun { .. })
+        matches!(self, Self::Exists { .. } | Self::NotEmpty { .. } | Self::HasEvents { .. } | Self::NoRun { .. })
     }
 }
 

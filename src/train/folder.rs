@@ -185,7 +185,12 @@ impl RunFolder {
 
     /// The picture of the views that the run began with.
     pub fn views(&self) -> PathBuf {
-        self.path.join(VIEWS)
+        Self::views_of(&self.path)
+    }
+
+    /// The same of the run in `folder`.
+    pub fn views_of(folder: &Path) -> PathBuf {
+        folder.join(VIEWS)
     }
 
     /// Where the newest checkpoint of the run in `path` is, if it has one.

@@ -148,5 +148,5 @@ fn begin(plan: TrainPlan, folder: &RunFolder) -> Result<(Trainer, MetricsFile, O
 
 /// TensorBoard's file of a run that begins, or continues after `step` steps, where its settings have one.
 fn events_file(plan: &TrainPlan, folder: &RunFolder, step: Option<u64>) -> Option<EventsFile> {
-    plan.config.run.tensorboard.then(|| EventsFile::new(folder.path(), step))
+    plan.config.run.tensorboard.then(|| EventsFile::new(folder.path(), &plan.start().metrics, step))
 }

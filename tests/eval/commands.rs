@@ -69,6 +69,25 @@ fn the_commands_evaluate_a_run_that_has_weights_only() -> Result {
     assert_eq!(linear["rates"].as_array().map(Vec::len), Some(2));
     assert_eq!(linear["rates"][1]["last"]["epoch"], 2);
 
+    // 10 % of 133 labels, one of each class and three more.
+    let part = ["--label-percent", "10%", "--epochs", "3", "--json"];
+    let (code, out, err) =
+        simsiam(folder.path(), &[&["eval", "linear", "--run", "run", "--lr", "1"], &part[..]].concat())?;
+    assert_eq!(code, 0, "{err}");
+    let linear: serde_json::Value = serde_json::from_str(&out)?;
+    assert_eq!((&linear["train_images"], &linear["label_percent"]), (&13.into(), &10.0.into()));
+    let finetune = [&["eval", "finetune", "--run", "run", "--lr", "0.3"], &part[..]].concat();
+    let (code, out, err) = simsiam(folder.path(), &finetune)?;
+    assert_eq!(code, 0, "{err}");
+    let tuned: serde_json::Value = serde_json::from_str(&out)?;
+    assert_eq!((&tuned["train_images"], &tuned["test_images"], &tuned["epochs"]), (&13.into(), &37.into(), &3.into()));
+    for share in ["top1", "top5", "macro_recall"] {
+        assert!(tuned[share].as_f64().is_some_and(|share| (0.0..=1.0).contains(&share)), "{out}");
+    }
+    let (_, text, err) = simsiam(folder.path(), &[&finetune[..finetune.len() - 1], &["--from-scratch"]].concat())?;
+    assert!(text.contains("13 training and 37 test images, 10 % of 133 labels"), "{text}{err}");
+    assert!(text.contains("from random weights") && text.contains("fine-tuned top-1"), "{text}");
+
     let features = ["eval", "features", "--run", "run", "--images", "20", "--views", "4", "--json"];
     let (code, out, err) = simsiam(folder.path(), &features)?;
     assert_eq!(code, 0, "{err}");
@@ -119,6 +138,9 @@ fn what_is_wrong_is_said_in_one_line() -> Result {
         (&["eval", "knn", "--run", "run", "--predictions", "p.txt"], 2, "p.txt: predictions are written as .csv"),
         (&["eval", "knn", "--run", "run", "--k", "0"], 2, "run.knn_k"),
         (&["eval", "linear", "--run", "run", "--lr", "1,-3"], 2, "--lr -3"),
+        (&["eval", "finetune", "--run", "run", "--lr=-1"], 2, "--lr -1: give a number from 0 on"),
+        (&["eval", "finetune", "--run", "run", "--data", "unlabelled"], 1, "unlabelled has no test images"),
+        (&["eval", "finetune", "--run", "run", "--lr", "1e30"], 1, "fine-tuning has diverged"),
         (
             &["embed", "--run", "run", "--out", "f.txt"],
             2,
@@ -139,29 +161,24 @@ fn what_is_wrong_is_said_in_one_line() -> Result {
     Ok(())
 }
 
-/// A run whose untrained network is wide enough to tell images apart, and a folder of 200 images of which a tenth is there again as JPEG, and
+/// A run whose untrained network is wide enough to tell images apart, and a folder of images of which a tenth is there again as JPEG, and
 /// one to the bit.
-fn folder_with_duplicates(folder: &Path) -> Result {
-    let settings = [
-        "model.width=16",
-        "model.blocks=[1, 1, 1]",
-        "data.image_size=28",
-        "data.limit_train=200",
-        "optim.batch_size=50",
-    ];
-    let config = tiny(&settings)?;
+fn folder_with_duplicates(folder: &Path, count: usize, quality: u8) -> Result {
+    let settings = ["model.width=16", "model.blocks=[1, 1, 1]", "data.image_size=28", "optim.batch_size=50"];
+    let limit = format!("data.limit_train={count}");
+    let config = tiny(&[&settings[..], &[&limit]].concat())?;
     run_folder_of(&folder.join("run"), &config)?;
     let data = dataset(&config)?;
     let images = folder.join("images");
     fs::create_dir(&images)?;
-    for index in 0..200 {
+    for index in 0..count {
         let image = data.train.read(index)?;
         let gray = image::GrayImage::from_raw(image.width, image.height, image.pixels.into_owned());
         let gray = gray.ok_or("as many pixels as it says")?;
         gray.save(images.join(format!("{index:03}.png")))?;
         if index % 10 == 3 {
             let file = fs::File::create(images.join(format!("{index:03}-again.jpg")))?;
-            image::codecs::jpeg::JpegEncoder::new_with_quality(file, 60).encode_image(&gray)?;
+            image::codecs::jpeg::JpegEncoder::new_with_quality(file, quality).encode_image(&gray)?;
         }
     }
     fs::copy(images.join("050.png"), images.join("050-again.png"))?;
@@ -171,7 +188,7 @@ fn folder_with_duplicates(folder: &Path) -> Result {
 #[test]
 fn near_duplicates_are_found_and_nothing_is_deleted() -> Result {
     let folder = tempfile::tempdir()?;
-    folder_with_duplicates(folder.path())?;
+    folder_with_duplicates(folder.path(), 200, 60)?;
     let dedup = ["dedup", "--run", "run", "--data", "images", "--threshold", "0.7", "--json", "--out", "d.png"];
     let (code, out, err) = simsiam(folder.path(), &dedup)?;
     assert_eq!(code, 0, "{err}");
@@ -207,10 +224,46 @@ fn near_duplicates_are_found_and_nothing_is_deleted() -> Result {
     Ok(())
 }
 
+/// What a user gets who gives no threshold, and has frames without a picture. A trained network finds stronger compression too.
+#[test]
+fn the_default_threshold_finds_copies_and_leaves_plain_images_apart() -> Result {
+    let folder = tempfile::tempdir()?;
+    folder_with_duplicates(folder.path(), 600, 95)?;
+    let images = folder.path().join("images");
+    for i in 0..20u8 {
+        // Nearly black: the first eight are the same, each other has a pixel of its own.
+        let shade = |x: u32, y: u32| image::Luma([if i >= 8 && x == y && x == u32::from(i) { 9 } else { 3 }]);
+        let frame = image::GrayImage::from_fn(28, 28, shade);
+        frame.save(images.join(format!("frame-{i:02}.png")))?;
+    }
+    let (code, out, err) = simsiam(folder.path(), &["dedup", "--run", "run", "--data", "images", "--json"])?;
+    assert_eq!(code, 0, "{err}");
+    let found: serde_json::Value = serde_json::from_str(&out)?;
+    assert_eq!((&found["images"], &found["threshold"]), (&681.into(), &0.94.into()));
+    let (mut right, mut wrong) = (0, Vec::new());
+    for group in found["groups"].as_array().ok_or("groups")? {
+        let name = |value: &serde_json::Value| value["name"].as_str().unwrap_or_default().to_owned();
+        let kept = name(&group["keep"]);
+        for other in group["duplicates"].as_array().into_iter().flatten() {
+            match (kept.starts_with("frame"), name(other)[..3] == kept[..3]) {
+                (true, _) => assert!(other["exact"] == true, "{group}"),
+                (false, true) => right += 1,
+                (false, false) => wrong.push((kept.clone(), name(other))),
+            }
+        }
+    }
+    println!("{right} of 61 copies, {wrong:?}, {} plain", found["plain_images"]);
+    assert!(right >= 55 && wrong.len() <= 3, "{right} of 61 found, and {wrong:?}");
+    // Seven of eight are redundant, and the others no copies of anything.
+    assert_eq!(found["redundant_images"], right + wrong.len() + 7);
+    assert!(found["plain_images"].as_u64().is_some_and(|plain| (8..=20).contains(&plain)), "{out}");
+    Ok(())
+}
+
 #[test]
 fn the_nearest_images_of_an_image() -> Result {
     let folder = tempfile::tempdir()?;
-    folder_with_duplicates(folder.path())?;
+    folder_with_duplicates(folder.path(), 200, 60)?;
     // One that is there, one that is there re-encoded only.
     let data = folder.path().join("images");
     fs::rename(data.join("013.png"), folder.path().join("013.png"))?;

@@ -2,6 +2,7 @@
 
 mod commands;
 mod files;
+mod finetune;
 mod knn;
 mod linear;
 mod map;

@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::ValueEnum;
 use serde_json::{Value, json};
+use simsiam::data::Dataset;
 use simsiam::eval::{
     Accuracy, LinearEvent, LinearOptions, LinearReport, ProbeOptimizer, RateResult, linear, linear_plan,
 };
 use simsiam::graph::tune::Work;
 use simsiam::model::Parameters;
 
-use super::percent;
+use super::{LabelArgs, percent};
 use crate::cli::UsageError;
 use crate::cli::counter::Counter;
 use crate::cli::say;
@@ -29,6 +30,8 @@ accuracy involves no choice of epoch.")]
 pub struct Args {
     #[command(flatten)]
     trained: TrainedArgs,
+    #[command(flatten)]
+    labels: LabelArgs,
     /// Passes over the training images.
     #[arg(long, value_name = "N", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     epochs: u32,
@@ -44,7 +47,7 @@ pub struct Args {
     /// Compute the features of the training images once, without crops.
     #[arg(long)]
     quick: bool,
-    /// Seed of initial weights, order and crops [default: the run's].
+    /// Seed of the labels drawn, initial weights, order and crops [default: the run's].
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Print one JSON object and nothing else.
@@ -80,7 +83,7 @@ const MOST_RATES: usize = 64;
 pub fn run(args: &Args) -> Result<ExitCode> {
     let rates = rates(args)?;
     let trained = args.trained.open(&[], args.json)?;
-    let (config, data) = (&trained.config, &trained.data);
+    let config = &trained.config;
     let options = LinearOptions {
         epochs: args.epochs as usize,
         rates,
@@ -88,6 +91,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         quick: args.quick,
         seed: args.seed.unwrap_or(config.run.seed),
     };
+    let data = &args.labels.of(&trained.data, options.seed);
     let mut parameters = Parameters::new();
     let mut plan = linear_plan(config, data, &mut parameters, args.batch_size as usize)?;
     let store = &mut trained.store(&parameters)?;
@@ -119,10 +123,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             object["quick"] = json!(args.quick);
             object["epochs"] = json!(options.epochs);
             object["seed"] = json!(options.seed);
+            args.labels.describe(&mut object);
             describe(&mut object, &report);
             say!("{object}");
         }
-        false => show(args, &report),
+        false => show(args, &trained.data, &report),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -148,7 +153,8 @@ fn rates(args: &Args) -> Result<Vec<f64>> {
 }
 
 fn describe(object: &mut Value, report: &LinearReport) {
-    let accuracy = |a: &Accuracy| json!({ "epoch": a.epoch, "top1": a.top1, "top5": a.top5 });
+    let accuracy =
+        |a: &Accuracy| json!({ "epoch": a.epoch, "top1": a.top1, "top5": a.top5, "macro_recall": a.macro_recall });
     let rate = |rate: &RateResult| {
         json!({
             "lr": rate.base,
@@ -170,12 +176,13 @@ fn describe(object: &mut Value, report: &LinearReport) {
     object["best_at_edge"] = json!(report.at_edge().is_some());
 }
 
-fn show(args: &Args, report: &LinearReport) {
+fn show(args: &Args, all: &Dataset, report: &LinearReport) {
     let [training, test] = report.images.map(count);
     say!(
-        "linear   {} features, {} classes, {training} training and {test} test images{}",
+        "linear   {} features, {} classes, {training} training and {test} test images{}{}",
         report.width,
         report.classes,
+        args.labels.text(all),
         if args.quick { ", features made once" } else { ", crops and flips" }
     );
     say!(

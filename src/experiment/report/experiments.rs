@@ -29,9 +29,33 @@ struct Section<'a> {
     charts: Vec<Chart>,
 }
 
-/// Writes `report.html` in the folder and a PNG of every experiment's charts. Shown are the plan's experiments, and those of the paper of which the folder
-/// holds a run of every variant, in the paper's order. Returns the report's path.
-pub fn experiments(folder: &Folder, plan: &ExperimentPlan, runs: &[History]) -> Result<PathBuf, ExperimentError> {
+/// What an experiment has come to.
+#[derive(Debug, Clone)]
+pub struct ExperimentResult {
+    /// What was asked of whom.
+    pub definition: Definition,
+    /// What the paper found, judged by the runs that are there, with the numbers that decide it in words.
+    pub verdicts: Vec<(Verdict, String)>,
+    /// The label of every variant, in the order of the definition, and its numbers.
+    pub variants: Vec<(String, Figures)>,
+}
+
+/// What the experiments of the report have come to: those that [`experiments`] shows.
+pub fn results(plan: &ExperimentPlan, runs: &[History]) -> Result<Vec<ExperimentResult>, ExperimentError> {
+    let result = |experiment: &Experiment| {
+        let section = Section::new(experiment, runs);
+        let labels = section.groups.iter().map(|group| group.label.clone());
+        ExperimentResult {
+            definition: experiment.definition.clone(),
+            verdicts: section.verdicts(),
+            variants: labels.zip(section.figures.iter().cloned()).collect(),
+        }
+    };
+    Ok(shown(plan, runs)?.iter().map(result).collect())
+}
+
+/// The plan's experiments, and those of the paper that the runs are enough for.
+fn shown(plan: &ExperimentPlan, runs: &[History]) -> Result<Vec<Experiment>, ExperimentError> {
     let mut shown = plan.experiments.clone();
     for name in Definition::names() {
         // A base that a variant does not fit has no runs of it.
@@ -49,6 +73,13 @@ pub fn experiments(folder: &Folder, plan: &ExperimentPlan, runs: &[History]) -> 
         place.unwrap_or(usize::MAX)
     };
     shown.sort_by_key(order);
+    Ok(shown)
+}
+
+/// Writes `report.html` in the folder and a PNG of every experiment's charts. Shown are the plan's experiments, and those of the paper of which the folder
+/// holds a run of every variant, in the paper's order. Returns the report's path.
+pub fn experiments(folder: &Folder, plan: &ExperimentPlan, runs: &[History]) -> Result<PathBuf, ExperimentError> {
+    let shown = shown(plan, runs)?;
     let sections: Vec<Section> = shown.iter().map(|experiment| Section::new(experiment, runs)).collect();
     let used: Vec<&History> = (runs.iter())
         .filter(|run| shown.iter().any(|e| e.configs.iter().any(|config| same_but_seed(&run.config, config))))
@@ -147,12 +178,7 @@ impl<'a> Section<'a> {
 
     fn claims(&self) -> String {
         let item = |(verdict, text): (Verdict, String)| {
-            let class = match verdict {
-                Verdict::Reproduced => "reproduced",
-                Verdict::NotReproduced => "not-reproduced",
-                Verdict::TooClose => "too-close",
-                Verdict::Unknown => "unknown",
-            };
+            let class = verdict.name();
             format!("<li><span class=\"verdict {class}\">{}</span>: {}</li>\n", verdict.text(), escape(&text))
         };
         let items: String = self.verdicts().into_iter().map(item).collect();

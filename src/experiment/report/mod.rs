@@ -15,7 +15,7 @@ use crate::atomic;
 
 pub use super::folder::{runs_at, runs_of};
 pub use compare::compare;
-pub use experiments::experiments;
+pub use experiments::{ExperimentResult, experiments, results};
 
 /// Writes a page whole or not at all.
 fn write(path: &Path, page: &str) -> Result<(), ExperimentError> {

@@ -132,6 +132,9 @@ pub struct WatchLine {
     /// Std of every output channel, at the end of an epoch; empty at other times.
     #[serde(default)]
     pub channel_std: Vec<Option<f64>>,
+    /// L2 norm of the gradient of each stage.
+    #[serde(default)]
+    pub gradient_norms: Fields,
     /// Its metrics.
     #[serde(flatten)]
     pub numbers: Fields,
@@ -214,6 +217,9 @@ impl Line {
             Event::Watch(watch) => Line::Watch(WatchLine {
                 step: watch.step,
                 channel_std: watch.channel_std.iter().map(|&std| Some(f64::from(std))).collect(),
+                gradient_norms: Fields(
+                    watch.gradient_norms.iter().map(|(stage, norm)| (stage.clone().into(), f64::from(*norm))).collect(),
+                ),
                 numbers: fields(&watch.readings),
             }),
             Event::Epoch(epoch) => {

@@ -1,9 +1,12 @@
 //! `events.out.tfevents.*`: a listener that keeps the numbers of a run for TensorBoard, which reads them while it trains. What is written
 //! follows from what is declared: a scalar a metric, `train/NAME` over the steps and `epoch/NAME` at the last step of each epoch.
 //!
+//! What it takes are the lines of `metrics.jsonl`, so that [`EventsFile::of_run`] makes the same of a run that had none.
+//!
 //! A run that continues writes a file of its own, of a later name, that begins with the step from which on what the files before hold is
 //! void: TensorBoard leaves that out.
 
+mod of_run;
 mod proto;
 mod record;
 
@@ -11,6 +14,7 @@ use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use prost::Message;
@@ -18,7 +22,7 @@ use proto::{Dim, PluginData, SessionLog, Summary, SummaryMetadata, TensorProto, 
 
 use crate::method::Metric;
 use crate::regular;
-use crate::train::{Alarm, Event, Readings};
+use crate::train::{AlarmLine, Event, Fields, Line};
 
 /// How the names of the files begin; the second in which they were begun follows.
 const PREFIX: &str = "events.out.tfevents.";
@@ -46,12 +50,26 @@ pub struct EventsFile {
     given_up: bool,
     /// Tags that have been described.
     described: HashSet<String>,
+    /// What the run measures.
+    metrics: Arc<[Metric]>,
     steps_per_epoch: u64,
+    /// When what is taken now was, in seconds since 1970; `None` for now.
+    time: Option<f64>,
 }
 
 impl EventsFile {
-    /// The file of a run that begins in `folder`, or continues there after `step` steps.
-    pub fn new(folder: &Path, step: Option<u64>) -> EventsFile {
+    /// The file of a run with these metrics that begins in `folder`, or continues there after `step` steps.
+    pub fn new(folder: &Path, metrics: &Arc<[Metric]>, step: Option<u64>) -> EventsFile {
+        let mut file = EventsFile::at(folder, metrics, None);
+        if let Some(step) = step {
+            let session_log = Some(SessionLog { status: proto::START });
+            file.push(proto::Event { step: step as i64 + 1, session_log, ..Default::default() });
+        }
+        file
+    }
+
+    /// A new one, of what was at `time`.
+    fn at(folder: &Path, metrics: &Arc<[Metric]>, time: Option<f64>) -> EventsFile {
         let mut file = EventsFile {
             path: folder.join(next_name(folder)),
             file: None,
@@ -60,45 +78,48 @@ impl EventsFile {
             flushed: Instant::now(),
             given_up: false,
             described: HashSet::new(),
+            metrics: metrics.clone(),
             steps_per_epoch: 1,
+            time,
         };
         file.push(proto::Event { file_version: Some("brain.Event:2".to_owned()), ..Default::default() });
-        if let Some(step) = step {
-            let session_log = Some(SessionLog { status: proto::START });
-            file.push(proto::Event { step: step as i64 + 1, session_log, ..Default::default() });
-        }
         file
     }
 
     /// Takes an event.
     pub fn take(&mut self, event: &Event) {
-        match event {
-            Event::Start(start) => self.steps_per_epoch = start.steps / start.epochs.max(1),
-            Event::Step(step) => {
-                let values = self.readings("train", &step.readings);
+        if let Some(line) = Line::of(event) {
+            self.take_line(&line);
+        }
+    }
+
+    /// Takes a line of `metrics.jsonl`.
+    pub fn take_line(&mut self, line: &Line) {
+        match line {
+            Line::Start(start) => self.steps_per_epoch = start.steps / start.epochs.max(1),
+            Line::Step(step) => {
+                let values = self.numbers("train", &step.numbers);
                 self.summary(step.step, values);
             }
-            Event::Watch(watch) => {
-                let mut values = self.readings("train", &watch.readings);
-                for (stage, norm) in &watch.gradient_norms {
+            Line::Watch(watch) => {
+                let mut values = self.numbers("train", &watch.numbers);
+                for (stage, norm) in watch.gradient_norms.iter() {
                     let description = "L2 norm of the gradient of a stage";
-                    values
-                        .extend(self.scalar(format!("gradient_norm/{stage}"), f64::from(*norm), || description.into()));
+                    values.extend(self.scalar(format!("gradient_norm/{stage}"), norm, || description.into()));
                 }
-                values.extend(self.histogram("train/channel_std", &watch.channel_std));
+                let std: Option<Vec<f64>> = watch.channel_std.iter().copied().collect();
+                values.extend(self.histogram("train/channel_std", &std.unwrap_or_default()));
                 self.summary(watch.step, values);
             }
-            Event::Alarm(alarm) => {
+            Line::Alarm(alarm) => {
                 let values = vec![self.text("alarm", alarm)];
                 self.summary(alarm.step, values);
             }
-            Event::Epoch(epoch) => {
-                let mut values = self.readings("epoch", &epoch.readings);
-                values
-                    .extend(self.scalar("epoch/seconds".to_owned(), epoch.seconds, || "Seconds, kNN included".into()));
+            Line::Epoch(epoch) => {
+                let values = self.numbers("epoch", &epoch.numbers);
                 self.summary(epoch.epoch * self.steps_per_epoch, values);
             }
-            Event::Tuning(_) | Event::Checkpoint(_) | Event::Warning(_) | Event::Done(_) | Event::Failed(_) => {}
+            Line::Done(_) | Line::Failed(_) => {}
         }
     }
 
@@ -152,7 +173,8 @@ impl EventsFile {
 
     fn push(&mut self, event: proto::Event) {
         if !self.given_up {
-            let wall_time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+            let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+            let wall_time = self.time.unwrap_or_else(now);
             record::append(&mut self.waiting, &proto::Event { wall_time, ..event }.encode_to_vec());
         }
     }
@@ -188,11 +210,19 @@ impl EventsFile {
         })
     }
 
-    fn readings(&mut self, group: &str, readings: &Readings) -> Vec<Value> {
-        let scalar = |(metric, value): (&Metric, f64)| {
-            self.scalar(format!("{group}/{}", metric.name), value, || description(metric))
+    /// A scalar a number, described where it is declared.
+    fn numbers(&mut self, group: &str, numbers: &Fields) -> Vec<Value> {
+        let metrics = self.metrics.clone();
+        let scalar = |(name, value): (&str, f64)| {
+            let metric = metrics.iter().find(|metric| metric.name == name);
+            let about = || match (metric, name) {
+                (Some(metric), _) => description(metric),
+                (None, "seconds") => "Seconds, kNN included".to_owned(),
+                (None, _) => String::new(),
+            };
+            self.scalar(format!("{group}/{name}"), value, about)
         };
-        readings.iter().filter_map(scalar).collect()
+        numbers.iter().filter_map(scalar).collect()
     }
 
     fn tensor(&mut self, tag: &str, plugin: &str, data_class: i32, tensor: TensorProto) -> Value {
@@ -200,7 +230,7 @@ impl EventsFile {
         Value { tag: tag.to_owned(), tensor: Some(tensor), metadata, ..Default::default() }
     }
 
-    fn histogram(&mut self, tag: &str, values: &[f32]) -> Option<Value> {
+    fn histogram(&mut self, tag: &str, values: &[f64]) -> Option<Value> {
         let bars = bars(values)?;
         let tensor = TensorProto {
             dtype: proto::DOUBLE,
@@ -211,7 +241,7 @@ impl EventsFile {
         Some(self.tensor(tag, "histograms", proto::TENSOR, tensor))
     }
 
-    fn text(&mut self, tag: &str, alarm: &Alarm) -> Value {
+    fn text(&mut self, tag: &str, alarm: &AlarmLine) -> Value {
         let text = format!("{}: {}", alarm.message, alarm.advice);
         self.tensor(tag, "text", proto::TENSOR, strings_tensor(vec![text.into_bytes()], false))
     }
@@ -237,9 +267,9 @@ fn strings_tensor(strings: Vec<Vec<u8>>, list: bool) -> TensorProto {
 }
 
 /// Bars of equal width, each its left and right edge and how many values it has. `None` where there is none or not all are numbers.
-fn bars(values: &[f32]) -> Option<Vec<[f64; 3]>> {
-    let least = values.iter().copied().reduce(f32::min).map(f64::from)?;
-    let most = values.iter().copied().reduce(f32::max).map(f64::from)?;
+fn bars(values: &[f64]) -> Option<Vec<[f64; 3]>> {
+    let least = values.iter().copied().reduce(f64::min)?;
+    let most = values.iter().copied().reduce(f64::max)?;
     if !values.iter().all(|value| value.is_finite()) {
         return None;
     }
@@ -248,7 +278,7 @@ fn bars(values: &[f32]) -> Option<Vec<[f64; 3]>> {
     let mut bars: Vec<[f64; 3]> = (0..BARS).map(|bar| [edge(bar), edge(bar + 1), 0.0]).collect();
     for &value in values {
         // All of one value are in the last, as TensorBoard has it.
-        let bar = if width > 0.0 { ((f64::from(value) - least) / width) as usize } else { BARS };
+        let bar = if width > 0.0 { ((value - least) / width) as usize } else { BARS };
         bars[bar.min(BARS - 1)][2] += 1.0;
     }
     Some(bars)

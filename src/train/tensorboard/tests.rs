@@ -2,12 +2,12 @@ use std::sync::Arc;
 
 use super::*;
 use crate::method::{Cadence, Source};
-use crate::train::{Epoch, Step, Watch};
+use crate::train::{Epoch, Readings, Step, Watch};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// Every event of a file.
-fn events(path: &Path) -> Result<Vec<proto::Event>> {
+pub(super) fn events(path: &Path) -> Result<Vec<proto::Event>> {
     let bytes = fs::read(path)?;
     let events: Vec<_> =
         record::messages(&bytes).into_iter().map(proto::Event::decode).collect::<std::result::Result<_, _>>()?;
@@ -23,6 +23,11 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// Declared are none.
+fn none() -> Arc<[Metric]> {
+    Arc::from([])
+}
+
 fn step(step: u64, loss: f64) -> Event {
     Event::Step(Step { step, epoch: 1, readings: Readings::given(Cadence::Step, &[("loss", loss)]) })
 }
@@ -30,10 +35,10 @@ fn step(step: u64, loss: f64) -> Event {
 #[test]
 fn every_declared_metric_has_its_scalar() -> Result {
     let folder = tempfile::tempdir()?;
-    let mut file = EventsFile::new(folder.path(), None);
     let metrics: Arc<[Metric]> =
         [Metric { cadence: Cadence::Watched, ..Metric::new("anything", "A number of a method to come", Source::Host) }]
             .into();
+    let mut file = EventsFile::new(folder.path(), &metrics, None);
     let mut readings = Readings::new(&metrics, Cadence::Watched);
     readings.set("anything", 2.5);
     file.steps_per_epoch = 10;
@@ -89,7 +94,7 @@ fn every_declared_metric_has_its_scalar() -> Result {
 fn a_run_that_continues_makes_void_what_it_will_write_again() -> Result {
     let folder = tempfile::tempdir()?;
     for continued in [None, Some(5)] {
-        let mut file = EventsFile::new(folder.path(), continued);
+        let mut file = EventsFile::new(folder.path(), &none(), continued);
         file.take(&step(continued.unwrap_or(0) + 1, 0.5));
         file.flush()?;
     }
@@ -105,7 +110,7 @@ fn a_run_that_continues_makes_void_what_it_will_write_again() -> Result {
 #[test]
 fn records_that_cannot_be_written_wait_until_it_is_given_up() -> Result {
     let folder = tempfile::tempdir()?;
-    let mut file = EventsFile::new(folder.path(), None);
+    let mut file = EventsFile::new(folder.path(), &none(), None);
     file.take(&step(1, 0.5));
     file.flush()?;
     // A file that is open for reading only takes nothing, as a full disk does.

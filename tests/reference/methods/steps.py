@@ -191,6 +191,20 @@ class SwAv(Method):
             self.prototypes.weight.grad = None
 
 
+class FineTuning(Method):
+    """An encoder without head and a classifier with a learning rate of its own, trained with labels."""
+    views, classes, times = 1, 7, 3.0
+
+    def __init__(self):
+        super().__init__(lambda i: nn.Identity())
+        self.classifier = nn.Linear(2 * WIDTH, self.classes)
+        self.labels = torch.randint(self.classes, (STEPS, BATCH))
+        self.inputs, self.case = {"labels": self.labels.double()}, {"times": self.times, "classes": self.classes}
+
+    def loss(self, step, large, small):
+        return F.cross_entropy(self.classifier(self.encoder(large[0])), self.labels[step])
+
+
 class Lars:
     """NVIDIA apex's LARC with clip=False before SGD; vectors have neither LARS nor weight decay."""
     trust = 0.1
@@ -213,6 +227,11 @@ def sgd(model):
     return torch.optim.SGD([p for p in model.parameters() if p.requires_grad], LR, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
 
 
+def two_rates(model):
+    groups = [{"params": model.encoder.parameters()}, {"params": model.classifier.parameters(), "times": model.times}]
+    return torch.optim.SGD(groups, LR, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
+
+
 def write(name, model, settings, crops=0, optimizer=sgd):
     model.train()
     for v in model.parameters():
@@ -220,14 +239,15 @@ def write(name, model, settings, crops=0, optimizer=sgd):
     state = lambda: getattr(model, "state", model.state_dict)()
     named = lambda prefix: {f"{prefix}.{k}": v.clone() for k, v in state().items() if "num_batches" not in k}
     tensors = {f"param.{k}": v.clone() for k, v in model.state_dict().items() if "num_batches" not in k}
-    tensors["views.0"] = large = single(torch.randn(STEPS, 2, BATCH, 3, SIZE, SIZE))
+    tensors["views.0"] = large = single(torch.randn(STEPS, getattr(model, "views", 2), BATCH, 3, SIZE, SIZE))
+    tensors.update(getattr(model, "inputs", {}))
     small = single(torch.randn(STEPS, crops, BATCH, 3, SMALL, SMALL))
     if crops:
         tensors["views.1"] = small
     optimizer, losses = optimizer(model), []
     for step in range(STEPS):
         for group in optimizer.param_groups:
-            group["lr"] = LR * 0.5 * (1 + math.cos(math.pi * step / STEPS))
+            group["lr"] = group.get("times", 1) * LR * 0.5 * (1 + math.cos(math.pi * step / STEPS))
         loss = model.loss(step, large[step], small[step])
         optimizer.zero_grad()
         loss.backward()
@@ -243,7 +263,7 @@ def write(name, model, settings, crops=0, optimizer=sgd):
                 "optim.batch_size": BATCH, "data.image_size": SIZE, "optim.momentum": MOMENTUM, "optim.weight_decay": WEIGHT_DECAY}
     out = {k: v.detach().float().contiguous() for k, v in tensors.items()}
     path = HERE / f"steps_{name}.safetensors"
-    case = dict(steps=STEPS, batch=BATCH, lr=LR, set=settings)
+    case = dict(steps=STEPS, batch=BATCH, lr=LR, set=settings, **getattr(model, "case", {}))
     save_file(out, str(path), metadata={"case": json.dumps(case)})
     print(path.name, path.stat().st_size, [round(float(loss), 5) for loss in losses])
 
@@ -258,3 +278,4 @@ write("byol", Byol(), {"name": "byol", "method.momentum": Byol.keep, "model.pred
 write("swav_multi_crop", SwAv(6, frozen_steps=2), {"name": "swav", "method.prototypes": 6, "augment.small.count": 3, "augment.small.size": SMALL}, crops=3)
 write("swav_queue", SwAv(6, queue=2 * BATCH), {"name": "swav", "method.prototypes": 6, "method.queue": 2 * BATCH, "method.queue_epoch": 0, "method.frozen_epochs": 0})
 write("swav_no_stop", SwAv(6, stop_gradient=False), {"name": "swav", "method.prototypes": 6, "method.stop_gradient": False, "method.frozen_epochs": 0, "augment.small.count": 2, "augment.small.size": SMALL}, crops=2)
+write("finetune", FineTuning(), {"name": "simsiam"}, optimizer=two_rates)
