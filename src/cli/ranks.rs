@@ -56,12 +56,13 @@ impl Job {
             return Err(ReportedElsewhere.into());
         }
         ended?;
-        match (made, bad.len() == all.len() && bad.iter().all(|(_, text)| text == first)) {
-            // The same everywhere: its own error knows best what kind it is.
-            (Err(error), true) => Err(error),
-            _ => Err(anyhow!(
-                bad.iter().map(|(rank, text)| format!("rank {rank}: {text}")).collect::<Vec<_>>().join("; ")
-            )),
+        match made {
+            // Rank 0 does more than the others, and its own error knows best what kind it is.
+            Err(error) if bad.iter().all(|(_, text)| text == first) => Err(error),
+            _ => {
+                let lines: Vec<String> = bad.iter().map(|(rank, text)| format!("rank {rank}: {text}")).collect();
+                Err(anyhow!(lines.join("; ")))
+            }
         }
     }
 
