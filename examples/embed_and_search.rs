@@ -12,7 +12,7 @@ use std::path::Path;
 
 use simsiam::config::Config;
 use simsiam::data::{self, ImageSet, Limits};
-use simsiam::eval::{FeaturePlan, Neighbour, Output, class_name, nearest};
+use simsiam::eval::{FeaturePlan, FeatureSpec, Neighbour, Output, class_name, nearest};
 use simsiam::gpu::{Gpu, GpuOptions};
 use simsiam::graph::Store;
 use simsiam::model::Parameters;
@@ -48,7 +48,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // What is computed, then its weights, then the program: shapes are known before anything is allocated.
     let mut parameters = Parameters::new();
     let one_size = data.train.size().filter(|_| data.test.size().is_some());
-    let plan = FeaturePlan::new(&config, &mut parameters, one_size, BATCH, &[Output::Backbone], true)?;
+    let spec = FeatureSpec::new(one_size, BATCH, &[Output::Backbone]).unit();
+    let plan = FeaturePlan::new(&config, &mut parameters, &spec)?;
     let weights = match &checkpoint {
         Some(checkpoint) => checkpoint.weights(&parameters)?,
         None => parameters.initialize(0),

@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use simsiam::config::Config;
 use simsiam::data::{Dataset, ImageSet};
-use simsiam::eval::{EvalError, FeaturePlan, FeatureTable, Output};
+use simsiam::eval::{EvalError, FeaturePlan, FeatureSpec, FeatureTable, Output};
 use simsiam::format::count;
 use simsiam::gpu::Gpu;
 use simsiam::graph::tune::{self, Budget, Cache, Work};
@@ -175,8 +175,9 @@ impl Trained {
         batch: usize,
         part: &'static str,
     ) -> Result<FeatureTable> {
-        let mut parameters = Parameters::new();
-        let mut plan = FeaturePlan::new(&self.config, &mut parameters, set.size(), batch, &[output], unit)?;
+        let (mut parameters, outputs) = (Parameters::new(), [output]);
+        let spec = FeatureSpec { unit, ..FeatureSpec::new(set.size(), batch, &outputs) };
+        let mut plan = FeaturePlan::new(&self.config, &mut parameters, &spec)?;
         let mut store = self.store(&parameters)?;
         let batches = plan.batches(&**set) as u64;
         let choices = self.choose(&[Work { graph: plan.graph(), runs: batches }])?;

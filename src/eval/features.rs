@@ -41,6 +41,33 @@ impl Output {
     }
 }
 
+/// Which features of which images.
+#[derive(Debug, Clone, Copy)]
+pub struct FeatureSpec<'a> {
+    /// Width and height of the images, where all share them.
+    pub one_size: Option<(u32, u32)>,
+    /// Images at once.
+    pub batch: usize,
+    /// Outputs of the network.
+    pub outputs: &'a [Output],
+    /// Whether they are scaled to length 1.
+    pub unit: bool,
+    /// Whether views may be augmented as in the run's training, for [`Features::loader_of`].
+    pub augmented: bool,
+}
+
+impl<'a> FeatureSpec<'a> {
+    /// These outputs for `batch` images at once, as they are evaluated and as the network makes them.
+    pub fn new(one_size: Option<(u32, u32)>, batch: usize, outputs: &'a [Output]) -> FeatureSpec<'a> {
+        FeatureSpec { one_size, batch, outputs, unit: false, augmented: false }
+    }
+
+    /// The same scaled to length 1.
+    pub fn unit(self) -> FeatureSpec<'a> {
+        FeatureSpec { unit: true, ..self }
+    }
+}
+
 /// How features are computed, before anything is allocated.
 #[derive(Debug, Clone)]
 pub struct FeaturePlan {
@@ -59,46 +86,18 @@ pub struct FeaturePlan {
 }
 
 impl FeaturePlan {
-    /// These outputs of a network for `batch` images at once, all of width and height `one_size` where they share it; scaled to
-    /// length 1 where `unit`.
-    pub fn new(
-        config: &Config,
-        parameters: &mut Parameters,
-        one_size: Option<(u32, u32)>,
-        batch: usize,
-        outputs: &[Output],
-        unit: bool,
-    ) -> Result<FeaturePlan, EvalError> {
-        let options = ViewOptions::evaluation(&config.augment);
-        FeaturePlan::of_views(config, parameters, one_size, batch, outputs, unit, &options)
-    }
-
-    /// The same where views may be augmented as in the run's training, for [`Features::loader_of`].
-    pub fn augmented(
-        config: &Config,
-        parameters: &mut Parameters,
-        one_size: Option<(u32, u32)>,
-        batch: usize,
-        outputs: &[Output],
-    ) -> Result<FeaturePlan, EvalError> {
-        let options = ViewOptions::of_group(&ViewGroup::new(config, &[0, 1]));
-        FeaturePlan::of_views(config, parameters, one_size, batch, outputs, false, &options)
-    }
-
-    fn of_views(
-        config: &Config,
-        parameters: &mut Parameters,
-        one_size: Option<(u32, u32)>,
-        batch: usize,
-        outputs: &[Output],
-        unit: bool,
-        options: &ViewOptions,
-    ) -> Result<FeaturePlan, EvalError> {
-        let batch = batch.max(1);
+    /// Features that the network of a configuration makes.
+    pub fn new(config: &Config, parameters: &mut Parameters, spec: &FeatureSpec) -> Result<FeaturePlan, EvalError> {
+        let FeatureSpec { one_size, outputs, unit, augmented, .. } = *spec;
+        let options = match augmented {
+            true => ViewOptions::of_group(&ViewGroup::new(config, &[0, 1])),
+            false => ViewOptions::evaluation(&config.augment),
+        };
+        let batch = spec.batch.max(1);
         let mut graph = Graph::new();
         let size = config.data.image_size;
         let feed = Feed::streamed(&mut graph, one_size, &[ViewGroup::new(config, &[0])], batch);
-        let images = views(&mut graph, feed.bytes, feed.tables[0], size, options)?;
+        let images = views(&mut graph, feed.bytes, feed.tables[0], size, &options)?;
         let projector = outputs.contains(&Output::Projector);
         let network = method::evaluation(&mut graph, images, config, parameters, projector)?;
         let mut tensors = Vec::new();
@@ -212,7 +211,7 @@ impl Features {
     }
 
     /// Places `range` of the requested images of a set, one view an image; cropped and flipped at the most, unless the plan is
-    /// [`FeaturePlan::augmented`].
+    /// [augmented](FeatureSpec::augmented).
     pub fn loader_of(&self, set: &Arc<dyn ImageSet>, views: Views, range: Range<u64>) -> Loader {
         let FeaturePlan { unreadable, pace, .. } = self.plan;
         Loader::new(set.clone(), views, unreadable, pace, range)

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::features::{FeaturePlan, Features, Output};
+use super::features::{FeaturePlan, FeatureSpec, Features, Output};
 use super::knn::{classes, missing};
 use super::linear::{crops, labels};
 use super::{EvalError, Scores};
@@ -110,8 +110,8 @@ impl FinetunePlan {
         config.optim.exclude_norms = false;
 
         let mut parameters = Parameters::new();
-        let one_size = data.test.size();
-        let features = FeaturePlan::new(&config, &mut parameters, one_size, batch, &[Output::Backbone], false)?;
+        let spec = FeatureSpec::new(data.test.size(), batch, &[Output::Backbone]);
+        let features = FeaturePlan::new(&config, &mut parameters, &spec)?;
         let backbone = parameters.clone();
         let (mut step, group) = (Graph::new(), ViewGroup::new(&config, &[0]));
         let feed = Feed::streamed(&mut step, data.bank().size(), std::slice::from_ref(&group), batch);

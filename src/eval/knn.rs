@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::features::{FeaturePlan, Features, Output};
+use super::features::{FeaturePlan, FeatureSpec, Features, Output};
 use super::vote::{Ballots, Vote, VotePlan, VoteRule};
 use super::{EvalError, Scores};
 use crate::config::Config;
@@ -67,7 +67,7 @@ impl KnnPlan {
         let (bank, test) = (data.bank().len(), data.test.len());
         let batch = batch.clamp(1, bank.max(test));
         let one_size = data.bank().size().filter(|_| data.test.size().is_some());
-        let features = FeaturePlan::new(config, parameters, one_size, batch, outputs, true)?;
+        let features = FeaturePlan::new(config, parameters, &FeatureSpec::new(one_size, batch, outputs).unit())?;
         let rule = VoteRule {
             k: config.run.neighbours(bank),
             temperature: config.run.knn_temperature,

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::features::{FeaturePlan, FeatureTable, Features, Output};
+use super::features::{FeaturePlan, FeatureSpec, FeatureTable, Features, Output};
 use super::knn::{classes, missing};
 use super::probe::{Probe, ProbeOptimizer, ProbePlan};
 use super::{EvalError, Scores};
@@ -137,8 +137,7 @@ pub fn linear_plan(
     }
     let one_size = data.bank().size().filter(|_| data.test.size().is_some());
     let batch = batch.clamp(1, data.bank().len());
-    let outputs = [Output::Backbone];
-    FeaturePlan::new(config, parameters, one_size, batch, &outputs, false)
+    FeaturePlan::new(config, parameters, &FeatureSpec::new(one_size, batch, &[Output::Backbone]))
 }
 
 /// Where the features of a step come from.

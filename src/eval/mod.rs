@@ -25,7 +25,7 @@ mod vote;
 pub use duplicates::{DUPLICATE_SIMILARITY, duplicates, duplicates_among, is_plain, whitened};
 pub use embedding::{EmbeddingFormat, class_name, names_beside, write_embedding};
 pub use error::EvalError;
-pub use features::{FeaturePlan, FeatureTable, Features, Output};
+pub use features::{FeaturePlan, FeatureSpec, FeatureTable, Features, Output};
 pub use finetune::{Finetune, FinetuneEvent, FinetuneOptions, FinetunePlan, FinetuneReport};
 pub use knn::{Knn, KnnPlan, Prediction, classes, missing, scores};
 pub use labels::with_label_percent;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nalgebra::DMatrix;
 
-use super::features::{FeaturePlan, Features, Output};
+use super::features::{FeaturePlan, FeatureSpec, Features, Output};
 use super::quality::{alignment, lidar, rank_me, uniformity};
 use super::{EvalError, FeatureTable};
 use crate::augment::{Loader, ViewGroup, Views};
@@ -36,9 +36,10 @@ pub fn quality_plans(
     one_size: Option<(u32, u32)>,
     batch: usize,
 ) -> Result<[FeaturePlan; 2], EvalError> {
+    let plain = FeatureSpec::new(one_size, batch, &Output::ALL);
     Ok([
-        FeaturePlan::new(config, parameters, one_size, batch, &Output::ALL, false)?,
-        FeaturePlan::augmented(config, parameters, one_size, batch, &Output::ALL)?,
+        FeaturePlan::new(config, parameters, &plain)?,
+        FeaturePlan::new(config, parameters, &FeatureSpec { augmented: true, ..plain })?,
     ])
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use simsiam::config::Config;
 use simsiam::data::{Dataset, ImageSet};
-use simsiam::eval::{FeaturePlan, FeatureTable, KnnPlan, Output, Prediction, scores};
+use simsiam::eval::{FeaturePlan, FeatureSpec, FeatureTable, KnnPlan, Output, Prediction, scores};
 use simsiam::gpu::Gpu;
 use simsiam::graph::Target;
 use simsiam::model::Parameters;
@@ -13,7 +13,7 @@ use crate::subject::{Result, config, dataset, gpu, network};
 
 fn features(gpu: &Gpu, config: &Config, set: &Arc<dyn ImageSet>, output: Output, batch: usize) -> Result<FeatureTable> {
     let mut parameters = Parameters::new();
-    let plan = FeaturePlan::new(config, &mut parameters, set.size(), batch, &[output], false)?;
+    let plan = FeaturePlan::new(config, &mut parameters, &FeatureSpec::new(set.size(), batch, &[output]))?;
     let mut features = plan.compile(&mut network(gpu, &parameters)?)?;
     let table = features.table(set, &mut || true)?;
     Ok(table.ok_or("nobody stopped it")?)

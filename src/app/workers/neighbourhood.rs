@@ -9,7 +9,7 @@ use image::RgbImage;
 use super::resource_cache::ResourceCache;
 use super::worker::{Wake, Worker};
 use crate::data::{Dataset, ImageSet, Subset};
-use crate::eval::{FeaturePlan, FeatureTable, Neighbour, Output, nearest};
+use crate::eval::{FeaturePlan, FeatureSpec, FeatureTable, Neighbour, Output, nearest};
 use crate::gpu::{Gpu, Plan};
 use crate::graph::Store;
 use crate::model::Parameters;
@@ -145,7 +145,7 @@ fn compute(
     let mut parameters = Parameters::new();
     let size = bank.size().filter(|_| test.size().is_some());
     let outputs = [Output::Backbone];
-    let plan = FeaturePlan::new(&config, &mut parameters, size, BATCH, &outputs, true)?;
+    let plan = FeaturePlan::new(&config, &mut parameters, &FeatureSpec::new(size, BATCH, &outputs).unit())?;
     let mut store = Store::new(&gpu);
     parameters.allocate_frozen(&mut store)?;
     parameters.write(&store, &checkpoint.weights(&parameters)?);

@@ -36,10 +36,10 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(2..))]
     batch_size: u32,
     /// Base learning rate of the backbone.
-    #[arg(long, value_name = "RATE", default_value_t = 0.05)]
+    #[arg(long, value_name = "RATE", default_value_t = 0.2)]
     lr: f64,
     /// Base learning rate of the classifier.
-    #[arg(long, value_name = "RATE", default_value_t = 1.0)]
+    #[arg(long, value_name = "RATE", default_value_t = 5.0)]
     classifier_lr: f64,
     /// Weight decay of all weights.
     #[arg(long, value_name = "DECAY", default_value_t = 0.0)]
