@@ -33,7 +33,7 @@ shot start 6
 # The button of the pane Start is reached by the keyboard where no pointer knows its place: Ctrl+Return starts.
 key ctrl+Return
 sleep "$seconds"
-key 2; shot curves 4
+key 2; point $((width * 45 / 100)) $((height * 45 / 100)); shot curves 4
 key 3; shot output-std 4
 key 4; shot views 6
 # What was drawn shows where the pointer rests.
@@ -42,6 +42,7 @@ point $((width * 36 / 100)) $((height * 33 / 100)); shot views-hover 3
 xdotool key --window "$window" alt+F4; shot closing 3
 key Escape; sleep 1
 key 5; shot neighbours 25
+key 6; shot runs 4
 key 1; shot start-training 4
 kill -INT "$app"; wait "$app" || true
 app=

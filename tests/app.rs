@@ -22,9 +22,13 @@ const SIZE: egui::Vec2 = egui::vec2(1280.0, 800.0);
 
 impl Window {
     fn open(options: AppOptions) -> Window {
+        Window::sized(options, SIZE)
+    }
+
+    fn sized(options: AppOptions, size: egui::Vec2) -> Window {
         let app = App::new(options, Arc::new(|| {})).expect("presets that can be read");
         let harness = Harness::builder()
-            .with_size(SIZE)
+            .with_size(size)
             .with_theme(egui::Theme::Dark)
             .with_render_cursor(false)
             .wgpu()
@@ -62,12 +66,20 @@ impl Window {
 
     /// Replaces what stands in the field of this name.
     fn fill(&mut self, field: &str, text: &str) {
-        let node = self.harness.get_by_role_and_label(Role::TextInput, field);
+        self.fill_role(Role::TextInput, field, text);
+    }
+
+    fn fill_multiline(&mut self, field: &str, text: &str) {
+        self.fill_role(Role::MultilineTextInput, field, text);
+    }
+
+    fn fill_role(&mut self, role: Role, field: &str, text: &str) {
+        let node = self.harness.get_by_role_and_label(role, field);
         node.focus();
         self.harness.step();
         self.harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
         self.harness.step();
-        let node = self.harness.get_by_role_and_label(Role::TextInput, field);
+        let node = self.harness.get_by_role_and_label(role, field);
         node.type_text(text);
         self.harness.step();
         self.harness.step();
@@ -87,15 +99,16 @@ impl Window {
 
     /// Settings under which a step takes milliseconds.
     fn fill_tiny(&mut self) {
+        self.click("All settings");
         for (field, value) in [
-            ("limit train", "96"),
+            ("Training images", "96"),
             ("limit test", "24"),
             ("blocks", "[1]"),
-            ("width", "4"),
+            ("Backbone width", "4"),
             ("projector hidden", "16"),
-            ("dim", "16"),
+            ("Output width d", "16"),
             ("predictor dim", "4"),
-            ("batch size", "16"),
+            ("Batch size", "16"),
         ] {
             self.fill(field, value);
         }
@@ -112,7 +125,7 @@ fn a_run_is_started_paused_stopped_continued_and_compared() {
     let mut window = Window::open(options(&folder));
     window.until("the estimate", |w| w.has("5,000 training and 1,000 test images"));
     window.fill_tiny();
-    window.fill("epochs", "4000");
+    window.fill("Epochs", "4000");
     window.until("the estimate of another run", |w| w.has("24,000 of 16 images, in 4000 epochs"));
     window.click("Start training");
     window.until("steps", |w| w.steps() > 20);
@@ -157,7 +170,7 @@ fn a_run_is_started_paused_stopped_continued_and_compared() {
     window.click("Start");
     window.harness.get_by_role_and_label(Role::CheckBox, "stop gradient").click_accesskit();
     window.harness.step();
-    window.fill("epochs", "3");
+    window.fill("Epochs", "3");
     window.click("Start training");
     window.until("its end", |w| w.has("The training is done."));
     let (path, record) = window.app().front().expect("the run");
@@ -185,18 +198,18 @@ fn what_is_wrong_stands_beside_its_field_and_nothing_starts() {
     let folder = TempDir::new().expect("a folder");
     let mut window = Window::open(options(&folder));
     window.until("the estimate", |w| w.has("5,000 training"));
-    window.fill("batch size", "many");
+    window.fill("Batch size", "many");
     assert!(window.has("a whole number, 0 or more"));
     assert!(window.has("optim.batch_size: expected a whole number"));
-    window.fill("batch size", "1");
+    window.fill("Batch size", "1");
     assert!(window.has("batch normalisation needs at least 2 images"));
     window.click("Start training");
     assert!(!window.app().is_training(), "the button is off");
     window.click("Reset batch_size");
     assert!(!window.has("batch normalisation needs"));
     // What only the data can tell.
-    window.fill("batch size", "16");
-    window.fill("limit train", "10");
+    window.fill("Batch size", "16");
+    window.fill("Training images", "10");
     window.until("the data's word", |w| w.has("a batch is larger than the 10 training images"));
     window.click("Reset limit_train");
     window.until("it to be fixed", |w| !w.has("a batch is larger"));
@@ -215,7 +228,7 @@ fn closing_asks_and_keeps_a_checkpoint() {
     let mut window = Window::open(options(&folder));
     window.until("the estimate", |w| w.has("5,000 training"));
     window.fill_tiny();
-    window.fill("epochs", "4000");
+    window.fill("Epochs", "4000");
     window.click("Start training");
     window.until("steps", |w| w.steps() > 3);
     assert!(!window.harness.state_mut().close());
@@ -252,7 +265,7 @@ fn a_lost_device_is_offered_to_be_resumed() {
     let mut window = Window::open(options(&folder));
     window.until("the estimate", |w| w.has("5,000 training"));
     window.fill_tiny();
-    window.fill("epochs", "4000");
+    window.fill("Epochs", "4000");
     window.click("Start training");
     window.until("the loss", |w| w.has("the GPU was lost") && !w.app().is_training());
     let lost = window.steps();
@@ -336,6 +349,7 @@ fn a_slider_changes_the_views_and_its_value_can_be_taken() {
     }
     window.click("Use in the settings");
     window.click("Start");
+    window.click("All settings (1 changed)");
     let field = window.harness.get_by_role_and_label(Role::TextInput, "flip");
     assert_eq!(field.value().as_deref(), Some("1.0"));
 }
@@ -383,6 +397,7 @@ fn what_is_dropped_is_images_or_a_run() {
     for i in 0..2 {
         std::fs::write(photos.join("red").join(format!("{i}.jpg")), "no image").expect("a file");
     }
+    window.click("All settings");
     window.fill("limit test", "5");
     window.until("the refusal", |w| w.has("cannot be read, more than 1 %") && !w.has("--set"));
     window.click("Skip 2 files and continue");
@@ -462,5 +477,143 @@ fn pictures_of_panes() {
         window
             .harness
             .snapshot_options(name, &egui_kittest::SnapshotOptions::new().threshold(1.2).max_failed_pixels(400));
+    }
+}
+
+/// A run that has ended, as its folder would have it.
+fn ended(collapses: bool) -> Record {
+    let mut record = recorded(collapses);
+    record.take(&Line::parse(r#"{"event":"done","steps":1000}"#).expect("a line"));
+    record
+}
+
+#[test]
+fn a_badge_says_whether_training_is_healthy_and_what_is_next() {
+    let folder = TempDir::new().expect("a folder");
+    let mut window = Window::open(AppOptions { out: Some(folder.path().to_path_buf()), ..AppOptions::default() });
+    window.harness.state_mut().show(Path::new("healthy"), ended(false));
+    window.harness.state_mut().go_to(1);
+    window.until("the badge", |w| w.has("Healthy") && w.has("Nothing is near a threshold"));
+    assert!(
+        window.has("Train longer: 20 epochs") && window.has("See its neighbours") && !window.has("Fix and restart")
+    );
+    window.harness.state_mut().show(Path::new("broken"), ended(true));
+    window.until("the other badge", |w| w.has("Collapsed") && w.has("It collapsed at step "));
+    assert!(window.has("Fix and restart: method.stop_gradient = true") && !window.has("Train longer"));
+    window.click("Change its settings…");
+    assert!(window.has("Start training"));
+}
+
+#[test]
+fn charts_show_what_is_drawn_and_can_be_saved() {
+    let folder = TempDir::new().expect("a folder");
+    let mut window = Window::open(AppOptions { out: Some(folder.path().to_path_buf()), ..AppOptions::default() });
+    let app = window.harness.state_mut();
+    app.show(Path::new("none"), ended(true));
+    app.show(Path::new("stop-gradient"), ended(false));
+    app.go_to(1);
+    window.until("the charts", |w| w.has("Output std"));
+    // Both runs at the pointer, and the step that it is at.
+    window.click("Steps");
+    window.harness.hover_at(egui::pos2(520.0, 330.0));
+    window.until("the values of both", |w| {
+        w.has("step ")
+            && w.harness.query_all_by_label("none").count() == 3
+            && w.harness.query_all_by_label("stop-gradient").count() >= 3
+    });
+    window.harness.remove_cursor();
+    window.click("Chart menu of Loss");
+    window.click("Save as CSV");
+    window.until("the table", |w| w.has("loss.csv"));
+    let table = std::fs::read_to_string(folder.path().join("charts/loss.csv")).expect("the table");
+    assert_eq!(table.lines().count(), 1 + 2 * 1001);
+    assert!(table.starts_with("run,step,epoch,seconds,loss\nnone,0,0,"), "{}", &table[..80]);
+    window.click("Chart menu of Output std");
+    window.click("Save as PNG");
+    window.until("the picture", |w| w.has("output_std.png"));
+    window.click("Chart menu of Effective rank");
+    window.click("Full size");
+    assert!(!window.has("Learning rate") && window.has("Effective rank"));
+    window.harness.key_press(egui::Key::Escape);
+    window.until("all charts", |w| w.has("Learning rate"));
+}
+
+#[test]
+fn runs_are_listed_sorted_renamed_and_noted() {
+    let folder = TempDir::new().expect("a folder");
+    for (name, knn) in [("first", 0.5), ("second", 0.6)] {
+        let mut config = Config::preset("demo").expect("a preset");
+        config.set(&format!("run.seed={}", (10.0 * knn) as u32)).expect("a key");
+        let run = RunFolder::create(&folder.path().join(name), &config).expect("a run");
+        let lines = format!(
+            "{}\n{}\n{}\n{}\n",
+            r#"{"event":"start","steps":2,"epochs":1}"#,
+            r#"{"event":"epoch","epoch":0,"loss":0.0,"output_std":0.088,"effective_rank":40.0,"knn_top1":0.4}"#,
+            format_args!(r#"{{"event":"epoch","epoch":1,"knn_top1":{knn}}}"#),
+            r#"{"event":"done","steps":2}"#
+        );
+        std::fs::write(run.metrics(), lines).expect("metrics");
+    }
+    // A folder of runs opens with all of them over each other.
+    let mut window = Window::open(AppOptions { runs: vec![folder.path().to_path_buf()], ..AppOptions::default() });
+    window
+        .until("both runs in the legend", |w| w.harness.query_all_by_label("first").count() == 2 && w.has("Smoothing"));
+    window.harness.get_by_role_and_label(Role::Button, "Runs").click_accesskit();
+    window.until("the table", |w| w.has("2 runs, 2 ticked") && w.has("seed 5") && w.has("60.0 %"));
+    let order = |w: &Window| {
+        let top = |name: &str| w.harness.get_by_role_and_label(Role::CheckBox, name).rect().top();
+        top("Tick first") < top("Tick second")
+    };
+    window.click("Sort by kNN");
+    assert!(!order(&window), "the best first");
+    window.click("Sort by kNN");
+    assert!(order(&window));
+    window.fill("Filter", "seed 6");
+    assert!(window.harness.query_by_label("Tick first").is_none() && window.has("Tick second"));
+    window.click("Menu of second");
+    window.click("Note…");
+    window.fill_multiline("Note on second", "a good one");
+    window.click("Save the note");
+    window.until("the note", |w| w.has("a good one · seed 6"));
+    window.click("Menu of second");
+    window.click("Rename…");
+    window.fill("Rename second", "best");
+    window.click("Rename");
+    window.until("the new name", |w| w.has("Tick best"));
+    assert!(folder.path().join("best/note.txt").is_file() && !folder.path().join("second").exists());
+    // Deleting asks.
+    window.click("Menu of best");
+    window.click("Move to the bin…");
+    assert!(window.has("Move best to the bin?"));
+    window.click("Cancel");
+    assert!(folder.path().join("best").is_dir());
+    // What goes elsewhere says so.
+    std::fs::remove_dir_all(folder.path().join("best")).expect("the folder");
+    window.until("that it is gone", |w| w.has("its folder is gone"));
+}
+
+/// In small windows nothing is cut at the right, the button that starts is seen, and every control has a name.
+#[test]
+fn small_windows_cut_nothing_and_every_control_has_a_name() {
+    let folder = TempDir::new().expect("a folder");
+    for size in [egui::vec2(900.0, 600.0), egui::vec2(640.0, 400.0)] {
+        let mut window = Window::sized(options(&folder), size);
+        window.until("the estimate", |w| w.has("5,000 training"));
+        let start = window.harness.get_by_label("Start training").rect();
+        assert!(start.bottom() <= size.y && start.right() <= size.x, "{size:?}: {start:?}");
+        window.harness.state_mut().show(Path::new("a-run"), ended(true));
+        for pane in 0..6 {
+            window.harness.state_mut().go_to(pane);
+            (0..4).for_each(|_| window.harness.step());
+            let controls =
+                [Role::Button, Role::CheckBox, Role::TextInput, Role::ComboBox, Role::Slider, Role::SpinButton];
+            for role in controls {
+                for node in window.harness.query_all_by_role(role) {
+                    let (name, rect) = (node.accesskit_node().label().unwrap_or_default(), node.rect());
+                    assert!(!name.trim().is_empty(), "pane {pane}: a {role:?} at {rect:?} has no name");
+                    assert!(rect.right() <= size.x + 1.0, "{size:?}, pane {pane}: {name} is cut: {rect:?}");
+                }
+            }
+        }
     }
 }

@@ -2,10 +2,12 @@
 //! comes from the threads, [`wishes`] what goes to them, [`closing`] how it ends.
 
 mod closing;
+mod folders;
 mod news;
 mod wishes;
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use egui::{Key, Modifiers, Ui};
 
@@ -21,7 +23,7 @@ use super::state::{Activity, AppState, Wish};
 use super::widgets::{bar, notice_bar, run_list, theme};
 use super::workers::dialogs::Dialog;
 use super::workers::estimate::{self, EstimateAnswer, EstimateQuestion};
-use super::workers::listing::Lister;
+use super::workers::listing::{self, Lister};
 use super::workers::resource_cache::ResourceCache;
 use super::workers::session::Session;
 use super::workers::worker::{Wake, Worker};
@@ -45,9 +47,13 @@ pub struct AppOptions {
     pub interrupt: Interrupt,
 }
 
+/// Runs of a folder that are opened with it: more curves cannot be told apart.
+const OPENED: usize = 60;
+
 /// Numbers of the panes.
 const START: usize = 0;
 const CURVES: usize = 1;
+const NEIGHBOURS: usize = 4;
 
 /// The window's contents.
 pub struct App {
@@ -65,6 +71,8 @@ pub struct App {
     resources: ResourceCache,
     wake: Wake,
     installed: bool,
+    /// When it was last looked whether open runs are still there.
+    looked: Instant,
 }
 
 impl App {
@@ -80,8 +88,12 @@ impl App {
         for run in &options.runs {
             match RunFolder::is_run(run) {
                 true => open.push(run.clone()),
-                // A folder that holds runs, or will.
-                false => settings.runs.clone_from(run),
+                // A folder that holds runs, or will: all of them lie over each other.
+                false => {
+                    settings.runs.clone_from(run);
+                    // The newest is opened last, and in front.
+                    open.extend(listing::folders(run).into_iter().take(OPENED).rev());
+                }
             }
         }
         if let Some(out) = options.out {
@@ -117,6 +129,7 @@ impl App {
             resources,
             wake,
             installed: false,
+            looked: Instant::now(),
         };
         for folder in open {
             app.open(&folder);
@@ -171,7 +184,7 @@ impl App {
         let (open, start, space, number, dropped) = ui.ctx().input_mut(|input| {
             let open = input.consume_key(Modifiers::COMMAND, Key::O);
             let start = input.consume_key(Modifiers::COMMAND, Key::Enter);
-            let numbers = [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5];
+            let numbers = [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6];
             let (mut space, mut number) = (false, None);
             // A letter that is typed into a field is meant for it.
             if free {

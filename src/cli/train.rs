@@ -12,11 +12,11 @@ use simsiam::format::{count, duration};
 use simsiam::gpu::Gpu;
 use simsiam::graph::Recomputed;
 use simsiam::graph::tune::Cache;
-use simsiam::method;
+use simsiam::method::{self, Advice};
 use simsiam::paths::native;
 use simsiam::train::checkpoint::Checkpoint;
 use simsiam::train::{
-    Done, Event, LearningRates, Outcome, Run, RunFolder, Start, TrainError, TrainPlan, train_through_losses,
+    Alarm, Done, Event, LearningRates, Outcome, Run, RunFolder, Start, TrainError, TrainPlan, train_through_losses,
 };
 
 use super::UsageError;
@@ -130,12 +130,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let began_at = run.steps_done();
     let mut progress = TrainProgress::new(&start, began_at, knn);
     signals.training();
-    let (mut done, mut alarmed): (Option<Done>, bool) = (None, false);
+    let (mut done, mut alarmed): (Option<Done>, Option<Alarm>) = (None, None);
     let mut listener = |event: &Event| {
         if let Event::Done(event) = event {
             done = Some(event.clone());
         }
-        alarmed |= matches!(event, Event::Alarm(_));
+        if let (Event::Alarm(alarm), None) = (event, &alarmed) {
+            alarmed = Some(alarm.clone());
+        }
         progress.listen(event);
     };
     let folder = run.folder().path().to_path_buf();
@@ -150,12 +152,16 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         (Outcome::Stopped { step }, _) => {
             let path = folder.display();
             say!("stopped after step {step} of {}; continue with: simsiam train --resume {path}", start.steps);
+            if let Some(alarm) = &alarmed {
+                say!("it {} at step {}", alarm.kind.happened(), alarm.step);
+                advise(alarm, &folder);
+            }
         }
         (Outcome::Done, done) => {
             if let Some(done) = &done {
-                result(done, began_at, &start, dataset.shared);
+                result(done, began_at, &start, dataset.shared, alarmed.as_ref());
             }
-            next(&config, &start, &folder, alarmed);
+            next(&config, &start, &folder, alarmed.as_ref());
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -366,14 +372,27 @@ pub fn recomputation(recomputed: &Recomputed) -> Option<String> {
     })
 }
 
-/// What the training came to.
-fn result(done: &Done, began_at: u64, start: &Start, shared: usize) {
+/// What the training came to. After an alarm that comes first, and no gain is computed: it is not what the training was for.
+fn result(done: &Done, began_at: u64, start: &Start, shared: usize, alarm: Option<&Alarm>) {
     // The clock knows the part since the run was last continued.
     let took = match began_at {
         0 => format!("done in {}", duration(done.seconds)),
         step => format!("done, from step {step} on in {}", duration(done.seconds)),
     };
     match (done.knn_top1_untrained, done.knn_top1) {
+        (before, after) if alarm.is_some() => {
+            if let Some(alarm) = alarm {
+                say!("{} at step {} of {}: {}", capital(alarm.kind.happened()), alarm.step, start.steps, alarm.message);
+            }
+            match before.zip(after) {
+                Some((before, after)) => say!(
+                    "         {took}: kNN {:.1} % before training, {:.1} % at the end",
+                    100.0 * before,
+                    100.0 * after
+                ),
+                None => say!("         {took}"),
+            }
+        }
         (Some(before), Some(after)) => say!(
             "{took}: kNN {:.1} % before training, {:.1} % after ({:+.1} points)",
             100.0 * before,
@@ -387,8 +406,28 @@ fn result(done: &Done, began_at: u64, start: &Start, shared: usize) {
     }
 }
 
+/// The next step after an alarm: the same run with the setting that usually helps, where it is one.
+fn advise(alarm: &Alarm, folder: &Path) {
+    match Advice::setting(&alarm.advice) {
+        Some((key, value)) => {
+            let config = folder.join("config.toml");
+            say!("next     fix it:             simsiam train --config {} --set {key}={value}", config.display());
+            let rest = alarm.advice.split_once(';').map_or("", |(_, rest)| rest.trim());
+            if !rest.is_empty() {
+                say!("         what else helps:    {rest}");
+            }
+        }
+        None => say!("next     what usually helps: {}", alarm.advice),
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
 /// Where its results are, and what to do next.
-fn next(config: &Config, start: &Start, folder: &Path, alarmed: bool) {
+fn next(config: &Config, start: &Start, folder: &Path, alarm: Option<&Alarm>) {
     let path = folder.display();
     note!(
         "the run is in {path}: config.toml, views.png, metrics.jsonl, checkpoints/last.safetensors (PyTorch's names)"
@@ -398,9 +437,9 @@ fn next(config: &Config, start: &Start, folder: &Path, alarmed: bool) {
         true => "simsiam train".to_owned(),
         false => format!("simsiam train --config {}", folder.join("config.toml").display()),
     };
-    if alarmed {
+    if let Some(alarm) = alarm {
         // Neither more of the same nor a worse one is a next step from here.
-        say!("next     what usually helps stands beside the alarm above");
+        advise(alarm, folder);
         return;
     }
     note!("next     longer:             simsiam train --resume {path} --epochs {}", 2 * start.epochs);

@@ -25,6 +25,20 @@ impl AlarmKind {
             AlarmKind::Divergence => "divergence",
         }
     }
+
+    /// What the run has done.
+    pub fn happened(self) -> &'static str {
+        match self {
+            AlarmKind::Collapse => "collapsed",
+            AlarmKind::Stagnation => "stopped learning",
+            AlarmKind::Divergence => "diverged",
+        }
+    }
+
+    /// That of this name in `metrics.jsonl`.
+    pub fn named(name: &str) -> Option<AlarmKind> {
+        [AlarmKind::Collapse, AlarmKind::Stagnation, AlarmKind::Divergence].into_iter().find(|kind| kind.name() == name)
+    }
 }
 
 /// What a healthy run of a method looks like.
@@ -40,6 +54,11 @@ pub struct Health {
     pub output_std: f64,
     /// Below this part of the effective rank before training the outputs fall into few directions.
     pub least_rank: f64,
+    /// A loss that has fallen by less than this part of its range hardly moves, where it has stopped falling.
+    pub moves: f64,
+    /// Where the output std is below the first part of its largest and the effective rank below the second part of that before training,
+    /// the outputs of all images shrink together; none where healthy runs of the method are there too.
+    pub shrinks: Option<[f64; 2]>,
     /// Steps before which the loss says nothing, because state that it depends on fills first; 0 is none. Then the loss where nothing is
     /// learnt, instead of that before training.
     pub settles: Option<(u64, f64)>,
@@ -59,6 +78,8 @@ impl Health {
             least_loss: -1.0,
             output_std: 1.0 / (channels as f64).sqrt(),
             least_rank: 0.25,
+            moves: 0.25,
+            shrinks: None,
             settles: None,
             collapses_with: None,
         }
@@ -84,6 +105,13 @@ impl Advice<'_> {
         let mut advice = Advice { config, parts: Vec::new() };
         super::of(config).advice(kind, &mut advice);
         advice.parts.join("; ")
+    }
+
+    /// The likeliest advice of such a line, where it is one setting: its key and its value.
+    pub fn setting(line: &str) -> Option<(&str, &str)> {
+        let (key, rest) = line.split(';').next()?.trim().split_once(" = ")?;
+        let value = rest.split(',').next()?.trim();
+        (key.contains('.') && !key.contains(' ') && !value.is_empty() && !value.contains(' ')).then_some((key, value))
     }
 
     /// Advises `text` where it is `needed`.
@@ -118,5 +146,27 @@ impl Advice<'_> {
     /// A warm-up, where there is none.
     pub fn warmup(&mut self) {
         self.when(self.config.optim.warmup_epochs == 0, "a few optim.warmup_epochs");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_advice_can_be_a_setting() {
+        let mut config = Config::preset("demo").expect("a preset");
+        config.set("method.stop_gradient=false").expect("a key");
+        let line = Advice::line(AlarmKind::Collapse, &config);
+        assert_eq!(Advice::setting(&line), Some(("method.stop_gradient", "true")), "{line}");
+        assert_eq!(
+            Advice::setting("method.momentum = 0.99, with which keys go together; more"),
+            Some(("method.momentum", "0.99"))
+        );
+        for words in
+            ["", "a lower optim.lr than 1 (times 64 / 256: 0.250)", "an optim.batch_size of 64 or more; a.b = 1"]
+        {
+            assert_eq!(Advice::setting(words), None, "{words}");
+        }
     }
 }

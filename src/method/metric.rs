@@ -36,6 +36,8 @@ pub struct Metric {
     pub name: &'static str,
     /// What it is, as the heading of its curve.
     pub title: &'static str,
+    /// What it is and what is healthy, in a sentence or two.
+    pub help: &'static str,
     /// In a line of status; `None` where it has no place there.
     pub short: Option<&'static str>,
     /// After a number: `%`.
@@ -58,6 +60,8 @@ pub struct Metric {
     pub least: Option<f64>,
     /// Whether its axis begins at zero.
     pub from_zero: bool,
+    /// Whether a logarithmic axis shows more of it: it falls over decades.
+    pub log: bool,
     /// Whether alarms are marked on its curve.
     pub marks_alarms: bool,
     /// Where it is drawn.
@@ -146,6 +150,7 @@ impl Metric {
         Metric {
             name,
             title,
+            help: "",
             short: None,
             unit: "",
             scale: 1.0,
@@ -157,6 +162,7 @@ impl Metric {
             kind: "",
             least: None,
             from_zero: false,
+            log: false,
             marks_alarms: false,
             drawn: Drawn::Not,
         }
@@ -189,10 +195,13 @@ impl Metric {
     pub(super) fn loss(loss: Tensor, health: &Health) -> Metric {
         Metric {
             short: Some("loss"),
+            help: "What the training lowers: how unlike the two views of an image are still. It should fall fast at first and then slowly. \
+                   Lower alone is not better: of a collapsed run it is the lowest. Read it together with the effective rank.",
             digits: 4,
             per_epoch: Some(PerEpoch::Mean),
             kind: health.loss,
             least: Some(health.least_loss),
+            log: true,
             marks_alarms: true,
             drawn: Drawn::First,
             ..Metric::new(names::LOSS, "Loss", Source::Tensor(loss))

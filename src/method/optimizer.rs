@@ -71,7 +71,13 @@ pub(super) fn update(
 /// The learning rates, which the host writes.
 pub(super) fn metrics() -> [Metric; 2] {
     [
-        Metric { drawn: Drawn::Window, ..Metric::new(names::LR, "Learning rate", Source::Host) },
+        Metric {
+            help: "The step size of the optimiser, as the schedule has it. Too high and the loss jumps or the outputs collapse; too low and the \
+                   loss hardly moves.",
+            log: true,
+            drawn: Drawn::Window,
+            ..Metric::new(names::LR, "Learning rate", Source::Host)
+        },
         Metric::new(names::PREDICTOR_LR, "Learning rate of the predictor", Source::Host),
     ]
 }

@@ -16,6 +16,10 @@ use crate::{choices, ops, section};
 
 /// `F.cosine_similarity`'s default.
 const COSINE_EPS: f32 = 1e-8;
+/// Where the output std is below .965 of its largest and the rank below .45 of that before training, the outputs shrink. On the preset demo
+/// (1,000 images, 90 steps) the std of healthy runs stayed above .985; without stop-gradient it fell to .92 and .95 at a learning rate of
+/// .3, where the rank alone (.31 to .40) raised no alarm.
+const SHRINKS: [f64; 2] = [0.965, 0.45];
 
 choices! {
     /// The predictor h (paper §4.2, Table 1).
@@ -209,6 +213,7 @@ impl Method for SimSiam {
         Health {
             loss_range,
             least_loss,
+            shrinks: Some(SHRINKS),
             collapses_with: self.stop_gradient.then_some("method.stop_gradient=false"),
             ..Health::new(loss, config.model.dim)
         }

@@ -45,6 +45,8 @@ impl Outputs {
         metrics.extend(self.view_cosine.map(|cosine| further("view_cosine", title, cosine)));
         metrics.push(Metric {
             short: Some("rank"),
+            help: "How many directions the outputs of a batch spread over. It falls as a network learns, and settles well above the level \
+                   of an alarm; where it goes on falling towards 1, all images get the same output: a collapse.",
             cadence: Cadence::Watched,
             per_epoch: Some(PerEpoch::Last),
             from_zero: true,
@@ -59,6 +61,8 @@ impl Outputs {
 pub(super) fn output_std(tensor: Tensor, healthy: f64) -> Metric {
     Metric {
         short: Some("std"),
+        help: "How much the outputs differ between images: the std of each channel of z/|z| over the batch, averaged, times \u{221A}d. 1 is \
+               healthy for any width d; 0 is one output for all images.",
         digits: 2,
         per_epoch: Some(PerEpoch::Mean),
         level: Some(Level::Healthy { value: healthy, formula: "1/\u{221A}d", factor: "\u{221A}d" }),

@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::Checkpoint;
-use super::event::{Alarm, Epoch, Event, Step, Warning, Watch};
+use super::event::{Alarm, Event, Warning};
+use super::metrics::Line;
 use crate::config::Config;
 use crate::method::metric::names;
 use crate::method::{self, Advice, AlarmKind, Health};
@@ -19,8 +20,9 @@ const SMOOTHING: f64 = 16.0;
 const LASTING: u64 = 16;
 const WATCHES: u64 = 3;
 /// An output std below this part of the largest that the run had: nearly a point, and the rank is that of the noise around it, which
-/// looks healthy. Healthy runs kept .99; without any batch norm in the heads .24 was left (loss -.99), without predictor too .07.
-const POINT: f64 = 0.5;
+/// looks healthy. Healthy runs of SimSiam and SimCLR kept .99, BYOL .87; MoCo went through .50 (v1 .54) while its queue filled, SwAV .53. Without
+/// any batch norm in the heads .24 was left (loss -.99), without predictor too .07; SwAV without stop-gradient .34.
+const POINT: f64 = 0.4;
 /// A low rank alone is a warning: with a learning rate three times too large it fell to .25 on the demo and to .22 on small pictures, and
 /// came back in runs that learnt. It is a collapse where the output std too is below this part of its largest.
 const SHRUNK: f64 = 0.92;
@@ -31,9 +33,9 @@ const LONG: u64 = 40;
 const RISEN: f64 = 1.05;
 /// So many steps, and at least two epochs, are given to a loss to move.
 const PATIENCE: u64 = 48;
-/// A loss that has moved by less than this part of its range, and in the second half of that time by less than `STILL` of it, does
-/// not move. By step 90 healthy runs had moved .34 to .64, a frozen predictor .17, a learning rate 10,000 times too small .00.
-const MOVED: f64 = 0.25;
+/// A loss that has moved by less than its method's part of its range ([`Health::moves`]), and in the second half of that time by less than
+/// this, does not move. By step 90 healthy runs of SimSiam had moved .34 to .64, a frozen predictor .17, a learning rate 10,000 times too
+/// small .00.
 const STILL: f64 = 0.05;
 /// A loss above its best by this part of its range has left what was learnt. No run at this size did; healthy ones stayed within .02.
 const RISE: f64 = 0.25;
@@ -45,7 +47,19 @@ pub struct HealthMonitor {
     health: Health,
     steps_per_epoch: u64,
     state: State,
+    seen: Seen,
 }
+
+/// What was seen last, and what was reported first: for [`HealthMonitor::status`].
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    step: u64,
+    rank: Option<f64>,
+    alarm: Option<Alarm>,
+}
+
+/// A number by the name of its metric; NaN where there is none.
+type Numbers<'a> = &'a dyn Fn(&str) -> f64;
 
 /// What is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -89,22 +103,41 @@ impl HealthMonitor {
             health,
             steps_per_epoch: steps_per_epoch.max(1),
             state: State::default(),
+            seen: Seen::default(),
         }
     }
 
     /// Takes an event of the run, all of them in their order; the alarm or warning that follows from it, if one does.
     pub fn observe(&mut self, event: &Event) -> Option<Event> {
         match event {
-            Event::Epoch(epoch) if epoch.epoch == 0 => self.begin(epoch),
-            Event::Step(step) => return self.step(step).map(Event::Alarm),
-            Event::Watch(watch) => return self.watch(watch),
+            Event::Epoch(epoch) if epoch.epoch == 0 => self.begin(&|name| epoch.readings.get(name)),
+            Event::Step(step) => return self.step(step.step, &|name| step.readings.get(name)).map(Event::Alarm),
+            Event::Watch(watch) => return self.watch(watch.step, &|name| watch.readings.get(name)),
             _ => {}
         }
         None
     }
 
-    fn begin(&mut self, untrained: &Epoch) {
-        let number = |name| untrained.readings.get(name);
+    /// Takes a line of `metrics.jsonl`, all of them in their order: what it says then of [`HealthMonitor::status`] it says of the run.
+    pub fn replay(&mut self, line: &Line) {
+        match line {
+            Line::Epoch(line) if line.epoch == 0 => self.begin(&|name| line.numbers.get(name).unwrap_or(f64::NAN)),
+            Line::Step(line) => {
+                self.step(line.step, &|name| line.numbers.get(name).unwrap_or(f64::NAN));
+            }
+            Line::Watch(line) => {
+                self.watch(line.step, &|name| line.numbers.get(name).unwrap_or(f64::NAN));
+            }
+            _ => {}
+        }
+    }
+
+    /// The epoch of a step, from 1.
+    fn epoch_of(&self, step: u64) -> u64 {
+        step.saturating_sub(1) / self.steps_per_epoch + 1
+    }
+
+    fn begin(&mut self, number: Numbers) {
         let (loss, std) = (number(names::LOSS), number(names::OUTPUT_STD));
         self.state = State {
             first_loss: loss,
@@ -116,19 +149,21 @@ impl HealthMonitor {
             asked_loss: loss,
             ..State::default()
         };
+        self.seen = Seen::default();
     }
 
-    fn step(&mut self, step: &Step) -> Option<Alarm> {
+    fn step(&mut self, step: u64, number: Numbers) -> Option<Alarm> {
+        self.seen.step = step;
         let range = self.health.loss_range;
         let state = &mut self.state;
         if let Some((settles, unlearnt)) = self.health.settles
-            && step.step <= settles
+            && step <= settles
         {
-            let loss = step.readings.get(names::LOSS);
+            let loss = number(names::LOSS);
             (state.first_loss, state.loss, state.least_loss, state.asked_loss) = (unlearnt, loss, loss, loss);
         }
-        state.loss += (step.readings.get(names::LOSS) - state.loss) / SMOOTHING;
-        state.std += (step.readings.get(names::OUTPUT_STD) - state.std) / SMOOTHING;
+        state.loss += (number(names::LOSS) - state.loss) / SMOOTHING;
+        state.std += (number(names::OUTPUT_STD) - state.std) / SMOOTHING;
         state.least_loss = state.least_loss.min(state.loss);
         state.most_std = state.most_std.max(state.std);
         let above = state.loss - state.least_loss > RISE * range;
@@ -138,18 +173,27 @@ impl HealthMonitor {
                 "the loss leaves what was learnt: {:+.3} after it was at {:+.3}, gradient norm {:.3}",
                 state.loss,
                 state.least_loss,
-                Some(step.readings.get(names::GRADIENT_NORM)).filter(|norm| norm.is_finite()).unwrap_or(f64::INFINITY)
+                Some(number(names::GRADIENT_NORM)).filter(|norm| norm.is_finite()).unwrap_or(f64::INFINITY)
             );
-            return self.alarm(AlarmKind::Divergence, [step.step, step.epoch], message);
+            return self.alarm(AlarmKind::Divergence, step, message);
         }
         self.stagnation(step)
     }
 
-    /// Asks twice a patience whether the loss moves.
-    fn stagnation(&mut self, step: &Step) -> Option<Alarm> {
+    /// Steps after the warm-up, and after what the loss depends on has filled.
+    fn steps_that_count(&self, step: u64) -> u64 {
         let warmup = self.config.optim.warmup_epochs as u64 * self.steps_per_epoch;
-        let half = (PATIENCE / 2).max(self.steps_per_epoch);
-        let steps = step.step.saturating_sub(warmup.max(self.health.settles.map_or(0, |(steps, _)| steps)));
+        step.saturating_sub(warmup.max(self.health.settles.map_or(0, |(steps, _)| steps)))
+    }
+
+    fn half_patience(&self) -> u64 {
+        (PATIENCE / 2).max(self.steps_per_epoch)
+    }
+
+    /// Asks twice a patience whether the loss moves.
+    fn stagnation(&mut self, step: u64) -> Option<Alarm> {
+        let half = self.half_patience();
+        let steps = self.steps_that_count(step);
         if steps == 0 || !steps.is_multiple_of(half) {
             return None;
         }
@@ -158,43 +202,48 @@ impl HealthMonitor {
         let moved = state.first_loss - state.least_loss;
         let lately = state.asked_loss - state.least_loss;
         state.asked_loss = state.least_loss;
-        let still = moved < MOVED * range && lately < STILL * range;
+        let still = moved < self.health.moves * range && lately < STILL * range;
         if steps < 2 * half || !still || state.low > 0 {
             return None;
         }
         let message = format!(
             "the loss hardly moves: {:+.3} after {} steps, {:+.3} {}",
             state.loss,
-            step.step,
+            step,
             state.first_loss,
             match self.health.settles {
                 None => "before training",
                 Some(_) => "where nothing is learnt",
             }
         );
-        self.alarm(AlarmKind::Stagnation, [step.step, step.epoch], message)
+        self.alarm(AlarmKind::Stagnation, step, message)
     }
 
-    fn watch(&mut self, watch: &Watch) -> Option<Event> {
+    fn watch(&mut self, step: u64, number: Numbers) -> Option<Event> {
         let healthy = self.health.output_std;
         let patience = LONG.max(2 * self.steps_per_epoch);
         let state = &mut self.state;
-        let rank = watch.readings.get(names::EFFECTIVE_RANK);
+        let rank = number(names::EFFECTIVE_RANK);
+        self.seen.rank = Some(rank).filter(|rank| rank.is_finite()).or(self.seen.rank);
         if state.lowest_rank == 0.0 || rank < state.lowest_rank {
             state.lowest_rank = rank;
         }
         let point = state.std < POINT * state.most_std;
+        let shrinks = self
+            .health
+            .shrinks
+            .is_some_and(|[std, part]| state.std < std * state.most_std && rank < part * state.first_rank);
         // A rank that is no number says nothing.
         let least = self.health.least_rank * state.first_rank;
-        if !point && (rank.is_nan() || rank >= least) {
+        if !point && !shrinks && (rank.is_nan() || rank >= least) {
             state.low = 0;
             return None;
         }
         if state.low == 0 {
-            state.low_since = watch.step;
+            state.low_since = step;
         }
         state.low += 1;
-        let lasted = watch.step - state.low_since;
+        let lasted = step - state.low_since;
         if state.low < WATCHES || lasted < LASTING {
             return None;
         }
@@ -204,29 +253,33 @@ impl HealthMonitor {
         );
         let shrunk = state.std < SHRUNK * state.most_std;
         let stays = lasted >= patience && rank <= RISEN * state.lowest_rank;
-        if !point && !shrunk && !stays && rank >= DEEP * least {
+        if !point && !shrinks && !shrunk && !stays && rank >= DEEP * least {
             let message = format!(
                 "step {}: the outputs of all images may be about to fall into few directions: {numbers}; watch whether the rank comes back \
                  above {least:.1}",
-                watch.step
+                step
             );
             let first = !std::mem::replace(&mut state.warned, true) && !state.reported[AlarmKind::Collapse as usize];
             return first.then_some(Event::Warning(Warning { message }));
         }
-        let seen = match point {
-            true => "the outputs of all images come together in one point",
-            false => "the outputs of all images fall into few directions",
+        let seen = match (point, rank < least) {
+            (true, _) => "the outputs of all images come together in one point",
+            (false, true) => "the outputs of all images fall into few directions",
+            (false, false) => "the outputs of all images shrink into few directions",
         };
-        self.alarm(AlarmKind::Collapse, [watch.step, watch.epoch], format!("{seen}: {numbers}")).map(Event::Alarm)
+        self.alarm(AlarmKind::Collapse, step, format!("{seen}: {numbers}")).map(Event::Alarm)
     }
 
     /// The alarm, where it is the first of its kind.
-    fn alarm(&mut self, kind: AlarmKind, [step, epoch]: [u64; 2], message: String) -> Option<Alarm> {
+    fn alarm(&mut self, kind: AlarmKind, step: u64, message: String) -> Option<Alarm> {
         let reported = &mut self.state.reported[kind as usize];
         if std::mem::replace(reported, true) {
             return None;
         }
-        Some(Alarm { step, epoch, kind, message, advice: Advice::line(kind, &self.config) })
+        let epoch = self.epoch_of(step);
+        let alarm = Alarm { step, epoch, kind, message, advice: Advice::line(kind, &self.config) };
+        self.seen.alarm.get_or_insert_with(|| alarm.clone());
+        Some(alarm)
     }
 
     /// Puts what is remembered into a checkpoint, to the last bit.
@@ -246,5 +299,8 @@ impl HealthMonitor {
     }
 }
 
+mod status;
 #[cfg(test)]
 mod tests;
+
+pub use status::{HealthGrade, HealthStatus};

@@ -33,7 +33,7 @@ pub use crate::method::AlarmKind;
 pub use error::{FolderError, TrainError};
 pub use event::{Alarm, Command, Done, Epoch, Event, Failed, Saved, Start, Step, Tuning, Warning, Watch};
 pub use folder::RunFolder;
-pub use health_monitor::HealthMonitor;
+pub use health_monitor::{HealthGrade, HealthMonitor, HealthStatus};
 pub use kernels::Kernels;
 pub use metrics::{
     AlarmLine, Columns, DoneLine, EpochLine, FailedLine, Fields, History, Line, MetricsFile, MetricsReader,

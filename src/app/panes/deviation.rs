@@ -1,4 +1,5 @@
-//! The std of every output channel: over time, and sorted now. A collapse to few directions shows here before anything else tells.
+//! The std of every output channel times √d, of which 1 is healthy: over time, and sorted now. A collapse to few directions shows here
+//! before anything else tells.
 
 use egui::{Color32, ColorImage, RichText, TextureHandle, TextureOptions, Ui};
 use egui_plot::{HLine, Line, LineStyle, Plot, PlotPoints};
@@ -9,11 +10,12 @@ use crate::app::state::record::Record;
 use crate::app::state::{AppState, OpenRun};
 use crate::app::widgets::axis::{PlotAxis, round};
 use crate::app::widgets::theme;
+use crate::format;
 use crate::method::metric::names;
 
 /// Channels above which neighbours share a row of the strip: screens have no more.
 const ROWS: usize = 1024;
-/// Share of the healthy std below which a channel counts as flat.
+/// Below this a channel counts as flat.
 const FLAT: f32 = 0.25;
 
 /// The strip as a texture, of a run at a version of its channels.
@@ -49,9 +51,10 @@ impl Pane for DeviationPane {
             );
             return;
         };
-        let healthy = record.healthy_std() as f32;
+        let (step, healthy) = (*step, record.healthy_std() as f32);
+        let now: Vec<f32> = now.iter().map(|std| std / healthy).collect();
         ui.label(RichText::new(format!("The {} outputs of {} at step {step}", now.len(), run.name)).heading());
-        verdict(ui, record, now, healthy);
+        verdict(ui, record, &now);
         ui.add_space(4.0);
         ui.horizontal(|ui| {
             ui.checkbox(&mut self.sorted, "Sort each column")
@@ -66,26 +69,25 @@ impl Pane for DeviationPane {
                 ui.vertical(|ui| self.strip(ui, run, healthy));
             });
             ui.add_space(12.0);
-            ui.vertical(|ui| profile(ui, run, now, healthy));
+            ui.vertical(|ui| profile(ui, run, &now));
         });
     }
 }
 
 /// What to look for, and what is seen.
-fn verdict(ui: &mut Ui, record: &Record, now: &[f32], healthy: f32) {
-    let flat = now.iter().filter(|&&std| std < FLAT * healthy).count();
+fn verdict(ui: &mut Ui, record: &Record, now: &[f32]) {
+    let flat = now.iter().filter(|&&std| std < FLAT).count();
     let mean = now.iter().map(|&std| f64::from(std)).sum::<f64>() / now.len() as f64;
     let rank = record.curve(names::EFFECTIVE_RANK);
     let mut text = format!(
-        "Mean {} where {} is healthy (1/√d); {flat} of {} channels are below a quarter of that.",
-        round(mean),
-        round(f64::from(healthy)),
+        "Mean std · √d {} where 1 is healthy; {flat} of {} channels are below a quarter of that.",
+        format::number(mean, 2),
         now.len()
     );
     if let (Some([_, last]), Some([_, first])) = (rank.last(), rank.at(0.0)) {
         text += &format!(" Effective rank {}, {} before training.", round(last), round(first));
     }
-    let bad = flat * 4 > now.len() || mean < 0.5 * f64::from(healthy);
+    let bad = flat * 4 > now.len() || mean < 0.5;
     let color = match bad {
         true => theme::grade(ui, Grade::Warning),
         false => ui.visuals().text_color(),
@@ -164,7 +166,7 @@ impl DeviationPane {
                 let row = ((part.y * values.len() as f32) as usize).min(values.len() - 1);
                 let text = match self.sorted {
                     true => format!("step {step}"),
-                    false => format!("step {step}, channel {row}: {}", round(f64::from(values[row]))),
+                    false => format!("step {step}, channel {row}: {}", round(f64::from(values[row] / healthy))),
                 };
                 response.on_hover_text_at_pointer(text);
             }
@@ -201,13 +203,14 @@ fn strip(columns: &[&Vec<f32>], healthy: f32, sorted: bool) -> ColorImage {
 }
 
 /// The channels now, the largest first.
-fn profile(ui: &mut Ui, run: &OpenRun, now: &[f32], healthy: f32) {
-    ui.label(RichText::new("Sorted, now").strong());
+fn profile(ui: &mut Ui, run: &OpenRun, now: &[f32]) {
+    ui.label(RichText::new("Sorted, now: std · √d of each channel").strong());
     let mut sorted: Vec<f32> = now.to_vec();
     sorted.sort_by(|a, b| b.total_cmp(a));
     let points: Vec<[f64; 2]> = sorted.iter().enumerate().map(|(i, &std)| [i as f64, f64::from(std)]).collect();
     let text = ui.visuals().text_color();
-    let most = f64::from(sorted.first().copied().unwrap_or(0.0).max(healthy)) * 1.1;
+    let color = theme::run(ui.visuals().dark_mode, run.color);
+    let most = f64::from(sorted.first().copied().unwrap_or(0.0).max(1.0)) * 1.1;
     Plot::new("profile")
         .allow_drag(false)
         .allow_zoom(false)
@@ -220,13 +223,15 @@ fn profile(ui: &mut Ui, run: &OpenRun, now: &[f32], healthy: f32) {
         .include_y(0.0)
         .include_y(most)
         .y_axis_min_width(46.0)
+        .x_axis_label("channels, the widest first")
+        .y_axis_label("std · √d")
         .x_axis_formatter(|mark, seen| PlotAxis::PLAIN.label(mark, seen))
         .y_axis_formatter(|mark, seen| PlotAxis::PLAIN.label(mark, seen))
         .label_formatter(|_| None)
         .show(ui, |ui| {
             let line = Line::new("std", PlotPoints::from(points));
-            ui.line(line.color(theme::run(run.color)).width(2.0).fill(0.0).fill_alpha(0.2));
-            let level = HLine::new("1/√d", f64::from(healthy));
+            ui.line(line.color(color).width(2.0).fill(0.0).fill_alpha(0.2));
+            let level = HLine::new("healthy", 1.0);
             ui.hline(level.color(text.gamma_multiply(0.6)).width(1.0).style(LineStyle::dashed_dense()));
         });
 }

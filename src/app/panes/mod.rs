@@ -4,6 +4,7 @@ mod curves;
 mod deviation;
 mod neighbours;
 pub(in crate::app) mod pane;
+mod runs;
 mod start;
 mod views;
 
@@ -15,10 +16,11 @@ use pane::Pane;
 pub(in crate::app) fn all(resources: &ResourceCache, wake: &Wake) -> Vec<Box<dyn Pane>> {
     vec![
         Box::new(start::StartPane::default()),
-        Box::new(curves::CurvesPane::default()),
+        Box::new(curves::CurvesPane::new(wake.clone())),
         Box::new(deviation::DeviationPane::default()),
         Box::new(views::ViewsPane::new(resources.clone(), wake.clone())),
         Box::new(neighbours::NeighboursPane::new(resources.clone(), wake.clone())),
+        Box::new(runs::RunsPane::default()),
     ]
 }
 

@@ -10,8 +10,9 @@ use crate::app::workers::estimate::Estimate;
 use crate::config::Config;
 use crate::format;
 
-/// Width of the left half.
+/// Width of the left half, and what the form beside it needs.
 const LEFT: f32 = 344.0;
+const FORM: f32 = 350.0;
 
 /// The pane.
 #[derive(Default)]
@@ -26,30 +27,36 @@ impl Pane for StartPane {
     }
 
     fn ui(&mut self, ui: &mut Ui, state: &mut AppState) {
+        // The button is seen wherever the settings are scrolled to.
+        egui::Panel::bottom("start").resizable(false).show_separator_line(false).show(ui, |ui| {
+            ui.add_space(4.0);
+            start(ui, state);
+        });
+        if ui.available_width() < LEFT + FORM {
+            ScrollArea::vertical().id_salt("all").auto_shrink(false).show(ui, |ui| {
+                self.what(ui, state);
+                ui.add_space(12.0);
+                settings(ui, state);
+            });
+            return;
+        }
         egui::Panel::left("what to train").exact_size(LEFT).resizable(false).show_separator_line(false).show(
             ui,
             |ui| {
-                ScrollArea::vertical().id_salt("what").show(ui, |ui| {
-                    self.data(ui, state);
-                    ui.add_space(10.0);
-                    preset(ui, state);
-                    ui.add_space(10.0);
-                    device(ui, state);
-                    ui.add_space(14.0);
-                    estimate(ui, state);
-                    ui.add_space(10.0);
-                    start(ui, state);
-                });
+                ScrollArea::vertical().id_salt("what").auto_shrink(false).show(ui, |ui| self.what(ui, state));
             },
         );
         egui::CentralPanel::default().show(ui, |ui| {
-            ScrollArea::vertical().id_salt("form").auto_shrink(false).show(ui, |ui| {
-                let blamed = state.obstacle.clone();
-                let blamed = blamed.as_ref().and_then(|o| Some((o.key.as_deref()?, o.text.as_str())));
-                form::ui(ui, &mut state.editor, blamed);
-            });
+            ScrollArea::vertical().id_salt("form").auto_shrink(false).show(ui, |ui| settings(ui, state));
         });
     }
+}
+
+/// Every setting.
+fn settings(ui: &mut Ui, state: &mut AppState) {
+    let blamed = state.obstacle.clone();
+    let blamed = blamed.as_ref().and_then(|o| Some((o.key.as_deref()?, o.text.as_str())));
+    form::ui(ui, &mut state.editor, blamed);
 }
 
 fn heading(ui: &mut Ui, text: &str) -> egui::Response {
@@ -66,6 +73,17 @@ fn problem(ui: &mut Ui, state: &AppState, key: &str) {
 }
 
 impl StartPane {
+    /// Data, preset, device, and what it takes.
+    fn what(&mut self, ui: &mut Ui, state: &mut AppState) {
+        self.data(ui, state);
+        ui.add_space(10.0);
+        preset(ui, state);
+        ui.add_space(10.0);
+        device(ui, state);
+        ui.add_space(14.0);
+        estimate(ui, state);
+    }
+
     fn data(&mut self, ui: &mut Ui, state: &mut AppState) {
         let label = heading(ui, "Images");
         let current = state.editor.config().data.source.clone();
@@ -102,8 +120,19 @@ impl StartPane {
             }
         });
         problem(ui, state, "data.source");
-        if let Some(remedy) = state.obstacle.as_ref().and_then(|obstacle| obstacle.remedy.clone())
+        let of_data = state.obstacle.as_ref().filter(|obstacle| obstacle.key.as_deref() == Some("data.source"));
+        if let Some(remedy) = of_data.and_then(|obstacle| obstacle.remedy.clone())
             && ui.button(remedy.label()).clicked()
+        {
+            state.wish(Wish::Remedy(remedy));
+        }
+        if let Some(remedy) = state.estimate.as_ref().and_then(|estimate| estimate.remedy.clone())
+            && ui
+                .button(remedy.label())
+                .on_hover_text(
+                    "A tenth of the images is not trained on, and kNN shows after every epoch what is learnt",
+                )
+                .clicked()
         {
             state.wish(Wish::Remedy(remedy));
         }
@@ -203,6 +232,12 @@ fn estimate(ui: &mut Ui, state: &mut AppState) {
             },
             None => ui.label(RichText::new("Looking…").weak()),
         };
+        let other = state.obstacle.as_ref().filter(|obstacle| obstacle.key.as_deref() != Some("data.source"));
+        if let Some(remedy) = other.and_then(|obstacle| obstacle.remedy.clone())
+            && ui.button(remedy.label()).clicked()
+        {
+            state.wish(Wish::Remedy(remedy));
+        }
         return;
     };
     egui::Grid::new("estimate").num_columns(2).spacing([16.0, 4.0]).show(ui, |ui| {
@@ -256,21 +291,23 @@ fn start(ui: &mut Ui, state: &mut AppState) {
     let problems = state.editor.problems();
     let clear = problems.is_empty() && state.obstacle.is_none();
     let free = !state.is_training();
-    ui.add_enabled_ui(clear && free, |ui| {
-        let text = RichText::new("Start training").size(16.0).strong();
-        let button = egui::Button::new(text).fill(ui.visuals().selection.bg_fill);
-        let size = egui::vec2(LEFT - 30.0, 38.0);
-        if ui.add_sized(size, button).on_hover_text("Ctrl+Enter").clicked() {
-            state.wish(Wish::Start);
-        }
+    ui.horizontal(|ui| {
+        ui.add_enabled_ui(clear && free, |ui| {
+            let text = RichText::new("Start training").size(16.0).strong();
+            let button = egui::Button::new(text).fill(ui.visuals().selection.bg_fill);
+            let size = egui::vec2((LEFT - 30.0).min(ui.available_width() * 0.5), 38.0);
+            if ui.add_sized(size, button).on_hover_text("Ctrl+Enter").clicked() {
+                state.wish(Wish::Start);
+            }
+        });
+        let place = state.settings.runs.display();
+        let text = match (free, problems.first()) {
+            (false, _) => RichText::new("A training is under way.").weak(),
+            (true, Some((key, problem))) => {
+                RichText::new(format!("{key}: {problem}")).color(theme::grade(ui, Grade::Error))
+            }
+            (true, None) => RichText::new(format!("The run goes into a new folder in {place}.")).weak(),
+        };
+        ui.add(egui::Label::new(text).wrap());
     });
-    let place = state.settings.runs.display();
-    match (free, problems.first()) {
-        (false, _) => ui.label(RichText::new("A training is under way.").weak()),
-        (true, Some((key, problem))) => {
-            let color = theme::grade(ui, Grade::Error);
-            ui.label(RichText::new(format!("{key}: {problem}")).color(color))
-        }
-        (true, None) => ui.label(RichText::new(format!("The run goes into a new folder in {place}.")).weak()),
-    };
 }

@@ -26,6 +26,8 @@ const BETWEEN: f32 = 34.0;
 const PICTURES: usize = 3;
 /// Width of the sliders.
 const RIGHT: f32 = 316.0;
+/// Of the pictures, below which sliders are not shown beside them by themselves.
+const NARROW: f32 = 360.0;
 
 /// The pane.
 pub(in crate::app) struct ViewsPane {
@@ -48,6 +50,8 @@ pub(in crate::app) struct ViewsPane {
     follow: bool,
     /// Whether the settings of the form are shown, not the run's.
     form: bool,
+    /// Whether the sliders are shown; by the room where nobody has said.
+    sliders: Option<bool>,
     /// Settings that are tried, over those with which they began.
     trial: Option<(AugmentConfig, AugmentConfig)>,
 }
@@ -68,6 +72,7 @@ impl ViewsPane {
             more: false,
             follow: true,
             form: false,
+            sliders: None,
             trial: None,
         }
     }
@@ -90,13 +95,17 @@ impl Pane for ViewsPane {
             Some((_, tried)) => tried.clone(),
             None => base.augment.clone(),
         };
-        egui::Panel::right("augmentations").exact_size(RIGHT).resizable(false).show(ui, |ui| {
-            ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-                self.trials(ui, state, &base, &mut augment);
+        // Where there is little room the pictures have it, until the sliders are asked for.
+        let sliders = self.sliders.unwrap_or(ui.available_width() > RIGHT + NARROW);
+        if sliders {
+            egui::Panel::right("augmentations").exact_size(RIGHT).resizable(false).show(ui, |ui| {
+                ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+                    self.trials(ui, state, &base, &mut augment);
+                });
             });
-        });
+        }
         egui::CentralPanel::default().show(ui, |ui| {
-            self.controls(ui, state, &base);
+            self.controls(ui, state, &base, sliders);
             self.ask(state, &base);
             self.images(ui);
         });
@@ -148,9 +157,9 @@ impl ViewsPane {
         }
     }
 
-    fn controls(&mut self, ui: &mut Ui, state: &AppState, base: &Config) {
+    fn controls(&mut self, ui: &mut Ui, state: &AppState, base: &Config, sliders: bool) {
         let step = state.front().map_or(0, |run| run.record.step);
-        ui.horizontal(|ui| {
+        ui.horizontal_wrapped(|ui| {
             if let Some(run) = state.front() {
                 ui.selectable_value(&mut self.form, false, run.name.clone())
                     .on_hover_text("What the run in front sees");
@@ -199,6 +208,11 @@ impl ViewsPane {
                     }
                 }
             }
+            ui.separator();
+            let name = if sliders { "Hide sliders" } else { "Sliders" };
+            if ui.button(name).clicked() {
+                self.sliders = Some(!sliders);
+            }
         });
     }
 
@@ -223,6 +237,7 @@ impl ViewsPane {
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             let width = |side: f32| 3.0 * side + 2.0 * GAP + BETWEEN;
             let room = ui.available_width() - 12.0;
+            // In a small window smaller ones, but all of them.
             let columns = ((room / width(LEAST)) as usize).clamp(1, 4);
             let side = (room / columns as f32 - width(0.0)) / 3.0;
             let side = side.clamp(48.0, MOST);

@@ -1,6 +1,6 @@
 //! What the threads of the window report: taken from their channels and put into the state.
 
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use super::closing::Closing;
 use super::{App, START};
@@ -11,7 +11,11 @@ use crate::app::workers::dialogs::{Dialog, DialogPurpose};
 use crate::app::workers::estimate::EstimateAnswer;
 use crate::app::workers::follow::FollowEvent;
 use crate::app::workers::session::{Ending, Session, SessionEvent};
-use crate::train::{Event, Line};
+use crate::method::metric::names;
+use crate::train::{Event, HealthGrade, Line, RunFolder};
+
+/// How often it is looked whether open runs are still there.
+const GONE: Duration = Duration::from_secs(2);
 
 impl App {
     /// Takes what the threads have reported. Cheap, and to be called whenever they wake the window, also where nothing is painted.
@@ -25,6 +29,13 @@ impl App {
         }
         if let Some(listed) = self.lister.poll() {
             self.state.listed = listed;
+            self.state.listed_version += 1;
+        }
+        if self.looked.elapsed() > GONE {
+            self.looked = Instant::now();
+            for run in self.state.shown.iter_mut().filter(|run| run.follow.is_some()) {
+                run.gone = !run.folder.is_dir();
+            }
         }
         if let Some((purpose, folder)) = self.dialog.as_ref().and_then(Dialog::poll) {
             self.dialog = None;
@@ -74,13 +85,14 @@ impl App {
     pub(super) fn observe(&mut self, event: &Event) {
         if let Some(run) = self.state.own() {
             run.record.observe(event);
+            run.record.written = seconds(SystemTime::now());
         }
         match event {
             Event::Step(step) => {
                 self.state.clock.first.get_or_insert((Instant::now(), step.step));
             }
             Event::Alarm(alarm) => {
-                let text = format!("Step {}: {}", alarm.step, alarm.message);
+                let text = alarm_text(alarm.step, &alarm.message);
                 self.state.notices.say(Grade::Warning, text, alarm.advice.clone());
             }
             Event::Warning(warning) => {
@@ -98,10 +110,7 @@ impl App {
         self.state.activity = Activity::Idle;
         let folder = self.state.trained.clone().filter(|_| begun);
         match ending {
-            Ending::Done => {
-                let text = "The training is done.".to_owned();
-                self.state.notices.say(Grade::Info, text, "");
-            }
+            Ending::Done => self.done(),
             Ending::Stopped { step } => {
                 let text = format!("Stopped after step {step}, with a checkpoint; the run can be continued.");
                 self.state.notices.say(Grade::Info, text, "");
@@ -126,6 +135,21 @@ impl App {
         };
     }
 
+    /// All epochs are done: what came of them, and after an alarm what that says.
+    fn done(&mut self) {
+        let Some(run) = self.state.own_ended() else { return };
+        let record = &run.record;
+        let health = record.health();
+        let Some((HealthGrade::Alarmed(kind), Some(alarm))) = health.map(|health| (health.grade, health.alarm)) else {
+            self.state.notices.say(Grade::Info, "The training is done.", "");
+            return;
+        };
+        let text = format!("The training has ended. It {} at step {}{}", kind.happened(), alarm.step, knn(record));
+        // The same alarm was said when it was raised.
+        self.state.notices.forget(&alarm_text(alarm.step, &alarm.message));
+        self.state.notices.say(Grade::Warning, text, alarm.advice);
+    }
+
     pub(super) fn followed(&mut self) {
         let mut said: Vec<(String, String)> = Vec::new();
         for run in &mut self.state.shown {
@@ -135,8 +159,11 @@ impl App {
             for found in follow.poll() {
                 match found {
                     FollowEvent::Lines(lines) => {
+                        let file = RunFolder::metrics_of(&run.folder).metadata();
+                        let written = file.and_then(|file| file.modified()).ok().and_then(seconds);
                         for line in &lines {
                             run.record.take(line);
+                            run.record.written = written;
                             // What went wrong with runs of old shows in their curves.
                             if let (Line::Alarm(alarm), true) = (line, live) {
                                 let text = format!("{}, step {}: {}", run.name, alarm.step, alarm.message);
@@ -189,5 +216,26 @@ impl App {
                 self.state.obstacle = Some(obstacle);
             }
         }
+    }
+}
+
+/// What is said of an alarm.
+fn alarm_text(step: u64, message: &str) -> String {
+    format!("Step {step}: {message}.")
+}
+
+/// Since 1970.
+fn seconds(time: SystemTime) -> Option<f64> {
+    time.duration_since(SystemTime::UNIX_EPOCH).ok().map(|since| since.as_secs_f64())
+}
+
+/// What kNN said before and after; no gain is computed, because after an alarm it means nothing.
+fn knn(record: &Record) -> String {
+    let knn = record.curve(names::KNN_TOP1);
+    match (record.untrained(names::KNN_TOP1), knn.last()) {
+        (Some(before), Some([at, after])) if at > 0.0 => {
+            format!("; kNN {before:.1} % before training, {after:.1} % after.")
+        }
+        _ => ".".to_owned(),
     }
 }

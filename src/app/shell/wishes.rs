@@ -1,8 +1,9 @@
 //! What panes and keys wish for, done: trainings begin and are commanded, runs are opened, questions are asked.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use super::{App, CURVES, START};
+use super::{App, CURVES, NEIGHBOURS, START};
 use crate::app::state::notices::{Grade, Remedy};
 use crate::app::state::record::Record;
 use crate::app::state::{Activity, Wish};
@@ -25,7 +26,13 @@ impl App {
                     name: self.state.editor.preset().to_owned(),
                 });
             }
-            Wish::Continue(folder) => self.begin(SessionJob::Continue(folder)),
+            Wish::Continue { folder, epochs } => self.begin(SessionJob::Continue { folder, epochs }),
+            Wish::Again { folder, change } => self.again(&folder, change),
+            Wish::Rename(folder, name) => self.rename(&folder, name.trim()),
+            Wish::Note(folder, text) => self.note(&folder, text.trim()),
+            Wish::Delete(folder) => self.delete(&folder),
+            Wish::Neighbours => self.state.settings.pane = NEIGHBOURS,
+            Wish::OpenAll => self.open_all(),
             Wish::Pause => self.command(Command::Pause),
             Wish::Resume => self.command(Command::Resume),
             Wish::Stop => self.command(Command::Stop),
@@ -47,8 +54,10 @@ impl App {
                 self.state.measuring = true;
                 self.estimates.ask(question);
             }
-            Wish::Remedy(Remedy::Continue(folder)) => self.fulfil(Wish::Continue(folder)),
+            Wish::Remedy(Remedy::Continue(folder)) => self.fulfil(Wish::Continue { folder, epochs: None }),
             Wish::Remedy(Remedy::Start) => self.fulfil(Wish::Start),
+            Wish::Remedy(Remedy::Batch(size)) => self.state.editor.set("optim.batch_size", &size.to_string()),
+            Wish::Remedy(Remedy::HoldOut) => self.state.editor.set("data.holdout", "0.1"),
             Wish::Remedy(Remedy::Skip { share, .. }) => {
                 self.state.editor.set("data.max_unreadable", &share.to_string());
             }
@@ -93,6 +102,33 @@ impl App {
         }
     }
 
+    /// Opens every run that is listed, over each other; the one in front stays there.
+    pub(super) fn open_all(&mut self) {
+        let front = self.state.front().map(|run| run.folder.clone());
+        let folders: Vec<PathBuf> = self.state.listed.iter().map(|run| run.folder.clone()).collect();
+        for folder in &folders {
+            self.open(folder);
+        }
+        if let Some(folder) = front {
+            self.open(&folder);
+        }
+        self.state.settings.pane = CURVES;
+    }
+
+    /// Takes the settings of an open run into the form; with a change, starts that.
+    fn again(&mut self, folder: &Path, change: Option<(String, String)>) {
+        let Some(run) = self.state.place(folder).and_then(|place| self.state.shown.get(place)) else { return };
+        let config = run.record.config.clone();
+        self.state.editor.take(&config);
+        match change {
+            Some((key, value)) => {
+                self.state.editor.set(&key, &value);
+                self.start();
+            }
+            None => self.state.settings.pane = START,
+        }
+    }
+
     pub(super) fn begin(&mut self, job: SessionJob) {
         if self.state.is_training() {
             return;
@@ -102,7 +138,7 @@ impl App {
         self.state.clock = Default::default();
         self.state.trained = match &job {
             SessionJob::New { .. } => None,
-            SessionJob::Continue(folder) => Some(folder.clone()),
+            SessionJob::Continue { folder, .. } => Some(folder.clone()),
         };
         let device = self.state.editor.device.clone();
         self.session = Some(Session::start(job, device, self.wake.clone()));
@@ -114,7 +150,10 @@ impl App {
         session.command(command);
         match (command, &mut self.state.activity) {
             (Command::Stop, activity) => *activity = Activity::Stopping,
-            (Command::Pause, Activity::Training { paused }) => *paused = true,
+            (Command::Pause, Activity::Training { paused }) => {
+                *paused = true;
+                self.state.clock.paused = Some(Instant::now());
+            }
             (Command::Resume, Activity::Training { paused }) => {
                 *paused = false;
                 // The pause is no part of the time that is left.

@@ -5,6 +5,9 @@ pub(in crate::app) mod channels;
 pub(in crate::app) mod config_editor;
 pub(in crate::app) mod notices;
 pub(in crate::app) mod record;
+pub(in crate::app) mod run_health;
+pub(in crate::app) mod run_table;
+pub(in crate::app) mod seeds;
 pub(in crate::app) mod series;
 pub(in crate::app) mod window_settings;
 
@@ -25,10 +28,14 @@ pub(in crate::app) struct OpenRun {
     pub name: String,
     pub folder: PathBuf,
     pub record: Record,
+    /// What it has in common with runs that differ in their seed only.
+    pub group: u64,
     /// Number of its colour.
     pub color: usize,
     /// Whether its curves are drawn.
     pub visible: bool,
+    /// Whether its folder is no longer there.
+    pub gone: bool,
     /// Where its numbers come from; none where this window trains it, or they were given.
     pub follow: Option<Follow>,
 }
@@ -58,8 +65,26 @@ pub(in crate::app) enum Wish {
     Open(PathBuf),
     /// Take it away.
     Close(PathBuf),
-    /// Train it on.
-    Continue(PathBuf),
+    /// Give a run's folder another name.
+    Rename(PathBuf, String),
+    /// Write a note into a run's folder.
+    Note(PathBuf, String),
+    /// Move a run's folder to the bin of the system.
+    Delete(PathBuf),
+    /// Open every run that is listed, over each other.
+    OpenAll,
+    /// Train it on, to so many epochs where it is to get more.
+    Continue {
+        folder: PathBuf,
+        epochs: Option<usize>,
+    },
+    /// Take its settings; with a change of one of them, start at once.
+    Again {
+        folder: PathBuf,
+        change: Option<(String, String)>,
+    },
+    /// Show the neighbours of the run in front.
+    Neighbours,
     /// Ask for a folder of images or a run.
     AskFolder,
     /// Ask where runs lie.
@@ -76,6 +101,19 @@ pub(in crate::app) enum Wish {
 pub(in crate::app) struct Clock {
     /// When its first step of this session came, and which it was.
     pub first: Option<(Instant, u64)>,
+    /// When it was paused; time stands still since.
+    pub paused: Option<Instant>,
+}
+
+impl Clock {
+    /// Seconds to the end, by the steps of this session, kNN included.
+    pub fn left(&self, steps: u64, step: u64) -> Option<f64> {
+        let (began, first) = self.first?;
+        let done = step.checked_sub(first).filter(|done| *done >= 5)?;
+        let now = self.paused.unwrap_or_else(Instant::now);
+        let each = now.saturating_duration_since(began).as_secs_f64() / done as f64;
+        Some(each * steps.saturating_sub(step) as f64)
+    }
 }
 
 /// The state of the window.
@@ -97,6 +135,8 @@ pub(in crate::app) struct AppState {
     /// Whether time is being measured.
     pub measuring: bool,
     pub listed: Vec<Listed>,
+    /// Another number after every change of that.
+    pub listed_version: u64,
     wishes: Vec<Wish>,
 }
 
@@ -116,6 +156,7 @@ impl AppState {
             obstacle: None,
             measuring: false,
             listed: Vec::new(),
+            listed_version: 0,
             wishes: Vec::new(),
         }
     }
@@ -161,9 +202,11 @@ impl AppState {
         let shown = OpenRun {
             name: crate::app::workers::listing::name(folder),
             folder: folder.to_path_buf(),
+            group: seeds::group(&record.config),
             record,
             color,
             visible: true,
+            gone: false,
             follow,
         };
         match self.place(folder) {
@@ -199,6 +242,11 @@ impl AppState {
         let folder = self.trained.clone()?;
         let place = self.place(&folder)?;
         self.shown.get_mut(place)
+    }
+
+    /// The run that this window trained last.
+    pub fn own_ended(&self) -> Option<&OpenRun> {
+        self.shown.get(self.place(self.trained.as_deref()?)?)
     }
 
     /// Whether somebody else seems to train the run in a folder.

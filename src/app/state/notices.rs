@@ -1,6 +1,7 @@
 //! What a user should know, calmly: a line with advice, never a dialog; the same thing is said once.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use crate::data::DataError;
 use crate::format::one_line;
@@ -23,6 +24,10 @@ pub enum Remedy {
     Continue(PathBuf),
     /// Start again with the settings of the form.
     Start,
+    /// Train in batches of this size, which the images fill.
+    Batch(usize),
+    /// Keep a tenth of the images to test on.
+    HoldOut,
     /// Leave out files that cannot be read, by allowing more of them.
     Skip {
         /// Unreadable files among those checked.
@@ -49,6 +54,8 @@ impl Remedy {
         match self {
             Remedy::Continue(_) => "Resume".to_owned(),
             Remedy::Start => "Retry".to_owned(),
+            Remedy::Batch(size) => format!("Use batch {size}"),
+            Remedy::HoldOut => "Hold out 10 %".to_owned(),
             Remedy::Skip { files: 1, .. } => "Skip 1 file and continue".to_owned(),
             Remedy::Skip { files, .. } => format!("Skip {files} files and continue"),
         }
@@ -78,7 +85,21 @@ pub struct Notice {
     pub remedy: Option<Remedy>,
     /// How often it was said.
     pub times: usize,
+    /// When it was said last.
+    pub said: Instant,
+    /// Whether all of it is shown, not a line.
+    pub unfolded: bool,
 }
+
+impl Notice {
+    /// How long it stays, where it goes by itself: what is good to know is no longer news then.
+    pub fn stays(&self) -> Option<Duration> {
+        (self.grade == Grade::Info).then(|| STAYS.saturating_sub(self.said.elapsed()))
+    }
+}
+
+/// How long what is good to know is shown.
+const STAYS: Duration = Duration::from_secs(12);
 
 /// Notices at once: more would push the window's contents away.
 const MOST: usize = 4;
@@ -104,14 +125,34 @@ impl Notices {
         let text = one_line(&text);
         if let Some(known) = self.list.iter_mut().find(|known| known.text == text) {
             known.times += 1;
+            known.said = Instant::now();
             return;
         }
-        self.list.push(Notice { grade, text, advice, remedy, times: 1 });
+        self.list.push(Notice { grade, text, advice, remedy, times: 1, said: Instant::now(), unfolded: false });
         if self.list.len() > MOST {
             // The least grave of the oldest goes.
             let oldest = self.list.iter().position(|n| n.grade == Grade::Info);
             self.list.remove(oldest.unwrap_or(0));
         }
+    }
+
+    /// Takes away what is said again in other words.
+    pub fn forget(&mut self, text: &str) {
+        let text = one_line(text);
+        self.list.retain(|notice| notice.text != text);
+    }
+
+    /// Shows all of one, or a line again.
+    pub fn fold(&mut self, index: usize) {
+        if let Some(notice) = self.list.get_mut(index) {
+            notice.unfolded = !notice.unfolded;
+        }
+    }
+
+    /// Takes away what has been shown long enough; how long it takes until the next one has.
+    pub fn age(&mut self) -> Option<Duration> {
+        self.list.retain(|notice| notice.stays() != Some(Duration::ZERO));
+        self.list.iter().filter_map(Notice::stays).min()
     }
 
     /// All of them.

@@ -4,10 +4,12 @@
 use std::sync::Arc;
 
 use super::channels::Channels;
+use super::run_health::RunHealth;
 use super::series::Series;
 use crate::config::Config;
+use crate::method::metric::names;
 use crate::method::{self, Cadence, Drawn, Level, Metric};
-use crate::train::{AlarmLine, Event, Fields, Line, StartLine, declared};
+use crate::train::{AlarmLine, Event, Fields, HealthStatus, Line, StartLine, declared};
 
 /// How a run stands.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -33,8 +35,15 @@ pub struct Record {
     /// One a metric; those that the window does not draw stay empty.
     curves: Vec<Series>,
     none: Series,
+    /// Seconds of training at every step, kNN included.
+    elapsed: Series,
+    /// Seconds of the epochs that are done.
+    epoch_seconds: f64,
+    /// When the newest of its numbers was written, in seconds since 1970.
+    pub written: Option<f64>,
     /// The std of every channel over time.
     pub channels: Channels,
+    health: RunHealth,
     /// What the user was warned of.
     pub alarms: Vec<AlarmLine>,
     /// Steps done.
@@ -54,9 +63,13 @@ impl Record {
             start: None,
             curves: vec![Series::default(); metrics.len()],
             none: Series::default(),
+            elapsed: Series::default(),
+            epoch_seconds: 0.0,
+            written: None,
             metrics,
             config,
             channels: Channels::default(),
+            health: RunHealth::default(),
             alarms: Vec::new(),
             step: 0,
             epochs: 0,
@@ -73,11 +86,16 @@ impl Record {
 
     /// Takes a line of `metrics.jsonl`.
     pub fn take(&mut self, line: &Line) {
+        self.health.take(&self.config, line);
         match line {
             Line::Start(line) => self.start = Some(line.clone()),
             Line::Step(line) => {
                 self.step = self.step.max(line.step);
                 self.end = RunEnd::Open;
+                let rate = line.numbers.get(names::IMAGES_PER_SECOND).filter(|rate| *rate > 0.0);
+                let took = rate.map_or(0.0, |rate| self.config.optim.batch_size as f64 / rate);
+                let before = self.elapsed.last().map_or(0.0, |[_, seconds]| seconds);
+                self.elapsed.push(line.step as f64, before + took);
                 self.push(line.step as f64, &line.numbers, |metric, _| metric.cadence == Cadence::Step);
             }
             Line::Watch(line) => {
@@ -88,6 +106,10 @@ impl Record {
             Line::Epoch(line) => {
                 let at = line.epoch as f64 * self.steps_per_epoch();
                 self.epochs = self.epochs.max(line.epoch);
+                // What lies between steps, such as kNN, is in an epoch's time only.
+                self.epoch_seconds += line.numbers.get("seconds").unwrap_or(0.0);
+                let before = self.elapsed.last().map_or(0.0, |[_, seconds]| seconds);
+                self.elapsed.push(at, self.epoch_seconds.max(before));
                 self.push(at, &line.numbers, |metric, curve| match metric.cadence {
                     // Means over its steps; those of the untrained network begin the curve.
                     Cadence::Step => line.epoch == 0,
@@ -109,12 +131,12 @@ impl Record {
     fn push(&mut self, x: f64, numbers: &Fields, takes: impl Fn(&Metric, &Series) -> bool) {
         for (metric, curve) in self.metrics.iter().zip(&mut self.curves) {
             if metric.drawn <= Drawn::Window && takes(metric, curve) {
-                curve.push(x, numbers.get(metric.name).map_or(f64::NAN, |value| metric.scale * value));
+                curve.push(x, numbers.get(metric.name).map_or(f64::NAN, |value| shown(metric, value)));
             }
         }
     }
 
-    /// The points of a metric over steps, by its name.
+    /// The points of a metric over steps, by its name, as they are drawn: what has a healthy level as its ratio to that.
     pub fn curve(&self, name: &str) -> &Series {
         let place = self.metrics.iter().position(|metric| metric.name == name);
         place.and_then(|place| self.curves.get(place)).unwrap_or(&self.none)
@@ -126,11 +148,26 @@ impl Record {
         ends.reduce(|[from, to], [a, b]| [from.min(a), to.max(b)])
     }
 
+    /// Seconds of training at a step, kNN included.
+    pub fn elapsed(&self, step: f64) -> f64 {
+        self.elapsed.between(step).unwrap_or(0.0)
+    }
+
+    /// The step after so many seconds of training.
+    pub fn step_after(&self, seconds: f64) -> f64 {
+        self.elapsed.reaches(seconds).unwrap_or(0.0)
+    }
+
+    /// When training began, in seconds since 1970, as if it had never been interrupted.
+    pub fn began(&self) -> Option<f64> {
+        Some(self.written? - self.elapsed.last()?[1])
+    }
+
     /// What a metric of this run is compared with.
     pub fn level(&self, name: &str) -> Option<f64> {
         let metric = self.metrics.iter().find(|metric| metric.name == name)?;
         match metric.level? {
-            Level::Healthy { value, .. } => Some(value),
+            Level::Healthy { .. } => Some(1.0),
             Level::Untrained => self.untrained(name),
         }
     }
@@ -138,6 +175,11 @@ impl Record {
     /// The number of a metric before training, as it is drawn.
     pub fn untrained(&self, name: &str) -> Option<f64> {
         self.curve(name).at(0.0).filter(|[at, _]| *at == 0.0).map(|[_, value]| value)
+    }
+
+    /// How the run stands; none before it has begun.
+    pub fn health(&self) -> Option<HealthStatus> {
+        self.health.status()
     }
 
     /// Steps an epoch; 1 before the run has begun.
@@ -156,10 +198,14 @@ impl Record {
     }
 }
 
+/// A number of a metric as it is drawn.
+fn shown(metric: &Metric, value: f64) -> f64 {
+    metric.scale * value / metric.healthy().unwrap_or(1.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::method::metric::names;
     use crate::train::{Readings, Step, Watch};
 
     #[test]

@@ -99,6 +99,47 @@ impl Series {
         Some([self.x[i], f64::from(self.y[i])])
     }
 
+    /// The value at `x` on the straight line between the points beside it; that of the first or last point beyond them.
+    pub fn between(&self, x: f64) -> Option<f64> {
+        let right = self.x.partition_point(|&at| at <= x);
+        let value = |i: usize| f64::from(self.y[i]);
+        Some(match right {
+            _ if self.x.is_empty() => return None,
+            0 => value(0),
+            right if right == self.x.len() => value(right - 1),
+            right => {
+                let (from, to) = (self.x[right - 1], self.x[right]);
+                value(right - 1) + (value(right) - value(right - 1)) * (x - from) / (to - from)
+            }
+        })
+    }
+
+    /// Where values that never fall reach `y`, on the straight lines between points.
+    pub fn reaches(&self, y: f64) -> Option<f64> {
+        let right = self.y.partition_point(|&value| f64::from(value) < y);
+        Some(match right {
+            _ if self.x.is_empty() => return None,
+            0 => self.x[0],
+            right if right == self.x.len() => self.x[right - 1],
+            right => {
+                let (from, to) = (f64::from(self.y[right - 1]), f64::from(self.y[right]));
+                self.x[right - 1]
+                    + (self.x[right] - self.x[right - 1]) * (y - from) / (to - from).max(f64::MIN_POSITIVE)
+            }
+        })
+    }
+
+    /// The mean of the points from the first of `range` on and before its end.
+    pub fn mean(&self, range: [f64; 2]) -> Option<f64> {
+        let [start, end] = range.map(|end| self.x.partition_point(|&x| x < end));
+        (start < end).then(|| self.block(start..end).sum / (end - start) as f64)
+    }
+
+    /// Every point.
+    pub fn points(&self) -> impl Iterator<Item = [f64; 2]> {
+        self.x.iter().zip(&self.y).map(|(&x, &y)| [x, f64::from(y)])
+    }
+
     /// The points within `range` and one beyond each end, so that lines go to the border.
     fn within(&self, range: [f64; 2]) -> Range<usize> {
         let start = self.x.partition_point(|&x| x < range[0]).saturating_sub(1);
@@ -246,6 +287,26 @@ mod tests {
             mean = if i == 0 { here } else { here + (mean - here) * kept };
             assert!((point[1] - mean).abs() < 1e-9);
         }
+    }
+
+    #[test]
+    fn means_and_the_places_between_points() {
+        let count = 10_000;
+        let series = series(count);
+        for [from, to] in [[0.0, 10_000.0], [17.0, 18.0], [33.0, 7001.0], [9990.5, 1e9]] {
+            let points: Vec<f64> = series.points().filter(|p| p[0] >= from && p[0] < to).map(|p| p[1]).collect();
+            let expected = points.iter().sum::<f64>() / points.len() as f64;
+            assert!((series.mean([from, to]).expect("points") - expected).abs() < 1e-6, "{from} to {to}");
+        }
+        assert_eq!(series.mean([17.2, 17.9]), None);
+        let mut clock = Series::default();
+        [[1.0, 2.0], [2.0, 4.0], [3.0, 4.0], [4.0, 8.0]].into_iter().for_each(|[x, y]| clock.push(x, y));
+        for (x, y) in [(1.5, 3.0), (3.25, 5.0), (4.0, 8.0)] {
+            assert_eq!((clock.between(x), clock.reaches(y)), (Some(y), Some(x)));
+        }
+        assert_eq!((clock.between(0.0), clock.between(9.0)), (Some(2.0), Some(8.0)));
+        assert_eq!((clock.reaches(0.0), clock.reaches(9.0)), (Some(1.0), Some(4.0)));
+        assert_eq!((Series::default().between(1.0), Series::default().reaches(1.0)), (None, None));
     }
 
     #[test]

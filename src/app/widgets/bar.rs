@@ -4,36 +4,58 @@ use egui::{Align, Button, Layout, ProgressBar, RichText, Ui};
 
 use crate::app::state::record::RunEnd;
 use crate::app::state::window_settings::Look;
-use crate::app::state::{Activity, AppState, Wish};
+use crate::app::state::{Activity, AppState, OpenRun, Wish};
+use crate::app::widgets::{badge, next_steps};
 use crate::format;
 use crate::method::{Drawn, Level, Metric};
 
+/// Points that tabs and buttons need beside each other.
+const WIDE: f32 = 860.0;
+
 /// Draws it; `names` are those of the panes.
 pub(in crate::app) fn ui(ui: &mut Ui, state: &mut AppState, names: &[&'static str]) {
-    ui.horizontal(|ui| {
-        let side = if state.settings.side { "Hide runs" } else { "Runs" };
-        if ui.button(side).clicked() {
-            state.settings.side = !state.settings.side;
-        }
-        ui.separator();
-        for (place, name) in names.iter().enumerate() {
-            let text = RichText::new(*name).size(15.0);
-            let tab = ui.selectable_label(state.settings.pane == place, text);
-            if tab.on_hover_text(format!("Key {}", place + 1)).clicked() {
-                state.settings.pane = place;
-            }
-        }
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            look(ui, state);
-            ui.separator();
-            buttons(ui, state);
-        });
-    });
+    // Where there is no room beside the tabs, the buttons follow below.
+    match ui.available_width() > WIDE {
+        true => ui.horizontal(|ui| {
+            tabs(ui, state, names);
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| right(ui, state));
+        }),
+        false => ui.horizontal_wrapped(|ui| {
+            tabs(ui, state, names);
+            right(ui, state);
+        }),
+    };
     if let Some(text) = preparing(state) {
         ui.label(RichText::new(text).weak());
     } else if state.front().is_some() {
         status(ui, state);
+        if let Some(run) = state.front() {
+            badge::ui(ui, &run.record);
+        }
+        next_steps::ui(ui, state);
     }
+}
+
+fn tabs(ui: &mut Ui, state: &mut AppState, names: &[&'static str]) {
+    let side = if state.settings.side { "Hide runs" } else { "Runs list" };
+    if ui.button(side).clicked() {
+        state.settings.side = !state.settings.side;
+    }
+    ui.separator();
+    for (place, name) in names.iter().enumerate() {
+        let text = RichText::new(*name).size(15.0);
+        let here = state.settings.pane == place;
+        let tab = ui.selectable_label(here, text);
+        if tab.on_hover_text(format!("Key {}", place + 1)).clicked() {
+            state.settings.pane = place;
+        }
+    }
+}
+
+fn right(ui: &mut Ui, state: &mut AppState) {
+    look(ui, state);
+    ui.separator();
+    buttons(ui, state);
 }
 
 fn look(ui: &mut Ui, state: &mut AppState) {
@@ -52,7 +74,7 @@ fn look(ui: &mut Ui, state: &mut AppState) {
     });
 }
 
-/// From right to left.
+/// From right to left, where there is room.
 fn buttons(ui: &mut Ui, state: &mut AppState) {
     match state.activity.clone() {
         Activity::Idle => {
@@ -68,7 +90,7 @@ fn buttons(ui: &mut Ui, state: &mut AppState) {
                     .on_hover_text(format!("Trains {name} on from its last checkpoint"))
                     .clicked()
             {
-                state.wish(Wish::Continue(folder));
+                state.wish(Wish::Continue { folder, epochs: None });
             }
         }
         Activity::Preparing(_) => {
@@ -105,24 +127,30 @@ fn preparing(state: &AppState) -> Option<&str> {
     }
 }
 
+/// What a run does now, in a word or two.
+pub(in crate::app) fn standing(state: &AppState, run: &OpenRun) -> &'static str {
+    match (&run.record.end, state.is_own(&run.folder), &state.activity) {
+        _ if run.gone => "its folder is gone",
+        (_, true, Activity::Training { paused: true }) => "paused",
+        (_, true, Activity::Stopping) => "stopping",
+        (_, true, _) => "training",
+        (RunEnd::Done, ..) => "done",
+        (RunEnd::Failed(_), ..) => "failed",
+        _ if state.is_live(&run.folder) => "trained by another process",
+        _ => "stopped",
+    }
+}
+
 /// How the run in front stands.
 fn status(ui: &mut Ui, state: &AppState) {
     let Some(run) = state.front() else { return };
     let record = &run.record;
     let steps = record.start.as_ref().map_or(0, |start| start.steps);
     let own = state.is_own(&run.folder);
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing.y = 2.0;
         ui.label(RichText::new(&run.name).strong());
-        let standing = match (&record.end, own, &state.activity) {
-            (_, true, Activity::Training { paused: true }) => "paused",
-            (_, true, Activity::Stopping) => "stopping",
-            (_, true, _) => "training",
-            (RunEnd::Done, ..) => "done",
-            (RunEnd::Failed(_), ..) => "failed",
-            _ if state.is_live(&run.folder) => "trained by another process",
-            _ => "stopped",
-        };
-        ui.label(standing);
+        ui.label(standing(state, run));
         if steps > 0 {
             let part = record.step as f32 / steps as f32;
             ui.add(ProgressBar::new(part).desired_width(130.0).desired_height(10.0));
@@ -130,31 +158,24 @@ fn status(ui: &mut Ui, state: &AppState) {
         }
         let epochs = record.start.as_ref().map_or(0, |start| start.epochs);
         let epoch = (record.step as f64 / record.steps_per_epoch()).ceil();
-        let mut parts =
-            vec![format!("epoch {epoch:.0} of {epochs}"), format!("step {}", format::count(record.step as usize))];
+        let quiet = |text: String| egui::Label::new(RichText::new(text).weak()).extend();
+        ui.add(quiet(format!("epoch {epoch:.0} of {epochs}")));
+        ui.add(quiet(format!("step {}", format::count(record.step as usize))));
         let mut metrics: Vec<&Metric> = record.metrics.iter().filter(|metric| metric.drawn <= Drawn::Window).collect();
         metrics.sort_by_key(|metric| metric.drawn);
         // How fast a run is says something while it runs.
         for metric in metrics.into_iter().filter(|metric| own || metric.drawn == Drawn::First) {
             let (Some(short), Some([_, last])) = (metric.short, record.curve(metric.name).last()) else { continue };
-            let (name, value) = match metric.level {
-                Some(Level::Healthy { value, factor, .. }) => (format!("{short} · {factor}"), last / value),
-                _ => (short.to_owned(), last),
+            let name = match metric.level {
+                Some(Level::Healthy { factor, .. }) => format!("{short} · {factor}"),
+                _ => short.to_owned(),
             };
-            let digits = metric.digits;
-            parts.push(format!("{name} {value:.digits$}{}", metric.unit).trim().replace('-', "−"));
+            let text = format!("{name} {}{}", format::number(last, metric.digits), metric.unit);
+            ui.add(quiet(text.trim().to_owned())).on_hover_text(metric.help);
         }
-        if own && let Some(left) = left(state, steps, record.step) {
-            parts.push(format!("{} left", format::duration(left)));
+        if own && let Some(left) = state.clock.left(steps, record.step) {
+            ui.add(quiet(format!("{} left", format::duration(left))))
+                .on_hover_text("By the steps since the training began or went on, kNN included");
         }
-        ui.label(RichText::new(parts.join("   ")).weak());
     });
-}
-
-/// Seconds to the end, by the steps of this session, kNN included.
-fn left(state: &AppState, steps: u64, step: u64) -> Option<f64> {
-    let (began, first) = state.clock.first?;
-    let done = step.checked_sub(first).filter(|done| *done >= 5)?;
-    let each = began.elapsed().as_secs_f64() / done as f64;
-    Some(each * steps.saturating_sub(step) as f64)
 }

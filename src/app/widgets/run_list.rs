@@ -56,20 +56,26 @@ fn row(ui: &mut Ui, state: &mut AppState, folder: &std::path::Path, name: &str, 
                 false => Wish::Close(folder.to_path_buf()),
             });
         }
-        let color = place.and_then(|place| state.shown.get(place)).map(|run| theme::run(run.color));
+        let color =
+            place.and_then(|place| state.shown.get(place)).map(|run| theme::run(ui.visuals().dark_mode, run.color));
         // Square at rest, round where it is trained.
         let (swatch, _) = ui.allocate_exact_size(egui::vec2(10.0, 10.0), egui::Sense::hover());
         let rounding = if own || live { 5.0 } else { 2.0 };
         if let Some(color) = color.or(live.then(|| theme::good(ui))) {
             ui.painter().rect_filled(swatch, rounding, color);
         }
+        let gone = place.and_then(|place| state.shown.get(place)).is_some_and(|run| run.gone);
         let mut text = RichText::new(name);
+        if gone {
+            text = text.strikethrough();
+        }
         if place.is_some() {
             text = text.strong();
         }
         let hint = match (own, live) {
             (true, _) => "This window trains it",
             (false, true) => "Another process is writing it",
+            _ if place.and_then(|place| state.shown.get(place)).is_some_and(|run| run.gone) => "Its folder is gone",
             _ => "Open it",
         };
         let layout = egui::Layout::top_down_justified(egui::Align::LEFT);

@@ -28,6 +28,8 @@ pub(in crate::app) struct Estimate {
     pub data: String,
     /// What the user should know of it.
     pub remarks: Vec<String>,
+    /// What a button does about that.
+    pub remedy: Option<Remedy>,
     pub parameters: usize,
     pub memory: u64,
     /// What the device has.
@@ -87,7 +89,11 @@ fn estimate(
     let dataset = resources.dataset(config).map_err(|e| Obstacle::data(&e))?;
     let images = dataset.train.len();
     *batch = config.clone().fit_batch(images).map(|size| (size, images));
-    config.check_against(dataset.train.len()).map_err(|e| Obstacle::from(TrainError::from(e)))?;
+    config.check_against(images).map_err(|error| {
+        let obstacle = Obstacle::from(TrainError::from(error));
+        let fits = batch.filter(|_| obstacle.key.as_deref() == Some("optim.batch_size"));
+        Obstacle { remedy: fits.map(|(size, _)| Remedy::Batch(size)).or(obstacle.remedy.clone()), ..obstacle }
+    })?;
     let device = |error| Obstacle::new(Some("device"), TrainError::Gpu(error).to_string());
     let gpu = resources.gpu(question.device.as_deref()).map_err(device)?;
     let mut plan = TrainPlan::new(&gpu, config, dataset.clone())?;
@@ -104,6 +110,8 @@ fn estimate(
     Ok(Estimate {
         data: describe(&dataset),
         remarks: dataset.warnings(),
+        remedy: (dataset.test.is_empty() && dataset.classes.len() > 1 && config.data.holdout == 0.0)
+            .then_some(Remedy::HoldOut),
         parameters: start.parameters,
         memory: start.memory_bytes,
         available: report.memory,

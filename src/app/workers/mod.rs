@@ -1,5 +1,6 @@
 //! Threads beside the window: each answers questions, trains, or reads what another process writes, and wakes the window.
 
+pub(in crate::app) mod chart_file;
 pub(in crate::app) mod dialogs;
 pub(in crate::app) mod estimate;
 pub(in crate::app) mod follow;

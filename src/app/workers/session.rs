@@ -18,8 +18,8 @@ use crate::train::{Command, Event, Line, MetricsReader, Outcome, Run, RunFolder,
 pub(in crate::app) enum SessionJob {
     /// A new run, in a free folder of `parent` called after `name`.
     New { config: Box<Config>, parent: PathBuf, name: String },
-    /// The run in a folder, from its last checkpoint.
-    Continue(PathBuf),
+    /// The run in a folder, from its last checkpoint; to so many epochs, where it is to get more.
+    Continue { folder: PathBuf, epochs: Option<usize> },
 }
 
 /// What the thread reports.
@@ -147,9 +147,10 @@ fn train(
     let mut continued = None;
     let config = match &job {
         SessionJob::New { config, .. } => (**config).clone(),
-        SessionJob::Continue(path) if RunFolder::is_unbegun(path) => RunFolder::config(path)?,
-        SessionJob::Continue(path) => {
-            let (folder, config, checkpoint) = RunFolder::open(path, None)?;
+        SessionJob::Continue { folder: path, .. } if RunFolder::is_unbegun(path) => RunFolder::config(path)?,
+        SessionJob::Continue { folder: path, epochs } => {
+            let (folder, mut config, checkpoint) = RunFolder::open(path, None)?;
+            config.optim.epochs = epochs.unwrap_or(config.optim.epochs);
             continued = Some((folder, checkpoint));
             config
         }
@@ -177,10 +178,15 @@ fn train(
     say(SessionEvent::Preparing("Compiling kernels…".to_owned()));
     let goes_on = continued.is_some();
     let mut run = match (continued, &job) {
-        (Some((folder, checkpoint)), _) => Run::resume(plan, folder, &checkpoint)?,
+        (Some((folder, checkpoint)), _) => {
+            if let SessionJob::Continue { epochs: Some(_), .. } = &job {
+                folder.write_config(&config)?;
+            }
+            Run::resume(plan, folder, &checkpoint)?
+        }
         (None, SessionJob::New { parent, name, .. }) => Run::create(plan, &RunFolder::next(parent, name))?,
         // It ended before its first checkpoint.
-        (None, SessionJob::Continue(path)) => Run::create(plan, path)?,
+        (None, SessionJob::Continue { folder, .. }) => Run::create(plan, folder)?,
     };
     say(SessionEvent::Began { folder: run.folder().path().to_path_buf(), config: Box::new(config) });
     if goes_on {

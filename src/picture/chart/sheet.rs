@@ -24,6 +24,18 @@ pub struct ChartSheet<'a> {
     pub notes: &'a [&'a str],
 }
 
+impl Chart {
+    /// The chart by itself, under its title, in light colours.
+    pub fn to_svg(&self) -> String {
+        let mut page = Page::new(2.0 * MARGIN + WIDTH, &self.title, "");
+        page.styles(&styles(false));
+        let y = page.y + GAP / 2.0;
+        page.group(MARGIN, y, &self.body());
+        page.y = y + HEIGHT;
+        page.finish(&[])
+    }
+}
+
 impl ChartSheet<'_> {
     /// The sheet by itself, in light colours.
     pub fn to_svg(&self) -> String {

@@ -4,11 +4,11 @@ use serde_json::Value;
 
 use super::*;
 use crate::method::Cadence;
-use crate::train::Readings;
+use crate::train::{Epoch, Readings, Step, Watch};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
-/// What runs have reported, one a line: `set` (beside the demo preset), the alarms expected, loss, output std and effective rank of the
+/// What runs have reported, one a line: `method` (simsiam where none is named), `set` (beside the demo preset), the alarms expected, loss, output std and effective rank of the
 /// untrained network (`first`), loss and output std of every step, and the rank at some (`[step, rank]`).
 const RUNS: &str = include_str!("../../../tests/data/alarms.jsonl");
 const STEPS_PER_EPOCH: u64 = 15;
@@ -57,7 +57,7 @@ fn events(run: &Value) -> Result<Vec<Event>> {
 }
 
 fn monitor(run: &Value) -> Result<HealthMonitor> {
-    let mut config = Config::preset("demo")?;
+    let mut config = Config::preset_for("demo", run["method"].as_str().unwrap_or("simsiam"))?;
     for assignment in run["set"].as_array().into_iter().flatten() {
         config.set(assignment.as_str().unwrap_or_default())?;
     }
@@ -78,8 +78,62 @@ fn collapsed_runs_are_reported_and_healthy_ones_are_not() -> Result {
         let alarms = alarms(&mut monitor, &events(&run)?);
         let kinds: Vec<Value> =
             alarms.iter().map(|alarm| serde_json::to_value(alarm.kind)).collect::<std::result::Result<_, _>>()?;
-        assert_eq!(Value::from(kinds), run["alarms"], "{}: {alarms:?}", run["set"]);
+        assert_eq!(Value::from(kinds), run["alarms"], "{} {}: {alarms:?}", run["method"], run["set"]);
     }
+    Ok(())
+}
+
+/// The status is that of the numbers, whether they come as events or as lines of the file; before a collapse is reported it is watched.
+#[test]
+fn the_status_follows_the_numbers() -> Result {
+    for line in RUNS.lines() {
+        let run: Value = serde_json::from_str(line)?;
+        let (mut monitor, mut replayed) = (monitor(&run)?, monitor(&run)?);
+        let mut grades = vec![monitor.status().grade];
+        for event in events(&run)? {
+            let alarm = matches!(monitor.observe(&event), Some(Event::Alarm(_)));
+            Line::of(&event).iter().for_each(|line| replayed.replay(line));
+            let status = monitor.status();
+            assert_eq!(status, replayed.status());
+            assert!(!alarm || matches!(status.grade, HealthGrade::Alarmed(_)), "{status:?}");
+            assert!(status.reason.ends_with('.') && !status.reason.contains('\n'), "{status:?}");
+            if grades.last() != Some(&status.grade) {
+                grades.push(status.grade);
+            }
+        }
+        assert_eq!(grades[0], HealthGrade::Unknown);
+        let at = grades.iter().position(|grade| matches!(grade, HealthGrade::Alarmed(_)));
+        match run["alarms"].as_array().is_some_and(|alarms| alarms.is_empty()) {
+            true => assert_eq!(at, None, "{}", run["set"]),
+            // A loss that does not move is watched only where it moves much less than that.
+            false => assert!(
+                at.is_some_and(|at| grades[at - 1] == HealthGrade::Watch || run["alarms"][0] == "stagnation"),
+                "{}: {grades:?}",
+                run["set"]
+            ),
+        }
+    }
+    Ok(())
+}
+
+/// An alarm is not forgotten where the numbers come back, and is not the last word either.
+#[test]
+fn numbers_that_come_back_after_an_alarm_are_watched() -> Result {
+    let mut monitor = HealthMonitor::new(&Config::preset("demo")?, STEPS_PER_EPOCH);
+    monitor.observe(&epoch(0.0, 0.088, 40.0));
+    let mut grades = Vec::new();
+    for at in 1..=200 {
+        monitor.observe(&step(at, -0.5, 0.088));
+        if at.is_multiple_of(5) {
+            monitor.observe(&watch(at, if (50..100).contains(&at) { 3.0 } else { 20.0 }));
+            grades.push(monitor.status().grade);
+        }
+    }
+    grades.dedup();
+    let collapse = HealthGrade::Alarmed(AlarmKind::Collapse);
+    assert_eq!(grades, [HealthGrade::Healthy, HealthGrade::Watch, collapse, HealthGrade::Watch]);
+    let reason = monitor.status().reason;
+    assert!(reason.contains("An alarm (collapse) was raised at step 70"), "{reason}");
     Ok(())
 }
 

@@ -33,6 +33,7 @@ pub fn declared(config: &Config) -> Arc<[Metric]> {
 pub(super) fn with_host(step: Vec<Metric>) -> Arc<[Metric]> {
     let speed = Metric {
         unit: " images/s",
+        help: "How fast the run is: images (not views) a second.",
         short: Some(""),
         digits: 0,
         drawn: Drawn::Window,
@@ -40,6 +41,8 @@ pub(super) fn with_host(step: Vec<Metric>) -> Arc<[Metric]> {
     };
     let knn = Metric {
         short: Some("kNN"),
+        help: "How many test images get the class of their nearest training images, by the network's features alone. Healthy is above the \
+               dashed line, which is the untrained network's, and rising; labels are used for nothing else.",
         unit: " %",
         scale: 100.0,
         cadence: Cadence::Epoch,
