@@ -151,7 +151,7 @@ fn without_plain(
             let image = collection.read(table.images[row] as usize)?;
             match is_plain(&image) {
                 true => {
-                    let pixels = Fnv::of(image.to_rgb().into_iter());
+                    let pixels = Fnv::of(image.to_rgb());
                     copies.entry((image.width, image.height, pixels)).or_default().push(row);
                 }
                 false => others.push(row),

@@ -100,7 +100,7 @@ enum Command {
     App(app::Args),
     /// Save a picture of the augmented views, with the parameters drawn for each.
     Views(Box<views::Args>),
-    /// Evaluate a run with k-NN, a linear probe, or its features alone.
+    /// Evaluate a run with k-NN, a linear probe, fine-tuning, or its features alone.
     Eval(eval::Args),
     /// Save the features of every image, and plot a map of them.
     Embed(Box<embed::Args>),
@@ -118,7 +118,7 @@ enum Command {
     Experiment(Box<experiment::Args>),
     /// Compare runs in one HTML report.
     Report(report::Args),
-    /// Write the metrics of runs as a table: CSV or Parquet.
+    /// Write the metrics of runs as a table (CSV or Parquet) or for TensorBoard.
     Metrics(metrics::Args),
     /// List the GPUs of this machine, and check every kernel on one of them.
     Devices(devices::Args),

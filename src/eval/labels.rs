@@ -31,7 +31,7 @@ fn draw(labels: &[u32], percent: f64, seed: u64) -> Vec<u32> {
         shuffle(images, Draw::new(seed, Purpose::LabelDraw, 0, class, 0));
     }
     let largest = classes.values().map(Vec::len).max().unwrap_or(0);
-    let rounds = (0..largest).flat_map(|round| order.iter().filter_map(move |class| Some((class, round))));
+    let rounds = (0..largest).flat_map(|round| order.iter().map(move |class| (class, round)));
     let in_turn = rounds.filter_map(|(class, round)| classes.get(class)?.get(round).copied());
     let mut images: Vec<u32> = in_turn.take(count).collect();
     images.sort_unstable();
