@@ -22,7 +22,8 @@ const REST: f32 = 150.0;
 /// The widths in so much room: where it is little, the date goes, then the state, and names are shorter.
 fn widths(room: f32) -> Widths {
     let mut widths = WIDTHS;
-    let needs = |widths: &Widths| widths.iter().map(|width| width + 8.0).sum::<f32>() + REST;
+    let needs =
+        |widths: &Widths| widths.iter().filter(|width| **width > 0.0).map(|width| width + 8.0).sum::<f32>() + REST;
     for (column, least) in [(1, 130.0), (5, 0.0), (2, 0.0), (1, 90.0), (4, 62.0)] {
         if needs(&widths) > room {
             widths[column] = least;
@@ -152,7 +153,7 @@ impl RunsPane {
                 });
             }
             let hint = "What a run has other than most of these runs";
-            ui.label(RichText::new("Settings that differ").strong()).on_hover_text(hint);
+            ui.add(Label::new(RichText::new("Settings that differ").strong()).truncate()).on_hover_text(hint);
         });
     }
 
