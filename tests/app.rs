@@ -320,6 +320,16 @@ fn a_run_of_another_process_is_watched_while_it_is_written() {
     window.until("the neighbours", |w| w.has("Under the network after epoch 3"));
     assert_eq!(window.harness.query_all_by_label_contains("cosine").count(), 24);
     assert!(window.has("among 96 images"));
+    // A neighbour becomes the query.
+    let names = |w: &Window| -> Vec<String> {
+        w.harness.query_all_by_role(Role::Image).filter_map(|node| node.accesskit_node().label()).collect()
+    };
+    let nearest = names(&window)[1].clone();
+    let node = window.harness.query_all_by_role(Role::Image).nth(1).expect("a neighbour");
+    node.click_accesskit();
+    window.until("its own neighbours", |w| w.has("Training image") && names(w).first() == Some(&nearest));
+    window.click("Back to the test image");
+    window.until("the test image again", |w| !w.has("Training image"));
 }
 
 #[test]
@@ -597,6 +607,8 @@ fn runs_are_listed_sorted_renamed_and_noted() {
 fn small_windows_cut_nothing_and_every_control_has_a_name() {
     let folder = TempDir::new().expect("a folder");
     for size in [egui::vec2(900.0, 600.0), egui::vec2(640.0, 400.0)] {
+        let run = folder.path().join(format!("runs/a-run-with-a-long-name-{}", size.x));
+        RunFolder::create(&run, &Config::preset("demo").expect("a preset")).expect("a run");
         let mut window = Window::sized(options(&folder), size);
         window.until("the estimate", |w| w.has("5,000 training"));
         let start = window.harness.get_by_label("Start training").rect();
@@ -604,6 +616,9 @@ fn small_windows_cut_nothing_and_every_control_has_a_name() {
         window.harness.state_mut().show(Path::new("a-run"), ended(true));
         for pane in 0..6 {
             window.harness.state_mut().go_to(pane);
+            if pane == 5 {
+                window.until("the table", |w| w.has("1 run, 0 ticked") || w.has("2 runs, 0 ticked"));
+            }
             (0..4).for_each(|_| window.harness.step());
             let controls =
                 [Role::Button, Role::CheckBox, Role::TextInput, Role::ComboBox, Role::Slider, Role::SpinButton];

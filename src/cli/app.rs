@@ -10,7 +10,7 @@ use super::say;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Keys: 1 to 5 select a pane, Ctrl+Enter starts, space pauses and resumes, Ctrl+O opens a folder of images or a \
+Keys: 1 to 6 select a pane, Ctrl+Enter starts, space pauses and resumes, Ctrl+O opens a folder of images or a \
 run. Both can also be dropped on the window.")]
 pub struct Args {
     /// Images to preselect: demo, a folder, or KIND:PATH.

@@ -15,8 +15,9 @@ use crate::app::workers::worker::{Wake, Worker};
 use crate::method::Metric;
 use crate::picture::{Chart, ChartLine, LOOKS, Reference};
 
-/// Width below which a chart has fewer beside it.
+/// Width below which a chart has fewer beside it, and its least height: more are scrolled to.
 const LEAST: f32 = 300.0;
+const LOW: f32 = 190.0;
 
 /// The pane.
 pub(in crate::app) struct CurvesPane {
@@ -168,7 +169,7 @@ impl CurvesPane {
         let rows = metrics.len().div_ceil(columns).max(1);
         let gap = 12.0;
         let width = (space.x - gap * (columns as f32 - 1.0)) / columns as f32;
-        let height = ((space.y - gap * (rows as f32 - 1.0)) / rows as f32).max(150.0);
+        let height = ((space.y - gap * (rows as f32 - 1.0)) / rows as f32).max(LOW);
         egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             ui.spacing_mut().item_spacing = egui::vec2(gap, gap);
             for row in metrics.chunks(columns) {

@@ -7,7 +7,7 @@ use crate::app::state::AppState;
 use crate::app::state::notices::Grade;
 use crate::app::widgets::texture::texture;
 use crate::app::widgets::theme;
-use crate::app::workers::neighbourhood::{self, NeighbourAnswer, NeighbourQuestion, Neighbourhood, ShownImage};
+use crate::app::workers::neighbourhood::{self, NeighbourAnswer, NeighbourQuestion, Neighbourhood, Query, ShownImage};
 use crate::app::workers::resource_cache::ResourceCache;
 use crate::app::workers::worker::{Wake, Worker};
 
@@ -17,6 +17,7 @@ const COUNT: usize = 24;
 /// A picture on the screen.
 struct Picture {
     texture: TextureHandle,
+    number: u32,
     size: Vec2,
     name: String,
     class: Option<String>,
@@ -40,6 +41,8 @@ pub(in crate::app) struct NeighboursPane {
     scene: Option<Scene>,
     problem: Option<String>,
     test: usize,
+    /// A neighbour that became the query.
+    training: Option<u32>,
 }
 
 impl NeighboursPane {
@@ -50,6 +53,7 @@ impl NeighboursPane {
             scene: None,
             problem: None,
             test: 0,
+            training: None,
         }
     }
 }
@@ -74,6 +78,7 @@ impl Pane for NeighboursPane {
         };
         if self.scene.as_ref().is_some_and(|scene| scene.of != run.folder) {
             self.scene = None;
+            self.training = None;
         }
         match neighbourhood::written(&run.folder) {
             None => super::empty(ui, "The run has no checkpoint yet.", "It gets its first one before its first step."),
@@ -81,7 +86,7 @@ impl Pane for NeighboursPane {
                 let question = NeighbourQuestion {
                     folder: run.folder.clone(),
                     written,
-                    test: self.test,
+                    query: self.training.map_or(Query::Test(self.test), Query::Training),
                     count: COUNT,
                     device: state.editor.device.clone(),
                 };
@@ -105,7 +110,8 @@ impl NeighboursPane {
 
     fn show(&mut self, ui: &mut Ui) {
         let tests = self.scene.as_ref().map_or(1, |scene| scene.tests);
-        ui.horizontal(|ui| {
+        let before = self.test;
+        ui.horizontal_wrapped(|ui| {
             let label = ui.label("Test image");
             let last = tests.saturating_sub(1);
             ui.add(egui::DragValue::new(&mut self.test).range(0..=last)).labelled_by(label.id);
@@ -119,10 +125,16 @@ impl NeighboursPane {
                 // The golden section visits all parts of a list before it comes near an old place.
                 self.test = (self.test + (tests as f64 * 0.618) as usize + 1) % tests.max(1);
             }
+            if self.training.is_some() && ui.button("Back to the test image").clicked() {
+                self.training = None;
+            }
             if self.worker.is_busy() {
                 ui.label(RichText::new("Looking…").weak());
             }
         });
+        if self.test != before {
+            self.training = None;
+        }
         if let Some(problem) = &self.problem {
             let color = theme::grade(ui, Grade::Error);
             ui.label(RichText::new(problem).color(color));
@@ -132,11 +144,13 @@ impl NeighboursPane {
         }
         let Some(scene) = &self.scene else { return };
         summary(ui, scene);
+        let mut chosen = None;
         ui.add_space(6.0);
         ui.horizontal_top(|ui| {
             ui.vertical(|ui| {
                 ui.set_width(200.0);
-                ui.label(RichText::new("Test image").strong());
+                let name = if self.training.is_some() { "Training image" } else { "Test image" };
+                ui.label(RichText::new(name).strong());
                 picture(ui, &scene.image, 196.0, None);
             });
             ui.add_space(12.0);
@@ -151,13 +165,21 @@ impl NeighboursPane {
                         for neighbour in &scene.neighbours {
                             let same = scene.image.class.as_ref().map(|class| Some(class) == neighbour.class.as_ref());
                             ui.allocate_ui(egui::vec2(side, side + 40.0), |ui| {
-                                ui.vertical(|ui| picture(ui, neighbour, side, same));
+                                ui.vertical(|ui| {
+                                    if picture(ui, neighbour, side, same).clicked() {
+                                        chosen = Some(neighbour.number);
+                                    }
+                                });
                             });
                         }
                     });
                 });
             });
         });
+        if chosen.is_some() {
+            self.training = chosen;
+            ui.ctx().request_repaint();
+        }
     }
 }
 
@@ -191,9 +213,12 @@ fn summary(ui: &mut Ui, scene: &Scene) {
     ui.label(text);
 }
 
-fn picture(ui: &mut Ui, picture: &Picture, side: f32, same: Option<bool>) {
+/// A neighbour can be clicked: it becomes the query.
+fn picture(ui: &mut Ui, picture: &Picture, side: f32, same: Option<bool>) -> egui::Response {
     ui.spacing_mut().item_spacing.y = 2.0;
-    let (rect, response) = ui.allocate_exact_size(Vec2::splat(side), Sense::hover());
+    let neighbour = picture.similarity.is_some();
+    let sense = if neighbour { Sense::click() } else { Sense::hover() };
+    let (rect, response) = ui.allocate_exact_size(Vec2::splat(side), sense);
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, &picture.name));
     let scale = side / picture.size.x.max(picture.size.y).max(1.0);
     let shown = egui::Rect::from_center_size(rect.center(), picture.size * scale);
@@ -203,7 +228,8 @@ fn picture(ui: &mut Ui, picture: &Picture, side: f32, same: Option<bool>) {
         let color = if same { theme::good(ui) } else { theme::VIEWS[1] };
         ui.painter().rect_stroke(shown, 0.0, Stroke::new(2.5, color), egui::StrokeKind::Outside);
     }
-    response.on_hover_text(&picture.name);
+    let hint = if neighbour { "\nClick to see its own neighbours" } else { "" };
+    let response = response.on_hover_text(format!("{}{hint}", picture.name));
     ui.set_max_width(side);
     let class = picture.class.clone().unwrap_or_else(|| picture.name.clone());
     ui.add(egui::Label::new(RichText::new(class).size(12.5)).truncate());
@@ -211,6 +237,7 @@ fn picture(ui: &mut Ui, picture: &Picture, side: f32, same: Option<bool>) {
         let text = format!("cosine {similarity:.3}").replace('-', "−");
         ui.label(RichText::new(text).size(12.0).weak());
     }
+    response
 }
 
 fn scene(ui: &Ui, question: NeighbourQuestion, found: Neighbourhood, old: Option<Scene>) -> Scene {
@@ -225,6 +252,7 @@ fn scene(ui: &Ui, question: NeighbourQuestion, found: Neighbourhood, old: Option
         let texture = texture(ui, &shown.picture, old.pop());
         Picture {
             texture,
+            number: shown.number,
             size: Vec2::new(size[0] as f32, size[1] as f32),
             name: shown.name,
             class: shown.class,

@@ -13,8 +13,25 @@ use crate::app::workers::listing::Listed;
 use crate::format;
 use crate::train::HealthGrade;
 
-/// Widths of the columns; the settings have what is left.
-const WIDTHS: [f32; 6] = [28.0, 190.0, 92.0, 118.0, 108.0, 132.0];
+/// Widths of the columns, the box first; the settings have what is left.
+type Widths = [f32; 6];
+const WIDTHS: Widths = [28.0, 190.0, 92.0, 118.0, 108.0, 132.0];
+/// Of the settings at least, and of the button behind them.
+const REST: f32 = 150.0;
+
+/// The widths in so much room: where it is little, the date goes, then the state, and names are shorter.
+fn widths(room: f32) -> Widths {
+    let mut widths = WIDTHS;
+    let needs =
+        |widths: &Widths| widths.iter().filter(|width| **width > 0.0).map(|width| width + 8.0).sum::<f32>() + REST;
+    for (column, least) in [(1, 130.0), (5, 0.0), (2, 0.0), (1, 90.0), (4, 62.0)] {
+        if needs(&widths) > room {
+            widths[column] = least;
+        }
+    }
+    widths
+}
+
 const ROW: f32 = 26.0;
 
 /// What is being written about a run.
@@ -80,13 +97,21 @@ impl RunsPane {
                     state.wish(Wish::Close(run.folder));
                 }
             }
-            ui.label(RichText::new(format!("{} runs, {shown} ticked", format::count(all))).weak());
+            ui.label(
+                RichText::new(format!(
+                    "{} {}, {shown} ticked",
+                    format::count(all),
+                    if all == 1 { "run" } else { "runs" }
+                ))
+                .weak(),
+            );
         });
     }
 
     fn rows(&mut self, ui: &mut Ui, state: &AppState) -> Vec<Wish> {
         let mut wishes = Vec::new();
-        self.head(ui);
+        let widths = widths(ui.available_width());
+        self.head(ui, &widths);
         let rows = self.table.rows(&state.listed, &self.differing, self.over);
         if rows.is_empty() {
             ui.label(RichText::new("No run has all these words.").weak());
@@ -96,7 +121,7 @@ impl RunsPane {
                 ui.allocate_ui_with_layout(
                     egui::vec2(ui.available_width(), ROW),
                     Layout::left_to_right(Align::Center),
-                    |ui| row(ui, state, run, &self.differing, &mut wishes, &mut self.edit),
+                    |ui| row(ui, state, run, (&widths, &self.differing), &mut wishes, &mut self.edit),
                 );
             }
         });
@@ -105,9 +130,9 @@ impl RunsPane {
         wishes
     }
 
-    fn head(&mut self, ui: &mut Ui) {
+    fn head(&mut self, ui: &mut Ui, widths: &Widths) {
         ui.horizontal(|ui| {
-            ui.add_space(WIDTHS[0] + 8.0);
+            ui.add_space(widths[0] + 8.0);
             let columns = [
                 (Column::Name, "Name", "The folder's name"),
                 (Column::State, "State", "running, done, stopped (can be continued), failed"),
@@ -115,7 +140,7 @@ impl RunsPane {
                 (Column::Knn, "kNN", "Test images that get the class of their nearest training images; behind it the gain over the untrained network"),
                 (Column::Began, "Began", "When its settings were written, UTC"),
             ];
-            for ((column, name, hint), width) in columns.into_iter().zip(&WIDTHS[1..]) {
+            for ((column, name, hint), width) in columns.into_iter().zip(&widths[1..]) {
                 cell(ui, *width, |ui| {
                     let button = ui.add(Button::new(RichText::new(name).strong()).frame(false));
                     if column == self.table.column {
@@ -128,7 +153,7 @@ impl RunsPane {
                 });
             }
             let hint = "What a run has other than most of these runs";
-            ui.label(RichText::new("Settings that differ").strong()).on_hover_text(hint);
+            ui.add(Label::new(RichText::new("Settings that differ").strong()).truncate()).on_hover_text(hint);
         });
     }
 
@@ -198,29 +223,31 @@ fn name(folder: &Path) -> String {
     crate::app::workers::listing::name(folder)
 }
 
-/// What stands in a column.
-fn cell<R>(ui: &mut Ui, width: f32, content: impl FnOnce(&mut Ui) -> R) -> R {
+/// What stands in a column; nothing where it has no width.
+fn cell<R>(ui: &mut Ui, width: f32, content: impl FnOnce(&mut Ui) -> R) {
+    if width == 0.0 {
+        return;
+    }
     let size = egui::vec2(width, ui.available_height().min(ROW));
     ui.allocate_ui_with_layout(size, Layout::left_to_right(Align::Center), |ui| {
         ui.set_min_width(width);
         ui.set_max_width(width);
-        content(ui)
-    })
-    .inner
+        content(ui);
+    });
 }
 
 fn row(
     ui: &mut Ui,
     state: &AppState,
     run: &Listed,
-    differing: &Differing,
+    (widths, differing): (&Widths, &Differing),
     wishes: &mut Vec<Wish>,
     edit: &mut Option<Edit>,
 ) {
     let place = state.place(&run.folder);
     let open = place.and_then(|place| state.shown.get(place));
     let own = state.is_own(&run.folder);
-    cell(ui, WIDTHS[0], |ui| {
+    cell(ui, widths[0], |ui| {
         let mut ticked = place.is_some();
         let check = ui.checkbox(&mut ticked, "");
         let name = format!("Tick {}", run.name);
@@ -232,7 +259,7 @@ fn row(
             });
         }
     });
-    cell(ui, WIDTHS[1], |ui| {
+    cell(ui, widths[1], |ui| {
         if let Some(open) = open {
             let (swatch, _) = ui.allocate_exact_size(egui::vec2(10.0, 10.0), egui::Sense::hover());
             ui.painter().rect_filled(swatch, 2.0, theme::run(ui.visuals().dark_mode, open.color));
@@ -248,7 +275,7 @@ fn row(
         }
         button.context_menu(|ui| menu(ui, run, own || state.is_live(&run.folder), edit));
     });
-    cell(ui, WIDTHS[2], |ui| {
+    cell(ui, widths[2], |ui| {
         let part = match (run.summary.steps, &run.summary.end) {
             (1.., crate::app::state::record::RunEnd::Open) => {
                 format!(" {:.0} %", 100.0 * run.summary.step as f64 / run.summary.steps as f64)
@@ -257,12 +284,12 @@ fn row(
         };
         ui.add(Label::new(format!("{}{part}", if own { "training" } else { state_of(run) })).truncate());
     });
-    cell(ui, WIDTHS[3], |ui| {
+    cell(ui, widths[3], |ui| {
         if let Some(health) = &run.summary.health {
             badge::label(ui, health.grade).on_hover_text(&health.reason);
         }
     });
-    cell(ui, WIDTHS[4], |ui| {
+    cell(ui, widths[4], |ui| {
         if let Some(knn) = run.summary.knn {
             ui.label(format!("{} %", format::number(knn, 1)));
             // After an alarm a gain is not what the training was for.
@@ -275,7 +302,7 @@ fn row(
             }
         }
     });
-    cell(ui, WIDTHS[5], |ui| ui.label(RichText::new(date(run.began)).weak()));
+    cell(ui, widths[5], |ui| ui.label(RichText::new(date(run.began)).weak()));
     ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
         let more = ui.menu_button("…", |ui| menu(ui, run, own || state.is_live(&run.folder), edit));
         let name = format!("Menu of {}", run.name);

@@ -177,7 +177,7 @@ fn preset(ui: &mut Ui, state: &mut AppState) {
         }
     });
     let text = match state.editor.differences() {
-        0 if state.editor.follows_data() => "Fits the data.".to_owned(),
+        0 if state.editor.follows_data() && state.estimate.is_some() => "Fits the data.".to_owned(),
         0 => "As the preset has it.".to_owned(),
         1 => "1 setting changed.".to_owned(),
         n => format!("{n} settings changed."),

@@ -71,7 +71,7 @@ impl Gui {
         let mut attributes = WindowAttributes::default()
             .with_title("simsiam")
             .with_inner_size(winit::dpi::LogicalSize::new(width, height))
-            .with_min_inner_size(winit::dpi::LogicalSize::new(720.0, 480.0))
+            .with_min_inner_size(winit::dpi::LogicalSize::new(480.0, 320.0))
             .with_window_icon(icon())
             // AccessKit must be set up before the window is visible.
             .with_visible(false);

@@ -20,7 +20,7 @@ use crate::app::workers::listing::Listed;
 use crate::method::{Drawn, Metric};
 use config_editor::ConfigEditor;
 use notices::{Notices, Remedy};
-use record::Record;
+use record::{Record, RunEnd};
 use window_settings::WindowSettings;
 
 /// An open run.
@@ -251,7 +251,9 @@ impl AppState {
 
     /// Whether somebody else seems to train the run in a folder.
     pub fn is_live(&self, folder: &Path) -> bool {
-        let live = self.listed.iter().any(|run| run.live && run.folder == folder);
+        // What has ended wrote lately too.
+        let open = |run: &Listed| run.summary.end == RunEnd::Open;
+        let live = self.listed.iter().any(|run| run.live && run.folder == folder && open(run));
         // What this window trained lately has written lately too.
         live && self.trained.as_deref() != Some(folder)
     }

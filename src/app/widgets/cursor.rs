@@ -46,7 +46,7 @@ pub(in crate::app) fn ui(
     let dark = ui.visuals().dark_mode;
     Tooltip::always_open(ui.ctx().clone(), ui.layer_id(), id, PopupAnchor::Pointer).gap(14.0).show(|ui| {
         ui.label(RichText::new(x.text(place)).strong());
-        Grid::new("values").num_columns(3).spacing([8.0, 2.0]).show(ui, |ui| {
+        Grid::new("values").num_columns(3).min_col_width(12.0).spacing([8.0, 2.0]).show(ui, |ui| {
             for (number, run, [_, value]) in found.iter().take(MOST) {
                 let (swatch, _) = ui.allocate_exact_size(egui::vec2(12.0, 12.0), egui::Sense::hover());
                 let line = egui::Rect::from_center_size(swatch.center(), egui::vec2(12.0, 3.0));

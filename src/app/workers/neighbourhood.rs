@@ -25,6 +25,15 @@ const BATCH: usize = 128;
 /// Side in pixels of the pictures.
 const SIDE: u32 = 192;
 
+/// The image whose neighbours are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::app) enum Query {
+    /// By its place in the list of test images.
+    Test(usize),
+    /// One that was a neighbour, by its number in the set that is searched.
+    Training(u32),
+}
+
 /// What is asked.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::app) struct NeighbourQuestion {
@@ -32,8 +41,7 @@ pub(in crate::app) struct NeighbourQuestion {
     pub folder: PathBuf,
     /// When its newest checkpoint was written.
     pub written: SystemTime,
-    /// Place in the list of test images.
-    pub test: usize,
+    pub query: Query,
     pub count: usize,
     pub device: Option<String>,
 }
@@ -41,6 +49,8 @@ pub(in crate::app) struct NeighbourQuestion {
 /// An image with its name and class.
 pub(in crate::app) struct ShownImage {
     pub picture: RgbImage,
+    /// Its number in its set.
+    pub number: u32,
     pub name: String,
     pub class: Option<String>,
 }
@@ -102,13 +112,21 @@ fn find(
     let (bank, test) = (&kept.bank, &kept.test);
     let tests = test.1.images.len();
     anyhow::ensure!(tests > 0, "none of the test images can be read");
-    let row = question.test.min(tests - 1);
     let classes = &kept.dataset.classes;
-    let image = show(&*test.0, test.1.images[row], classes)?;
-    // Without test images the image itself is among those that are searched.
-    let asks_itself = kept.dataset.test.is_empty();
+    let trained = match question.query {
+        Query::Training(number) => bank.1.images.iter().position(|image| *image == number),
+        Query::Test(_) => None,
+    };
+    let (set, table, row) = match (question.query, trained) {
+        (_, Some(row)) => (&*bank.0, &bank.1, row),
+        (Query::Test(place), None) => (&*test.0, &test.1, place.min(tests - 1)),
+        (Query::Training(_), None) => (&*test.0, &test.1, 0),
+    };
+    let image = show(set, table.images[row], classes)?;
+    // A training image, which is what is asked about where there are no test images, is among those that are searched.
+    let asks_itself = trained.is_some() || kept.dataset.test.is_empty();
     let is_other = |found: &Neighbour| !(asks_itself && bank.0.name(found.image as usize) == image.name);
-    let found = nearest(&bank.1, test.1.row(row), question.count + usize::from(asks_itself));
+    let found = nearest(&bank.1, table.row(row), question.count + usize::from(asks_itself));
     let found = found.into_iter().filter(is_other).take(question.count);
     let shown = |found: Neighbour| Ok::<_, anyhow::Error>((show(&*bank.0, found.image, classes)?, found.similarity));
     let neighbours = found.map(shown).collect::<Result<_, _>>()?;
@@ -177,6 +195,7 @@ fn show(set: &dyn ImageSet, image: u32, classes: &[String]) -> anyhow::Result<Sh
     let label = set.labels().and_then(|labels| labels.get(index));
     Ok(ShownImage {
         picture: reduced(picture.unwrap_or_else(|| RgbImage::new(1, 1)), SIDE),
+        number: image,
         name: set.name(index),
         class: label.and_then(|&label| classes.get(label as usize)).cloned(),
     })
