@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -70,7 +70,7 @@ impl Mpi {
         let gone = || RanksError::Mpi("the library has ended".to_owned());
         let (sender, answer) = mpsc::channel();
         self.jobs.send((job, sender)).map_err(|_| gone())?;
-        answer.recv().map_err(|_| gone())?
+        next(&answer).ok_or_else(gone)?
     }
 }
 
@@ -124,6 +124,19 @@ fn of(communicator: &SimpleCommunicator) -> Ranks {
     Ranks { rank: communicator.rank().max(0) as usize, size: communicator.size().max(1) as usize }
 }
 
+/// What comes next: looked for again and again for a while, as exchanges follow each other and to be woken takes longer than most of them.
+fn next<T>(inbox: &Receiver<T>) -> Option<T> {
+    let began = Instant::now();
+    while began.elapsed() < EAGER {
+        match inbox.try_recv() {
+            Ok(item) => return Some(item),
+            Err(TryRecvError::Empty) => thread::yield_now(),
+            Err(TryRecvError::Disconnected) => return None,
+        }
+    }
+    inbox.recv().ok()
+}
+
 /// The thread of all calls.
 fn serve(jobs: &Receiver<(Job, Sender<Answer>)>, begun: &Sender<Begun>, shared: &Shared) {
     let universe: Universe = match mpi::initialize_with_threading(Threading::Funneled) {
@@ -136,7 +149,7 @@ fn serve(jobs: &Receiver<(Job, Sender<Answer>)>, begun: &Sender<Begun>, shared: 
     let world = universe.world();
     let ranks = of(&world);
     let _ = begun.send(Ok((ranks, of(&world.split_shared(world.rank())))));
-    for (job, answer) in jobs {
+    while let Some((job, answer)) = next(jobs) {
         if shared.abort.load(Ordering::SeqCst) {
             world.abort(1);
         }
