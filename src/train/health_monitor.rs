@@ -11,8 +11,8 @@ use crate::method::metric::names;
 use crate::method::{self, Advice, AlarmKind, Health};
 
 // The thresholds lie between what runs of the demo preset showed (1,000 images, 90 steps; tests/data/alarms.jsonl holds the numbers
-// of twelve, which a test replays). "Healthy" are two seeds, asymmetric, cross_entropy, batch_norm all, output_affine false, batch 32
-// and 128, d 32. A learning rate 30 times too large and batch_norm none do not diverge there, they collapse.
+// of 34, of all methods, which a test replays). "Healthy" are several seeds and learning rates, asymmetric, cross_entropy, batch_norm all,
+// output_affine false, batch 32 and 128, d 32 and 512. A learning rate 30 times too large and batch_norm none do not diverge there, they collapse.
 
 /// Loss and output std are smoothed over about this many steps: batches differ by more than the signal.
 const SMOOTHING: f64 = 16.0;
