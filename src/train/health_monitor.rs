@@ -11,8 +11,8 @@ use crate::method::metric::names;
 use crate::method::{self, Advice, AlarmKind, Health};
 
 // The thresholds lie between what runs of the demo preset showed (1,000 images, 90 steps; tests/data/alarms.jsonl holds the numbers
-// of twelve, which a test replays). "Healthy" are two seeds, asymmetric, cross_entropy, batch_norm all, output_affine false, batch 32
-// and 128, d 32. A learning rate 30 times too large and batch_norm none do not diverge there, they collapse.
+// of 36, of all methods, which a test replays). "Healthy" are several seeds and learning rates, asymmetric, cross_entropy, batch_norm all,
+// output_affine false, batch 32 and 128, d 32 and 512. A learning rate 30 times too large and batch_norm none do not diverge there, they collapse.
 
 /// Loss and output std are smoothed over about this many steps: batches differ by more than the signal.
 const SMOOTHING: f64 = 16.0;
@@ -21,7 +21,7 @@ const LASTING: u64 = 16;
 const WATCHES: u64 = 3;
 /// An output std below this part of the largest that the run had: nearly a point, and the rank is that of the noise around it, which
 /// looks healthy. Healthy runs of SimSiam and SimCLR kept .99, BYOL .87; MoCo went through .50 (v1 .54) while its queue filled, SwAV .53. Without
-/// any batch norm in the heads .24 was left (loss -.99), without predictor too .07; SwAV without stop-gradient .34.
+/// any batch norm in the heads .24 was left (loss -.99), without predictor too .07; BYOL without predictor .25, SwAV without stop-gradient .34.
 const POINT: f64 = 0.4;
 /// A low rank alone is a warning: with a learning rate three times too large it fell to .25 on the demo and to .22 on small pictures, and
 /// came back in runs that learnt. It is a collapse where the output std too is below this part of its largest.

@@ -12,6 +12,9 @@ use crate::method::{Drawn, Level, Metric};
 /// Points that tabs and buttons need beside each other.
 const WIDE: f32 = 860.0;
 
+/// Height of a small window.
+const LOW: f32 = 480.0;
+
 /// Draws it; `names` are those of the panes.
 pub(in crate::app) fn ui(ui: &mut Ui, state: &mut AppState, names: &[&'static str]) {
     // Where there is no room beside the tabs, the buttons follow below.
@@ -32,7 +35,10 @@ pub(in crate::app) fn ui(ui: &mut Ui, state: &mut AppState, names: &[&'static st
         if let Some(run) = state.front() {
             badge::ui(ui, &run.record);
         }
-        next_steps::ui(ui, state);
+        // A small window needs its height for the settings of the next run.
+        if state.settings.pane != 0 || ui.ctx().content_rect().height() > LOW {
+            next_steps::ui(ui, state);
+        }
     }
 }
 
