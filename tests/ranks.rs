@@ -93,7 +93,6 @@ fn config(assignments: &[&str]) -> Config {
         "optim.batch_size=24",
         "optim.epochs=1",
         "optim.lr=0.3",
-        "run.knn_every=0",
     ];
     for assignment in small.iter().chain(assignments) {
         config.set(assignment).unwrap();
@@ -120,15 +119,15 @@ impl ImageSet for Streamed {
 }
 
 fn images(streamed: bool) -> Arc<Dataset> {
-    let data = data::open(&"demo".parse().unwrap(), Limits { train: 120, test: 8, ..Limits::default() }).unwrap();
+    let data = data::open(&"demo".parse().unwrap(), Limits { train: 120, test: 9, ..Limits::default() }).unwrap();
     Arc::new(match (streamed, data.train.in_memory()) {
         (true, Some(images)) => Dataset::new(Arc::new(Streamed(images.clone())), data.test.clone()),
         _ => data,
     })
 }
 
-/// The losses of all steps and every parameter after the last one.
-type Trained = (Vec<f64>, Vec<Vec<f32>>);
+/// The losses of all steps, every parameter after the last one, and the kNN accuracy before the first.
+type Trained = (Vec<f64>, Vec<Vec<f32>>, Vec<f64>);
 
 /// Trains, from a checkpoint where there is one in `folder`, until a rank has been told to stop after `stop` steps.
 fn train(
@@ -146,9 +145,12 @@ fn train(
     if let Some(last) = last.filter(|last| last.exists()) {
         trainer.restore(&Checkpoint::load(&last)?)?;
     }
-    let mut losses = Vec::new();
+    let (mut losses, mut knn) = (Vec::new(), Vec::new());
     let (sender, commands) = mpsc::channel();
     trainer.run(&commands, &mut |event| {
+        if let Event::Epoch(epoch) = event {
+            knn.push(epoch.readings.get("knn_top1"));
+        }
         if let Event::Step(step) = event {
             losses.push(step.readings.get("loss"));
             if stop == Some(step.step) && !first {
@@ -157,7 +159,7 @@ fn train(
         }
     })?;
     let (parameters, store) = trainer.state();
-    Ok((losses, parameters.read(store)?))
+    Ok((losses, parameters.read(store)?, knn))
 }
 
 /// Relative L2 distance of all parameters.
@@ -186,6 +188,8 @@ fn several_ranks_train_as_one() {
         let one = &on(1, |link| train(&config, &data, link, None, None).unwrap())[0];
         let all = on(size, |link| train(&config, &data, link, None, None).unwrap());
         assert_eq!(one.0.len(), 5);
+        assert_eq!((one.2.len(), all[0].2.len()), (2, 2));
+        assert_eq!(all[0].2[0], one.2[0], "{assignments:?}: kNN of the same untrained network, on 9 test images");
         for (rank, several) in all.iter().enumerate() {
             assert!(*several == all[0], "{assignments:?}: rank {rank} has other weights or losses than rank 0");
         }

@@ -6,6 +6,7 @@ use crate::data::DataError;
 use crate::error::Classified;
 use crate::gpu::GpuError;
 use crate::graph::GraphError;
+use crate::ranks::RanksError;
 
 /// An evaluation that cannot be done.
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +99,9 @@ pub enum EvalError {
     /// From below.
     #[error(transparent)]
     Graph(#[from] GraphError),
+    /// From other ranks.
+    #[error(transparent)]
+    Ranks(#[from] RanksError),
     /// Images cannot be read.
     #[error(transparent)]
     Data(#[from] DataError),

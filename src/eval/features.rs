@@ -207,7 +207,7 @@ impl Features {
 
     /// All images of a set, as they are evaluated.
     pub fn loader(&self, set: &Arc<dyn ImageSet>) -> Loader {
-        self.loader_of(set, Views::Evaluation { size: self.plan.size, crop: self.plan.crop }, 0..set.len() as u64)
+        self.loader_of_part(set, 0..set.len())
     }
 
     /// Places `range` of the requested images of a set, one view an image; cropped and flipped at the most, unless the plan is
@@ -242,6 +242,12 @@ impl Features {
             true => self.next(loader).map(Some),
             false => Ok(None),
         }
+    }
+
+    /// Loads the images of a range.
+    pub fn loader_of_part(&self, set: &Arc<dyn ImageSet>, images: Range<usize>) -> Loader {
+        let views = Views::Evaluation { size: self.plan.size, crop: self.plan.crop };
+        self.loader_of(set, views, images.start as u64..images.end as u64)
     }
 
     /// Copies `rows` of an output, on the device, to those from `to` on of an input of another program.

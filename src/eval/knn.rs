@@ -11,6 +11,7 @@ use crate::data::Dataset;
 use crate::graph::tune::Work;
 use crate::graph::{Choices, GraphError, Memory, Store, Target};
 use crate::model::Parameters;
+use crate::ranks::{self, Link};
 
 /// What kNN would need and the data lacks; `None` where it has all of it.
 pub fn missing(data: &Dataset) -> Option<&'static str> {
@@ -114,10 +115,11 @@ impl KnnPlan {
 
     /// Compiles all graphs; the network's state is that of `store`.
     pub fn compile(self, store: &mut Store) -> Result<Knn, EvalError> {
+        let link = store.link().clone();
         // A store of its own: the features must outlast the votes for them.
         let mut own = Store::new(store.gpu());
         let votes = self.votes.into_iter().map(|vote| vote.compile(&mut own));
-        Ok(Knn { votes: votes.collect::<Result<_, _>>()?, features: self.features.compile(store)? })
+        Ok(Knn { votes: votes.collect::<Result<_, _>>()?, features: self.features.compile(store)?, link })
     }
 }
 
@@ -161,6 +163,8 @@ pub struct Knn {
     features: Features,
     /// One an output.
     votes: Vec<Vote>,
+    /// Several ranks share the images.
+    link: Link,
 }
 
 impl Knn {
@@ -194,14 +198,39 @@ impl Knn {
         data: &Dataset,
         go_on: &mut dyn FnMut(Moment) -> bool,
     ) -> Result<Option<Vec<Vec<Prediction>>>, EvalError> {
+        let own = self.own_predictions(data, go_on);
+        if self.link.ranks().is_alone() {
+            return own;
+        }
+        // What one rank cannot classify ends it for all.
+        let lost = match &own {
+            Err(EvalError::NotFinite { image }) => u32::MAX - image,
+            _ => 0,
+        };
+        match ranks::most(&*self.link, lost)? {
+            0 => {}
+            lost => return Err(EvalError::NotFinite { image: u32::MAX - lost }),
+        }
+        let Some(verdicts) = own? else { return Ok(None) };
+        let all = verdicts.into_iter().map(|own| self.of_all_ranks(own, data.test.len()));
+        Ok(Some(all.collect::<Result<_, _>>()?))
+    }
+
+    /// Those of this rank's part of the test images.
+    fn own_predictions(
+        &mut self,
+        data: &Dataset,
+        go_on: &mut dyn FnMut(Moment) -> bool,
+    ) -> Result<Option<Vec<Vec<Prediction>>>, EvalError> {
         if !self.fill(data, go_on)? {
             return Ok(None);
         }
         // The image that each query is of: another than its place says where that one could not be read.
-        let mut queried: Vec<u32> = Vec::with_capacity(data.test.len());
+        let own = self.link.ranks().chunk(data.test.len());
+        let mut queried: Vec<u32> = vec![u32::MAX; own.start];
         let labels = data.test.labels().unwrap_or_default();
         let mut verdicts = vec![Vec::with_capacity(data.test.len()); self.votes.len()];
-        let mut loader = self.features.loader(&data.test);
+        let mut loader = self.features.loader_of_part(&data.test, own);
         loop {
             let Some(images) = self.features.next_while(&mut loader, &mut || go_on(Moment::Waiting))? else {
                 return Ok(None);
@@ -234,12 +263,26 @@ impl Knn {
         Ok(Some(verdicts))
     }
 
+    /// The verdicts of all ranks, each on its part of `n` images.
+    fn of_all_ranks(&self, own: Vec<Prediction>, n: usize) -> Result<Vec<Prediction>, EvalError> {
+        // Images that could not be read are missing.
+        const NONE: [u32; 4] = [u32::MAX; 4];
+        let mut words: Vec<[u32; 4]> = own.iter().map(|p| [p.image, p.label, p.predicted, p.rank as u32]).collect();
+        words.resize(n.div_ceil(self.link.ranks().size), NONE);
+        let all: Vec<[u32; 4]> = bytemuck::pod_collect_to_vec(&self.link.all_gather(bytemuck::cast_slice(&words))?);
+        let there = all.into_iter().filter(|words| *words != NONE);
+        Ok(there
+            .map(|[image, label, predicted, rank]| Prediction { image, label, predicted, rank: rank as usize })
+            .collect())
+    }
+
     /// Brings features and classes of the labelled training images to the votes; false where `go_on` said no.
     fn fill(&mut self, data: &Dataset, go_on: &mut dyn FnMut(Moment) -> bool) -> Result<bool, EvalError> {
         let set = data.bank();
         let labels = set.labels().unwrap_or_default();
+        let own = self.link.ranks().chunk(set.len());
         let mut voters = Vec::with_capacity(set.len());
-        let mut loader = self.features.loader(set);
+        let mut loader = self.features.loader_of_part(set, own.clone());
         loop {
             let Some(images) = self.features.next_while(&mut loader, &mut || go_on(Moment::Waiting))? else {
                 return Ok(false);
@@ -250,7 +293,7 @@ impl Knn {
             for (output, vote) in self.votes.iter().enumerate() {
                 let (program, bank) = vote.bank();
                 let rows = 0..images.len();
-                self.features.copy(output, rows, program, bank, voters.len());
+                self.features.copy(output, rows, program, bank, own.start + voters.len());
             }
             let label = |&image: &u32| labels.get(image as usize).map_or(0.0, |&l| l as f32);
             voters.extend(images.iter().map(label));
@@ -258,7 +301,11 @@ impl Knn {
                 return Ok(false);
             }
         }
+        if !self.link.ranks().is_alone() {
+            voters = ranks::gather_chunks(&*self.link, &voters, set.len(), 1)?;
+        }
         for vote in &self.votes {
+            vote.share_bank(&*self.link)?;
             vote.label(&voters);
         }
         Ok(true)

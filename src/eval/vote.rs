@@ -6,9 +6,11 @@
 use std::time::Duration;
 
 use super::EvalError;
+use crate::gpu::Gpu;
 use crate::gpu::Readback;
 use crate::graph::{Choices, Graph, Program, Shape, Store, Target, Tensor};
 use crate::ops;
+use crate::ranks::{self, Communicator};
 
 /// Largest table of similarities, in words: more queries at once would only take memory.
 const SIMILARITY_WORDS: usize = 16 << 20;
@@ -94,7 +96,7 @@ impl VotePlan {
     /// Compiles it, with memory of `store`.
     pub fn compile(self, store: &mut Store) -> Result<Vote, EvalError> {
         let program = Program::compile(&self.graph, store)?;
-        Ok(Vote { readback: program.readback(&[self.votes]), program, plan: self })
+        Ok(Vote { readback: program.readback(&[self.votes]), program, gpu: store.gpu().clone(), plan: self })
     }
 }
 
@@ -113,6 +115,7 @@ pub struct Vote {
     plan: VotePlan,
     program: Program,
     readback: Readback,
+    gpu: Gpu,
 }
 
 impl Vote {
@@ -134,6 +137,19 @@ impl Vote {
     /// Where the features of the queries go.
     pub fn queries(&self) -> (&Program, Tensor) {
         (&self.program, self.plan.queries)
+    }
+
+    /// Brings the bank together where each rank has filled its part.
+    pub fn share_bank(&self, link: &dyn Communicator) -> Result<(), EvalError> {
+        let Some(bank) = self.program.binding(self.plan.bank).filter(|_| !link.ranks().is_alone()) else {
+            return Ok(());
+        };
+        let shape = self.plan.graph.shape(self.plan.bank);
+        let (entries, width) = (shape.dims()[0], shape.stored_channels());
+        let own = link.ranks().chunk(entries);
+        let features: Vec<f32> = bank.buffer.read(&self.gpu, bank.offset + own.start * width, own.len() * width)?;
+        bank.buffer.write(&self.gpu, bank.offset, &ranks::gather_chunks(link, &features, entries, width)?);
+        Ok(())
     }
 
     /// Writes the classes of the bank.

@@ -42,6 +42,12 @@ impl Ranks {
         let each = n / self.size;
         self.rank * each..(self.rank + 1) * each
     }
+
+    /// This rank's part of `n` things that need not be a multiple of the ranks: the last have fewer.
+    pub fn chunk(self, n: usize) -> Range<usize> {
+        let each = n.div_ceil(self.size);
+        (self.rank * each).min(n)..((self.rank + 1) * each).min(n)
+    }
 }
 
 impl Default for Ranks {
@@ -204,6 +210,15 @@ pub fn gather(link: &dyn Communicator, own: &[f32], parts: usize) -> Result<Vec<
     let (size, part) = (link.ranks().size, own.len() / parts.max(1));
     let piece = |part_of: usize, rank: usize| &all[rank * own.len() + part_of * part..][..part];
     Ok((0..parts).flat_map(|p| (0..size).flat_map(move |rank| piece(p, rank))).copied().collect())
+}
+
+/// `n` rows of `width` numbers, of which every rank has those of its [`Ranks::chunk`].
+pub fn gather_chunks(link: &dyn Communicator, own: &[f32], n: usize, width: usize) -> Result<Vec<f32>, RanksError> {
+    let mut own = own.to_vec();
+    own.resize(n.div_ceil(link.ranks().size) * width, 0.0);
+    let mut all = gather(link, &own, 1)?;
+    all.truncate(n * width);
+    Ok(all)
 }
 
 /// Checks that the ranks can share `count` of the key `what`, at least `least` each.
