@@ -17,7 +17,7 @@ use simsiam::train::{Command, Event, TrainError, TrainPlan, Trainer};
 /// Ranks of one process.
 struct Threads {
     ranks: Ranks,
-    shared: Arc<(Mutex<Vec<Vec<u8>>>, Barrier)>,
+    shared: Arc<(Mutex<Vec<Vec<u32>>>, Barrier)>,
 }
 
 impl Threads {
@@ -26,9 +26,9 @@ impl Threads {
         (0..size).map(|rank| Threads { ranks: Ranks { rank, size }, shared: shared.clone() }).collect()
     }
 
-    fn exchange<T>(&self, own: &[u8], read: impl FnOnce(&[Vec<u8>]) -> T) -> T {
+    fn exchange<T>(&self, own: Vec<u32>, read: impl FnOnce(&[Vec<u32>]) -> T) -> T {
         let (slots, barrier) = &*self.shared;
-        slots.lock().unwrap()[self.ranks.rank] = own.to_vec();
+        slots.lock().unwrap()[self.ranks.rank] = own;
         barrier.wait();
         let result = read(&slots.lock().unwrap());
         barrier.wait();
@@ -41,11 +41,11 @@ impl Communicator for Threads {
         self.ranks
     }
 
-    fn all_gather(&self, own: &[u8]) -> Result<Vec<u8>, RanksError> {
+    fn all_gather(&self, own: Vec<u32>) -> Result<Vec<u32>, RanksError> {
         Ok(self.exchange(own, |all| all.concat()))
     }
 
-    fn all_to_all(&self, own: &[u8]) -> Result<Vec<u8>, RanksError> {
+    fn all_to_all(&self, own: Vec<u32>) -> Result<Vec<u32>, RanksError> {
         let Ranks { rank, size } = self.ranks;
         Ok(self.exchange(own, |all| {
             all.iter().flat_map(|one| one.chunks_exact(one.len() / size).nth(rank).unwrap().to_vec()).collect()
@@ -53,7 +53,8 @@ impl Communicator for Threads {
     }
 
     fn broadcast(&self, own: &[u8]) -> Result<Vec<u8>, RanksError> {
-        Ok(self.exchange(own, |all| all[0].clone()))
+        let words = own.iter().map(|&byte| u32::from(byte)).collect();
+        Ok(self.exchange(words, |all| all[0].iter().map(|&word| word as u8).collect()))
     }
 }
 
@@ -70,15 +71,11 @@ fn sums_have_the_same_bits_however_they_travel() {
     // More than what is sent to everybody at once, and no multiple of the ranks.
     for length in [5, 50_001] {
         let value = |rank: usize, i: usize| ((i * 7919 + rank * 104_729) % 1009) as f32 * 0.1 - 50.0;
-        let sums = on(3, |link| {
-            let mut values: Vec<f32> = (0..length).map(|i| value(link.ranks.rank, i)).collect();
-            sum(&link, &mut values).unwrap();
-            values
-        });
+        let sums = on(3, |link| sum(&link, (0..length).map(|i| value(link.ranks.rank, i)).collect()).unwrap());
         let expected: Vec<f32> = (0..length).map(|i| value(0, i) + value(1, i) + value(2, i)).collect();
         assert!(sums.iter().all(|sums| *sums == expected));
     }
-    let gathered = on(2, |link| gather(&link, &[[1.0, 2.0], [3.0, 4.0]][link.ranks.rank], 2).unwrap());
+    let gathered = on(2, |link| gather(&link, [[1.0, 2.0], [3.0, 4.0]][link.ranks.rank].to_vec(), 2).unwrap());
     assert_eq!(gathered, [[1.0, 3.0, 2.0, 4.0]; 2]);
 }
 

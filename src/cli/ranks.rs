@@ -68,15 +68,15 @@ impl Job {
 
     /// The text of every rank.
     pub fn texts(&self, own: &str) -> Result<Vec<String>> {
-        let length = ranks::most(&*self.0, own.len() as u32)? as usize;
+        let length = ranks::most(&*self.0, own.len() as u32)?.next_multiple_of(4) as usize;
         if length == 0 {
             return Ok(vec![String::new(); self.ranks().size]);
         }
         let mut bytes = own.as_bytes().to_vec();
         bytes.resize(length, 0);
-        let all = self.0.all_gather(&bytes)?;
+        let all = self.0.all_gather(bytemuck::pod_collect_to_vec(&bytes))?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end_matches('\0').to_owned();
-        Ok(all.chunks_exact(length).map(text).collect())
+        Ok(bytemuck::cast_slice(&all).chunks_exact(length).map(text).collect())
     }
 
     /// Fails where a rank has another program or other data than rank 0.

@@ -269,7 +269,7 @@ impl Knn {
         const NONE: [u32; 4] = [u32::MAX; 4];
         let mut words: Vec<[u32; 4]> = own.iter().map(|p| [p.image, p.label, p.predicted, p.rank as u32]).collect();
         words.resize(n.div_ceil(self.link.ranks().size), NONE);
-        let all: Vec<[u32; 4]> = bytemuck::pod_collect_to_vec(&self.link.all_gather(bytemuck::cast_slice(&words))?);
+        let all: Vec<[u32; 4]> = bytemuck::pod_collect_to_vec(&self.link.all_gather(words.concat())?);
         let there = all.into_iter().filter(|words| *words != NONE);
         Ok(there
             .map(|[image, label, predicted, rank]| Prediction { image, label, predicted, rank: rank as usize })
@@ -302,7 +302,7 @@ impl Knn {
             }
         }
         if !self.link.ranks().is_alone() {
-            voters = ranks::gather_chunks(&*self.link, &voters, set.len(), 1)?;
+            voters = ranks::gather_chunks(&*self.link, voters, set.len(), 1)?;
         }
         for vote in &self.votes {
             vote.share_bank(&*self.link)?;

@@ -148,7 +148,7 @@ impl Vote {
         let (entries, width) = (shape.dims()[0], shape.stored_channels());
         let own = link.ranks().chunk(entries);
         let features: Vec<f32> = bank.buffer.read(&self.gpu, bank.offset + own.start * width, own.len() * width)?;
-        bank.buffer.write(&self.gpu, bank.offset, &ranks::gather_chunks(link, &features, entries, width)?);
+        bank.buffer.write(&self.gpu, bank.offset, &ranks::gather_chunks(link, features, entries, width)?);
         Ok(())
     }
 

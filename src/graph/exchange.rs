@@ -51,17 +51,18 @@ impl Stop {
         let Some((_, mut read)) = self.readback.wait()? else {
             return Ok(Duration::ZERO); // cannot be: the plan has copied it
         };
-        let mut values = read.swap_remove(0);
+        let values = read.swap_remove(0);
         let began = Instant::now();
-        match self.what {
-            Exchange::Gather { parts } => values = ranks::gather(link, &values, parts)?,
+        let values = match self.what {
+            Exchange::Gather { parts } => ranks::gather(link, values, parts)?,
             Exchange::Sum { scale } => {
-                ranks::sum(link, &mut values)?;
+                let mut sums = ranks::sum(link, values)?;
                 if scale != 1.0 {
-                    values.iter_mut().for_each(|value| *value *= scale);
+                    sums.iter_mut().for_each(|value| *value *= scale);
                 }
+                sums
             }
-        }
+        };
         let waited = began.elapsed();
         self.target.buffer.write(gpu, self.target.offset, &values);
         Ok(waited)

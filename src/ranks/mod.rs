@@ -1,7 +1,7 @@
 //! Several processes that train one network: each, a rank, holds a part of every batch, and what a step must know of the whole batch
 //! travels between them.
 //!
-//! A [`Communicator`] moves bytes; MPI's is behind the feature `mpi`. Sums are made here, in the order of the ranks, whatever way the bytes
+//! A [`Communicator`] moves words; MPI's is behind the feature `mpi`. Sums are made here, in the order of the ranks, whatever way the words
 //! have taken: two runs with as many ranks have the same bits.
 
 mod join;
@@ -11,6 +11,8 @@ mod mpi;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
+
+use bytemuck::cast_vec;
 
 pub use join::{follows, join};
 
@@ -106,18 +108,18 @@ pub enum RanksError {
     Mpi(String),
 }
 
-/// Moves bytes between ranks. Every rank makes the same calls in the same order.
+/// Moves words of 32 bits between ranks. Every rank makes the same calls in the same order.
 pub trait Communicator: Send + Sync {
     /// Who this is.
     fn ranks(&self) -> Ranks;
 
     /// What every rank has given as `own`, of equal length, one after the other.
-    fn all_gather(&self, own: &[u8]) -> Result<Vec<u8>, RanksError>;
+    fn all_gather(&self, own: Vec<u32>) -> Result<Vec<u32>, RanksError>;
 
     /// `own` is cut into equal pieces, one a rank; returns the pieces that all ranks have made for this one, one after the other.
-    fn all_to_all(&self, own: &[u8]) -> Result<Vec<u8>, RanksError>;
+    fn all_to_all(&self, own: Vec<u32>) -> Result<Vec<u32>, RanksError>;
 
-    /// What rank 0 has given as `own`.
+    /// The bytes that rank 0 has given as `own`.
     fn broadcast(&self, own: &[u8]) -> Result<Vec<u8>, RanksError>;
 
     /// This rank among those of its host.
@@ -146,12 +148,12 @@ impl Communicator for Alone {
         Ranks::ONE
     }
 
-    fn all_gather(&self, own: &[u8]) -> Result<Vec<u8>, RanksError> {
-        Ok(own.to_vec())
+    fn all_gather(&self, own: Vec<u32>) -> Result<Vec<u32>, RanksError> {
+        Ok(own)
     }
 
-    fn all_to_all(&self, own: &[u8]) -> Result<Vec<u8>, RanksError> {
-        Ok(own.to_vec())
+    fn all_to_all(&self, own: Vec<u32>) -> Result<Vec<u32>, RanksError> {
+        Ok(own)
     }
 
     fn broadcast(&self, own: &[u8]) -> Result<Vec<u8>, RanksError> {
@@ -162,61 +164,60 @@ impl Communicator for Alone {
 /// What ranks exchange with.
 pub type Link = Arc<dyn Communicator>;
 
-/// Below this many bytes it is faster to send everything to everybody than to cut it.
-const SMALL: usize = 1 << 16;
+/// Up to this many words it is faster to send everything to everybody than to cut it.
+const SMALL: usize = 1 << 14;
 
 /// Sums over the ranks, in their order: every rank gets the same bits.
-pub fn sum(link: &dyn Communicator, values: &mut [f32]) -> Result<(), RanksError> {
-    let size = link.ranks().size;
+pub fn sum(link: &dyn Communicator, mut values: Vec<f32>) -> Result<Vec<f32>, RanksError> {
+    let (size, length) = (link.ranks().size, values.len());
     if size == 1 {
-        return Ok(());
+        return Ok(values);
     }
-    let bytes: &[u8] = bytemuck::cast_slice(values);
-    if bytes.len() <= SMALL {
-        let all = link.all_gather(bytes)?;
-        add(&all, values);
-        return Ok(());
+    if length <= SMALL {
+        return Ok(added(&cast_vec(link.all_gather(cast_vec(values))?), length));
     }
     // Each rank sums a piece of everything; the pieces are put together again.
-    let piece = values.len().div_ceil(size);
-    let mut padded = values.to_vec();
-    padded.resize(piece * size, 0.0);
-    let parts = link.all_to_all(bytemuck::cast_slice(&padded))?;
-    let mut own = vec![0.0; piece];
-    add(&parts, &mut own);
-    let all = link.all_gather(bytemuck::cast_slice(&own))?;
-    let all: Vec<f32> = bytemuck::pod_collect_to_vec(&all);
-    values.copy_from_slice(&all[..values.len()]);
-    Ok(())
+    let piece = length.div_ceil(size);
+    values.resize(piece * size, 0.0);
+    let parts: Vec<f32> = cast_vec(link.all_to_all(cast_vec(values))?);
+    let mut sums: Vec<f32> = cast_vec(link.all_gather(cast_vec(added(&parts, piece)))?);
+    sums.truncate(length);
+    Ok(sums)
 }
 
-/// Writes the sum of vectors that lie one after the other.
-fn add(vectors: &[u8], sums: &mut [f32]) {
-    for (rank, vector) in vectors.chunks_exact(sums.len() * 4).enumerate() {
-        let values = vector.chunks_exact(4).map(|four| f32::from_ne_bytes([four[0], four[1], four[2], four[3]]));
-        for (sum, value) in sums.iter_mut().zip(values) {
-            *sum = if rank == 0 { value } else { *sum + value };
+/// The sum of vectors of `length` numbers that lie one after the other.
+fn added(vectors: &[f32], length: usize) -> Vec<f32> {
+    let mut vectors = vectors.chunks_exact(length.max(1));
+    let mut sums = vectors.next().unwrap_or_default().to_vec();
+    for vector in vectors {
+        for (sum, value) in sums.iter_mut().zip(vector) {
+            *sum += value;
         }
     }
+    sums
 }
 
 /// Vectors of all ranks, each cut into `parts` equal parts: the first part of every rank, in their order, then the second.
-pub fn gather(link: &dyn Communicator, own: &[f32], parts: usize) -> Result<Vec<f32>, RanksError> {
-    let all = link.all_gather(bytemuck::cast_slice(own))?;
-    let all: Vec<f32> = bytemuck::pod_collect_to_vec(&all);
+pub fn gather(link: &dyn Communicator, own: Vec<f32>, parts: usize) -> Result<Vec<f32>, RanksError> {
+    let length = own.len();
+    let all: Vec<f32> = cast_vec(link.all_gather(cast_vec(own))?);
     if parts == 1 {
         return Ok(all);
     }
-    let (size, part) = (link.ranks().size, own.len() / parts.max(1));
-    let piece = |part_of: usize, rank: usize| &all[rank * own.len() + part_of * part..][..part];
+    let (size, part) = (link.ranks().size, length / parts.max(1));
+    let piece = |part_of: usize, rank: usize| &all[rank * length + part_of * part..][..part];
     Ok((0..parts).flat_map(|p| (0..size).flat_map(move |rank| piece(p, rank))).copied().collect())
 }
 
 /// `n` rows of `width` numbers, of which every rank has those of its [`Ranks::chunk`].
-pub fn gather_chunks(link: &dyn Communicator, own: &[f32], n: usize, width: usize) -> Result<Vec<f32>, RanksError> {
-    let mut own = own.to_vec();
+pub fn gather_chunks(
+    link: &dyn Communicator,
+    mut own: Vec<f32>,
+    n: usize,
+    width: usize,
+) -> Result<Vec<f32>, RanksError> {
     own.resize(n.div_ceil(link.ranks().size) * width, 0.0);
-    let mut all = gather(link, &own, 1)?;
+    let mut all = gather(link, own, 1)?;
     all.truncate(n * width);
     Ok(all)
 }
@@ -234,8 +235,7 @@ pub fn share(ranks: Ranks, what: &'static str, count: usize, least: usize) -> Re
 
 /// Checks that all ranks have given the same; `what` names it to people.
 pub fn agree(link: &dyn Communicator, what: &str, own: u64) -> Result<(), RanksError> {
-    let all = link.all_gather(&own.to_ne_bytes())?;
-    let all: Vec<u64> = bytemuck::pod_collect_to_vec(&all);
+    let all: Vec<u64> = bytemuck::pod_collect_to_vec(&link.all_gather(vec![own as u32, (own >> 32) as u32])?);
     match all.iter().position(|&other| other != all[0]) {
         Some(rank) => Err(RanksError::Disagree(format!(
             "rank {rank} has {what} other than rank 0: all ranks need the same program, settings and data"
@@ -246,7 +246,5 @@ pub fn agree(link: &dyn Communicator, what: &str, own: u64) -> Result<(), RanksE
 
 /// The largest that any rank has given.
 pub fn most(link: &dyn Communicator, own: u32) -> Result<u32, RanksError> {
-    let all = link.all_gather(&own.to_ne_bytes())?;
-    let all: Vec<u32> = bytemuck::pod_collect_to_vec(&all);
-    Ok(all.into_iter().max().unwrap_or(own))
+    Ok(link.all_gather(vec![own])?.into_iter().max().unwrap_or(own))
 }

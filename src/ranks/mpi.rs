@@ -23,13 +23,14 @@ const SLEEP: Duration = Duration::from_micros(50);
 const TIMEOUT: Duration = Duration::from_secs(300);
 
 enum Job {
-    AllGather(Vec<u8>),
-    AllToAll(Vec<u8>),
-    Broadcast(Vec<u8>),
+    AllGather(Vec<u32>),
+    AllToAll(Vec<u32>),
+    /// Bytes, four a word.
+    Broadcast(Vec<u32>),
     Finish,
 }
 
-type Answer = Result<Vec<u8>, RanksError>;
+type Answer = Result<Vec<u32>, RanksError>;
 
 /// The job that this process was started in by `mpirun` or `srun`.
 pub struct Mpi {
@@ -79,23 +80,26 @@ impl Communicator for Mpi {
         self.ranks
     }
 
-    fn all_gather(&self, own: &[u8]) -> Answer {
-        self.ask(Job::AllGather(own.to_vec()))
+    fn all_gather(&self, own: Vec<u32>) -> Answer {
+        self.ask(Job::AllGather(own))
     }
 
-    fn all_to_all(&self, own: &[u8]) -> Answer {
-        self.ask(Job::AllToAll(own.to_vec()))
+    fn all_to_all(&self, own: Vec<u32>) -> Answer {
+        self.ask(Job::AllToAll(own))
     }
 
-    fn broadcast(&self, own: &[u8]) -> Answer {
-        let length: Vec<u64> = bytemuck::pod_collect_to_vec(&self.all_gather(&(own.len() as u64).to_ne_bytes())?);
-        let mut bytes = own.to_vec();
-        bytes.resize(length.first().copied().unwrap_or(0) as usize, 0);
-        match bytes.is_empty() {
+    fn broadcast(&self, own: &[u8]) -> Result<Vec<u8>, RanksError> {
+        let bytes = self.all_gather(vec![own.len() as u32])?[0] as usize;
+        if bytes == 0 {
             // An error to some libraries.
-            true => Ok(bytes),
-            false => self.ask(Job::Broadcast(bytes)),
+            return Ok(Vec::new());
         }
+        let mut padded = own.to_vec();
+        padded.resize(bytes.next_multiple_of(4), 0);
+        let words = self.ask(Job::Broadcast(bytemuck::pod_collect_to_vec(&padded)))?;
+        let mut sent: Vec<u8> = bytemuck::pod_collect_to_vec(&words);
+        sent.truncate(bytes);
+        Ok(sent)
     }
 
     fn on_host(&self) -> Ranks {

@@ -7,7 +7,8 @@ const SLOW: f64 = 1.2;
 
 /// The time of a step on every rank, without its waits for others; every rank calls it with its own.
 pub(super) fn step_seconds(link: &dyn Communicator, own: f64) -> Result<Vec<f64>, RanksError> {
-    Ok(bytemuck::pod_collect_to_vec(&link.all_gather(&own.to_ne_bytes())?))
+    let own = own.to_bits();
+    Ok(bytemuck::pod_collect_to_vec(&link.all_gather(vec![own as u32, (own >> 32) as u32])?))
 }
 
 /// Which rank the others wait for, in one line, if they do.
