@@ -29,6 +29,7 @@ mod search;
 mod settings;
 mod signals;
 mod train;
+mod train_summary;
 mod trained;
 mod tuning;
 mod views;

@@ -15,7 +15,7 @@ use super::network::Network;
 use super::profile::Profile;
 use super::subject::{StepTimes, Subject};
 use crate::cli::device::DeviceArg;
-use crate::cli::train::recomputation;
+use crate::cli::train_summary::recomputation;
 use crate::cli::tuning::tell;
 use crate::cli::{UsageError, say};
 
