@@ -60,10 +60,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut features = plan.compile(&mut store)?;
 
     // The closure is asked after every batch whether to go on.
-    let bank = features.table(&data.train, &mut || true)?.unwrap_or_else(|| unreachable!("nobody stopped it"));
+    let bank = features.table(&data.train, &mut || true)?.ok_or("stopped")?;
     println!("{}: {} images, {} features each, on {}", data.name, bank.images.len(), bank.width, gpu.report().name);
     let set = if data.test.is_empty() { &data.train } else { &data.test };
-    let queries = features.table(set, &mut || true)?.unwrap_or_else(|| unreachable!("nobody stopped it"));
+    let queries = features.table(set, &mut || true)?.ok_or("stopped")?;
     features.remarks().iter().for_each(|remark| println!("warning: {remark}"));
 
     let label = |set: &dyn ImageSet, image: u32| set.labels().and_then(|labels| labels.get(image as usize).copied());

@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let link = ranks::join()?;
     let ranks = link.ranks();
     let gpu = Gpu::open(None, GpuOptions::default())?;
-    // A graph of one rank has no exchanges: for the device's share it is told of two, over a link of one that gives back what it is given.
+    // The graph of a single rank has no exchanges. Started alone, it is built for two, and the link returns what it is given.
     let graph_ranks = if ranks.is_alone() { Ranks { rank: 0, size: 2 } } else { ranks };
     let say = |line: String| {
         if ranks.is_first() {

@@ -158,6 +158,18 @@ fn a_rank_that_dies_ends_the_job_and_leaves_the_last_checkpoint() {
 }
 
 #[test]
+fn a_training_that_diverges_ends_on_all_ranks_with_one_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let began = Instant::now();
+    let diverging = ["--epochs", "3", "--set", "optim.lr=1e30"];
+    let output = Ranks::of(2, &train(&diverging, &run)).run();
+    assert!(!output.status.success() && began.elapsed() < Duration::from_secs(50), "it waited for a rank that is gone");
+    let errors = errors(&output);
+    assert!(errors.len() == 1 && errors[0].contains("what usually helps"), "{errors:?}");
+}
+
+#[test]
 fn what_cannot_work_is_said_once() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");

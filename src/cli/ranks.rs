@@ -125,7 +125,8 @@ impl Job {
         Ok(gpu)
     }
 
-    /// What a training has come to. What ends it on all ranks alike is said by rank 0; what ends it on one ends the job.
+    /// What a training has come to. An error ends the job on all ranks. Numbers that leave their range do so on all of them, so that rank 0 says it;
+    /// it may be the only one to see it, in the checkpoint that it writes, so it waits for nobody.
     pub fn ended<T>(&self, outcome: Result<T, TrainError>) -> Result<T> {
         if self.ranks().is_alone() {
             return Ok(outcome?);
@@ -135,12 +136,9 @@ impl Job {
                 self.0.finish()?;
                 Ok(outcome)
             }
-            Err(error) if error.is_divergence() => {
+            Err(error) if error.is_divergence() && !self.ranks().is_first() => {
                 self.0.finish()?;
-                match self.ranks().is_first() {
-                    true => Err(error.into()),
-                    false => Err(ReportedElsewhere.into()),
-                }
+                Err(ReportedElsewhere.into())
             }
             Err(error) => self.give_up(&error),
         }
@@ -151,7 +149,7 @@ impl Job {
         let mut line = String::from("error: ");
         let Ranks { rank, .. } = self.ranks();
         let text = error.to_string();
-        if !text.starts_with("rank ") {
+        if !text.starts_with("rank ") && !error.is_divergence() {
             let _ = write!(line, "rank {rank}: ");
         }
         output::error_line(&(line + &text));
